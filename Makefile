@@ -1,0 +1,78 @@
+# dt: container images from store paths.
+#
+#   make                    the tools, in build/
+#   make check              all tests;  make check SANITIZE=address,undefined
+#   make bench fuzz lint    timings, fuzzers for longer, formatting and shellcheck
+#   make install            to $(DESTDIR)$(PREFIX)
+
+VERSION  = 0.1
+PREFIX   = /usr/local
+SANITIZE =
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
+	   -Wpointer-arith -Wcast-qual -Wvla -Wconversion -Wno-sign-conversion
+B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
+comma    = ,
+
+TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
+MODULES  = buf cache closure digest err export graph image io json layer mem names nar nixdb num opt \
+	   pool progress scan store tar timestamp tree unpack
+UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
+FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
+
+PKGS     = libarchive libcrypto libsodium jansson sqlite3
+ALL_CPPFLAGS = -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(CPPFLAGS) \
+	   $(shell pkg-config --cflags $(PKGS))
+ALL_CFLAGS = -std=c17 -pthread $(WARN) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+
+# The libraries each tool links, and no more.
+LIBS_dt-closure    = libcrypto libsodium jansson sqlite3
+LIBS_dt-popularity =
+LIBS_dt-layer      = libcrypto libsodium
+LIBS_dt-manifest   = libarchive libcrypto libsodium jansson
+pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
+
+all: $(TOOLS:%=$B/%) $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)
+
+$(TOOLS:%=$B/%): $B/%: $B/cmd/%.o $B/libdt.a
+	$(LINK) $(call pkg,$(LIBS_$*))
+
+$(UNITS:%=$B/unit/%): $B/unit/%: $B/t/unit/%.o $B/libdt.a
+	$(LINK) $(call pkg,$(PKGS))
+
+$(FUZZERS:%=$B/fuzz/%): $B/fuzz/%: $B/t/fuzz/%.o $B/t/fuzz-main.o $B/libdt.a
+	$(LINK) $(call pkg,$(PKGS))
+
+$B/libdt.a: $(MODULES:%=$B/common/%.o)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$B/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+check: all
+	DT_BUILD=$(abspath $B) prove -j$(or $(JOBS),2) t/*.t
+
+bench: all
+	DT_BUILD=$(abspath $B) t/bench/run
+
+fuzz: all
+	DT_BUILD=$(abspath $B) t/bench/fuzz
+
+lint:
+	clang-format --dry-run --Werror cmd/*.c common/*.[ch] t/unit/*.c t/fuzz/*.c
+	shellcheck -x scripts/* t/*.t t/*.sh .ci/run
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -m 755 $(TOOLS:%=$B/%) $(wildcard scripts/dt-*) $(DESTDIR)$(PREFIX)/bin
+	for s in 1 5 7; do install -m 644 doc/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit; done
+
+clean:
+	rm -rf build build-* sample
+
+.PHONY: all check bench fuzz lint install clean
+-include $(wildcard $B/*/*.d $B/t/*/*.d)

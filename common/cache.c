@@ -1,0 +1,109 @@
+#include "cache.h"
+
+#include "buf.h"
+#include "digest.h"
+#include "io.h"
+#include "mem.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FACT_MAX = 64 << 20 };
+
+void cache_init(struct cache *c, bool on)
+{
+	const char *base = getenv("DT_CACHE"), *below = "";
+	struct buf dir = {0};
+
+	*c = (struct cache){0};
+	if (base == NULL || *base == '\0') {
+		base = getenv("XDG_CACHE_HOME");
+		below = "/dt";
+	}
+	if (base == NULL || *base == '\0') {
+		base = getenv("HOME");
+		below = "/.cache/dt";
+	}
+	if (!on || base == NULL || *base != '/')
+		return;
+	buf_addf(&dir, "%s%s", base, below);
+	c->dir = dir.data;
+}
+
+void cache_release(struct cache *c)
+{
+	free(c->dir);
+	c->dir = NULL;
+}
+
+/* The line that a fact's file begins with: a checksum over key and fact. */
+static void checksum(const char *key, const char *fact, size_t len, char hex[DIGEST_HEX + 1])
+{
+	struct digest d;
+
+	digest_init(&d);
+	digest_update(&d, key, strlen(key));
+	digest_update(&d, fact, len);
+	digest_hex(&d, hex);
+	digest_release(&d);
+}
+
+bool cache_get(const struct cache *c, const char *kind, const char *key, struct buf *out)
+{
+	struct buf name = {0};
+	char sum[DIGEST_HEX + 1];
+	bool hit = false;
+
+	if (c->dir == NULL)
+		return false;
+	buf_addf(&name, "%s/%s/%s", c->dir, kind, key);
+	buf_clear(out);
+	if (io_slurp_file(name.data, out, FACT_MAX) == 0 && out->len > DIGEST_HEX &&
+	    out->data[DIGEST_HEX] == '\n') {
+		size_t len = out->len - DIGEST_HEX - 1;
+		checksum(key, out->data + DIGEST_HEX + 1, len, sum);
+		hit = memcmp(sum, out->data, DIGEST_HEX) == 0;
+		memmove(out->data, out->data + DIGEST_HEX + 1, len + 1);
+		out->len = len;
+	}
+	buf_release(&name);
+	return hit;
+}
+
+/* mkdir -p of everything before the last slash; 0700, as XDG asks. */
+static void make_folders(char *name)
+{
+	for (char *p = strchr(name + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		(void)mkdir(name, 0700);
+		*p = '/';
+	}
+}
+
+void cache_put(const struct cache *c, const char *kind, const char *key, const char *fact,
+	       size_t len)
+{
+	struct buf name = {0}, draft = {0};
+	char sum[DIGEST_HEX + 1];
+
+	if (c->dir == NULL)
+		return;
+	buf_addf(&name, "%s/%s/%s", c->dir, kind, key);
+	buf_addf(&draft, "%s/%s/.%s.XXXXXX", c->dir, kind, key);
+	make_folders(name.data);
+	int fd = mkostemp(draft.data, O_CLOEXEC);
+	if (fd >= 0) {
+		checksum(key, fact, len, sum);
+		bool ok = io_write(fd, sum, DIGEST_HEX) == 0 && io_write(fd, "\n", 1) == 0 &&
+			  io_write(fd, fact, len) == 0;
+		ok = close(fd) == 0 && ok;
+		if (!ok || rename(draft.data, name.data) < 0)
+			unlink(draft.data);
+	}
+	buf_release(&name);
+	buf_release(&draft);
+}

@@ -1,0 +1,43 @@
+/*
+ * digest: SHA-256, and how digests are spelled. Level 3.
+ *
+ * A digest's hex form is 64 lower-case digits; in image documents it follows "sha256:"
+ * (OCI image specification, descriptor.md).
+ */
+#ifndef DT_DIGEST_H
+#define DT_DIGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { DIGEST_BYTES = 32, DIGEST_HEX = 64 };
+
+/* A running SHA-256. */
+struct digest {
+	void *state;
+};
+
+void digest_init(struct digest *d);
+void digest_release(struct digest *d);
+void digest_update(struct digest *d, const void *data, size_t len);
+
+/* Ends the sum, writes its hex form, and makes `d` ready for the next one. */
+void digest_hex(struct digest *d, char hex[DIGEST_HEX + 1]);
+
+/* The hex SHA-256 of `len` bytes. */
+void digest_of(const void *data, size_t len, char hex[DIGEST_HEX + 1]);
+
+/* Whether `s` is exactly 64 lower-case hex digits. */
+bool digest_is_hex(const char *s);
+
+/* The hex part of "sha256:HEX", or NULL if `s` is anything else. */
+const char *digest_strip(const char *s);
+
+/*
+ * The 32 characters by which Nix would name something of this digest: the digest folded
+ * to 160 bits, in Nix' base 32.
+ */
+enum { DIGEST_NIX32 = 32 };
+void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1]);
+
+#endif

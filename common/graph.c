@@ -1,0 +1,278 @@
+#include "graph.h"
+
+#include "buf.h"
+#include "err.h"
+#include "mem.h"
+#include "num.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+void graph_release(struct graph *g)
+{
+	for (size_t i = 0; i < g->paths.n; i++)
+		free(g->node[i].refs);
+	free(g->node);
+	names_release(&g->paths);
+	*g = (struct graph){0};
+}
+
+uint32_t graph_node(struct graph *g, const char *path, size_t len)
+{
+	size_t before = g->paths.n;
+	uint32_t id = names_add(&g->paths, path, len);
+
+	if (g->paths.n > before) {
+		g->node = mem_grow(g->node, &g->cap, g->paths.n, sizeof *g->node);
+		g->node[id] = (struct graph_node){0};
+	}
+	return id;
+}
+
+void graph_refer(struct graph *g, uint32_t from, uint32_t to)
+{
+	struct graph_node *node = &g->node[from];
+
+	if (from == to)
+		return;
+	for (size_t i = 0; i < node->n_refs; i++)
+		if (node->refs[i] == to)
+			return;
+	node->refs = mem_grow(node->refs, &node->cap_refs, node->n_refs + 1, sizeof *node->refs);
+	node->refs[node->n_refs++] = to;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* The word at *p, which moves to the blank or the end behind it; its length. */
+static size_t word(const char **p, const char *end)
+{
+	const char *start = *p;
+
+	while (*p < end && **p != ' ')
+		(*p)++;
+	return (size_t)(*p - start);
+}
+
+static int parse_line(struct graph *g, const char *p, const char *end, struct err *e)
+{
+	struct graph_node line = {.known = true};
+	const char *path = p;
+	size_t path_len = word(&p, end);
+
+	if (path_len == 0)
+		return err_set(e, "a line starts with its store path");
+	uint32_t id = graph_node(g, path, path_len);
+	const char *size = p < end ? ++p : p;
+	size_t size_len = word(&p, end);
+	if (num_parse(size, size_len, INT64_MAX, &line.size) < 0)
+		return err_set(e, "'%.*s' is not a size in bytes", (int)size_len, size);
+	bool repeated = g->node[id].known;
+	while (p < end) {
+		const char *ref = ++p;
+		size_t len = word(&p, end);
+		if (len == 0) {
+			free(line.refs);
+			return err_set(e, "words are separated by single blanks");
+		}
+		uint32_t to = graph_node(g, ref, len);
+		if (to == id)
+			continue;
+		line.refs =
+		    mem_grow(line.refs, &line.cap_refs, line.n_refs + 1, sizeof *line.refs);
+		line.refs[line.n_refs++] = to;
+	}
+	if (line.n_refs > 1) {
+		qsort(line.refs, line.n_refs, sizeof *line.refs, compare_ids);
+		size_t kept = 1;
+		for (size_t i = 1; i < line.n_refs; i++)
+			if (line.refs[i] != line.refs[kept - 1])
+				line.refs[kept++] = line.refs[i];
+		line.n_refs = kept;
+	}
+	if (!repeated) {
+		g->node[id] = line;
+		return 0;
+	}
+	const struct graph_node *old = &g->node[id];
+	bool same = old->size == line.size && old->n_refs == line.n_refs &&
+		    (line.n_refs == 0 ||
+		     memcmp(old->refs, line.refs, line.n_refs * sizeof *line.refs) == 0);
+	free(line.refs);
+	if (!same)
+		return err_set(e, "%s stands in two lines that differ", g->paths.name[id]);
+	return 0;
+}
+
+int graph_parse(struct graph *g, const char *text, size_t len, const char *what,
+		struct err *e)
+{
+	const char *p = text, *end = text + len;
+	struct err why;
+
+	if (len == 0)
+		return err_set(e, "%s: empty, no graph came in", what);
+	for (size_t line = 1; p < end; line++) {
+		const char *stop = memchr(p, '\n', (size_t)(end - p));
+		if (stop == NULL)
+			return err_set(e, "%s:%zu: cut off in mid-line", what, line);
+		if (memchr(p, '\0', (size_t)(stop - p)) != NULL)
+			return err_set(e, "%s:%zu: a NUL byte", what, line);
+		if (parse_line(g, p, stop, &why) < 0)
+			return err_set(e, "%s:%zu: %s", what, line, why.text);
+		p = stop + 1;
+	}
+	for (size_t i = 0; i < g->paths.n; i++)
+		if (!g->node[i].known)
+			return err_set(e, "%s: %s is referred to but has no line", what,
+				       g->paths.name[i]);
+	return 0;
+}
+
+/* The state of a topological sort: a heap of the nodes that may come next. */
+struct sorter {
+	const struct graph *g;
+	uint32_t *heap;
+	size_t n;
+};
+
+static bool is_before(const struct sorter *s, uint32_t a, uint32_t b)
+{
+	return strcmp(s->g->paths.name[a], s->g->paths.name[b]) < 0;
+}
+
+static void push(struct sorter *s, uint32_t id)
+{
+	size_t at = s->n++;
+
+	while (at > 0 && is_before(s, id, s->heap[(at - 1) / 2])) {
+		s->heap[at] = s->heap[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	s->heap[at] = id;
+}
+
+static uint32_t pop(struct sorter *s)
+{
+	uint32_t first = s->heap[0], last = s->heap[--s->n];
+	size_t at = 0;
+
+	for (size_t child = 1; child < s->n; child = 2 * at + 1) {
+		if (child + 1 < s->n && is_before(s, s->heap[child + 1], s->heap[child]))
+			child++;
+		if (!is_before(s, s->heap[child], last))
+			break;
+		s->heap[at] = s->heap[child];
+		at = child;
+	}
+	s->heap[at] = last;
+	return first;
+}
+
+/* Names a cycle among the nodes that still wait for a reference. */
+static int report_cycle(const struct graph *g, const size_t *missing, struct err *e)
+{
+	uint32_t at = 0;
+	size_t *seen = mem_zero(g->paths.n, sizeof *seen), step = 0;
+	struct buf text = {0};
+
+	while (missing[at] == 0)
+		at++;
+	while (seen[at] == 0) {
+		seen[at] = ++step;
+		const struct graph_node *node = &g->node[at];
+		size_t i = 0;
+		while (missing[node->refs[i]] == 0)
+			i++;
+		at = node->refs[i];
+	}
+	uint32_t start = at;
+	do {
+		buf_addf(&text, "%s -> ", g->paths.name[at]);
+		const struct graph_node *node = &g->node[at];
+		size_t i = 0;
+		while (missing[node->refs[i]] == 0)
+			i++;
+		at = node->refs[i];
+	} while (at != start);
+	err_set(e, "the references form a cycle: %s%s", text.data, g->paths.name[start]);
+	buf_release(&text);
+	free(seen);
+	return -1;
+}
+
+int graph_sort(const struct graph *g, uint32_t *order, struct err *e)
+{
+	size_t n = g->paths.n, done = 0;
+	size_t *missing = mem_zero(n, sizeof *missing); /* references not yet in order */
+	size_t *first = mem_zero(n + 1, sizeof *first); /* node's referrers: first[] in by[] */
+	struct sorter s = {g, mem_zero(n, sizeof *s.heap), 0};
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < g->node[i].n_refs; k++)
+			first[g->node[i].refs[k] + 1]++;
+	for (size_t i = 0; i < n; i++)
+		first[i + 1] += first[i];
+	uint32_t *by = mem_zero(first[n], sizeof *by);
+	size_t *fill = mem_zero(n, sizeof *fill);
+	for (size_t i = 0; i < n; i++) {
+		missing[i] = g->node[i].n_refs;
+		for (size_t k = 0; k < g->node[i].n_refs; k++) {
+			uint32_t to = g->node[i].refs[k];
+			by[first[to] + fill[to]++] = (uint32_t)i;
+		}
+		if (missing[i] == 0)
+			push(&s, (uint32_t)i);
+	}
+	while (s.n > 0) {
+		uint32_t id = pop(&s);
+		order[done++] = id;
+		for (size_t k = first[id]; k < first[id + 1]; k++)
+			if (--missing[by[k]] == 0)
+				push(&s, by[k]);
+	}
+	int result = done == n ? 0 : report_cycle(g, missing, e);
+	free(missing);
+	free(first);
+	free(fill);
+	free(by);
+	free(s.heap);
+	return result;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int graph_write(const struct graph *g, const bool *skip, struct buf *out, struct err *e)
+{
+	uint32_t *order = mem_zero(g->paths.n, sizeof *order);
+	const char **refs = mem_zero(g->paths.n, sizeof *refs);
+	int result = graph_sort(g, order, e);
+
+	for (size_t i = 0; result == 0 && i < g->paths.n; i++) {
+		const struct graph_node *node = &g->node[order[i]];
+		size_t n = 0;
+		if (skip != NULL && skip[order[i]])
+			continue;
+		for (size_t k = 0; k < node->n_refs; k++)
+			if (skip == NULL || !skip[node->refs[k]])
+				refs[n++] = g->paths.name[node->refs[k]];
+		qsort(refs, n, sizeof *refs, compare_names);
+		buf_addf(out, "%s %" PRIu64, g->paths.name[order[i]], node->size);
+		for (size_t k = 0; k < n; k++) {
+			buf_addch(out, ' ');
+			buf_addstr(out, refs[k]);
+		}
+		buf_addch(out, '\n');
+	}
+	free(order);
+	free(refs);
+	return result;
+}

@@ -1,0 +1,53 @@
+/*
+ * io: full reads and writes, zero copy, temporary files. Level 2.
+ *
+ * Interrupted calls are tried again. Functions return -1 with errno set unless they are
+ * said to end the process.
+ */
+#ifndef DT_IO_H
+#define DT_IO_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct buf;
+
+/*
+ * Called first in every tool: ends the process if stdout is closed, and opens /dev/null
+ * on a closed stdin or stderr, so that no file opened later gets their numbers.
+ */
+void io_init(void);
+
+/* Reads until `len` bytes or end of file; returns how many. */
+ssize_t io_read(int fd, void *data, size_t len);
+
+int io_write(int fd, const void *data, size_t len);
+
+/*
+ * Moves up to `len` bytes from `in` to `out` without copying them through user space
+ * where the kernel can (copy_file_range, splice, sendfile), by read and write where it
+ * cannot. Reads at *off and advances it, or at the file's own position if off is NULL.
+ * Returns how many bytes were moved: fewer than `len` only at the end of `in`.
+ */
+int64_t io_copy(int in, off_t *off, int out, uint64_t len);
+
+/* Appends all of `fd` to `b`; fails with EFBIG if that is more than `limit` bytes. */
+int io_slurp(int fd, struct buf *b, size_t limit);
+
+/* The same of a file; the name "-" is standard input. */
+int io_slurp_file(const char *file, struct buf *b, size_t limit);
+
+/* A new file in $TMPDIR or /tmp that has no name and goes away with the process. */
+int io_tmpfile(void);
+
+/* Gives a pipe the largest buffer an ordinary user may ask for; else does nothing. */
+void io_pipe_grow(int fd);
+
+/* Writes a tool's whole text output, in one piece where it goes to a pipe that holds
+ * it, and closes stdout. Ends the process on failure. */
+void io_finish_text(const struct buf *text);
+
+/* Closes stdout. Ends the process if that fails: output would be lost. */
+void io_finish(void);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * json: JSON documents, by jansson. Level 3.
+ */
+#ifndef DT_JSON_H
+#define DT_JSON_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+struct buf;
+struct err;
+
+/* What is read into memory of any one document is bounded by this many bytes. */
+enum { JSON_LIMIT = 4 << 20 };
+
+/*
+ * Parses one document; `what` names it in the reason. Duplicate keys and bytes that are
+ * no UTF-8 are refused. Returns a new reference, or NULL and why.
+ */
+json_t *json_parse(const char *text, size_t len, const char *what, struct err *e);
+
+/* The same of a file ("-": standard input) of at most `limit` bytes. */
+json_t *json_read_file(const char *file, size_t limit, struct err *e);
+
+/* Appends the document without needless blanks, keys in the order they were set. */
+void json_write(const json_t *doc, struct buf *out);
+
+/* The string under `key`, or NULL if there is none or it is not a string. */
+const char *json_string_at(const json_t *object, const char *key);
+
+#endif

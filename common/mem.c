@@ -1,0 +1,48 @@
+#include "mem.h"
+
+#include "err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void *mem_zero(size_t n, size_t size)
+{
+	void *p = calloc(n != 0 ? n : 1, size);
+	if (p == NULL)
+		die("out of memory");
+	return p;
+}
+
+char *mem_strdup(const char *s)
+{
+	return mem_strndup(s, strlen(s));
+}
+
+char *mem_strndup(const char *s, size_t len)
+{
+	char *p = mem_zero(len + 1, 1);
+	memcpy(p, s, len);
+	return p;
+}
+
+void *mem_resize(void *p, size_t n, size_t size)
+{
+	p = reallocarray(p, n != 0 ? n : 1, size);
+	if (p == NULL)
+		die("out of memory");
+	return p;
+}
+
+void *mem_grow(void *p, size_t *cap, size_t need, size_t size)
+{
+	if (need <= *cap)
+		return p;
+	size_t n = *cap < 16 ? 16 : *cap;
+	while (n < need) {
+		if (n > (size_t)-1 / 2)
+			die("out of memory");
+		n *= 2;
+	}
+	*cap = n;
+	return mem_resize(p, n, size);
+}

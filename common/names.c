@@ -1,0 +1,70 @@
+#include "names.h"
+
+#include "err.h"
+#include "mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void names_release(struct names *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->name[i]);
+	free(s->name);
+	free(s->slots);
+	*s = (struct names){0};
+}
+
+static uint64_t hash(const char *name, size_t len)
+{
+	uint64_t h = 14695981039346656037u; /* FNV-1a */
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)name[i]) * 1099511628211u;
+	return h ^ h >> 32;
+}
+
+/* The slot that holds `name`, or the free one where it belongs. */
+static uint32_t *find_slot(const struct names *s, const char *name, size_t len)
+{
+	for (size_t at = hash(name, len);; at++) {
+		uint32_t *slot = &s->slots[at & (s->n_slots - 1)];
+		if (*slot == 0)
+			return slot;
+		const char *have = s->name[*slot - 1];
+		if (strncmp(have, name, len) == 0 && have[len] == '\0')
+			return slot;
+	}
+}
+
+static void rehash(struct names *s)
+{
+	free(s->slots);
+	s->n_slots = s->n_slots == 0 ? 64 : s->n_slots * 2;
+	s->slots = mem_zero(s->n_slots, sizeof *s->slots);
+	for (size_t i = 0; i < s->n; i++)
+		*find_slot(s, s->name[i], strlen(s->name[i])) = (uint32_t)i + 1;
+}
+
+uint32_t names_add(struct names *s, const char *name, size_t len)
+{
+	if (s->n * 2 >= s->n_slots)
+		rehash(s);
+	uint32_t *slot = find_slot(s, name, len);
+	if (*slot != 0)
+		return *slot - 1;
+	if (s->n >= NAMES_NONE - 1)
+		die("more than %zu names", s->n);
+	s->name = mem_grow(s->name, &s->cap, s->n + 1, sizeof *s->name);
+	s->name[s->n++] = mem_strndup(name, len);
+	*slot = (uint32_t)s->n;
+	return *slot - 1;
+}
+
+uint32_t names_find(const struct names *s, const char *name, size_t len)
+{
+	if (s->n_slots == 0)
+		return NAMES_NONE;
+	uint32_t slot = *find_slot(s, name, len);
+	return slot == 0 ? NAMES_NONE : slot - 1;
+}

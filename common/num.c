@@ -1,0 +1,36 @@
+#include "num.h"
+
+#include "err.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+int num_parse(const char *s, size_t len, uint64_t max, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	if (len == 0)
+		return -1;
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return -1;
+		uint64_t digit = (uint64_t)(s[i] - '0');
+		if (n > (UINT64_MAX - digit) / 10)
+			return -1;
+		n = n * 10 + digit;
+	}
+	if (n > max)
+		return -1;
+	*out = n;
+	return 0;
+}
+
+uint64_t num_option(const char *name, const char *value, uint64_t min, uint64_t max)
+{
+	uint64_t n;
+
+	if (num_parse(value, strlen(value), max, &n) < 0 || n < min)
+		die_usage("--%s takes a number from %" PRIu64 " to %" PRIu64 ", not '%s'", name,
+			  min, max, value);
+	return n;
+}

@@ -1,0 +1,19 @@
+/*
+ * num: the one number parser. Level 1.
+ */
+#ifndef DT_NUM_H
+#define DT_NUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Parses all `len` bytes of `s` as a decimal number without sign or blanks. Returns 0
+ * and sets *out, or -1 if it is none or larger than `max`.
+ */
+int num_parse(const char *s, size_t len, uint64_t max, uint64_t *out);
+
+/* The value of the option `--name`; ends the process if it is not within min..max. */
+uint64_t num_option(const char *name, const char *value, uint64_t min, uint64_t max);
+
+#endif

@@ -1,0 +1,64 @@
+#include "opt.h"
+
+#include "err.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { OPTIONS_MAX = 40, KEY_HELP = 1000, KEY_VERSION, COLUMN = 26 };
+
+static void help(const struct opt_tool *tool)
+{
+	printf("usage: %s %s\n\n%s\n\n", err_tool(), tool->synopsis, tool->purpose);
+	for (const struct opt *o = tool->options; o->name != NULL; o++) {
+		int n = printf("  --%s%s%s", o->name, o->arg != NULL ? " " : "",
+			       o->arg != NULL ? o->arg : "");
+		if (n > COLUMN - 2)
+			n = printf("\n") - 1;
+		printf("%*s%s\n", COLUMN - n, "", o->help);
+	}
+	printf("  --help                  print this help\n"
+	       "  --version               print the version\n\n"
+	       "%s(1) tells the rest.\n",
+	       err_tool());
+}
+
+_Noreturn static void finish(void)
+{
+	if (fflush(stdout) != 0 || fclose(stdout) != 0)
+		die_errno("standard output");
+	exit(0);
+}
+
+int opt_next(int argc, char **argv, const struct opt_tool *tool)
+{
+	struct option longs[OPTIONS_MAX] = {
+		{"help", no_argument, NULL, KEY_HELP},
+		{"version", no_argument, NULL, KEY_VERSION},
+	};
+	int n = 2;
+
+	for (const struct opt *o = tool->options; o->name != NULL && n < OPTIONS_MAX - 1; o++)
+		longs[n++] = (struct option){
+			.name = o->name,
+			.has_arg = o->arg != NULL ? required_argument : no_argument,
+			.val = o->key,
+		};
+	opterr = 0;
+	int key = getopt_long(argc, argv, "+:", longs, NULL);
+	switch (key) {
+	case KEY_HELP:
+		help(tool);
+		finish();
+	case KEY_VERSION:
+		printf("%s %s\n", err_tool(), DT_VERSION);
+		finish();
+	case ':':
+		die_usage("'%s' needs an argument", argv[optind - 1]);
+	case '?':
+		die_usage("unknown option '%s'", argv[optind - 1]);
+	default:
+		return key;
+	}
+}

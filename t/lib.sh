@@ -1,0 +1,96 @@
+# What the tests share. Source it first, call `finish` last.
+#
+# Each test has a private scratch folder, $T, which is also its HOME and its cache; the
+# tools under test come first on PATH. Output is TAP, for prove(1).
+# shellcheck shell=bash
+set -u
+export LC_ALL=C TZ=UTC
+
+t_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(dirname "$t_dir")
+build=${DT_BUILD:-$top/build}
+T=$(mktemp -d "${TMPDIR:-/tmp}/dt-test.XXXXXX")
+export PATH=$build:$top/scripts:$PATH HOME=$T DT_CACHE=$T/.cache
+export ASAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=halt_on_error=1:exitcode=99
+unset SOURCE_DATE_EPOCH XDG_CACHE_HOME
+t_count=0 t_failed=0
+
+# Runs at the end, however the test ends; tests add to it with: at_exit 'COMMAND'
+t_at_exit="rm -rf '$T'"
+at_exit() { t_at_exit="$1; $t_at_exit"; }
+trap 'chmod -R u+rwx "$T" 2>/dev/null; eval "$t_at_exit"' EXIT
+trap 'exit 1' INT TERM
+
+t_report() { # STATUS DESCRIPTION
+	t_count=$((t_count + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $t_count - $2"
+	else
+		t_failed=$((t_failed + 1))
+		echo "not ok $t_count - $2"
+	fi
+}
+
+t_note() { sed 's/^/# /' | head -n 40; }
+
+# ok DESCRIPTION COMMAND...: the command exits with 0. Its output is in $T/out, $T/err.
+ok() {
+	local what=$1 status=0
+	shift
+	"$@" >"$T/out" 2>"$T/err" </dev/null || status=$?
+	t_report "$status" "$what"
+	[ "$status" -eq 0 ] || { echo "status $status: $*"; cat "$T/err"; head -c 2000 "$T/out"; } | t_note
+}
+
+# fails STATUS REGEX DESCRIPTION COMMAND...: the command exits with just this status and
+# says just one line on stderr, which the (extended) regex matches.
+fails() {
+	local want=$1 regex=$2 what=$3 status=0
+	shift 3
+	"$@" >"$T/out" 2>"$T/err" </dev/null || status=$?
+	if [ "$status" -eq "$want" ] && [ "$(wc -l <"$T/err")" -eq 1 ] &&
+		grep -Eq -- "$regex" "$T/err"; then
+		t_report 0 "$what"
+	else
+		t_report 1 "$what"
+		{ echo "status $status, not $want, or not one line of /$regex/:"; cat "$T/err"; } | t_note
+	fi
+}
+
+# is DESCRIPTION GOT WANT: two strings are equal.
+is() {
+	local bad=0
+	[ "$2" = "$3" ] || bad=1
+	t_report "$bad" "$1"
+	[ "$bad" -eq 0 ] || diff <(printf '%s\n' "$2") <(printf '%s\n' "$3") | t_note
+}
+
+# same DESCRIPTION FILE FILE: two files are equal, byte for byte.
+same() {
+	local status=0
+	cmp "$2" "$3" >"$T/cmp" 2>&1 || status=$?
+	t_report "$status" "$1"
+	[ "$status" -eq 0 ] || { cat "$T/cmp"; diff <(head -c 4000 "$2" | od -c) <(head -c 4000 "$3" | od -c); } | t_note
+}
+
+# like DESCRIPTION FILE REGEX: some line of the file matches the (extended) regex.
+like() {
+	local status=0
+	grep -Eaq -- "$3" "$2" || status=$?
+	t_report "$status" "$1"
+	[ "$status" -eq 0 ] || { echo "no line of /$3/ in:"; cat "$2"; } | t_note
+}
+
+# need COMMAND...: without one of them the test cannot run, and fails.
+need() {
+	local c
+	for c in "$@"; do
+		command -v "$c" >/dev/null || { echo "Bail out! $c is missing: scripts/deps test installs it"; exit 1; }
+	done
+}
+
+finish() {
+	echo "1..$t_count"
+	[ "$t_failed" -eq 0 ] || exit 1
+	exit 0
+}
