@@ -1,0 +1,385 @@
+/*
+ * dt-layer: reproducible layers of store paths or of file trees.
+ *
+ * stdin: a plan, dt-plan(5). stdout: a layer archive, dt-image(5).
+ */
+#include "buf.h"
+#include "cache.h"
+#include "err.h"
+#include "io.h"
+#include "layer.h"
+#include "mem.h"
+#include "names.h"
+#include "num.h"
+#include "opt.h"
+#include "pool.h"
+#include "progress.h"
+#include "store.h"
+#include "tar.h"
+#include "timestamp.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { PLAN_MAX = 256 << 20, ID_MAX = INT32_MAX, COMMENT_MAX = 64 << 10 };
+
+/* One --tree or --links: a folder whose contents go to the root. */
+struct source {
+	const char *path;
+	bool as_links;
+};
+
+struct options {
+	struct layer_style style;
+	const char *store, *comment;
+	struct source *source;
+	size_t n_sources, cap_sources;
+	bool raw, no_cache;
+};
+
+enum {
+	OPT_COMMENT = 1,
+	OPT_GNAME,
+	OPT_LINKS,
+	OPT_MTIME,
+	OPT_NO_CACHE,
+	OPT_OWNER,
+	OPT_RAW,
+	OPT_STORE,
+	OPT_TREE,
+	OPT_UNAME
+};
+
+static const struct opt option_table[] = {
+    {OPT_MTIME, "mtime", "TIME",
+     "time of all files (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
+    {OPT_OWNER, "owner", "UID:GID", "owner of all files (0:0)"},
+    {OPT_UNAME, "uname", "NAME", "the owner's name (root)"},
+    {OPT_GNAME, "gname", "NAME", "the group's name (root)"},
+    {OPT_TREE, "tree", "DIR", "no plan: a layer of DIR's contents, at the root"},
+    {OPT_LINKS, "links", "PATH",
+     "no plan: a layer of links to what is in PATH, at the root"},
+    {OPT_COMMENT, "comment", "TEXT",
+     "what the image's history says of a --tree or --links"},
+    {OPT_RAW, "raw", NULL, "write the one layer's bare tar"},
+    {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
+    {OPT_NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of digests"},
+    {0},
+};
+
+static const struct opt_tool tool = {
+    "[OPTION]...",
+    "Reads a plan, a line of store paths a layer, and writes a layer archive.",
+    option_table,
+};
+
+static void parse_owner(struct layer_style *style, const char *value)
+{
+	const char *colon = strchr(value, ':');
+
+	if (colon == NULL ||
+	    num_parse(value, (size_t)(colon - value), ID_MAX, &style->uid) < 0 ||
+	    num_parse(colon + 1, strlen(colon + 1), ID_MAX, &style->gid) < 0)
+		die_usage("--owner takes UID:GID, two numbers, not '%s'", value);
+}
+
+static void add_source(struct options *o, const char *path, bool as_links)
+{
+	o->source =
+	    mem_grow(o->source, &o->cap_sources, o->n_sources + 1, sizeof *o->source);
+	o->source[o->n_sources++] = (struct source){path, as_links};
+}
+
+static void parse_args(struct options *o, int argc, char **argv)
+{
+	*o = (struct options){.style = {.uname = "root", .gname = "root"}};
+	o->style.mtime = timestamp_default();
+	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
+		switch (key) {
+		case OPT_COMMENT:
+			o->comment = optarg;
+			break;
+		case OPT_GNAME:
+			o->style.gname = optarg;
+			break;
+		case OPT_LINKS:
+			add_source(o, optarg, true);
+			break;
+		case OPT_MTIME:
+			o->style.mtime = timestamp_option("mtime", optarg);
+			break;
+		case OPT_NO_CACHE:
+			o->no_cache = true;
+			break;
+		case OPT_OWNER:
+			parse_owner(&o->style, optarg);
+			break;
+		case OPT_RAW:
+			o->raw = true;
+			break;
+		case OPT_STORE:
+			o->store = optarg;
+			break;
+		case OPT_TREE:
+			add_source(o, optarg, false);
+			break;
+		case OPT_UNAME:
+			o->style.uname = optarg;
+			break;
+		}
+	}
+	if (optind < argc)
+		die_usage("unexpected operand '%s'", argv[optind]);
+	if (o->comment != NULL && o->n_sources == 0)
+		die_usage("--comment goes with --tree or --links");
+}
+
+/* A layer of the plan: its paths, and then the layer itself. */
+struct job {
+	char **path;
+	size_t n, cap;
+	struct layer layer;
+};
+
+struct work {
+	const struct options *options;
+	struct store store;
+	struct cache cache;
+	struct job *job;
+	size_t n, cap;
+};
+
+static void parse_line(struct work *w, char *line, size_t number)
+{
+	struct err why;
+	struct names seen = {0};
+
+	w->job = mem_grow(w->job, &w->cap, w->n + 1, sizeof *w->job);
+	struct job *job = &w->job[w->n++];
+	*job = (struct job){0};
+	for (char *word = line; word != NULL;) {
+		char *path = strsep(&word, " ");
+		if (*path == '\0')
+			die("stdin:%zu: a layer is store paths, separated by single "
+			    "blanks",
+			    number);
+		if (store_check(&w->store, path, &why) < 0)
+			die("stdin:%zu: %s", number, why.text);
+		if (names_add(&seen, path, strlen(path)) != job->n)
+			die("stdin:%zu: %s is twice in the layer", number, path);
+		job->path = mem_grow(job->path, &job->cap, job->n + 1, sizeof *job->path);
+		job->path[job->n++] = mem_strdup(path);
+	}
+	names_release(&seen);
+}
+
+static void read_plan(struct work *w)
+{
+	struct buf text = {0};
+	size_t number = 1;
+
+	if (io_slurp(0, &text, PLAN_MAX) < 0)
+		die_errno("stdin");
+	if (text.len == 0)
+		die("stdin: empty, no plan came in");
+	if (text.data[text.len - 1] != '\n')
+		die("stdin: cut off in mid-line");
+	if (strlen(text.data) != text.len)
+		die("stdin: not a plan, it has a NUL byte");
+	for (char *next = text.data; *next != '\0'; number++) {
+		char *line = strsep(&next, "\n");
+		parse_line(w, line, number);
+	}
+	buf_release(&text);
+}
+
+/* Refuses what no store path may hold: devices, FIFOs. */
+static void check_types(const struct tree *t)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		mode_t mode = t->entry[i].mode;
+		struct buf path = {0};
+		if (S_ISDIR(mode) || S_ISREG(mode) || S_ISLNK(mode))
+			continue;
+		tree_location(t, i, &path);
+		die("%s: a store path holds no device or FIFO", path.data);
+	}
+}
+
+static void read_trees(struct work *w, struct job *job)
+{
+	struct buf place = {0};
+
+	job->layer.style = &w->options->style;
+	job->layer.parents = mem_strdup(w->store.dir);
+	for (size_t i = 0; i < job->n; i++) {
+		struct layer_part *part = layer_add(&job->layer);
+		store_locate(&w->store, job->path[i], &place);
+		tree_scan(&part->tree, place.data);
+		check_types(&part->tree);
+		part->prefix = mem_strdup(job->path[i]);
+	}
+	buf_release(&place);
+}
+
+static void measure(void *arg, size_t i)
+{
+	struct work *w = arg;
+
+	read_trees(w, &w->job[i]);
+	layer_measure(&w->job[i].layer, &w->cache);
+}
+
+/*
+ * What nixpkgs says of a layer in the image's history, a list as Python prints it; of a
+ * layer of very many paths only the first ones are named, since readers bound it.
+ */
+static void describe(const struct job *job, struct buf *out)
+{
+	size_t i = 0;
+
+	buf_addstr(out, "store paths: [");
+	for (; i < job->n && out->len < COMMENT_MAX; i++)
+		buf_addf(out, "%s'%s'", i > 0 ? ", " : "", job->path[i]);
+	if (i < job->n)
+		buf_addf(out, ", and %zu more", job->n - i);
+	buf_addch(out, ']');
+}
+
+/* Writes one member of the layer archive: the layer, named by its digest. */
+static void write_member(const struct layer *l, const char *comment)
+{
+	struct buf name = {0}, records = {0}, bytes = {0};
+
+	buf_addf(&name, "blobs/sha256/%s", l->diff_id);
+	tar_record(&records, "DT.diff_id", l->diff_id, DIGEST_HEX);
+	tar_record(&records, "DT.comment", comment, strlen(comment));
+	struct tar_member m = {
+	    .name = name.data,
+	    .type = TAR_FILE,
+	    .mode = 0644,
+	    .size = l->size,
+	    .records = &records,
+	};
+	tar_header(&bytes, &m);
+	if (io_write(1, bytes.data, bytes.len) < 0)
+		die_errno("standard output");
+	layer_write(l, 1);
+	buf_clear(&bytes);
+	memset(buf_reserve(&bytes, TAR_BLOCK), 0, TAR_BLOCK);
+	if (io_write(1, bytes.data, tar_padding(l->size)) < 0)
+		die_errno("standard output");
+	buf_release(&name);
+	buf_release(&records);
+	buf_release(&bytes);
+}
+
+static void release_job(struct job *job)
+{
+	for (size_t i = 0; i < job->n; i++)
+		free(job->path[i]);
+	free(job->path);
+	layer_release(&job->layer);
+}
+
+static void write_layers(struct work *w)
+{
+	struct pool *pool = pool_start(w->n, measure, w);
+	struct buf comment = {0};
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		struct job *job = &w->job[i];
+		pool_wait(pool, i);
+		buf_clear(&comment);
+		describe(job, &comment);
+		write_member(&job->layer, comment.data);
+		bytes += job->layer.size;
+		release_job(job);
+		progress("layers", i + 1, w->n, bytes);
+	}
+	progress_end();
+	pool_release(pool);
+	buf_release(&comment);
+}
+
+/* The one layer of --tree and --links. */
+static void merge_sources(struct work *w, struct layer *l)
+{
+	const struct options *o = w->options;
+	struct tree *tree = mem_zero(o->n_sources, sizeof *tree);
+	struct tree_source *source = mem_zero(o->n_sources, sizeof *source);
+	struct buf place = {0};
+
+	for (size_t i = 0; i < o->n_sources; i++) {
+		const char *path = o->source[i].path;
+		buf_clear(&place);
+		buf_addstr(&place, path);
+		if (o->source[i].as_links) {
+			if (store_adopt(&w->store, path, strlen(path)) == 0)
+				die("--links %s: not in a store", path);
+			store_locate(&w->store, path, &place);
+		}
+		char *real = realpath(place.data, NULL);
+		if (real == NULL)
+			die_errno("%s", place.data);
+		tree_scan(&tree[i], real);
+		source[i].tree = &tree[i];
+		source[i].as_links = o->source[i].as_links ? path : NULL;
+		source[i].said_as = path;
+		free(real);
+	}
+	tree_merge(&layer_add(l)->tree, source, o->n_sources);
+	for (size_t i = 0; i < o->n_sources; i++)
+		tree_release(&tree[i]);
+	free(tree);
+	free(source);
+	buf_release(&place);
+}
+
+static void write_end(void)
+{
+	static const char mark[2 * TAR_BLOCK];
+
+	if (io_write(1, mark, sizeof mark) < 0)
+		die_errno("standard output");
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct work w = {.options = &o};
+	struct layer one = {.style = &o.style};
+
+	err_init("dt-layer");
+	io_init();
+	parse_args(&o, argc, argv);
+	store_init(&w.store, o.store);
+	cache_init(&w.cache, !o.no_cache);
+	if (o.n_sources == 0)
+		read_plan(&w);
+	if (o.raw && w.n > 1)
+		die("--raw writes one layer, but the plan has %zu", w.n);
+	io_pipe_grow(1);
+	if (o.n_sources > 0)
+		merge_sources(&w, &one);
+	else if (o.raw)
+		read_trees(&w, &w.job[0]);
+
+	if (o.raw) {
+		layer_write(o.n_sources > 0 ? &one : &w.job[0].layer, 1);
+	} else if (o.n_sources > 0) {
+		layer_measure(&one, &w.cache);
+		write_member(&one, o.comment != NULL ? o.comment : "customisation layer");
+	} else {
+		write_layers(&w);
+	}
+	if (!o.raw)
+		write_end();
+	io_finish();
+	return 0;
+}

@@ -1,0 +1,343 @@
+#include "layer.h"
+
+#include "cache.h"
+#include "err.h"
+#include "io.h"
+#include "mem.h"
+#include "num.h"
+#include "tar.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	BLOCK = 256 * 1024,         /* what is hashed or written at a time */
+	ZERO_COPY_FROM = 64 * 1024, /* smaller files are cheaper to read than to splice */
+};
+
+struct layer_part *layer_add(struct layer *l)
+{
+	l->part = mem_grow(l->part, &l->cap, l->n + 1, sizeof *l->part);
+	l->part[l->n] = (struct layer_part){0};
+	return &l->part[l->n++];
+}
+
+void layer_release(struct layer *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		tree_release(&l->part[i].tree);
+		free(l->part[i].prefix);
+	}
+	free(l->part);
+	free(l->parents);
+	*l = (struct layer){0};
+}
+
+/* Where the bytes of a layer go. */
+struct sink {
+	enum {
+		TO_KEY,    /* headers and file identities are hashed: the cache's key */
+		TO_DIGEST, /* everything is hashed: the diff_id */
+		TO_FD,     /* everything is written */
+	} kind;
+	struct digest digest;
+	int fd;
+	uint64_t total; /* bytes of the layer so far */
+	struct buf block;
+};
+
+static void sink_init(struct sink *s, int kind, int fd)
+{
+	*s = (struct sink){.kind = kind, .fd = fd};
+	if (kind != TO_FD)
+		digest_init(&s->digest);
+	buf_reserve(&s->block, 2 * BLOCK);
+}
+
+static void sink_release(struct sink *s)
+{
+	if (s->kind != TO_FD)
+		digest_release(&s->digest);
+	buf_release(&s->block);
+}
+
+static void sink_flush(struct sink *s)
+{
+	if (s->kind != TO_FD)
+		digest_update(&s->digest, s->block.data, s->block.len);
+	else if (io_write(s->fd, s->block.data, s->block.len) < 0)
+		die_errno("standard output");
+	buf_clear(&s->block);
+}
+
+/* Counts what was put into the block since it was `before` bytes long. */
+static void sink_added(struct sink *s, size_t before)
+{
+	s->total += s->block.len - before;
+	if (s->block.len >= BLOCK)
+		sink_flush(s);
+}
+
+static void sink_zeroes(struct sink *s, size_t n)
+{
+	size_t before = s->block.len;
+
+	memset(buf_reserve(&s->block, n), 0, n);
+	s->block.len += n;
+	sink_added(s, before);
+}
+
+/* What may not change while a file is read. The store's optimiser may change the rest. */
+static void check_unchanged(const struct tree *t, uint32_t i, int fd, uint64_t got)
+{
+	const struct tree_entry *e = &t->entry[i];
+	struct buf path = {0};
+	struct stat st;
+
+	bool same =
+	    got == e->size && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (uint64_t)st.st_size == e->size &&
+	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == e->mtime;
+	if (same)
+		return;
+	tree_location(t, i, &path);
+	die("%s: changed while it was read", path.data);
+}
+
+static void unreadable(const struct tree *t, uint32_t i)
+{
+	struct buf path = {0};
+	int reason = errno;
+
+	tree_location(t, i, &path);
+	errno = reason;
+	die_errno("%s", path.data);
+}
+
+/* Reads the file through the block. */
+static uint64_t sink_read(struct sink *s, int fd, uint64_t size)
+{
+	uint64_t done = 0;
+
+	while (done < size) {
+		size_t room = 2 * BLOCK - s->block.len, before = s->block.len;
+		size_t want = size - done < room ? (size_t)(size - done) : room;
+		ssize_t n = io_read(fd, buf_reserve(&s->block, want), want);
+		if (n <= 0)
+			break;
+		s->block.len += (size_t)n;
+		done += (uint64_t)n;
+		sink_added(s, before);
+	}
+	return done;
+}
+
+static void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t,
+		      uint32_t i)
+{
+	uint64_t size = t->entry[i].size, done;
+
+	if (s->kind == TO_KEY) {
+		s->total += size + tar_padding(size);
+		return;
+	}
+	if (size == 0)
+		return;
+	int fd = tree_open(r, t, i);
+	if (fd < 0)
+		unreadable(t, i);
+	if (s->kind == TO_FD && size >= ZERO_COPY_FROM) {
+		sink_flush(s);
+		int64_t n = io_copy(fd, NULL, s->fd, size);
+		if (n < 0)
+			die_errno("writing standard output");
+		done = (uint64_t)n;
+		s->total += done;
+	} else {
+		done = sink_read(s, fd, size);
+	}
+	check_unchanged(t, i, fd, done);
+	close(fd);
+	sink_zeroes(s, tar_padding(size));
+}
+
+/* Completes the member with the layer's style and adds its header. */
+static void sink_header(struct sink *s, const struct layer_style *style,
+			struct tar_member *m)
+{
+	size_t before = s->block.len;
+
+	m->uid = style->uid;
+	m->gid = style->gid;
+	m->uname = style->uname;
+	m->gname = style->gname;
+	m->mtime = style->mtime;
+	tar_header(&s->block, m);
+	sink_added(s, before);
+}
+
+/* The members that stand for "/nix" and "/nix/store". */
+static void emit_parents(const struct layer *l, struct sink *s)
+{
+	char *dir = mem_strdup(l->parents);
+
+	for (char *end = dir; end != NULL;) {
+		struct tar_member m = {.name = dir, .type = TAR_FOLDER, .mode = 0755};
+		end = strchr(end + 1, '/');
+		if (end != NULL)
+			*end = '\0';
+		sink_header(s, l->style, &m);
+		if (end != NULL)
+			*end = '/';
+	}
+	free(dir);
+}
+
+static enum tar_type type_of(const struct tree_entry *e)
+{
+	switch (e->mode & S_IFMT) {
+	case S_IFDIR:
+		return TAR_FOLDER;
+	case S_IFLNK:
+		return TAR_SYMLINK;
+	case S_IFCHR:
+		return TAR_CHAR;
+	case S_IFBLK:
+		return TAR_BLOCK_DEVICE;
+	case S_IFIFO:
+		return TAR_FIFO;
+	default:
+		return TAR_FILE;
+	}
+}
+
+static void emit_entry(const struct layer *l, const struct layer_part *part, uint32_t i,
+		       struct sink *s, struct tree_reader *r, struct buf *name)
+{
+	const struct tree *t = &part->tree;
+	const struct tree_entry *e = &t->entry[i];
+	struct tar_member m = {
+	    .type = type_of(e),
+	    .mode = e->mode,
+	    .size = e->size,
+	};
+
+	buf_clear(name);
+	if (part->prefix != NULL)
+		buf_addstr(name, part->prefix);
+	if (part->prefix != NULL && e->parent != TREE_END)
+		buf_addch(name, '/');
+	tree_path(t, i, name);
+	m.name = name->data;
+	if (m.type == TAR_SYMLINK)
+		m.link = t->names.data + e->link;
+	if (m.type == TAR_CHAR || m.type == TAR_BLOCK_DEVICE) {
+		m.major = major(e->size);
+		m.minor = minor(e->size);
+	}
+	sink_header(s, l->style, &m);
+	if (s->kind == TO_KEY)
+		digest_update(&s->digest, &e->stamp, sizeof e->stamp);
+	if (s->kind == TO_KEY)
+		digest_update(&s->digest, &e->mtime, sizeof e->mtime);
+	if (m.type == TAR_FILE)
+		sink_file(s, r, t, i);
+}
+
+/* Sends the whole layer tar into the sink. */
+static void emit(const struct layer *l, struct sink *s)
+{
+	struct tree_reader r;
+	struct buf name = {0};
+
+	if (l->parents != NULL)
+		emit_parents(l, s);
+	for (size_t k = 0; k < l->n; k++) {
+		const struct layer_part *part = &l->part[k];
+		tree_reader_init(&r);
+		uint32_t i = 0;
+		if (part->prefix == NULL)
+			i = tree_next(&part->tree, 0);
+		for (; i != TREE_END; i = tree_next(&part->tree, i))
+			emit_entry(l, part, i, s, &r, &name);
+		tree_reader_release(&r);
+	}
+	sink_zeroes(s, tar_end(s->total, TAR_RECORD));
+	sink_flush(s);
+	buf_release(&name);
+}
+
+/* A file that was changed just now could change again without its times telling. */
+static bool is_settled(const struct layer *l)
+{
+	const int64_t tick =
+	    100000000; /* more than any clock the kernel stamps files by */
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	int64_t now = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+	for (size_t k = 0; k < l->n; k++)
+		if (l->part[k].tree.newest + tick > now)
+			return false;
+	return true;
+}
+
+/* The fact that the cache keeps: "DIFF_ID SIZE". */
+static bool parse_fact(struct layer *l, const struct buf *fact)
+{
+	if (fact->len < DIGEST_HEX + 2 || fact->data[DIGEST_HEX] != ' ')
+		return false;
+	memcpy(l->diff_id, fact->data, DIGEST_HEX);
+	l->diff_id[DIGEST_HEX] = '\0';
+	uint64_t size;
+	return digest_is_hex(l->diff_id) &&
+	       num_parse(fact->data + DIGEST_HEX + 1, fact->len - DIGEST_HEX - 1,
+			 INT64_MAX, &size) == 0 &&
+	       size == l->size;
+}
+
+void layer_measure(struct layer *l, const struct cache *cache)
+{
+	static const char kind[] = "layer-1";
+	char key[DIGEST_HEX + 1];
+	struct sink s;
+	struct buf fact = {0};
+
+	sink_init(&s, TO_KEY, -1);
+	emit(l, &s);
+	digest_hex(&s.digest, key);
+	l->size = s.total;
+	sink_release(&s);
+	if (!cache_get(cache, kind, key, &fact) || !parse_fact(l, &fact)) {
+		bool settled = is_settled(l);
+		sink_init(&s, TO_DIGEST, -1);
+		emit(l, &s);
+		digest_hex(&s.digest, l->diff_id);
+		sink_release(&s);
+		buf_clear(&fact);
+		buf_addf(&fact, "%s %" PRIu64, l->diff_id, l->size);
+		if (settled)
+			cache_put(cache, kind, key, fact.data, fact.len);
+	}
+	buf_release(&fact);
+}
+
+void layer_write(const struct layer *l, int fd)
+{
+	struct sink s;
+
+	sink_init(&s, TO_FD, fd);
+	emit(l, &s);
+	if (l->diff_id[0] != '\0' && s.total != l->size)
+		die("a layer has %" PRIu64 " bytes, and had %" PRIu64
+		    " when it was measured",
+		    s.total, l->size);
+	sink_release(&s);
+}

@@ -1,0 +1,61 @@
+/*
+ * layer: from file trees to the bytes of a layer tar. Level 5.
+ *
+ * A layer is known by its diff_id, the SHA-256 of its tar, which stands in front of the
+ * tar in a layer archive (dt-image(5)). So it is gone through twice: once to find digest
+ * and size, once to write it. Both go through the same code, and a file that changed
+ * between the two ends the process with a message that names it.
+ */
+#ifndef DT_LAYER_H
+#define DT_LAYER_H
+
+#include "digest.h"
+#include "tree.h"
+
+struct cache;
+
+/* What all members of a layer have in common. */
+struct layer_style {
+	int64_t mtime; /* seconds since 1970 */
+	uint64_t uid, gid;
+	const char *uname, *gname;
+};
+
+/*
+ * A file tree in a layer. `prefix` is what its root is called ("/nix/store/HASH-NAME");
+ * NULL: the root is the layer's root, has no member, and names are relative to it.
+ */
+struct layer_part {
+	struct tree tree;
+	char *prefix;
+};
+
+struct layer {
+	const struct layer_style *style;
+	char *parents; /* "/nix/store": the folders that begin the layer, or NULL */
+	struct layer_part *part;
+	size_t n, cap;
+	uint64_t size; /* of the layer tar, in bytes; from layer_measure() */
+	char diff_id[DIGEST_HEX + 1]; /* its SHA-256; from layer_measure() */
+};
+
+/* A new, empty part. The layer owns it and frees its tree and prefix. */
+struct layer_part *layer_add(struct layer *l);
+
+/* A zeroed struct is an empty layer. */
+void layer_release(struct layer *l);
+
+/*
+ * Finds diff_id and size, by reading all files or from the cache. Layers can be measured
+ * in several threads at once. The cache's key is a digest over all headers and the
+ * size, mtime, ctime and inode number of every file.
+ */
+void layer_measure(struct layer *l, const struct cache *cache);
+
+/*
+ * Writes the layer's tar to `fd`. A layer that was measured must still have the size
+ * that was found. Ends the process on failure.
+ */
+void layer_write(const struct layer *l, int fd);
+
+#endif
