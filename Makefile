@@ -16,8 +16,8 @@ B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
-MODULES  = buf cache closure digest err export graph image io json layer mem names nar nixdb num opt \
-	   pool progress scan store tar timestamp tree unpack
+MODULES  = buf cache config digest err export graph image io json layer mem names nar nixdb num opt \
+	   platform pool popularity progress reference scan store tar timestamp tree unpack utf8 writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
@@ -30,7 +30,7 @@ LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %
 # The libraries each tool links, and no more.
 LIBS_dt-closure    = libcrypto libsodium jansson sqlite3
 LIBS_dt-popularity =
-LIBS_dt-layer      = libcrypto libsodium
+LIBS_dt-layer      = libcrypto libsodium jansson
 LIBS_dt-manifest   = libarchive libcrypto libsodium jansson
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 

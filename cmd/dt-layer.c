@@ -15,8 +15,8 @@
 #include "pool.h"
 #include "progress.h"
 #include "store.h"
-#include "tar.h"
 #include "timestamp.h"
+#include "writer.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -149,6 +149,7 @@ struct work {
 	const struct options *options;
 	struct store store;
 	struct cache cache;
+	struct writer writer;
 	struct job *job;
 	size_t n, cap;
 };
@@ -250,32 +251,13 @@ static void describe(const struct job *job, struct buf *out)
 	buf_addch(out, ']');
 }
 
-/* Writes one member of the layer archive: the layer, named by its digest. */
-static void write_member(const struct layer *l, const char *comment)
+/* Writes the layer, unless the archive has it already. */
+static void write_layer(struct work *w, const struct layer *l, const char *comment)
 {
-	struct buf name = {0}, records = {0}, bytes = {0};
-
-	buf_addf(&name, "blobs/sha256/%s", l->diff_id);
-	tar_record(&records, "DT.diff_id", l->diff_id, DIGEST_HEX);
-	tar_record(&records, "DT.comment", comment, strlen(comment));
-	struct tar_member m = {
-	    .name = name.data,
-	    .type = TAR_FILE,
-	    .mode = 0644,
-	    .size = l->size,
-	    .records = &records,
-	};
-	tar_header(&bytes, &m);
-	if (io_write(1, bytes.data, bytes.len) < 0)
-		die_errno("standard output");
+	if (!writer_begin(&w->writer, l->diff_id, l->size, comment, strlen(comment)))
+		return;
 	layer_write(l, 1);
-	buf_clear(&bytes);
-	memset(buf_reserve(&bytes, TAR_BLOCK), 0, TAR_BLOCK);
-	if (io_write(1, bytes.data, tar_padding(l->size)) < 0)
-		die_errno("standard output");
-	buf_release(&name);
-	buf_release(&records);
-	buf_release(&bytes);
+	writer_pad(&w->writer, l->size);
 }
 
 static void release_job(struct job *job)
@@ -290,17 +272,15 @@ static void write_layers(struct work *w)
 {
 	struct pool *pool = pool_start(w->n, measure, w);
 	struct buf comment = {0};
-	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < w->n; i++) {
 		struct job *job = &w->job[i];
 		pool_wait(pool, i);
 		buf_clear(&comment);
 		describe(job, &comment);
-		write_member(&job->layer, comment.data);
-		bytes += job->layer.size;
+		write_layer(w, &job->layer, comment.data);
 		release_job(job);
-		progress("layers", i + 1, w->n, bytes);
+		progress("layers", i + 1, w->n, w->writer.bytes);
 	}
 	progress_end();
 	pool_release(pool);
@@ -341,18 +321,10 @@ static void merge_sources(struct work *w, struct layer *l)
 	buf_release(&place);
 }
 
-static void write_end(void)
-{
-	static const char mark[2 * TAR_BLOCK];
-
-	if (io_write(1, mark, sizeof mark) < 0)
-		die_errno("standard output");
-}
-
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct work w = {.options = &o};
+	struct work w = {.options = &o, .writer = {.fd = 1}};
 	struct layer one = {.style = &o.style};
 
 	err_init("dt-layer");
@@ -374,12 +346,13 @@ int main(int argc, char **argv)
 		layer_write(o.n_sources > 0 ? &one : &w.job[0].layer, 1);
 	} else if (o.n_sources > 0) {
 		layer_measure(&one, &w.cache);
-		write_member(&one, o.comment != NULL ? o.comment : "customisation layer");
+		write_layer(&w, &one,
+			    o.comment != NULL ? o.comment : "customisation layer");
 	} else {
 		write_layers(&w);
 	}
 	if (!o.raw)
-		write_end();
+		writer_end(&w.writer);
 	io_finish();
 	return 0;
 }

@@ -1,0 +1,493 @@
+/*
+ * dt-manifest: an image of layers: configuration, history, names, base image.
+ *
+ * stdin: a layer archive; stdout: an image archive; both dt-image(5).
+ */
+#include "buf.h"
+#include "config.h"
+#include "digest.h"
+#include "err.h"
+#include "image.h"
+#include "io.h"
+#include "json.h"
+#include "mem.h"
+#include "names.h"
+#include "opt.h"
+#include "platform.h"
+#include "progress.h"
+#include "reference.h"
+#include "timestamp.h"
+#include "unpack.h"
+#include "writer.h"
+
+#include <ctype.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	LAYERS_WARN = 125, /* Docker's documented limit */
+	LAYERS_MAX = 127,  /* more cannot be mounted */
+};
+
+struct options {
+	char *name; /* in lower case, owned */
+	const char *tag, *config, *os;
+	const char *from, *from_name, *from_tag;
+	struct platform platform;
+	bool has_platform, inspect;
+	int64_t created;
+};
+
+enum {
+	OPT_ARCH = 1,
+	OPT_CONFIG,
+	OPT_CREATED,
+	OPT_FROM,
+	OPT_FROM_NAME,
+	OPT_FROM_TAG,
+	OPT_INSPECT,
+	OPT_NAME,
+	OPT_OS,
+	OPT_TAG
+};
+
+static const struct opt option_table[] = {
+    {OPT_NAME, "name", "NAME", "the image's name, put in lower case"},
+    {OPT_TAG, "tag", "TAG", "its tag (derived from the image's content)"},
+    {OPT_CONFIG, "config", "FILE", "a JSON object: Cmd, Env, WorkingDir and so on"},
+    {OPT_CREATED, "created", "TIME",
+     "when it was made (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
+    {OPT_ARCH, "arch", "ARCH",
+     "its architecture (the base image's, else this machine's)"},
+    {OPT_OS, "os", "OS", "its operating system (the base image's, else linux)"},
+    {OPT_FROM, "from", "FILE", "an image archive to build on"},
+    {OPT_FROM_NAME, "from-name", "NAME", "of the images in it, the one of this name"},
+    {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
+    {OPT_INSPECT, "inspect", NULL, "only print what the --from image is, as JSON"},
+    {0},
+};
+
+static const struct opt_tool tool = {
+    "--name NAME [OPTION]...",
+    "Reads a layer archive and writes an image archive of its layers.",
+    option_table,
+};
+
+static void set_name(struct options *o, const char *value)
+{
+	struct err why;
+
+	free(o->name);
+	o->name = mem_strdup(value);
+	for (char *p = o->name; *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (reference_check_name(o->name, &why) < 0)
+		die_usage("--name: %s", why.text);
+}
+
+static void parse_args(struct options *o, int argc, char **argv)
+{
+	struct err why;
+
+	*o = (struct options){.created = timestamp_default()};
+	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
+		switch (key) {
+		case OPT_ARCH:
+			if (platform_parse(&o->platform, optarg) < 0)
+				die_usage("--arch: '%s' is no architecture", optarg);
+			o->has_platform = true;
+			break;
+		case OPT_CONFIG:
+			o->config = optarg;
+			break;
+		case OPT_CREATED:
+			o->created = timestamp_option("created", optarg);
+			break;
+		case OPT_FROM:
+			o->from = optarg;
+			break;
+		case OPT_FROM_NAME:
+			o->from_name = optarg;
+			break;
+		case OPT_FROM_TAG:
+			o->from_tag = optarg;
+			break;
+		case OPT_INSPECT:
+			o->inspect = true;
+			break;
+		case OPT_NAME:
+			set_name(o, optarg);
+			break;
+		case OPT_OS:
+			o->os = optarg;
+			break;
+		case OPT_TAG:
+			if (reference_check_tag(optarg, &why) < 0)
+				die_usage("--tag: %s", why.text);
+			o->tag = optarg;
+			break;
+		}
+	}
+	if (optind < argc)
+		die_usage("unexpected operand '%s'", argv[optind]);
+	if (o->from == NULL &&
+	    (o->from_name != NULL || o->from_tag != NULL || o->inspect))
+		die_usage("--from-name, --from-tag and --inspect go with --from");
+	if (o->name == NULL && !o->inspect)
+		die_usage("--name is missing");
+	if (!o->has_platform)
+		platform_host(&o->platform);
+}
+
+/* The image in the making. */
+struct build {
+	struct writer writer;
+	json_t *diff_ids;    /* of the layers that came in, in order, as "sha256:HEX" */
+	json_t *history;     /* an entry for each of them */
+	json_t *base;        /* the base image's configuration, or NULL */
+	struct names kept;   /* other members of the input, by name */
+	struct buf *content; /* what is in them */
+	size_t cap_content;
+};
+
+static json_t *layer_digest(const char *hex)
+{
+	char text[sizeof "sha256:" + DIGEST_HEX];
+
+	snprintf(text, sizeof text, "sha256:%s", hex);
+	return json_string(text);
+}
+
+static void show_progress(const struct build *b, size_t n)
+{
+	progress("layers", n, n, b->writer.bytes);
+}
+
+static void copy_base(struct build *b, const struct image *base)
+{
+	struct image_bytes bytes;
+	struct err why;
+
+	for (size_t i = 0; i < base->n; i++) {
+		if (image_layer_open(base, i, &bytes, &why) < 0)
+			die("%s", why.text);
+		if (writer_begin(&b->writer, base->layer[i].diff_id, bytes.size, "", 0)) {
+			if (image_layer_write(base, i, &bytes, 1, &why) < 0)
+				die("%s", why.text);
+			writer_pad(&b->writer, bytes.size);
+		}
+		image_layer_close(&bytes);
+		show_progress(b, i + 1);
+	}
+	b->base = json_incref(base->config);
+}
+
+static json_t *history_entry(const char *created, const char *comment, size_t len)
+{
+	json_t *entry = json_object(), *text = json_stringn(comment, len);
+
+	if (text == NULL)
+		die("stdin: the comment of a layer is not UTF-8");
+	json_object_set_new(entry, "created", json_string(created));
+	if (len > 0)
+		json_object_set(entry, "comment", text);
+	json_decref(text);
+	return entry;
+}
+
+/* A layer of the input: passed on, or dropped if it has been written before. */
+static void copy_layer(struct build *b, const char *created, struct unpack_stream *s,
+		       const struct unpack_member *m)
+{
+	const char *hex = m->name + strlen("blobs/sha256/"), *comment = "";
+	size_t len = 0;
+	struct err why;
+
+	(void)unpack_record(m, "DT.comment", &comment, &len);
+	json_array_append_new(b->diff_ids, layer_digest(hex));
+	json_array_append_new(b->history, history_entry(created, comment, len));
+	if (writer_begin(&b->writer, hex, m->size, comment, len)) {
+		if (unpack_copy(s, 1, &why) < 0)
+			die("%s", why.text);
+		writer_pad(&b->writer, m->size);
+	}
+	show_progress(b, b->writer.layer.n);
+}
+
+/* Keeps a small member: the documents of an image archive. */
+static void keep_member(struct build *b, struct unpack_stream *s,
+			const struct unpack_member *m)
+{
+	size_t before = b->kept.n;
+	struct buf text = {0};
+	struct err why;
+
+	if (m->size > JSON_LIMIT)
+		die("stdin: member '%s' is not of a layer archive; images of other tools "
+		    "go in by "
+		    "--from",
+		    m->name);
+	if (unpack_read(s, &text, JSON_LIMIT, &why) < 0)
+		die("%s", why.text);
+	uint32_t i = names_add(&b->kept, m->name, strlen(m->name));
+	if (b->kept.n == before)
+		die("stdin: member '%s' comes twice; an image has one base image",
+		    m->name);
+	b->content = mem_grow(b->content, &b->cap_content, b->kept.n, sizeof *b->content);
+	b->content[i] = text;
+}
+
+/* Whether it is a layer, by the record that says so, and not a blob of another kind. */
+static bool is_layer(const struct unpack_member *m)
+{
+	static const char folder[] = "blobs/sha256/";
+	const char *value;
+	size_t len;
+
+	if (!unpack_record(m, "DT.diff_id", &value, &len))
+		return false;
+	if (strncmp(m->name, folder, sizeof folder - 1) != 0 ||
+	    !digest_is_hex(m->name + sizeof folder - 1) || len != DIGEST_HEX ||
+	    memcmp(value, m->name + sizeof folder - 1, len) != 0)
+		die("stdin: member '%s' does not bear the name of its diff_id", m->name);
+	return true;
+}
+
+static void copy_input(struct build *b, const char *created)
+{
+	struct unpack_stream *s = unpack_stream_new(0, "stdin");
+	struct unpack_member m;
+	struct err why;
+	int more;
+
+	while ((more = unpack_next(s, &m, &why)) > 0) {
+		if (is_layer(&m))
+			copy_layer(b, created, s, &m);
+		else if (m.is_file)
+			keep_member(b, s, &m);
+	}
+	if (more < 0)
+		die("%s", why.text);
+	unpack_stream_release(s);
+	progress_end();
+}
+
+/* --- a base image that came in on stdin --- */
+
+static json_t *kept_json(const struct build *b, const char *name)
+{
+	struct err why;
+	uint32_t i = names_find(&b->kept, name, strlen(name));
+
+	if (i == NAMES_NONE)
+		die("stdin: the image archive has no member '%s'", name);
+	json_t *doc = json_parse(b->content[i].data, b->content[i].len, name, &why);
+	if (doc == NULL)
+		die("stdin: %s", why.text);
+	return doc;
+}
+
+/* Takes the base's layers, each of which is stored once, from the front of the list. */
+static void take_base_layers(struct build *b)
+{
+	char(*diff_ids)[DIGEST_HEX + 1];
+	struct names seen = {0};
+	struct err why;
+	int64_t n = image_diff_ids(b->base, &diff_ids, &why);
+
+	if (n < 0)
+		die("stdin: %s", why.text);
+	for (int64_t i = 0; i < n; i++) {
+		size_t before = seen.n;
+		names_add(&seen, diff_ids[i], DIGEST_HEX);
+		if (seen.n == before)
+			continue;
+		const char *first = json_string_value(json_array_get(b->diff_ids, 0));
+		if (first == NULL || strcmp(digest_strip(first), diff_ids[i]) != 0)
+			die("stdin: layer %d of the image archive is not in its place",
+			    (int)i + 1);
+		json_array_remove(b->diff_ids, 0);
+		json_array_remove(b->history, 0);
+	}
+	names_release(&seen);
+	free(diff_ids);
+}
+
+/*
+ * An image archive on stdin, with layer archives behind it, is the base image of what
+ * follows it.
+ */
+static void find_base(struct build *b, const struct options *o)
+{
+	if (b->kept.n == 0)
+		return;
+	if (names_find(&b->kept, "manifest.json", strlen("manifest.json")) == NAMES_NONE)
+		die("stdin: member '%s' is not of a layer archive", b->kept.name[0]);
+	if (o->from != NULL)
+		die("stdin: holds an image, and so does --from %s; one of them is too "
+		    "many",
+		    o->from);
+	json_t *manifest = kept_json(b, "manifest.json");
+	const char *member = json_string_at(json_array_get(manifest, 0), "Config");
+	if (json_array_size(manifest) != 1 || member == NULL)
+		die("stdin: not an image archive of one image; others go in by --from");
+	b->base = kept_json(b, member);
+	take_base_layers(b);
+	json_decref(manifest);
+}
+
+/* --- the configuration --- */
+
+static json_t *read_config(const struct options *o)
+{
+	struct err why;
+
+	if (o->config == NULL)
+		return json_object();
+	json_t *config = json_read_file(o->config, JSON_LIMIT, &why);
+	if (config == NULL)
+		die("%s", why.text);
+	if (config_check(config, &why) < 0)
+		die("%s: %s", o->config, why.text);
+	return config;
+}
+
+static json_t *base_diff_ids(const struct build *b)
+{
+	return json_object_get(json_object_get(b->base, "rootfs"), "diff_ids");
+}
+
+/* The base's history if it fits the base's layers, else an entry for each; then ours. */
+static json_t *whole_history(const struct build *b, const char *created)
+{
+	json_t *history = json_array(), *old = json_object_get(b->base, "history");
+	const char *when = json_string_at(b->base, "created");
+	size_t n = json_array_size(base_diff_ids(b)), known = 0;
+
+	for (size_t i = 0; i < json_array_size(old); i++)
+		if (!json_is_true(json_object_get(json_array_get(old, i), "empty_layer")))
+			known++;
+	if (known == n && json_is_array(old))
+		json_array_extend(history, old);
+	else
+		for (size_t i = 0; i < n; i++)
+			json_array_append_new(
+			    history, history_entry(when != NULL ? when : created, "", 0));
+	json_array_extend(history, b->history);
+	return history;
+}
+
+static void set_platform(json_t *doc, const struct build *b, const struct options *o)
+{
+	static const char *const keys[] = {"architecture", "variant", "os", "os.version",
+					   "os.features"};
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		json_t *value = json_object_get(b->base, keys[i]);
+		if (value != NULL)
+			json_object_set(doc, keys[i], value);
+	}
+	if (o->has_platform || json_object_get(doc, "architecture") == NULL) {
+		json_object_set_new(doc, "architecture", json_string(o->platform.arch));
+		json_object_del(doc, "variant");
+		if (o->platform.variant[0] != '\0')
+			json_object_set_new(doc, "variant",
+					    json_string(o->platform.variant));
+	}
+	if (o->os != NULL || json_object_get(doc, "os") == NULL)
+		json_object_set_new(doc, "os",
+				    json_string(o->os != NULL ? o->os : "linux"));
+}
+
+/* The image configuration, OCI image specification, config.md. */
+static json_t *image_config(const struct build *b, const struct options *o,
+			    const char *created, const json_t *config)
+{
+	json_t *doc = json_object(), *rootfs = json_object(), *diff_ids = json_array();
+	json_t *author = json_object_get(b->base, "author");
+
+	json_array_extend(diff_ids, base_diff_ids(b));
+	json_array_extend(diff_ids, b->diff_ids);
+	json_object_set_new(rootfs, "type", json_string("layers"));
+	json_object_set_new(rootfs, "diff_ids", diff_ids);
+
+	json_object_set_new(doc, "created", json_string(created));
+	if (author != NULL)
+		json_object_set(doc, "author", author);
+	set_platform(doc, b, o);
+	json_object_set_new(doc, "config",
+			    config_inherit(json_object_get(b->base, "config"), config));
+	json_object_set_new(doc, "rootfs", rootfs);
+	json_object_set_new(doc, "history", whole_history(b, created));
+	return doc;
+}
+
+static void check_count(const struct build *b)
+{
+	size_t n = json_array_size(base_diff_ids(b)) + json_array_size(b->diff_ids);
+
+	if (n == 0)
+		die("stdin: no layers came in");
+	if (n > LAYERS_MAX)
+		die("%zu layers; Docker runs no image of more than %d", n, LAYERS_MAX);
+	if (n > LAYERS_WARN)
+		warn("%zu layers; not every Docker runs images of more than %d", n,
+		     LAYERS_WARN);
+}
+
+/* What --inspect prints. */
+static void inspect(const struct image *base)
+{
+	json_t *doc = json_object(), *layers = json_array();
+	struct buf text = {0};
+
+	for (size_t i = 0; i < base->n; i++)
+		json_array_append_new(layers, layer_digest(base->layer[i].diff_id));
+	json_object_set(doc, "repoTags", base->tags);
+	json_object_set_new(doc, "layers", layers);
+	json_object_set(doc, "image", base->config);
+	json_write(doc, &text);
+	buf_addch(&text, '\n');
+	io_finish_text(&text);
+	json_decref(doc);
+	buf_release(&text);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct image base = {0};
+	struct build b = {
+	    .writer = {.fd = 1},
+	    .diff_ids = json_array(),
+	    .history = json_array(),
+	};
+	char created[TIMESTAMP_TEXT];
+	struct err why;
+
+	err_init("dt-manifest");
+	io_init();
+	parse_args(&o, argc, argv);
+	timestamp_format(o.created, created);
+	json_t *config = read_config(&o);
+	if (o.from != NULL &&
+	    image_open(&base, o.from, o.from_name, o.from_tag, &o.platform, &why) < 0)
+		die("%s", why.text);
+	if (o.inspect) {
+		inspect(&base);
+		return 0;
+	}
+	io_pipe_grow(1);
+	if (o.from != NULL)
+		copy_base(&b, &base);
+	copy_input(&b, created);
+	find_base(&b, &o);
+	check_count(&b);
+	writer_image(&b.writer, image_config(&b, &o, created, config), o.name, o.tag);
+	writer_end(&b.writer);
+	io_finish();
+	return 0;
+}

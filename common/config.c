@@ -1,0 +1,130 @@
+#include "config.h"
+
+#include "err.h"
+#include "names.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+enum type { COMMAND, STRINGS, OBJECT, STRING };
+
+/* The keys whose types are known; Cmd and Entrypoint may be a single string. */
+static const struct {
+	const char *key;
+	enum type type;
+} known[] = {
+    {"Cmd", COMMAND},        {"Entrypoint", COMMAND}, {"Env", STRINGS},
+    {"OnBuild", STRINGS},    {"Shell", STRINGS},      {"ExposedPorts", OBJECT},
+    {"Healthcheck", OBJECT}, {"Labels", OBJECT},      {"Volumes", OBJECT},
+    {"Domainname", STRING},  {"Hostname", STRING},    {"Image", STRING},
+    {"MacAddress", STRING},  {"StopSignal", STRING},  {"User", STRING},
+    {"WorkingDir", STRING},
+};
+
+static bool are_strings(const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (!json_is_string(json_array_get(list, i)))
+			return false;
+	return json_is_array(list);
+}
+
+static int check_value(const json_t *value, const char *key, enum type type,
+		       struct err *e)
+{
+	switch (type) {
+	case COMMAND:
+	case STRINGS:
+		return are_strings(value)
+			   ? 0
+			   : err_set(e, "%s is not a list of strings", key);
+	case OBJECT:
+		return json_is_object(value) ? 0 : err_set(e, "%s is not an object", key);
+	case STRING:
+		return json_is_string(value) ? 0 : err_set(e, "%s is not a string", key);
+	}
+	return -1;
+}
+
+int config_check(json_t *config, struct err *e)
+{
+	if (!json_is_object(config))
+		return err_set(e, "a configuration is a JSON object");
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		json_t *value = json_object_get(config, known[i].key);
+		if (value == NULL || json_is_null(value))
+			continue;
+		if (known[i].type == COMMAND && json_is_string(value)) {
+			json_t *list = json_array();
+			json_array_append(list, value);
+			json_object_set_new(config, known[i].key, list);
+		} else if (check_value(value, known[i].key, known[i].type, e) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Adds the variables of `env` to `merged`; one that is there keeps its place. */
+static void add_variables(json_t *merged, struct names *seen, const json_t *env)
+{
+	for (size_t i = 0; i < json_array_size(env); i++) {
+		json_t *entry = json_array_get(env, i);
+		const char *s = json_string_value(entry);
+		if (s == NULL)
+			continue;
+		uint32_t at = names_add(seen, s, strcspn(s, "="));
+		if (at == json_array_size(merged))
+			json_array_append(merged, entry);
+		else
+			json_array_set(merged, at, entry);
+	}
+}
+
+static json_t *merge_env(const json_t *base, const json_t *env)
+{
+	json_t *merged = json_array();
+	struct names seen = {0};
+
+	add_variables(merged, &seen, base);
+	add_variables(merged, &seen, env);
+	names_release(&seen);
+	return merged;
+}
+
+/* The keys of both; where both have one, the second one's value. */
+static json_t *unite(const json_t *base, json_t *add)
+{
+	json_t *both = json_is_object(base) ? json_deep_copy(base) : json_object();
+
+	json_object_update(both, add);
+	return both;
+}
+
+static bool is_united(const char *key)
+{
+	return strcmp(key, "Labels") == 0 || strcmp(key, "Volumes") == 0 ||
+	       strcmp(key, "ExposedPorts") == 0;
+}
+
+json_t *config_inherit(const json_t *base, const json_t *config)
+{
+	json_t *result = json_is_object(base) ? json_deep_copy(base) : json_object();
+	json_t *own = json_deep_copy(config), *value;
+	const char *key;
+
+	if (json_object_get(own, "Entrypoint") != NULL)
+		json_object_del(result, "Cmd");
+	json_object_foreach(own, key, value)
+	{
+		const json_t *old = json_object_get(result, key);
+		if (strcmp(key, "Env") == 0 && json_is_array(value))
+			json_object_set_new(result, key, merge_env(old, value));
+		else if (is_united(key) && json_is_object(value))
+			json_object_set_new(result, key, unite(old, value));
+		else
+			json_object_set(result, key, value);
+	}
+	json_decref(own);
+	return result;
+}

@@ -1,0 +1,76 @@
+/*
+ * image: reading the image archives that any tool wrote. Level 5.
+ *
+ * Docker's archives (`docker save`: manifest.json, layers as ID/layer.tar or in blobs/)
+ * and OCI image layouts in a tar (index.json); compressed or not, their layers too.
+ * Everything in them is checked: sizes are bounded, digests compared.
+ */
+#ifndef DT_IMAGE_H
+#define DT_IMAGE_H
+
+#include "digest.h"
+#include "json.h"
+#include "unpack.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct platform;
+
+struct image_layer {
+	char diff_id[DIGEST_HEX + 1];
+	const struct unpack_place *place;
+};
+
+/* One image of an archive. */
+struct image {
+	struct unpack_index archive;
+	const char *file;          /* what messages call it; kept, not copied */
+	json_t *config;            /* the image configuration, an object */
+	json_t *tags;              /* its references, an array of strings */
+	struct image_layer *layer; /* bottom layer first */
+	size_t n;
+};
+
+/*
+ * Opens the archive `file` ("-": standard input) and chooses an image: the first one
+ * that has exactly this name and tag; NULL is any. Among the platforms of an OCI index
+ * the first one for Linux on `platform` is taken. Returns 0, or -1 and why not; in
+ * either case the caller releases it. `file` must outlive the image.
+ */
+int image_open(struct image *im, const char *file, const char *name, const char *tag,
+	       const struct platform *platform, struct err *e);
+
+/* A zeroed struct is a no-op. */
+void image_release(struct image *im);
+
+/*
+ * How many bytes layer `i` has uncompressed. Uncompresses it into a temporary file if
+ * need be, which stays open until the next layer is asked for. Returns 0, or -1 and why.
+ */
+struct image_bytes {
+	int fd;
+	bool is_own;
+	off_t offset;
+	uint64_t size;
+};
+int image_layer_open(const struct image *im, size_t i, struct image_bytes *b,
+		     struct err *e);
+void image_layer_close(struct image_bytes *b);
+
+/*
+ * Writes the uncompressed layer to `out` and compares it with its diff_id on the way.
+ * Returns 0, or -1 and why not, when what was written must not pass for whole.
+ */
+int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
+		      int out, struct err *e);
+
+/*
+ * Checks that `config` is an image configuration and writes the hex diff_ids of its
+ * layers to a new array, which the caller frees. Returns how many, or -1 and why not.
+ */
+int64_t image_diff_ids(const json_t *config, char (**diff_ids)[DIGEST_HEX + 1],
+		       struct err *e);
+
+#endif

@@ -1,0 +1,59 @@
+#include "platform.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+static const struct {
+	const char *spelling, *arch, *variant;
+} known[] = {
+    {"x86_64", "amd64", ""},
+    {"aarch64", "arm64", ""},
+    {"i386", "386", ""},
+    {"i486", "386", ""},
+    {"i586", "386", ""},
+    {"i686", "386", ""},
+    {"armv5tel", "arm", "v5"},
+    {"armv6l", "arm", "v6"},
+    {"armv7l", "arm", "v7"},
+    {"armv7a", "arm", "v7"},
+    {"armhf", "arm", "v7"},
+    {"armv8l", "arm", "v7"},
+    {"powerpc64le", "ppc64le", ""},
+    {"loongarch64", "loong64", ""},
+    {"mips64el", "mips64le", ""},
+    {"mipsel", "mipsle", ""},
+};
+
+int platform_parse(struct platform *p, const char *text)
+{
+	size_t len = strcspn(text, "/");
+	const char *variant = text[len] == '/' ? text + len + 1 : "";
+	const char *system = strstr(text, "-linux");
+
+	if (system != NULL && system[6] == '\0')
+		len = (size_t)(system - text);
+	if (len == 0 || len >= sizeof p->arch || strlen(variant) >= sizeof p->variant ||
+	    strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") < len)
+		return -1;
+	memcpy(p->arch, text, len);
+	p->arch[len] = '\0';
+	snprintf(p->variant, sizeof p->variant, "%s", variant);
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+		if (strcmp(p->arch, known[i].spelling) != 0)
+			continue;
+		snprintf(p->arch, sizeof p->arch, "%s", known[i].arch);
+		if (*variant == '\0')
+			snprintf(p->variant, sizeof p->variant, "%s", known[i].variant);
+		break;
+	}
+	return 0;
+}
+
+void platform_host(struct platform *p)
+{
+	struct utsname u;
+
+	if (uname(&u) < 0 || platform_parse(p, u.machine) < 0)
+		*p = (struct platform){.arch = "amd64"};
+}

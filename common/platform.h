@@ -1,0 +1,23 @@
+/*
+ * platform: processor architectures, as Docker, Nix and uname(1) spell them. Level 2.
+ */
+#ifndef DT_PLATFORM_H
+#define DT_PLATFORM_H
+
+/* As the OCI image specification spells it (Go's GOARCH, and a variant for ARM). */
+struct platform {
+	char arch[32];
+	char variant[16]; /* "" if there is none */
+};
+
+/*
+ * Reads any spelling: "amd64", "x86_64", "x86_64-linux", "arm64", "aarch64", "arm/v7",
+ * "armv7l". A name that is in no list is taken as it is, if it could be one. Returns 0,
+ * or -1 if it could not.
+ */
+int platform_parse(struct platform *p, const char *text);
+
+/* The architecture of this machine. */
+void platform_host(struct platform *p);
+
+#endif

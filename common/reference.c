@@ -1,0 +1,118 @@
+#include "reference.h"
+
+#include "buf.h"
+#include "err.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGIT "0123456789"
+
+enum { NAME_MAX_LEN = 255, TAG_MAX_LEN = 128 };
+
+/* Alphanumeric runs, separated by '.', '_', '__' or any number of '-'. */
+static bool is_component(const char *s, size_t len)
+{
+	const char *end = s + len;
+
+	for (;;) {
+		size_t n = strspn(s, LOWER DIGIT);
+		if (n == 0 || s + n > end)
+			return false;
+		s += n;
+		if (s == end)
+			return true;
+		if (*s == '-')
+			s += strspn(s, "-");
+		else if (strncmp(s, "__", 2) == 0)
+			s += 2;
+		else if (*s == '.' || *s == '_')
+			s += 1;
+		else
+			return false;
+	}
+}
+
+static bool is_host(const char *s, size_t len)
+{
+	bool dotted = memchr(s, '.', len) != NULL || memchr(s, ':', len) != NULL;
+
+	return dotted || (len == 9 && strncmp(s, "localhost", 9) == 0);
+}
+
+int reference_check_name(const char *name, struct err *e)
+{
+	const char *slash = strchr(name, '/'), *p = name;
+	size_t len = strlen(name);
+
+	if (len == 0 || len > NAME_MAX_LEN)
+		return err_set(e, "an image name has 1 to %d characters: '%s'",
+			       NAME_MAX_LEN, name);
+	if (slash != NULL && is_host(name, (size_t)(slash - name))) {
+		size_t host = strspn(name, LOWER DIGIT ".-");
+		if (name[host] == ':')
+			host += 1 + strspn(name + host + 1, DIGIT);
+		if (name + host != slash)
+			return err_set(
+			    e, "'%s' does not begin with a registry's HOST or HOST:PORT",
+			    name);
+		p = slash + 1;
+	}
+	for (;;) {
+		size_t n = strcspn(p, "/");
+		if (!is_component(p, n))
+			return err_set(
+			    e,
+			    "'%s' is not an image name: lower-case letters, digits and "
+			    "separators . _ - are, between slashes",
+			    name);
+		if (p[n] == '\0')
+			return 0;
+		p += n + 1;
+	}
+}
+
+int reference_check_tag(const char *tag, struct err *e)
+{
+	size_t n = strspn(tag, LOWER UPPER DIGIT "_.-");
+
+	if (n == 0 || n > TAG_MAX_LEN || tag[n] != '\0' || *tag == '.' || *tag == '-')
+		return err_set(e, "'%s' is not a tag: 1 to %d letters, digits, _ . - are",
+			       tag, TAG_MAX_LEN);
+	return 0;
+}
+
+void reference_full_name(const char *name, struct buf *out)
+{
+	const char *slash = strchr(name, '/');
+
+	if (slash == NULL)
+		buf_addstr(out, "docker.io/library/");
+	else if (!is_host(name, (size_t)(slash - name)))
+		buf_addstr(out, "docker.io/");
+	buf_addstr(out, name);
+}
+
+bool reference_matches(const char *reference, const char *name, const char *tag)
+{
+	const char *slash = strrchr(reference, '/');
+	const char *colon = strrchr(slash != NULL ? slash : reference, ':');
+	struct buf have = {0}, have_full = {0}, want_full = {0};
+	bool same = true;
+
+	buf_add(&have, reference,
+		colon != NULL ? (size_t)(colon - reference) : strlen(reference));
+	if (name != NULL) {
+		reference_full_name(have.data, &have_full);
+		reference_full_name(name, &want_full);
+		same = strcmp(have_full.data, want_full.data) == 0;
+	}
+	if (tag != NULL)
+		same = same && strcmp(colon != NULL ? colon + 1 : "latest", tag) == 0;
+	buf_release(&have);
+	buf_release(&have_full);
+	buf_release(&want_full);
+	return same;
+}

@@ -1,0 +1,100 @@
+/*
+ * unpack: foreign archives, by libarchive. Level 4.
+ *
+ * Two ways to read one. A *stream* goes through a tar once, member by member, and passes
+ * contents on without copying them; it is for the layer archives of dt-image(5). An
+ * *index* knows where each member of an archive file lies; it is for images that other
+ * programs wrote, which may be compressed, out of order and full of links.
+ */
+#ifndef DT_UNPACK_H
+#define DT_UNPACK_H
+
+#include "buf.h"
+#include "names.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct err;
+struct digest;
+
+/* A member of a stream, valid until the next one is asked for. */
+struct unpack_member {
+	const char *name;
+	uint64_t size;       /* of its contents, in bytes */
+	bool is_file;        /* a regular file; else it is passed over by the caller */
+	const char *records; /* its pax records as they stand in the archive */
+	size_t records_len;
+};
+
+struct unpack_stream;
+
+/*
+ * A stream of the uncompressed tar that `fd` delivers; `what` names it in messages and
+ * is kept. Archives may follow on each other. The caller releases it.
+ */
+struct unpack_stream *unpack_stream_new(int fd, const char *what);
+void unpack_stream_release(struct unpack_stream *s);
+
+/*
+ * Goes to the next member, past whatever is left of the one before. Returns 1; 0 at the
+ * end, if the last archive ended with its end-of-archive mark; -1 and why not.
+ */
+int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e);
+
+/* Writes the member's contents to `out`, by splice where possible. 0, or -1 and why. */
+int unpack_copy(struct unpack_stream *s, int out, struct err *e);
+
+/* Appends the member's contents, at most `limit` bytes. 0, or -1 and why not. */
+int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct err *e);
+
+/*
+ * The value of the pax record `key` among the member's, or false. Points into them.
+ */
+bool unpack_record(const struct unpack_member *m, const char *key, const char **value,
+		   size_t *len);
+
+/* Where a member of an indexed archive lies in `fd`. */
+struct unpack_place {
+	off_t offset;
+	uint64_t size;
+	char *link; /* the name of the member it is a link to, or NULL */
+	bool is_file;
+};
+
+struct unpack_index {
+	int fd;             /* the archive, uncompressed */
+	struct names names; /* of the members, without "./", "../" and slashes in front */
+	struct unpack_place *place; /* names.n of them; the last of a name counts */
+	size_t cap;
+};
+
+/*
+ * Reads the names of all members of the archive `file` ("-": standard input). What is
+ * compressed, or no regular file, is first unpacked into a temporary file. Returns 0, or
+ * -1 and why not. A zeroed struct is an empty index; releasing it is a no-op.
+ */
+int unpack_index_open(struct unpack_index *x, const char *file, struct err *e);
+void unpack_index_release(struct unpack_index *x);
+
+/*
+ * The member `name`, through symlinks and hard links. NULL and why not: it is missing,
+ * no file, or its links go round in a circle.
+ */
+const struct unpack_place *unpack_find(const struct unpack_index *x, const char *name,
+				       struct err *e);
+
+/* Appends a member's contents, at most `limit` bytes. Returns 0, or -1 and why not. */
+int unpack_get(const struct unpack_index *x, const struct unpack_place *p,
+	       struct buf *out, size_t limit, struct err *e);
+
+/*
+ * A descriptor of the member's uncompressed contents, and where in it they lie: the
+ * archive itself, or, if the contents are compressed, a temporary file. *is_own says
+ * that the caller closes it. Returns it, or -1 and why not.
+ */
+int unpack_plain(const struct unpack_index *x, const struct unpack_place *p,
+		 off_t *offset, uint64_t *size, bool *is_own, struct err *e);
+
+#endif

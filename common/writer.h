@@ -1,0 +1,52 @@
+/*
+ * writer: writing layer archives and image archives. Level 6.
+ *
+ * The streams of dt-image(5): a tar whose members bear no owner and no time, layers
+ * first, each named by its diff_id and stored once, then the documents.
+ */
+#ifndef DT_WRITER_H
+#define DT_WRITER_H
+
+#include "json.h"
+#include "names.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A zeroed struct with `fd` set is a new archive. */
+struct writer {
+	int fd;
+	struct names layer; /* hex diff_ids of the layers in it */
+	uint64_t *size;     /* layer.n of them: of the uncompressed tars, in bytes */
+	size_t cap;
+	uint64_t bytes; /* all of them together */
+};
+
+void writer_release(struct writer *w);
+
+/*
+ * Begins the layer of this diff_id and size: returns true if its bytes and then
+ * writer_pad() must follow, false if the archive has the layer already. `comment` is
+ * for the image's history and may be empty. All functions end the process if the
+ * archive cannot be written.
+ */
+bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
+		  const char *comment, size_t comment_len);
+
+/* Fills the last block of `size` bytes. */
+void writer_pad(struct writer *w, uint64_t size);
+
+/*
+ * Writes the documents of an image, all of whose layers are in the archive: the image
+ * configuration `config`, the OCI manifest, index.json, oci-layout, and Docker's
+ * manifest.json. If `tag` is NULL, the tag is derived from the configuration's digest,
+ * as Nix would name an output of it.
+ */
+void writer_image(struct writer *w, const json_t *config, const char *name,
+		  const char *tag);
+
+/* Writes the end-of-archive mark. */
+void writer_end(struct writer *w);
+
+#endif
