@@ -17,7 +17,7 @@ comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
 MODULES  = buf cache config digest err export graph image io json layer mem names nar nixdb num opt \
-	   platform pool popularity progress reference scan store tar timestamp tree unpack utf8 writer
+	   platform pool popularity progress reference relay scan store tar timestamp tree unpack utf8 writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
@@ -62,8 +62,8 @@ fuzz: all
 	DT_BUILD=$(abspath $B) t/bench/fuzz
 
 lint:
-	clang-format --dry-run --Werror cmd/*.c common/*.[ch] t/unit/*.c t/fuzz/*.c
-	shellcheck -x scripts/* t/*.t t/*.sh .ci/run
+	clang-format --dry-run --Werror cmd/*.c common/*.[ch] t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c
+	shellcheck -x scripts/* t/*.t t/*.sh t/realstore t/with-nix .ci/run
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \

@@ -152,6 +152,9 @@ struct work {
 	struct writer writer;
 	struct job *job;
 	size_t n, cap;
+	struct layer_part **part; /* of all layers */
+	size_t n_parts;
+	size_t largest; /* the layer with the most bytes */
 };
 
 static void parse_line(struct work *w, char *line, size_t number)
@@ -211,27 +214,68 @@ static void check_types(const struct tree *t)
 	}
 }
 
-static void read_trees(struct work *w, struct job *job)
+/* Makes the layers of the plan, and lists where each path's tree goes. */
+static void begin_layers(struct work *w)
 {
+	size_t cap = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		struct job *job = &w->job[i];
+		job->layer.style = &w->options->style;
+		job->layer.parents = mem_strdup(w->store.dir);
+		for (size_t k = 0; k < job->n; k++)
+			layer_add(&job->layer)->prefix = mem_strdup(job->path[k]);
+		for (size_t k = 0; k < job->n; k++) {
+			w->part =
+			    mem_grow(w->part, &cap, w->n_parts + 1, sizeof(*w->part));
+			w->part[w->n_parts++] = &job->layer.part[k];
+		}
+	}
+}
+
+static void scan_part(void *arg, size_t i)
+{
+	const struct work *w = arg;
+	struct layer_part *part = w->part[i];
 	struct buf place = {0};
 
-	job->layer.style = &w->options->style;
-	job->layer.parents = mem_strdup(w->store.dir);
-	for (size_t i = 0; i < job->n; i++) {
-		struct layer_part *part = layer_add(&job->layer);
-		store_locate(&w->store, job->path[i], &place);
-		tree_scan(&part->tree, place.data);
-		check_types(&part->tree);
-		part->prefix = mem_strdup(job->path[i]);
-	}
+	store_locate(&w->store, part->prefix, &place);
+	tree_scan(&part->tree, place.data);
+	check_types(&part->tree);
 	buf_release(&place);
 }
 
-static void measure(void *arg, size_t i)
+/* Finds all files of all layers, on all cores. */
+static void scan_layers(struct work *w)
+{
+	begin_layers(w);
+	pool_release(pool_start(w->n_parts, scan_part, w));
+	uint64_t most = 0;
+	for (size_t i = 0; i < w->n; i++) {
+		uint64_t bytes = 0;
+		for (size_t k = 0; k < w->job[i].layer.n; k++)
+			bytes += w->job[i].layer.part[k].tree.bytes;
+		if (bytes > most) {
+			most = bytes;
+			w->largest = i;
+		}
+	}
+}
+
+/*
+ * Layers are measured in their order, but the largest one first: it may take one core
+ * as long as all the others take the rest.
+ */
+static size_t turn_of(const struct work *w, size_t i)
+{
+	return i == w->largest ? 0 : i < w->largest ? i + 1 : i;
+}
+
+static void measure(void *arg, size_t turn)
 {
 	struct work *w = arg;
+	size_t i = turn == 0 ? w->largest : turn <= w->largest ? turn - 1 : turn;
 
-	read_trees(w, &w->job[i]);
 	layer_measure(&w->job[i].layer, &w->cache);
 }
 
@@ -275,7 +319,7 @@ static void write_layers(struct work *w)
 
 	for (size_t i = 0; i < w->n; i++) {
 		struct job *job = &w->job[i];
-		pool_wait(pool, i);
+		pool_wait(pool, turn_of(w, i));
 		buf_clear(&comment);
 		describe(job, &comment);
 		write_layer(w, &job->layer, comment.data);
@@ -339,8 +383,8 @@ int main(int argc, char **argv)
 	io_pipe_grow(1);
 	if (o.n_sources > 0)
 		merge_sources(&w, &one);
-	else if (o.raw)
-		read_trees(&w, &w.job[0]);
+	else
+		scan_layers(&w);
 
 	if (o.raw) {
 		layer_write(o.n_sources > 0 ? &one : &w.job[0].layer, 1);

@@ -41,7 +41,8 @@ void cache_release(struct cache *c)
 }
 
 /* The line that a fact's file begins with: a checksum over key and fact. */
-static void checksum(const char *key, const char *fact, size_t len, char hex[DIGEST_HEX + 1])
+static void checksum(const char *key, const char *fact, size_t len,
+		     char hex[DIGEST_HEX + 1])
 {
 	struct digest d;
 
@@ -98,8 +99,8 @@ void cache_put(const struct cache *c, const char *kind, const char *key, const c
 	int fd = mkostemp(draft.data, O_CLOEXEC);
 	if (fd >= 0) {
 		checksum(key, fact, len, sum);
-		bool ok = io_write(fd, sum, DIGEST_HEX) == 0 && io_write(fd, "\n", 1) == 0 &&
-			  io_write(fd, fact, len) == 0;
+		bool ok = io_write(fd, sum, DIGEST_HEX) == 0 &&
+			  io_write(fd, "\n", 1) == 0 && io_write(fd, fact, len) == 0;
 		ok = close(fd) == 0 && ok;
 		if (!ok || rename(draft.data, name.data) < 0)
 			unlink(draft.data);

@@ -1,5 +1,5 @@
 /*
- * cache: what was computed once of things that do not change. Level 3.
+ * cache: what was computed once of things that do not change. Level 4.
  *
  * A plain file per fact, DIR/KIND/KEY, DIR being $DT_CACHE, else $XDG_CACHE_HOME/dt,
  * else $HOME/.cache/dt. KEY is a digest of all that the fact depends on. Files are

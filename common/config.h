@@ -1,5 +1,5 @@
 /*
- * config: the "config" object of an image: Cmd, Env and the like. Level 4.
+ * config: the "config" object of an image: Cmd, Env and the like. Level 5.
  *
  * OCI image specification, config.md, "Properties", and Docker's additions to it.
  */

@@ -1,5 +1,5 @@
 /*
- * digest: SHA-256, and how digests are spelled. Level 3.
+ * digest: SHA-256, and how digests are spelled. Level 2.
  *
  * A digest's hex form is 64 lower-case digits; in image documents it follows "sha256:"
  * (OCI image specification, descriptor.md).

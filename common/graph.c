@@ -39,7 +39,8 @@ void graph_refer(struct graph *g, uint32_t from, uint32_t to)
 	for (size_t i = 0; i < node->n_refs; i++)
 		if (node->refs[i] == to)
 			return;
-	node->refs = mem_grow(node->refs, &node->cap_refs, node->n_refs + 1, sizeof *node->refs);
+	node->refs =
+	    mem_grow(node->refs, &node->cap_refs, node->n_refs + 1, sizeof *node->refs);
 	node->refs[node->n_refs++] = to;
 }
 
@@ -59,53 +60,63 @@ static size_t word(const char **p, const char *end)
 	return (size_t)(*p - start);
 }
 
+/* Sorts the numbers and drops repeated ones and `self`; returns how many are left. */
+static size_t tidy_refs(uint32_t self, uint32_t *refs, size_t n)
+{
+	size_t kept = 0;
+
+	if (n > 1)
+		qsort(refs, n, sizeof *refs, compare_ids);
+	for (size_t i = 0; i < n; i++)
+		if (refs[i] != self && (kept == 0 || refs[i] != refs[kept - 1]))
+			refs[kept++] = refs[i];
+	return kept;
+}
+
+int graph_define(struct graph *g, uint32_t id, uint64_t size, uint32_t *refs, size_t n)
+{
+	struct graph_node *node = &g->node[id];
+
+	n = tidy_refs(id, refs, n);
+	if (!node->known) {
+		free(node->refs);
+		*node = (struct graph_node){.size = size, .refs = refs, .known = true};
+		node->n_refs = node->cap_refs = n;
+		return 0;
+	}
+	bool same = node->size == size && node->n_refs == n &&
+		    (n == 0 || memcmp(node->refs, refs, n * sizeof *refs) == 0);
+	free(refs);
+	return same ? 0 : -1;
+}
+
 static int parse_line(struct graph *g, const char *p, const char *end, struct err *e)
 {
-	struct graph_node line = {.known = true};
 	const char *path = p;
-	size_t path_len = word(&p, end);
+	size_t path_len = word(&p, end), n = 0, cap = 0;
+	uint32_t *refs = NULL;
+	uint64_t bytes;
 
 	if (path_len == 0)
 		return err_set(e, "a line starts with its store path");
 	uint32_t id = graph_node(g, path, path_len);
 	const char *size = p < end ? ++p : p;
 	size_t size_len = word(&p, end);
-	if (num_parse(size, size_len, INT64_MAX, &line.size) < 0)
+	if (num_parse(size, size_len, INT64_MAX, &bytes) < 0)
 		return err_set(e, "'%.*s' is not a size in bytes", (int)size_len, size);
-	bool repeated = g->node[id].known;
 	while (p < end) {
 		const char *ref = ++p;
 		size_t len = word(&p, end);
 		if (len == 0) {
-			free(line.refs);
+			free(refs);
 			return err_set(e, "words are separated by single blanks");
 		}
-		uint32_t to = graph_node(g, ref, len);
-		if (to == id)
-			continue;
-		line.refs =
-		    mem_grow(line.refs, &line.cap_refs, line.n_refs + 1, sizeof *line.refs);
-		line.refs[line.n_refs++] = to;
+		refs = mem_grow(refs, &cap, n + 1, sizeof *refs);
+		refs[n++] = graph_node(g, ref, len);
 	}
-	if (line.n_refs > 1) {
-		qsort(line.refs, line.n_refs, sizeof *line.refs, compare_ids);
-		size_t kept = 1;
-		for (size_t i = 1; i < line.n_refs; i++)
-			if (line.refs[i] != line.refs[kept - 1])
-				line.refs[kept++] = line.refs[i];
-		line.n_refs = kept;
-	}
-	if (!repeated) {
-		g->node[id] = line;
-		return 0;
-	}
-	const struct graph_node *old = &g->node[id];
-	bool same = old->size == line.size && old->n_refs == line.n_refs &&
-		    (line.n_refs == 0 ||
-		     memcmp(old->refs, line.refs, line.n_refs * sizeof *line.refs) == 0);
-	free(line.refs);
-	if (!same)
-		return err_set(e, "%s stands in two lines that differ", g->paths.name[id]);
+	if (graph_define(g, id, bytes, refs, n) < 0)
+		return err_set(e, "%s stands in two lines that differ",
+			       g->paths.name[id]);
 	return 0;
 }
 
@@ -210,7 +221,8 @@ int graph_sort(const struct graph *g, uint32_t *order, struct err *e)
 {
 	size_t n = g->paths.n, done = 0;
 	size_t *missing = mem_zero(n, sizeof *missing); /* references not yet in order */
-	size_t *first = mem_zero(n + 1, sizeof *first); /* node's referrers: first[] in by[] */
+	size_t *first =
+	    mem_zero(n + 1, sizeof *first); /* node's referrers: first[] in by[] */
 	struct sorter s = {g, mem_zero(n, sizeof *s.heap), 0};
 
 	for (size_t i = 0; i < n; i++)

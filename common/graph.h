@@ -24,7 +24,7 @@ struct graph_node {
 };
 
 struct graph {
-	struct names paths;	 /* number -> path */
+	struct names paths;      /* number -> path */
 	struct graph_node *node; /* paths.n of them */
 	size_t cap;
 };
@@ -34,8 +34,16 @@ void graph_release(struct graph *g);
 /* The number of the path, which is added as an unknown node if it is new. */
 uint32_t graph_node(struct graph *g, const char *path, size_t len);
 
-/* Gives node `from` a reference to `to`. Self-references and repeated ones are dropped. */
+/* Gives node `from` a reference to `to`. Self-references and repeated ones are dropped.
+ */
 void graph_refer(struct graph *g, uint32_t from, uint32_t to);
+
+/*
+ * Makes node `id` known: its size, and all its references, of which self-references and
+ * repeated ones are dropped. `refs` is taken over and may be NULL if n is 0. Returns -1
+ * if the node is known already and differs.
+ */
+int graph_define(struct graph *g, uint32_t id, uint64_t size, uint32_t *refs, size_t n);
 
 /*
  * Reads lines of dt-graph(5) in any order into the empty graph `g`. A line that stands

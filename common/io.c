@@ -21,7 +21,7 @@ void io_init(void)
 		die_errno("standard output");
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-			_exit(1);
+			die_errno("/dev/null");
 }
 
 ssize_t io_read(int fd, void *data, size_t len)
@@ -90,8 +90,9 @@ static ssize_t move_some(enum way way, int in, off_t *off, int out, size_t len)
 /* Whether errno says that the kernel does not do it this way for these files. */
 static bool unsupported(void)
 {
-	return errno == EINVAL || errno == ENOSYS || errno == EXDEV || errno == EOPNOTSUPP ||
-	       errno == EBADF || errno == ESPIPE || errno == EPERM || errno == ETXTBSY;
+	return errno == EINVAL || errno == ENOSYS || errno == EXDEV ||
+	       errno == EOPNOTSUPP || errno == EBADF || errno == ESPIPE ||
+	       errno == EPERM || errno == ETXTBSY;
 }
 
 static enum way best_way(int in, off_t *off, int out)
@@ -123,7 +124,8 @@ int64_t io_copy(int in, off_t *off, int out, uint64_t len)
 		}
 		if (n < 0)
 			return -1;
-		if (n == 0 && way == COPY_RANGE) { /* what /proc and some file systems say */
+		if (n == 0 &&
+		    way == COPY_RANGE) { /* what /proc and some file systems say */
 			way = READ_WRITE;
 			continue;
 		}
@@ -197,7 +199,8 @@ void io_pipe_grow(int fd)
 
 void io_finish_text(const struct buf *text)
 {
-	/* A pipe that holds it all takes it at once: a kill cannot cut it in the middle. */
+	/* A pipe that holds it all takes it at once: a kill cannot cut it in the middle.
+	 */
 	io_pipe_grow(STDOUT_FILENO);
 	if (io_write(STDOUT_FILENO, text->data, text->len) < 0)
 		die_errno("standard output");

@@ -1,5 +1,5 @@
 /*
- * io: full reads and writes, zero copy, temporary files. Level 2.
+ * io: full reads and writes, zero copy, temporary files. Level 3.
  *
  * Interrupted calls are tried again. Functions return -1 with errno set unless they are
  * said to end the process.

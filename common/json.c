@@ -13,7 +13,8 @@ json_t *json_parse(const char *text, size_t len, const char *what, struct err *e
 	    json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
 
 	if (doc == NULL)
-		err_set(e, "%s:%d:%d: not JSON: %s", what, why.line, why.column, why.text);
+		err_set(e, "%s:%d:%d: not JSON: %s", what, why.line, why.column,
+			why.text);
 	return doc;
 }
 

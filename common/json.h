@@ -1,5 +1,5 @@
 /*
- * json: JSON documents, by jansson. Level 3.
+ * json: JSON documents, by jansson. Level 4.
  */
 #ifndef DT_JSON_H
 #define DT_JSON_H

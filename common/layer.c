@@ -5,10 +5,12 @@
 #include "io.h"
 #include "mem.h"
 #include "num.h"
+#include "relay.h"
 #include "tar.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +20,12 @@
 #include <unistd.h>
 
 enum {
-	BLOCK = 256 * 1024,         /* what is hashed or written at a time */
-	ZERO_COPY_FROM = 64 * 1024, /* smaller files are cheaper to read than to splice */
+	BLOCK =
+	    64 * 1024, /* what is hashed or written at a time: it stays in the cache */
+	HEADER_ROOM = 4096,   /* a header may fill a block and some more */
+	RELAY_FROM = 4 << 20, /* smaller layers are not worth a thread */
+	PIECES = 32,
+	ZERO_COPY_FROM = BLOCK, /* smaller files are cheaper to read than to splice */
 };
 
 struct layer_part *layer_add(struct layer *l)
@@ -40,7 +46,18 @@ void layer_release(struct layer *l)
 	*l = (struct layer){0};
 }
 
-/* Where the bytes of a layer go. */
+/*
+ * A piece of a layer: bytes, and behind them the contents of a file, if `fd` is not -1,
+ * which are left to the one who writes the piece.
+ */
+struct piece {
+	struct buf bytes;
+	int fd;
+	const struct tree *tree;
+	uint32_t entry;
+};
+
+/* Where the pieces of a layer go. */
 struct sink {
 	enum {
 		TO_KEY,    /* headers and file identities are hashed: the cache's key */
@@ -49,49 +66,32 @@ struct sink {
 	} kind;
 	struct digest digest;
 	int fd;
-	uint64_t total; /* bytes of the layer so far */
-	struct buf block;
+	uint64_t total;      /* bytes of the layer so far */
+	struct piece *piece; /* the one that is being made */
+	struct piece own;    /* without a relay, always the same one */
+	struct relay *relay; /* to the thread that hashes or writes, or NULL */
 };
+
+static void piece_init(struct piece *p)
+{
+	p->fd = -1;
+	buf_reserve(&p->bytes, BLOCK + HEADER_ROOM);
+}
 
 static void sink_init(struct sink *s, int kind, int fd)
 {
 	*s = (struct sink){.kind = kind, .fd = fd};
 	if (kind != TO_FD)
 		digest_init(&s->digest);
-	buf_reserve(&s->block, 2 * BLOCK);
+	piece_init(&s->own);
+	s->piece = &s->own;
 }
 
 static void sink_release(struct sink *s)
 {
 	if (s->kind != TO_FD)
 		digest_release(&s->digest);
-	buf_release(&s->block);
-}
-
-static void sink_flush(struct sink *s)
-{
-	if (s->kind != TO_FD)
-		digest_update(&s->digest, s->block.data, s->block.len);
-	else if (io_write(s->fd, s->block.data, s->block.len) < 0)
-		die_errno("standard output");
-	buf_clear(&s->block);
-}
-
-/* Counts what was put into the block since it was `before` bytes long. */
-static void sink_added(struct sink *s, size_t before)
-{
-	s->total += s->block.len - before;
-	if (s->block.len >= BLOCK)
-		sink_flush(s);
-}
-
-static void sink_zeroes(struct sink *s, size_t n)
-{
-	size_t before = s->block.len;
-
-	memset(buf_reserve(&s->block, n), 0, n);
-	s->block.len += n;
-	sink_added(s, before);
+	buf_release(&s->own.bytes);
 }
 
 /* What may not change while a file is read. The store's optimiser may change the rest. */
@@ -111,7 +111,7 @@ static void check_unchanged(const struct tree *t, uint32_t i, int fd, uint64_t g
 	die("%s: changed while it was read", path.data);
 }
 
-static void unreadable(const struct tree *t, uint32_t i)
+_Noreturn static void unreadable(const struct tree *t, uint32_t i)
 {
 	struct buf path = {0};
 	int reason = errno;
@@ -121,18 +121,65 @@ static void unreadable(const struct tree *t, uint32_t i)
 	die_errno("%s", path.data);
 }
 
-/* Reads the file through the block. */
+/* Hashes or writes a piece, and empties it. */
+static void sink_consume(struct sink *s, struct piece *p)
+{
+	if (s->kind != TO_FD)
+		digest_update(&s->digest, p->bytes.data, p->bytes.len);
+	else if (io_write(s->fd, p->bytes.data, p->bytes.len) < 0)
+		die_errno("standard output");
+	buf_clear(&p->bytes);
+	if (p->fd < 0)
+		return;
+	int64_t n = io_copy(p->fd, NULL, s->fd, p->tree->entry[p->entry].size);
+	if (n < 0)
+		die_errno("writing standard output");
+	check_unchanged(p->tree, p->entry, p->fd, (uint64_t)n);
+	close(p->fd);
+	p->fd = -1;
+}
+
+/* Lets go of the piece that was made and starts the next one. */
+static void sink_flush(struct sink *s)
+{
+	if (s->relay == NULL) {
+		sink_consume(s, s->piece);
+	} else {
+		relay_pass(s->relay);
+		s->piece = relay_fill(s->relay);
+	}
+}
+
+/* Counts what was put into the piece since it was `before` bytes long. */
+static void sink_added(struct sink *s, size_t before)
+{
+	s->total += s->piece->bytes.len - before;
+	if (s->piece->bytes.len >= BLOCK)
+		sink_flush(s);
+}
+
+static void sink_zeroes(struct sink *s, size_t n)
+{
+	size_t before = s->piece->bytes.len;
+
+	memset(buf_reserve(&s->piece->bytes, n), 0, n);
+	s->piece->bytes.len += n;
+	sink_added(s, before);
+}
+
+/* Reads the file into pieces. */
 static uint64_t sink_read(struct sink *s, int fd, uint64_t size)
 {
 	uint64_t done = 0;
 
 	while (done < size) {
-		size_t room = 2 * BLOCK - s->block.len, before = s->block.len;
+		struct buf *bytes = &s->piece->bytes;
+		size_t room = BLOCK - bytes->len, before = bytes->len;
 		size_t want = size - done < room ? (size_t)(size - done) : room;
-		ssize_t n = io_read(fd, buf_reserve(&s->block, want), want);
+		ssize_t n = io_read(fd, buf_reserve(bytes, want), want);
 		if (n <= 0)
 			break;
-		s->block.len += (size_t)n;
+		bytes->len += (size_t)n;
 		done += (uint64_t)n;
 		sink_added(s, before);
 	}
@@ -154,17 +201,19 @@ static void sink_file(struct sink *s, struct tree_reader *r, const struct tree *
 	if (fd < 0)
 		unreadable(t, i);
 	if (s->kind == TO_FD && size >= ZERO_COPY_FROM) {
+		s->piece->fd = fd;
+		s->piece->tree = t;
+		s->piece->entry = i;
+		s->total += size;
 		sink_flush(s);
-		int64_t n = io_copy(fd, NULL, s->fd, size);
-		if (n < 0)
-			die_errno("writing standard output");
-		done = (uint64_t)n;
-		s->total += done;
 	} else {
 		done = sink_read(s, fd, size);
+		/* The file that is written must be the one that was found: a change
+		 * before it was hashed shows then. */
+		if (s->kind == TO_FD || done != size)
+			check_unchanged(t, i, fd, done);
+		close(fd);
 	}
-	check_unchanged(t, i, fd, done);
-	close(fd);
 	sink_zeroes(s, tar_padding(size));
 }
 
@@ -172,14 +221,14 @@ static void sink_file(struct sink *s, struct tree_reader *r, const struct tree *
 static void sink_header(struct sink *s, const struct layer_style *style,
 			struct tar_member *m)
 {
-	size_t before = s->block.len;
+	size_t before = s->piece->bytes.len;
 
 	m->uid = style->uid;
 	m->gid = style->gid;
 	m->uname = style->uname;
 	m->gname = style->gname;
 	m->mtime = style->mtime;
-	tar_header(&s->block, m);
+	tar_header(&s->piece->bytes, m);
 	sink_added(s, before);
 }
 
@@ -274,6 +323,54 @@ static void emit(const struct layer *l, struct sink *s)
 	buf_release(&name);
 }
 
+/* A layer on its way into a sink, for the thread that makes the pieces. */
+struct emission {
+	const struct layer *layer;
+	struct sink *sink;
+};
+
+static void *make_pieces(void *arg)
+{
+	struct emission *e = arg;
+
+	e->sink->piece = relay_fill(e->sink->relay);
+	emit(e->layer, e->sink);
+	relay_end(e->sink->relay);
+	return NULL;
+}
+
+/*
+ * Sends the whole layer into the sink, files of a large one being read in a thread of
+ * their own, while this one hashes or writes.
+ */
+static void send(const struct layer *l, struct sink *s)
+{
+	struct emission e = {l, s};
+	pthread_t thread;
+	uint64_t bytes = 0;
+	struct piece *p;
+
+	for (size_t k = 0; k < l->n; k++)
+		bytes += l->part[k].tree.bytes;
+	if (bytes < RELAY_FROM) {
+		emit(l, s);
+		return;
+	}
+	s->relay = relay_new(PIECES, sizeof *p);
+	for (size_t i = 0; i < PIECES; i++)
+		piece_init(relay_slot(s->relay, i));
+	if (pthread_create(&thread, NULL, make_pieces, &e) != 0)
+		die("cannot start a thread");
+	while ((p = relay_take(s->relay)) != NULL) {
+		sink_consume(s, p);
+		relay_return(s->relay);
+	}
+	pthread_join(thread, NULL);
+	for (size_t i = 0; i < PIECES; i++)
+		buf_release(&((struct piece *)relay_slot(s->relay, i))->bytes);
+	relay_release(s->relay);
+}
+
 /* A file that was changed just now could change again without its times telling. */
 static bool is_settled(const struct layer *l)
 {
@@ -318,7 +415,7 @@ void layer_measure(struct layer *l, const struct cache *cache)
 	if (!cache_get(cache, kind, key, &fact) || !parse_fact(l, &fact)) {
 		bool settled = is_settled(l);
 		sink_init(&s, TO_DIGEST, -1);
-		emit(l, &s);
+		send(l, &s);
 		digest_hex(&s.digest, l->diff_id);
 		sink_release(&s);
 		buf_clear(&fact);
@@ -334,7 +431,7 @@ void layer_write(const struct layer *l, int fd)
 	struct sink s;
 
 	sink_init(&s, TO_FD, fd);
-	emit(l, &s);
+	send(l, &s);
 	if (l->diff_id[0] != '\0' && s.total != l->size)
 		die("a layer has %" PRIu64 " bytes, and had %" PRIu64
 		    " when it was measured",

@@ -30,7 +30,7 @@ uint64_t num_option(const char *name, const char *value, uint64_t min, uint64_t 
 	uint64_t n;
 
 	if (num_parse(value, strlen(value), max, &n) < 0 || n < min)
-		die_usage("--%s takes a number from %" PRIu64 " to %" PRIu64 ", not '%s'", name,
-			  min, max, value);
+		die_usage("--%s takes a number from %" PRIu64 " to %" PRIu64 ", not '%s'",
+			  name, min, max, value);
 	return n;
 }

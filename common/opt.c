@@ -34,18 +34,20 @@ _Noreturn static void finish(void)
 int opt_next(int argc, char **argv, const struct opt_tool *tool)
 {
 	struct option longs[OPTIONS_MAX] = {
-		{"help", no_argument, NULL, KEY_HELP},
-		{"version", no_argument, NULL, KEY_VERSION},
+	    {"help", no_argument, NULL, KEY_HELP},
+	    {"version", no_argument, NULL, KEY_VERSION},
 	};
 	int n = 2;
 
-	for (const struct opt *o = tool->options; o->name != NULL && n < OPTIONS_MAX - 1; o++)
+	for (const struct opt *o = tool->options; o->name != NULL && n < OPTIONS_MAX - 1;
+	     o++)
 		longs[n++] = (struct option){
-			.name = o->name,
-			.has_arg = o->arg != NULL ? required_argument : no_argument,
-			.val = o->key,
+		    .name = o->name,
+		    .has_arg = o->arg != NULL ? required_argument : no_argument,
+		    .val = o->key,
 		};
 	opterr = 0;
+	const char *word = argv[optind]; /* optind itself stays behind within "-xy" */
 	int key = getopt_long(argc, argv, "+:", longs, NULL);
 	switch (key) {
 	case KEY_HELP:
@@ -55,9 +57,9 @@ int opt_next(int argc, char **argv, const struct opt_tool *tool)
 		printf("%s %s\n", err_tool(), DT_VERSION);
 		finish();
 	case ':':
-		die_usage("'%s' needs an argument", argv[optind - 1]);
+		die_usage("'%s' needs an argument", word);
 	case '?':
-		die_usage("unknown option '%s'", argv[optind - 1]);
+		die_usage("unknown option '%s'", word);
 	default:
 		return key;
 	}

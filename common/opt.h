@@ -9,7 +9,7 @@
 
 /* An option; a table of them ends with an empty one. */
 struct opt {
-	int key;	  /* what opt_next() returns for it, above 0 */
+	int key;          /* what opt_next() returns for it, above 0 */
 	const char *name; /* the long name, without dashes */
 	const char *arg;  /* what its argument is called, NULL if it takes none */
 	const char *help; /* one line, lower case */

@@ -15,7 +15,8 @@ static bool is_due(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	long ms = (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000;
+	long ms =
+	    (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000;
 	if (last.tv_sec != 0 && ms < 100)
 		return false;
 	last = now;
@@ -30,8 +31,8 @@ void progress(const char *what, size_t done, size_t total, uint64_t bytes)
 		terminal = isatty(STDERR_FILENO);
 	if (terminal == 0 || !is_due())
 		return;
-	fprintf(stderr, "\r\033[K%s: %zu of %zu %s, %.1f MB", err_tool(), done, total, what,
-		(double)bytes / 1e6);
+	fprintf(stderr, "\r\033[K%s: %zu of %zu %s, %.1f MB", err_tool(), done, total,
+		what, (double)bytes / 1e6);
 	fflush(stderr);
 	shown = true;
 }

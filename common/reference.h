@@ -1,5 +1,5 @@
 /*
- * reference: the names of images. Level 2.
+ * reference: the names of images. Level 3.
  *
  * "NAME:TAG", NAME being path components, the first of which may be a registry's host
  * and port (OCI distribution specification, "Pulling manifests"; what Docker calls a

@@ -37,7 +37,8 @@ void store_init(struct store *s, const char *dir)
 		die("--store %s: no such folder", dir);
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		if (is_folder(real, known[i])) {
-			s->root = strcmp(real, "/") == 0 ? mem_strdup("") : mem_strdup(real);
+			s->root =
+			    strcmp(real, "/") == 0 ? mem_strdup("") : mem_strdup(real);
 			s->dir = mem_strdup(known[i]);
 			free(real);
 			return;
@@ -61,7 +62,8 @@ static bool is_hash_char(char c)
 
 static bool is_name_char(char c)
 {
-	return is_hash_char(c) || (c >= 'A' && c <= 'Z') || (c != '\0' && strchr("+-._?=", c));
+	return is_hash_char(c) || (c >= 'A' && c <= 'Z') ||
+	       (c != '\0' && strchr("+-._?=", c));
 }
 
 size_t store_base_len(const char *s, size_t len)
@@ -108,8 +110,8 @@ int store_check(struct store *s, const char *path, struct err *e)
 	if (part == len && len != 0)
 		return 0;
 	if (part != 0)
-		return err_set(e, "%s: not a store path but something inside of %.*s", path,
-			       (int)part, path);
+		return err_set(e, "%s: not a store path but something inside of %.*s",
+			       path, (int)part, path);
 	return err_set(e, "%s: not a path in the store %s", path,
 		       s->dir != NULL ? s->dir : "(DIR/HASH-NAME is expected)");
 }

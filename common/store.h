@@ -38,7 +38,7 @@ size_t store_base_len(const char *s, size_t len);
 
 /*
  * The length of the part of `path` that is the store path, or 0 if it is in no store:
- * 57 for "/nix/store/HASH-bash/bin/sh". A store whose `dir` is not known yet is taken to
+ * 48 for "/nix/store/HASH-bash/bin/sh". A store whose `dir` is not known yet is taken to
  * be the one of the path.
  */
 size_t store_adopt(struct store *s, const char *path, size_t len);

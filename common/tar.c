@@ -27,10 +27,8 @@ static bool is_ascii(const char *s)
 /* The value as ASCII, a '?' for any other character, cut off at the field's size. */
 static void put_text(char *field, size_t size, const char *s)
 {
-	for (size_t i = 0; i < size && *s != '\0'; i++) {
-		uint32_t c = utf8_next(&s);
-		field[i] = c < 0x80 ? (char)c : '?';
-	}
+	for (size_t i = 0; i < size && *s != '\0'; i++)
+		field[i] = utf8_next(&s) < 0x80 ? s[-1] : '?';
 }
 
 /* Octal digits that fill the field but for the NUL at its end. */
@@ -49,13 +47,11 @@ static bool fits(uint64_t value, size_t field_size)
 static void put_checksum(struct header *h)
 {
 	unsigned sum = 0;
-	char text[8];
 
 	memset(h->checksum, ' ', sizeof h->checksum);
 	for (size_t i = 0; i < sizeof *h; i++)
 		sum += ((const unsigned char *)h)[i];
-	snprintf(text, sizeof text, "%06o", sum);
-	memcpy(h->checksum, text, 7);
+	put_octal(h->checksum, sizeof h->checksum - 1, sum);
 }
 
 void tar_record(struct buf *records, const char *key, const char *value, size_t len)
@@ -76,8 +72,10 @@ void tar_record(struct buf *records, const char *key, const char *value, size_t 
 static void text_record(struct buf *records, const char *key, const char *value,
 			size_t max)
 {
-	if (!is_ascii(value) || strlen(value) > max)
-		tar_record(records, key, value, strlen(value));
+	size_t len = strlen(value);
+
+	if (len > max || !is_ascii(value))
+		tar_record(records, key, value, len);
 }
 
 static void number_record(struct buf *records, const char *key, int64_t value)
@@ -122,14 +120,17 @@ void tar_header(struct buf *out, const struct tar_member *m)
 	const char *gname = m->gname != NULL ? m->gname : "";
 	uint64_t size = m->type == TAR_FILE ? m->size : 0;
 	uint64_t mtime = m->mtime < 0 ? UINT64_MAX : (uint64_t)m->mtime;
-	size_t name_len = strlen(m->name);
 	struct header h = {.type = (char)m->type};
-	struct buf name = {0}, records = {0};
+	struct buf folder = {0}, records = {0};
+	const char *name = m->name;
+	size_t len = strlen(name);
 
-	buf_add(&name, m->name, name_len);
-	if (m->type == TAR_FOLDER && (name_len == 0 || m->name[name_len - 1] != '/'))
-		buf_addch(&name, '/');
-	text_record(&records, "path", name.data, sizeof h.name);
+	if (m->type == TAR_FOLDER && (len == 0 || name[len - 1] != '/')) {
+		buf_add(&folder, name, len);
+		buf_addch(&folder, '/');
+		name = folder.data;
+	}
+	text_record(&records, "path", name, sizeof h.name);
 	text_record(&records, "linkpath", link, sizeof h.link);
 	text_record(&records, "uname", uname, sizeof h.uname);
 	text_record(&records, "gname", gname, sizeof h.gname);
@@ -146,7 +147,7 @@ void tar_header(struct buf *out, const struct tar_member *m)
 	if (records.len > 0)
 		add_extended(out, &records, !utf8_is_valid(records.data, records.len));
 
-	put_text(h.name, sizeof h.name, name.data);
+	put_text(h.name, sizeof h.name, name);
 	put_octal(h.mode, sizeof h.mode, m->mode & 07777);
 	put_octal(h.uid, sizeof h.uid, fits(m->uid, sizeof h.uid) ? m->uid : 0);
 	put_octal(h.gid, sizeof h.gid, fits(m->gid, sizeof h.gid) ? m->gid : 0);
@@ -160,7 +161,7 @@ void tar_header(struct buf *out, const struct tar_member *m)
 		put_octal(h.minor, sizeof h.minor, m->minor);
 	}
 	add_header(out, &h);
-	buf_release(&name);
+	buf_release(&folder);
 	buf_release(&records);
 }
 

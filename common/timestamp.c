@@ -36,8 +36,8 @@ static int parse_offset(const char *s, int64_t *seconds)
 	if (*s != '+' && *s != '-')
 		return -1;
 	s++;
-	if (two_digits(&s, 23, ':', &hours) < 0 || two_digits(&s, 59, '\0', &minutes) < 0 ||
-	    *s != '\0')
+	if (two_digits(&s, 23, ':', &hours) < 0 ||
+	    two_digits(&s, 59, '\0', &minutes) < 0 || *s != '\0')
 		return -1;
 	*seconds = sign * (hours * 3600 + minutes * 60);
 	return 0;
@@ -45,7 +45,7 @@ static int parse_offset(const char *s, int64_t *seconds)
 
 static int parse_rfc3339(const char *s, int64_t *out)
 {
-	struct tm tm = {0}, check;
+	struct tm tm = {0}, date = {0};
 	uint64_t year;
 	int64_t offset = 0;
 
@@ -53,11 +53,13 @@ static int parse_rfc3339(const char *s, int64_t *out)
 		return -1;
 	tm.tm_year = (int)year - 1900;
 	s += 5;
-	if (two_digits(&s, 12, '-', &tm.tm_mon) < 0 || two_digits(&s, 31, '\0', &tm.tm_mday) < 0)
+	if (two_digits(&s, 12, '-', &tm.tm_mon) < 0 ||
+	    two_digits(&s, 31, '\0', &tm.tm_mday) < 0)
 		return -1;
 	tm.tm_mon--;
 	if (*s != '\0') {
-		if (strchr("Tt ", *s++) == NULL || two_digits(&s, 23, ':', &tm.tm_hour) < 0 ||
+		if (strchr("Tt ", *s++) == NULL ||
+		    two_digits(&s, 23, ':', &tm.tm_hour) < 0 ||
 		    two_digits(&s, 59, ':', &tm.tm_min) < 0 ||
 		    two_digits(&s, 60, '\0', &tm.tm_sec) < 0)
 			return -1;
@@ -70,11 +72,13 @@ static int parse_rfc3339(const char *s, int64_t *out)
 		if (parse_offset(s, &offset) < 0)
 			return -1;
 	}
-	check = tm;
-	int64_t t = timegm(&check);
-	if (check.tm_mday != tm.tm_mday || check.tm_mon != tm.tm_mon)
+	date.tm_year = tm.tm_year;
+	date.tm_mon = tm.tm_mon;
+	date.tm_mday = tm.tm_mday;
+	int64_t t = timegm(&date);
+	if (date.tm_mday != tm.tm_mday || date.tm_mon != tm.tm_mon)
 		return -1; /* 31 February */
-	*out = t - offset;
+	*out = t + tm.tm_hour * 3600 + tm.tm_min * 60 + tm.tm_sec - offset;
 	return 0;
 }
 
@@ -89,9 +93,10 @@ int64_t timestamp_option(const char *name, const char *value)
 	if (num_parse(digits, strlen(digits), (uint64_t)latest, &seconds) == 0)
 		return (int64_t)seconds;
 	if (parse_rfc3339(value, &t) < 0 || t < 0 || t > latest)
-		die_usage("--%s takes 'now', a time like 1970-01-01T00:00:01Z or seconds since "
-			  "1970, not '%s'",
-			  name, value);
+		die_usage(
+		    "--%s takes 'now', a time like 1970-01-01T00:00:01Z or seconds since "
+		    "1970, not '%s'",
+		    name, value);
 	return t;
 }
 

@@ -146,10 +146,12 @@ static void set_status(struct tree *t, struct tree_entry *e, const struct stat *
 	e->mode = st->st_mode;
 	e->mtime = nanoseconds(st->st_mtim);
 	e->stamp = (uint64_t)ctime ^ (uint64_t)st->st_ino * 0x9e3779b97f4a7c15u;
-	if (S_ISREG(st->st_mode))
+	if (S_ISREG(st->st_mode)) {
 		e->size = (uint64_t)st->st_size;
-	else if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode))
+		t->bytes += e->size;
+	} else if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
 		e->size = st->st_rdev;
+	}
 	if (ctime > t->newest)
 		t->newest = ctime;
 }

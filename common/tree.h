@@ -36,6 +36,7 @@ struct tree {
 	char **origin; /* the paths on disk that were scanned */
 	size_t n_origins;
 	int64_t newest; /* the latest ctime of all entries, in ns since 1970 */
+	uint64_t bytes; /* the sizes of all regular files together */
 };
 
 void tree_release(struct tree *t);

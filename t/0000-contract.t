@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# What every tool must do.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+need make mandoc perl
+
+# The value of one of the Makefile's variables.
+make_var() {
+	make -s -C "$top" --no-print-directory --eval "show: ; @echo '\$($1)'" show 2>/dev/null
+}
+
+# A store of two paths, of which one refers to the other; it is seen as /nix/store.
+app=/nix/store/0123456789abcdfghijklmnpqrsvwxyz-app
+lib=/nix/store/zyxwvsrqpnmlkjihgfdcba9876543210-lib
+mkdir -p "$T/s$app" "$T/s$lib"
+echo "exec cat $lib/text" >"$T/s$app/run"
+echo hello >"$T/s$lib/text"
+
+# sample TOOL: sets `args` and `input`, the arguments and the file on stdin with which the
+# tool succeeds, and `cut`, a file that is the same input cut off. Each new tool has one.
+sample() {
+	args=() input=$T/input cut=$T/cut
+	case $1 in
+	dt-closure)
+		args=(--source scan --store "$T/s")
+		echo "$app" >"$input"
+		;;
+	dt-popularity)
+		printf '%s\n' 'b 1 a' 'a 1' >"$input"
+		;;
+	dt-layer)
+		args=(--store "$T/s")
+		printf '%s\n' "$lib" "$app" >"$input"
+		;;
+	dt-manifest)
+		args=(--name sample)
+		printf '%s\n' "$lib" "$app" | dt-layer --store "$T/s" >"$input"
+		perl -0777 -pe 's/\0+\z//' "$input" >"$cut" # the end-of-archive mark
+		return
+		;;
+	dt-stream-layered-image)
+		args=(--store "$T/s")
+		printf '{"name": "sample", "contents": ["%s"]}\n' "$app" >"$input"
+		;;
+	*)
+		return 1
+		;;
+	esac
+	head -c -5 "$input" >"$cut"
+}
+
+# What `ok` and `fails` run a command by.
+# shellcheck disable=SC2317
+{
+	on() { local file=$1; shift; "$@" <"$file"; }
+	full() { "$@" >/dev/full; }
+	closed() { "$@" >&-; }
+}
+
+# silent DESCRIPTION: the command that failed last printed nothing.
+silent() { is "$1: nothing on stdout" "$(wc -c <"$T/out")" 0; }
+
+# unfinished DESCRIPTION: it printed nothing that could be taken for an answer: no text,
+# and no archive with an end-of-archive mark.
+unfinished() {
+	local rest
+	rest=$(tail -c 1024 "$T/out" | tr -d '\0' | wc -c)
+	if [ "$rest" -eq 0 ] && [ -s "$T/out" ]; then
+		t_report 1 "$1: no end of archive"
+	elif [ -s "$T/out" ] && ! grep -qa ustar "$T/out"; then
+		t_report 1 "$1: no text"
+	else
+		t_report 0 "$1: no answer"
+	fi
+}
+
+# usage_error TOOL ARG...
+usage_error() {
+	local what="$*"
+	fails 2 "^$1: .*: try '$1 --help'\$" "$what" "$@"
+	silent "$what"
+}
+
+check_help() { # TOOL
+	ok "$1 --help" "$1" --help
+	cp "$T/out" "$T/help"
+	is "$1 --help: nothing on stderr" "$(cat "$T/err")" ''
+	like "$1 --help: the usage" "$T/help" "^usage: $1( |\$)"
+	is "$1 --help: no long lines" "$(awk 'length > 90' "$T/help")" ''
+	fails 1 . "$1 --help, no room" full "$1" --help
+	fails 1 . "$1 --help, stdout closed" closed "$1" --help
+	usage_error "$1" --no-such-option
+	usage_error "$1" -xy
+}
+
+check_io() { # TOOL, after `sample`
+	ok "$1: the sample" on "$input" "$1" "${args[@]}"
+	is "$1: an answer" "$([ -s "$T/out" ] && echo yes)" yes
+	is "$1: nothing to say" "$(cat "$T/err")" ''
+	fails 1 "^dt-[a-z-]*: " "$1: no room" full on "$input" "$1" "${args[@]}"
+	fails 1 "^dt-[a-z-]*: " "$1: stdout closed" closed on "$input" "$1" "${args[@]}"
+	fails 1 "^dt-[a-z-]*: " "$1: empty stdin" on /dev/null "$1" "${args[@]}"
+	silent "$1: empty stdin"
+	fails 1 "^dt-[a-z-]*: " "$1: a cut stream" on "$cut" "$1" "${args[@]}"
+	unfinished "$1: a cut stream"
+}
+
+check_manual() { # TOOL, after `check_help`
+	sed -nE 's/^  --([a-z0-9-]+)( .*)?$/\1/p' "$T/help" | sort >"$T/options"
+	is "$1: the options in its manual" \
+		"$(sed -nE 's/^\.It Fl -([a-z0-9-]+)( .*)?$/\1/p' "$top/doc/$1.1" | sort)" \
+		"$(cat "$T/options")"
+	mandoc -T ascii "$top/doc/$1.1" | col -b >"$T/manual"
+	while read -r option; do
+		like "$1: --$option, as shown" "$T/manual" "^ +--$option( |\$)"
+	done <"$T/options"
+	like "$1: its manual's EXIT STATUS" "$T/manual" '^EXIT STATUS$'
+	like "$1: its manual's EXAMPLES" "$T/manual" '^EXAMPLES$'
+}
+
+version=$(make_var VERSION)
+tools=$(make_var TOOLS)
+is 'there are tools' "$([ -n "$tools" ] && echo yes)" yes
+for tool in $tools; do
+	if [ ! -x "$build/$tool" ]; then
+		t_report 1 "$tool is built"
+		continue
+	fi
+	check_help "$tool"
+	ok "$tool --version" "$tool" --version
+	is "$tool --version: what it says" "$(cat "$T/out")" "$tool $version"
+	while read -r option; do
+		fails 2 "^$tool: '$option' needs an argument: try '$tool --help'\$" \
+			"$tool $option, and no argument" "$tool" "$option"
+		silent "$tool $option"
+	done < <(sed -nE 's/^  (--[a-z0-9-]+) [A-Z].*/\1/p' "$T/help")
+	check_manual "$tool"
+	like "$tool: its manual names its streams" "$T/manual" 'dt-[a-z]+\(5\)'
+	if sample "$tool"; then
+		check_io "$tool"
+	else
+		t_report 1 "$tool has a sample in this test"
+	fi
+done
+
+for script in "$top"/scripts/dt-*; do
+	[ -x "$script" ] || continue
+	name=$(basename "$script")
+	check_help "$name"
+	check_manual "$name"
+	! sample "$name" || check_io "$name"
+done
+
+# The manual.
+pages=("$top"/doc/*.[157])
+ok 'the manual is sound mdoc' mandoc -T lint -W warning "${pages[@]}"
+is 'nothing is said of it' "$(cat "$T/out" "$T/err")" ''
+while read -r page; do
+	is "$page, which is referred to, is there" "$(ls "$top/doc/$page")" "$top/doc/$page"
+done < <(cat "${pages[@]}" "$top"/cmd/*.c "$top"/common/*.[ch] |
+	sed -nE 's/^\.Xr (dt[a-z-]*) ([0-9]).*/\1.\2/p; s/.*\b(dt[a-z-]*)\(([0-9])\).*/\1.\2/p' |
+	sort -u)
+
+finish

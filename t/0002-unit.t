@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The programs of t/unit, and the fuzzers of t/fuzz over their seeds.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+export TMPDIR=$T
+
+# One that ends early fails by its status, or by a plan that is missing.
+for source in "$t_dir"/unit/*.c; do
+	name=$(basename "$source" .c)
+	status=0
+	"$build/unit/$name" >"$T/out" 2>"$T/err" </dev/null || status=$?
+	plan=$(tail -n 1 "$T/out")
+	[ "$plan" = "1..$(grep -cE '^(not )?ok ' "$T/out")" ] || status=1
+	sed 's/^/    /' "$T/out"
+	t_report "$status" "unit: $name"
+	[ "$status" -eq 0 ] || t_note <"$T/err"
+done
+
+for source in "$t_dir"/fuzz/*.c; do
+	[ -e "$source" ] || continue
+	name=$(basename "$source" .c)
+	seeds=("$t_dir/fuzz/seeds/$name"/*)
+	ok "fuzz: $name, its seeds" "$build/fuzz/$name" "${seeds[@]}"
+	ok "fuzz: $name, seeds changed at random" \
+		"$build/fuzz/$name" --mutate 200 1 "${seeds[@]}"
+done
+
+finish
