@@ -310,6 +310,7 @@ static void release_job(struct job *job)
 		free(job->path[i]);
 	free(job->path);
 	layer_release(&job->layer);
+	*job = (struct job){0};
 }
 
 static void write_layers(struct work *w)
@@ -365,6 +366,18 @@ static void merge_sources(struct work *w, struct layer *l)
 	buf_release(&place);
 }
 
+static void release_work(struct work *w, struct options *o)
+{
+	for (size_t i = 0; i < w->n; i++)
+		release_job(&w->job[i]);
+	free(w->job);
+	free(w->part);
+	writer_release(&w->writer);
+	cache_release(&w->cache);
+	store_release(&w->store);
+	free(o->source);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -398,5 +411,7 @@ int main(int argc, char **argv)
 	if (!o.raw)
 		writer_end(&w.writer);
 	io_finish();
+	layer_release(&one);
+	release_work(&w, &o);
 	return 0;
 }

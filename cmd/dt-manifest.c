@@ -456,38 +456,62 @@ static void inspect(const struct image *base)
 	buf_release(&text);
 }
 
-int main(int argc, char **argv)
+static void release_build(struct build *b)
 {
-	struct options o;
-	struct image base = {0};
+	writer_release(&b->writer);
+	json_decref(b->diff_ids);
+	json_decref(b->history);
+	json_decref(b->base);
+	for (size_t i = 0; i < b->kept.n; i++)
+		buf_release(&b->content[i]);
+	free(b->content);
+	names_release(&b->kept);
+}
+
+/* Everything but --inspect. */
+static void build_image(const struct options *o, const struct image *base)
+{
 	struct build b = {
 	    .writer = {.fd = 1},
 	    .diff_ids = json_array(),
 	    .history = json_array(),
 	};
 	char created[TIMESTAMP_TEXT];
+
+	timestamp_format(o->created, created);
+	json_t *config = read_config(o);
+	io_pipe_grow(1);
+	if (o->from != NULL)
+		copy_base(&b, base);
+	copy_input(&b, created);
+	find_base(&b, o);
+	check_count(&b);
+	json_t *image = image_config(&b, o, created, config);
+	writer_image(&b.writer, image, o->name, o->tag);
+	writer_end(&b.writer);
+	io_finish();
+	json_decref(image);
+	json_decref(config);
+	release_build(&b);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct image base = {0};
 	struct err why;
 
 	err_init("dt-manifest");
 	io_init();
 	parse_args(&o, argc, argv);
-	timestamp_format(o.created, created);
-	json_t *config = read_config(&o);
 	if (o.from != NULL &&
 	    image_open(&base, o.from, o.from_name, o.from_tag, &o.platform, &why) < 0)
 		die("%s", why.text);
-	if (o.inspect) {
+	if (o.inspect)
 		inspect(&base);
-		return 0;
-	}
-	io_pipe_grow(1);
-	if (o.from != NULL)
-		copy_base(&b, &base);
-	copy_input(&b, created);
-	find_base(&b, &o);
-	check_count(&b);
-	writer_image(&b.writer, image_config(&b, &o, created, config), o.name, o.tag);
-	writer_end(&b.writer);
-	io_finish();
+	else
+		build_image(&o, &base);
+	image_release(&base);
+	free(o.name);
 	return 0;
 }

@@ -24,6 +24,17 @@ calls() {
 	done
 }
 
+# The module that a file of common/ or a tool's file belongs to: what stands before a
+# dash, in common/, is the module, and the rest the part of it that is in this file.
+module_of() {
+	local base
+	base=$(basename "${1%.?}")
+	case $1 in
+	common/*) echo "${base%%-*}" ;;
+	*) echo "$base" ;;
+	esac
+}
+
 # The level that a module's header claims.
 level() { sed -nE '1,20s/.*Level ([0-9])\..*/\1/p' "common/$1.h" | head -n 1; }
 
@@ -48,11 +59,11 @@ for header in common/*.h; do
 	[ -e "common/$module.c" ] || echo "$header: no $module.c"
 done | none 'each header states its level'
 for source in common/*.c; do
-	[ -e "${source%.c}.h" ] || echo "$source"
+	[ -e "common/$(module_of "$source").h" ] || echo "$source"
 done | none 'each module has a header'
 
 for file in common/*.[ch]; do
-	module=$(basename "${file%.?}")
+	module=$(module_of "$file")
 	sed -nE 's/^#include "(.*)\.h"/\1/p' "$file" | while read -r other; do
 		[ "$other" != "$module" ] || continue
 		[ -e "common/$other.h" ] && [ "$(level "$other")" -lt "$(level "$module")" ] ||
@@ -63,7 +74,7 @@ done | none 'a module includes only modules of lower levels'
 foreign='archive|archive_entry|openssl/.*|sodium|jansson|sqlite3|curl/.*|zlib|zstd|lzma|bzlib'
 foreign+='|libdeflate|isa-l.*|igzip_lib'
 for file in cmd/*.c common/*.[ch]; do
-	sed -nE "s#^.include [<\"](($foreign)\\.h)[>\"].*#\\1 $(basename "${file%.?}")#p" "$file"
+	sed -nE "s#^.include [<\"](($foreign)\\.h)[>\"].*#\\1 $(module_of "$file")#p" "$file"
 done | sort -u | awk '{ n[$1]++; by[$1] = by[$1] " " $2 }
 	END { for (h in n) if (n[h] > 1) print h ":" by[h] }' |
 	none 'one module includes a library'"'"'s header'
