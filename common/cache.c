@@ -5,6 +5,7 @@
 #include "io.h"
 #include "mem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,26 +86,42 @@ static void make_folders(char *name)
 	}
 }
 
+/* A new file with a name from the template, whose folders are made if need be. */
+static int make_draft(struct buf *draft, const char *template)
+{
+	for (int try = 0; try < 2; try++) {
+		buf_clear(draft);
+		buf_addstr(draft, template);
+		int fd = mkostemp(draft->data, O_CLOEXEC);
+		if (fd >= 0 || errno != ENOENT)
+			return fd;
+		make_folders(draft->data);
+	}
+	return -1;
+}
+
 void cache_put(const struct cache *c, const char *kind, const char *key, const char *fact,
 	       size_t len)
 {
-	struct buf name = {0}, draft = {0};
+	struct buf name = {0}, template = {0}, draft = {0}, text = {0};
 	char sum[DIGEST_HEX + 1];
 
 	if (c->dir == NULL)
 		return;
 	buf_addf(&name, "%s/%s/%s", c->dir, kind, key);
-	buf_addf(&draft, "%s/%s/.%s.XXXXXX", c->dir, kind, key);
-	make_folders(name.data);
-	int fd = mkostemp(draft.data, O_CLOEXEC);
+	buf_addf(&template, "%s/%s/.%s.XXXXXX", c->dir, kind, key);
+	int fd = make_draft(&draft, template.data);
 	if (fd >= 0) {
 		checksum(key, fact, len, sum);
-		bool ok = io_write(fd, sum, DIGEST_HEX) == 0 &&
-			  io_write(fd, "\n", 1) == 0 && io_write(fd, fact, len) == 0;
+		buf_addf(&text, "%s\n", sum);
+		buf_add(&text, fact, len);
+		bool ok = io_write(fd, text.data, text.len) == 0;
 		ok = close(fd) == 0 && ok;
 		if (!ok || rename(draft.data, name.data) < 0)
 			unlink(draft.data);
 	}
 	buf_release(&name);
+	buf_release(&template);
 	buf_release(&draft);
+	buf_release(&text);
 }

@@ -33,6 +33,7 @@ struct unpack_stream {
 	const char *what;
 	uint64_t left;      /* contents of the member that are still in fd */
 	uint64_t taken;     /* contents that libarchive has not been told of */
+	int error;          /* errno of a read that failed, or 0 */
 	struct buf headers; /* the blocks since the last member's contents */
 	char block[BLOCK];
 };
@@ -51,6 +52,7 @@ static la_ssize_t give_block(struct archive *a, void *data, const void **block)
 	ssize_t n = io_read(s->fd, s->block, BLOCK);
 
 	if (n < 0) {
+		s->error = errno;
 		archive_set_error(a, errno, "%s", strerror(errno));
 		return -1;
 	}
@@ -154,11 +156,14 @@ int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 	bool first = archive_file_count(s->archive) == 0;
 
 	if (first && s->headers.len == 0) {
-		/* An empty input is not an archive; libarchive would take it for one. */
-		if (archive_read_open1(s->archive) != ARCHIVE_OK)
-			return err_set(e, "%s: %s", s->what, reason(s->archive));
-		if (s->headers.len == 0)
+		int opened = archive_read_open1(s->archive);
+		if (s->headers.len == 0 && s->error == 0)
 			return err_set(e, "%s: empty, no archive came in", s->what);
+		if (s->error != 0)
+			return err_set(e, "%s: %s", s->what, strerror(s->error));
+		if (opened != ARCHIVE_OK)
+			return err_set(e, "%s: not a layer archive: %s", s->what,
+				       reason(s->archive));
 	} else {
 		buf_clear(&s->headers);
 	}
