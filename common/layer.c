@@ -132,8 +132,10 @@ static void sink_consume(struct sink *s, struct piece *p)
 	if (p->fd < 0)
 		return;
 	int64_t n = io_copy(p->fd, NULL, s->fd, p->tree->entry[p->entry].size);
+	if (n < 0 && errno == EIO)
+		unreadable(p->tree, p->entry);
 	if (n < 0)
-		die_errno("writing standard output");
+		die_errno("standard output");
 	check_unchanged(p->tree, p->entry, p->fd, (uint64_t)n);
 	close(p->fd);
 	p->fd = -1;
@@ -201,6 +203,7 @@ static void sink_file(struct sink *s, struct tree_reader *r, const struct tree *
 	if (fd < 0)
 		unreadable(t, i);
 	if (s->kind == TO_FD && size >= ZERO_COPY_FROM) {
+		check_unchanged(t, i, fd, size);
 		s->piece->fd = fd;
 		s->piece->tree = t;
 		s->piece->entry = i;
