@@ -11,9 +11,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
@@ -25,6 +27,7 @@ enum {
 	HEADER_ROOM = 4096,   /* a header may fill a block and some more */
 	RELAY_FROM = 4 << 20, /* smaller layers are not worth a thread */
 	PIECES = 32,
+	MAP_SIZE = 4 << 20,     /* what is mapped of a file at a time */
 	ZERO_COPY_FROM = BLOCK, /* smaller files are cheaper to read than to splice */
 };
 
@@ -57,15 +60,10 @@ struct piece {
 	uint32_t entry;
 };
 
-/* Where the pieces of a layer go. */
+/* Where the pieces of a layer go: into a digest, or, if `fd` is not -1, into a file. */
 struct sink {
-	enum {
-		TO_KEY,    /* headers and file identities are hashed: the cache's key */
-		TO_DIGEST, /* everything is hashed: the diff_id */
-		TO_FD,     /* everything is written */
-	} kind;
-	struct digest digest;
 	int fd;
+	struct digest digest;
 	uint64_t total;      /* bytes of the layer so far */
 	struct piece *piece; /* the one that is being made */
 	struct piece own;    /* without a relay, always the same one */
@@ -78,10 +76,10 @@ static void piece_init(struct piece *p)
 	buf_reserve(&p->bytes, BLOCK + HEADER_ROOM);
 }
 
-static void sink_init(struct sink *s, int kind, int fd)
+static void sink_init(struct sink *s, int fd)
 {
-	*s = (struct sink){.kind = kind, .fd = fd};
-	if (kind != TO_FD)
+	*s = (struct sink){.fd = fd};
+	if (fd < 0)
 		digest_init(&s->digest);
 	piece_init(&s->own);
 	s->piece = &s->own;
@@ -89,7 +87,7 @@ static void sink_init(struct sink *s, int kind, int fd)
 
 static void sink_release(struct sink *s)
 {
-	if (s->kind != TO_FD)
+	if (s->fd < 0)
 		digest_release(&s->digest);
 	buf_release(&s->own.bytes);
 }
@@ -121,22 +119,66 @@ _Noreturn static void unreadable(const struct tree *t, uint32_t i)
 	die_errno("%s", path.data);
 }
 
+/*
+ * The file that a thread has mapped. If it shrinks, reading it raises SIGBUS, here in
+ * the midst of hashing and of nothing else, so that the handler may call anything.
+ */
+static _Thread_local const char *mapped_path;
+
+static void on_bus_error(int signal)
+{
+	(void)signal;
+	die("%s: changed while it was read",
+	    mapped_path != NULL ? mapped_path : "SIGBUS");
+}
+
+/* Hashes the contents where they are, in the page cache. Returns how many bytes. */
+static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size)
+{
+	struct buf path = {0};
+	uint64_t done = 0;
+
+	tree_location(p->tree, p->entry, &path);
+	mapped_path = path.data;
+	while (done < size) {
+		size_t len = size - done < MAP_SIZE ? (size_t)(size - done) : MAP_SIZE;
+		void *data = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_POPULATE, p->fd,
+				  (off_t)done);
+		if (data == MAP_FAILED)
+			die_errno("%s", path.data);
+		digest_update(&s->digest, data, len);
+		munmap(data, len);
+		done += len;
+	}
+	mapped_path = NULL;
+	buf_release(&path);
+	return done;
+}
+
+static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
+{
+	int64_t n = io_copy(p->fd, NULL, s->fd, size);
+
+	if (n < 0 && errno == EIO)
+		unreadable(p->tree, p->entry);
+	if (n < 0)
+		die_errno("standard output");
+	return (uint64_t)n;
+}
+
 /* Hashes or writes a piece, and empties it. */
 static void sink_consume(struct sink *s, struct piece *p)
 {
-	if (s->kind != TO_FD)
+	if (s->fd < 0)
 		digest_update(&s->digest, p->bytes.data, p->bytes.len);
 	else if (io_write(s->fd, p->bytes.data, p->bytes.len) < 0)
 		die_errno("standard output");
 	buf_clear(&p->bytes);
 	if (p->fd < 0)
 		return;
-	int64_t n = io_copy(p->fd, NULL, s->fd, p->tree->entry[p->entry].size);
-	if (n < 0 && errno == EIO)
-		unreadable(p->tree, p->entry);
-	if (n < 0)
-		die_errno("standard output");
-	check_unchanged(p->tree, p->entry, p->fd, (uint64_t)n);
+	uint64_t size = p->tree->entry[p->entry].size;
+	uint64_t done = s->fd < 0 ? digest_file(s, p, size) : write_file(s, p, size);
+	check_unchanged(p->tree, p->entry, p->fd, done);
 	close(p->fd);
 	p->fd = -1;
 }
@@ -191,18 +233,14 @@ static uint64_t sink_read(struct sink *s, int fd, uint64_t size)
 static void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t,
 		      uint32_t i)
 {
-	uint64_t size = t->entry[i].size, done;
+	uint64_t size = t->entry[i].size;
 
-	if (s->kind == TO_KEY) {
-		s->total += size + tar_padding(size);
-		return;
-	}
 	if (size == 0)
 		return;
 	int fd = tree_open(r, t, i);
 	if (fd < 0)
 		unreadable(t, i);
-	if (s->kind == TO_FD && size >= ZERO_COPY_FROM) {
+	if (size >= ZERO_COPY_FROM) {
 		check_unchanged(t, i, fd, size);
 		s->piece->fd = fd;
 		s->piece->tree = t;
@@ -210,11 +248,8 @@ static void sink_file(struct sink *s, struct tree_reader *r, const struct tree *
 		s->total += size;
 		sink_flush(s);
 	} else {
-		done = sink_read(s, fd, size);
-		/* The file that is written must be the one that was found: a change
-		 * before it was hashed shows then. */
-		if (s->kind == TO_FD || done != size)
-			check_unchanged(t, i, fd, done);
+		uint64_t done = sink_read(s, fd, size);
+		check_unchanged(t, i, fd, done);
 		close(fd);
 	}
 	sink_zeroes(s, tar_padding(size));
@@ -295,10 +330,6 @@ static void emit_entry(const struct layer *l, const struct layer_part *part, uin
 		m.minor = minor(e->size);
 	}
 	sink_header(s, l->style, &m);
-	if (s->kind == TO_KEY)
-		digest_update(&s->digest, &e->stamp, sizeof e->stamp);
-	if (s->kind == TO_KEY)
-		digest_update(&s->digest, &e->mtime, sizeof e->mtime);
 	if (m.type == TAR_FILE)
 		sink_file(s, r, t, i);
 }
@@ -348,11 +379,13 @@ static void *make_pieces(void *arg)
  */
 static void send(const struct layer *l, struct sink *s)
 {
+	static const struct sigaction handler = {.sa_handler = on_bus_error};
 	struct emission e = {l, s};
 	pthread_t thread;
 	uint64_t bytes = 0;
 	struct piece *p;
 
+	sigaction(SIGBUS, &handler, NULL);
 	for (size_t k = 0; k < l->n; k++)
 		bytes += l->part[k].tree.bytes;
 	if (bytes < RELAY_FROM) {
@@ -389,6 +422,48 @@ static bool is_settled(const struct layer *l)
 	return true;
 }
 
+static void digest_text(struct digest *d, const char *s)
+{
+	digest_update(d, s, strlen(s) + 1);
+}
+
+static void digest_number(struct digest *d, uint64_t n)
+{
+	digest_update(d, &n, sizeof n);
+}
+
+static void digest_tree(struct digest *d, const struct tree *t)
+{
+	for (uint32_t i = 0; i != TREE_END; i = tree_next(t, i)) {
+		const struct tree_entry *e = &t->entry[i];
+		const uint64_t facts[] = {e->size, (uint64_t)e->mtime, e->stamp, e->mode,
+					  e->parent};
+		digest_update(d, facts, sizeof facts);
+		digest_text(d, t->names.data + e->name);
+		digest_text(d, t->names.data + e->link);
+	}
+}
+
+/* All that a layer's bytes depend on, and how to tell that a file is still the same. */
+static void layer_key(const struct layer *l, char key[DIGEST_HEX + 1])
+{
+	struct digest d;
+
+	digest_init(&d);
+	digest_number(&d, (uint64_t)l->style->mtime);
+	digest_number(&d, l->style->uid);
+	digest_number(&d, l->style->gid);
+	digest_text(&d, l->style->uname);
+	digest_text(&d, l->style->gname);
+	digest_text(&d, l->parents != NULL ? l->parents : "");
+	for (size_t k = 0; k < l->n; k++) {
+		digest_text(&d, l->part[k].prefix != NULL ? l->part[k].prefix : "");
+		digest_tree(&d, &l->part[k].tree);
+	}
+	digest_hex(&d, key);
+	digest_release(&d);
+}
+
 /* The fact that the cache keeps: "DIFF_ID SIZE". */
 static bool parse_fact(struct layer *l, const struct buf *fact)
 {
@@ -396,30 +471,25 @@ static bool parse_fact(struct layer *l, const struct buf *fact)
 		return false;
 	memcpy(l->diff_id, fact->data, DIGEST_HEX);
 	l->diff_id[DIGEST_HEX] = '\0';
-	uint64_t size;
 	return digest_is_hex(l->diff_id) &&
 	       num_parse(fact->data + DIGEST_HEX + 1, fact->len - DIGEST_HEX - 1,
-			 INT64_MAX, &size) == 0 &&
-	       size == l->size;
+			 INT64_MAX, &l->size) == 0;
 }
 
 void layer_measure(struct layer *l, const struct cache *cache)
 {
 	static const char kind[] = "layer-1";
 	char key[DIGEST_HEX + 1];
-	struct sink s;
 	struct buf fact = {0};
+	struct sink s;
 
-	sink_init(&s, TO_KEY, -1);
-	emit(l, &s);
-	digest_hex(&s.digest, key);
-	l->size = s.total;
-	sink_release(&s);
+	layer_key(l, key);
 	if (!cache_get(cache, kind, key, &fact) || !parse_fact(l, &fact)) {
 		bool settled = is_settled(l);
-		sink_init(&s, TO_DIGEST, -1);
+		sink_init(&s, -1);
 		send(l, &s);
 		digest_hex(&s.digest, l->diff_id);
+		l->size = s.total;
 		sink_release(&s);
 		buf_clear(&fact);
 		buf_addf(&fact, "%s %" PRIu64, l->diff_id, l->size);
@@ -433,7 +503,7 @@ void layer_write(const struct layer *l, int fd)
 {
 	struct sink s;
 
-	sink_init(&s, TO_FD, fd);
+	sink_init(&s, fd);
 	send(l, &s);
 	if (l->diff_id[0] != '\0' && s.total != l->size)
 		die("a layer has %" PRIu64 " bytes, and had %" PRIu64

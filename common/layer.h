@@ -47,8 +47,8 @@ void layer_release(struct layer *l);
 
 /*
  * Finds diff_id and size, by reading all files or from the cache. Layers can be measured
- * in several threads at once. The cache's key is a digest over all headers and the
- * size, mtime, ctime and inode number of every file.
+ * in several threads at once. The cache's key is a digest over the style and, of every
+ * file, name, mode, size, link target, mtime, ctime and inode number.
  */
 void layer_measure(struct layer *l, const struct cache *cache);
 

@@ -56,15 +56,14 @@ static void put_checksum(struct header *h)
 
 void tar_record(struct buf *records, const char *key, const char *value, size_t len)
 {
-	size_t rest = strlen(key) + len + 3, total = 0, next = rest;
-	char digits[24];
+	size_t rest = strlen(key) + len + 3, total = rest + 1;
 
 	/* The length counts its own digits. */
-	while (next != total) {
-		total = next;
-		next = rest + (size_t)snprintf(digits, sizeof digits, "%zu", total);
-	}
-	buf_addf(records, "%zu %s=", total, key);
+	for (size_t power = 10; total >= power; power *= 10)
+		total++;
+	buf_addf(records, "%zu ", total);
+	buf_addstr(records, key);
+	buf_addch(records, '=');
 	buf_add(records, value, len);
 	buf_addch(records, '\n');
 }

@@ -40,6 +40,10 @@ bool utf8_is_valid(const char *s, size_t len)
 	const char *end = s + len;
 
 	while (s < end) {
+		if ((unsigned char)*s < 0x80) {
+			s++;
+			continue;
+		}
 		uint32_t c = utf8_next(&s);
 		if (c >= 0xdc00 && c < 0xdd00)
 			return false;
