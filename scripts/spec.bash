@@ -2,6 +2,7 @@
 # shellcheck shell=bash disable=SC2034 # the scripts use what is set here
 set -euo pipefail
 export LC_ALL=C
+unset BASH_ENV CDPATH GREP_OPTIONS TAR_OPTIONS
 umask 022
 
 self=$(basename "$0")
