@@ -122,6 +122,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 			set_name(o, optarg);
 			break;
 		case OPT_OS:
+			if (!platform_is_os(optarg))
+				die_usage("--os: '%s' is no operating system", optarg);
 			o->os = optarg;
 			break;
 		case OPT_TAG:
@@ -367,10 +369,14 @@ static json_t *whole_history(const struct build *b, const char *created)
 	const char *when = json_string_at(b->base, "created");
 	size_t n = json_array_size(base_diff_ids(b)), known = 0;
 
-	for (size_t i = 0; i < json_array_size(old); i++)
-		if (!json_is_true(json_object_get(json_array_get(old, i), "empty_layer")))
+	bool fits = json_is_array(old);
+	for (size_t i = 0; i < json_array_size(old); i++) {
+		const json_t *entry = json_array_get(old, i);
+		fits = fits && json_is_object(entry);
+		if (!json_is_true(json_object_get(entry, "empty_layer")))
 			known++;
-	if (known == n && json_is_array(old))
+	}
+	if (fits && known == n)
 		json_array_extend(history, old);
 	else
 		for (size_t i = 0; i < n; i++)

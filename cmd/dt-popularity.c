@@ -4,6 +4,7 @@
  * Decides which store paths share a layer. The plan has a line per layer, the bottom
  * layer first.
  */
+#include "autolayer.h"
 #include "buf.h"
 #include "err.h"
 #include "graph.h"
@@ -11,6 +12,8 @@
 #include "mem.h"
 #include "num.h"
 #include "opt.h"
+#include "pipeline.h"
+#include "plan.h"
 #include "popularity.h"
 
 #include <errno.h>
@@ -25,33 +28,36 @@ struct options {
 	const struct strategy *strategy;
 	size_t max_layers;
 	bool rank;
+	const char *pipeline; /* a file, NULL for none */
 };
 
 /* A way to group the paths of a graph; 0, or -1 and what is wrong with the graph. */
 struct strategy {
 	const char *name;
-	int (*plan)(const struct graph *g, const struct options *o, struct buf *out,
+	int (*plan)(const struct graph *g, size_t max_layers, struct plan *p,
 		    struct err *e);
 };
 
 /* The most popular paths get a layer each, what is left shares the last one. */
-static int plan_popularity(const struct graph *g, const struct options *o,
-			   struct buf *out, struct err *e)
+static int plan_popularity(const struct graph *g, size_t max_layers, struct plan *p,
+			   struct err *e)
 {
 	uint32_t *order = mem_zero(g->paths.n, sizeof *order);
-	int result = popularity_order(g, order, o->rank ? out : NULL, e);
+	int result = popularity_order(g, order, NULL, e);
 
-	for (size_t i = 0; result == 0 && !o->rank && i < g->paths.n; i++) {
-		bool last = i + 1 == g->paths.n;
-		buf_addstr(out, g->paths.name[order[i]]);
-		buf_addch(out, last || i + 1 < o->max_layers ? '\n' : ' ');
+	for (size_t i = 0; result == 0 && i < g->paths.n; i++) {
+		plan_add(p, order[i]);
+		if (i + 1 < max_layers)
+			plan_close(p);
 	}
+	plan_close(p);
 	free(order);
 	return result;
 }
 
 static const struct strategy strategies[] = {
     {"popularity", plan_popularity},
+    {"auto", autolayer_plan},
 };
 
 enum { N_STRATEGIES = sizeof strategies / sizeof *strategies };
@@ -68,11 +74,12 @@ static const struct strategy *find_strategy(const char *name)
 	die_usage("--strategy takes %s, not '%s'", known.data, name);
 }
 
-enum { OPT_MAX_LAYERS = 1, OPT_RANK, OPT_STRATEGY };
+enum { OPT_MAX_LAYERS = 1, OPT_PIPELINE, OPT_RANK, OPT_STRATEGY };
 
 static const struct opt option_table[] = {
     {OPT_MAX_LAYERS, "max-layers", "N", "plan at most N layers (100)"},
     {OPT_STRATEGY, "strategy", "NAME", "how to group paths (popularity)"},
+    {OPT_PIPELINE, "pipeline", "FILE", "group paths by the operations in FILE"},
     {OPT_RANK, "rank", NULL, "no plan: scores and paths, the most popular first"},
     {0},
 };
@@ -92,6 +99,9 @@ static void parse_args(int argc, char **argv, struct options *o)
 		switch (key) {
 		case OPT_MAX_LAYERS:
 			o->max_layers = num_option("max-layers", optarg, 1, UINT32_MAX);
+			break;
+		case OPT_PIPELINE:
+			o->pipeline = optarg;
 			break;
 		case OPT_RANK:
 			o->rank = true;
@@ -120,21 +130,53 @@ static void read_graph(struct graph *g)
 	buf_release(&text);
 }
 
+static void print_rank(const struct graph *g, struct buf *out)
+{
+	uint32_t *order = mem_zero(g->paths.n, sizeof *order);
+	struct err e;
+
+	if (popularity_order(g, order, out, &e) < 0)
+		die("stdin: %s", e.text);
+	free(order);
+}
+
+static void make_plan(const struct graph *g, const struct options *o, struct plan *p)
+{
+	struct err e;
+
+	if (o->pipeline == NULL) {
+		if (o->strategy->plan(g, o->max_layers, p, &e) < 0)
+			die("stdin: %s", e.text);
+		return;
+	}
+	json_t *operations = json_read_file(o->pipeline, JSON_LIMIT, &e);
+	if (operations == NULL)
+		die("%s", e.text);
+	if (pipeline_plan(operations, g, p, &e) < 0)
+		die("%s: %s", o->pipeline, e.text);
+	json_decref(operations);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
 	struct graph g = {0};
+	struct plan p = {0};
 	struct buf out = {0};
-	struct err e;
 
 	err_init("dt-popularity");
 	io_init();
 	parse_args(argc, argv, &o);
 	read_graph(&g);
-	if (o.strategy->plan(&g, &o, &out, &e) < 0)
-		die("stdin: %s", e.text);
+	if (o.rank) {
+		print_rank(&g, &out);
+	} else {
+		make_plan(&g, &o, &p);
+		plan_write(&p, &g, &out);
+	}
 	io_finish_text(&out);
 	buf_release(&out);
+	plan_release(&p);
 	graph_release(&g);
 	return 0;
 }

@@ -113,6 +113,7 @@ json_t *config_inherit(const json_t *base, const json_t *config)
 	json_t *own = json_deep_copy(config), *value;
 	const char *key;
 
+	json_object_del(result, "OnBuild");
 	if (json_object_get(own, "Entrypoint") != NULL)
 		json_object_del(result, "Cmd");
 	json_object_foreach(own, key, value)

@@ -18,8 +18,9 @@ int config_check(json_t *config, struct err *e);
 
 /*
  * What FROM does in a Dockerfile: Env is merged by name, in the base's order; Labels,
- * Volumes and ExposedPorts are united; a new Entrypoint drops the base's Cmd; the rest
- * is replaced key by key. `base` may be NULL or null. Returns a new reference.
+ * Volumes and ExposedPorts are united; a new Entrypoint drops the base's Cmd; OnBuild is
+ * not handed on; the rest is replaced key by key. `base` may be NULL or null. Returns a
+ * new reference.
  */
 json_t *config_inherit(const json_t *base, const json_t *config);
 

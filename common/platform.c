@@ -25,16 +25,24 @@ static const struct {
     {"mipsel", "mipsle", ""},
 };
 
+/* What names of architectures, variants and systems are made of. */
+#define WORD "abcdefghijklmnopqrstuvwxyz0123456789"
+
 int platform_parse(struct platform *p, const char *text)
 {
-	size_t len = strcspn(text, "/");
-	const char *variant = text[len] == '/' ? text + len + 1 : "";
-	const char *system = strstr(text, "-linux");
+	const char *system = strstr(text, "-linux"), *variant = "";
+	size_t len = strspn(text, WORD "_"), end = len;
 
-	if (system != NULL && system[6] == '\0')
-		len = (size_t)(system - text);
-	if (len == 0 || len >= sizeof p->arch || strlen(variant) >= sizeof p->variant ||
-	    strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") < len)
+	if (text[len] == '/') {
+		variant = text + len + 1;
+		end += 1 + strspn(variant, WORD);
+		if (*variant == '\0')
+			return -1;
+	} else if (system == text + len) {
+		end += strlen("-linux");
+	}
+	if (len == 0 || len >= sizeof p->arch || text[end] != '\0' ||
+	    strlen(variant) >= sizeof p->variant)
 		return -1;
 	memcpy(p->arch, text, len);
 	p->arch[len] = '\0';
@@ -56,4 +64,11 @@ void platform_host(struct platform *p)
 
 	if (uname(&u) < 0 || platform_parse(p, u.machine) < 0)
 		*p = (struct platform){.arch = "amd64"};
+}
+
+bool platform_is_os(const char *text)
+{
+	size_t len = strspn(text, WORD);
+
+	return len > 0 && text[len] == '\0';
 }

@@ -4,6 +4,8 @@
 #ifndef DT_PLATFORM_H
 #define DT_PLATFORM_H
 
+#include <stdbool.h>
+
 /* As the OCI image specification spells it (Go's GOARCH, and a variant for ARM). */
 struct platform {
 	char arch[32];
@@ -19,5 +21,8 @@ int platform_parse(struct platform *p, const char *text);
 
 /* The architecture of this machine. */
 void platform_host(struct platform *p);
+
+/* Whether this could name an operating system: "linux". */
+bool platform_is_os(const char *text);
 
 #endif

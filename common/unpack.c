@@ -210,6 +210,19 @@ static struct unpack_place *add_place(struct unpack_index *x, const char *name)
 	return &x->place[i];
 }
 
+/* Whether the end-of-archive mark is where the last member ends. */
+static int check_end(const struct unpack_index *x, off_t end, const char *file,
+		     struct err *e)
+{
+	static const char mark[2 * BLOCK];
+	char found[sizeof mark];
+
+	if (pread(x->fd, found, sizeof found, end) != sizeof found ||
+	    memcmp(found, mark, sizeof mark) != 0)
+		return err_set(e, "%s: cut off, it has no end-of-archive mark", file);
+	return 0;
+}
+
 static int index_members(struct unpack_index *x, struct archive *a, const char *file,
 			 struct err *e)
 {
@@ -227,7 +240,7 @@ static int index_members(struct unpack_index *x, struct archive *a, const char *
 		}
 		last = NULL;
 		if (result == ARCHIVE_EOF)
-			return 0;
+			return check_end(x, archive_read_header_position(a), file, e);
 		if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
 			return err_set(e, "%s: %s", file, reason(a));
 		const char *name = archive_entry_pathname(entry);
@@ -259,7 +272,7 @@ int unpack_index_open(struct unpack_index *x, const char *file, struct err *e)
 	if (a == NULL)
 		die("out of memory");
 	archive_read_support_format_tar(a);
-	archive_read_set_options(a, "hdrcharset=BINARY");
+	archive_read_set_options(a, "tar:read_concatenated_archives,hdrcharset=BINARY");
 	int result;
 	if (lseek(x->fd, 0, SEEK_SET) < 0)
 		result = err_set_errno(e, "%s", file);
