@@ -16,7 +16,7 @@ B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
-MODULES  = buf cache config digest err export graph image io json layer mem names nar nixdb num opt \
+MODULES  = buf cache closure config digest err export graph image io json layer mem names nar nixdb num opt \
 	   platform pool popularity progress reference relay scan store tar timestamp tree unpack unpack-stream utf8 writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
@@ -66,9 +66,10 @@ lint:
 	shellcheck -x scripts/* t/*.t t/*.sh t/realstore t/with-nix .ci/run
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
-	    $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/dt share/man/man1 share/man/man5 \
+	    share/man/man7)
 	install -m 755 $(TOOLS:%=$B/%) $(wildcard scripts/dt-*) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 scripts/spec.bash $(DESTDIR)$(PREFIX)/share/dt
 	for s in 1 5 7; do install -m 644 doc/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit; done
 
 clean:

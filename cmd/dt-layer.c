@@ -72,7 +72,7 @@ static const struct opt option_table[] = {
 };
 
 static const struct opt_tool tool = {
-    "[OPTION]...",
+    "[OPTION]... <PLAN >LAYERS",
     "Reads a plan, a line of store paths a layer, and writes a layer archive.",
     option_table,
 };

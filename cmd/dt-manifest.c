@@ -71,7 +71,7 @@ static const struct opt option_table[] = {
 };
 
 static const struct opt_tool tool = {
-    "--name NAME [OPTION]...",
+    "--name NAME [OPTION]... <LAYERS >IMAGE",
     "Reads a layer archive and writes an image archive of its layers.",
     option_table,
 };
@@ -140,6 +140,10 @@ static void parse_args(struct options *o, int argc, char **argv)
 		die_usage("--from-name, --from-tag and --inspect go with --from");
 	if (o->name == NULL && !o->inspect)
 		die_usage("--name is missing");
+	bool uses_stdin = (o->from != NULL && strcmp(o->from, "-") == 0) ||
+			  (o->config != NULL && strcmp(o->config, "-") == 0);
+	if (uses_stdin && !o->inspect)
+		die_usage("standard input is for the layers");
 	if (!o->has_platform)
 		platform_host(&o->platform);
 }
@@ -168,15 +172,35 @@ static void show_progress(const struct build *b, size_t n)
 	progress("layers", n, n, b->writer.bytes);
 }
 
+/* What the base's history says of each layer, if it fits; NULL for what it does not. */
+static void base_comments(const struct image *base, const char **comment)
+{
+	const json_t *history = json_object_get(base->config, "history");
+	size_t layer = 0;
+
+	for (size_t i = 0; i < json_array_size(history); i++) {
+		const json_t *entry = json_array_get(history, i);
+		if (!json_is_true(json_object_get(entry, "empty_layer")) &&
+		    layer++ < base->n)
+			comment[layer - 1] = json_string_at(entry, "comment");
+	}
+	for (size_t i = 0; layer != base->n && i < base->n; i++)
+		comment[i] = NULL;
+}
+
 static void copy_base(struct build *b, const struct image *base)
 {
+	const char **comments = mem_zero(base->n, sizeof *comments);
 	struct image_bytes bytes;
 	struct err why;
 
+	base_comments(base, comments);
 	for (size_t i = 0; i < base->n; i++) {
+		const char *comment = comments[i] != NULL ? comments[i] : "";
 		if (image_layer_open(base, i, &bytes, &why) < 0)
 			die("%s", why.text);
-		if (writer_begin(&b->writer, base->layer[i].diff_id, bytes.size, "", 0)) {
+		if (writer_begin(&b->writer, base->layer[i].diff_id, bytes.size, comment,
+				 strlen(comment))) {
 			if (image_layer_write(base, i, &bytes, 1, &why) < 0)
 				die("%s", why.text);
 			writer_pad(&b->writer, bytes.size);
@@ -184,6 +208,7 @@ static void copy_base(struct build *b, const struct image *base)
 		image_layer_close(&bytes);
 		show_progress(b, i + 1);
 	}
+	free(comments);
 	b->base = json_incref(base->config);
 }
 

@@ -17,7 +17,7 @@ enum { FACT_MAX = 64 << 20 };
 
 void cache_init(struct cache *c, bool on)
 {
-	const char *base = getenv("DT_CACHE"), *below = "";
+	const char *own = getenv("DT_CACHE"), *base = own, *below = "";
 	struct buf dir = {0};
 
 	*c = (struct cache){0};
@@ -29,7 +29,8 @@ void cache_init(struct cache *c, bool on)
 		base = getenv("HOME");
 		below = "/.cache/dt";
 	}
-	if (!on || base == NULL || *base != '/')
+	/* XDG has no use for a relative folder; who sets ours knows where it is. */
+	if (!on || base == NULL || *base == '\0' || (base != own && *base != '/'))
 		return;
 	buf_addf(&dir, "%s%s", base, below);
 	c->dir = dir.data;

@@ -69,31 +69,32 @@ static la_ssize_t give_block(struct archive *a, void *data, const void **block)
 	return n;
 }
 
-static int discard(struct unpack_stream *s, uint64_t len)
+/* Reads over `len` bytes; returns how many there were. */
+static uint64_t discard(struct unpack_stream *s, uint64_t len)
 {
 	static char scratch[65536];
+	uint64_t done = 0;
 
-	while (len > 0) {
-		size_t want = len < sizeof scratch ? (size_t)len : sizeof scratch;
+	while (done < len) {
+		size_t want =
+		    len - done < sizeof scratch ? (size_t)(len - done) : sizeof scratch;
 		ssize_t n = io_read(s->fd, scratch, want);
 		if (n <= 0)
-			return -1;
-		len -= (uint64_t)n;
+			break;
+		done += (uint64_t)n;
 	}
-	return 0;
+	return done;
 }
 
+/* What was skipped; that it is less tells libarchive of the end. */
 static la_int64_t skip(struct archive *a, void *data, la_int64_t request)
 {
 	struct unpack_stream *s = data;
 	uint64_t want = (uint64_t)request, taken = want < s->taken ? want : s->taken;
 
+	(void)a;
 	s->taken -= taken;
-	if (discard(s, want - taken) < 0) {
-		archive_set_error(a, EIO, "cut off in the middle of a member");
-		return -1;
-	}
-	return request;
+	return (la_int64_t)(taken + discard(s, want - taken));
 }
 
 struct unpack_stream *unpack_stream_new(int fd, const char *what)

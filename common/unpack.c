@@ -126,9 +126,10 @@ static int inflate_span(int fd, off_t offset, uint64_t size, const char *what,
 }
 
 /* The archive as an uncompressed regular file, or -1 and why not. */
-static int open_plain(const char *file, struct err *e)
+static int open_plain(const char *name, struct err *e)
 {
-	bool is_stdin = strcmp(file, "-") == 0;
+	bool is_stdin = strcmp(name, "-") == 0;
+	const char *file = is_stdin ? "stdin" : name;
 	int fd = is_stdin ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
@@ -262,10 +263,12 @@ static int index_members(struct unpack_index *x, struct archive *a, const char *
 	}
 }
 
-int unpack_index_open(struct unpack_index *x, const char *file, struct err *e)
+int unpack_index_open(struct unpack_index *x, const char *name, struct err *e)
 {
+	const char *file = strcmp(name, "-") == 0 ? "stdin" : name;
+
 	*x = (struct unpack_index){.fd = -1};
-	x->fd = open_plain(file, e);
+	x->fd = open_plain(name, e);
 	if (x->fd < 0)
 		return -1;
 	struct archive *a = archive_read_new();

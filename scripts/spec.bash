@@ -29,11 +29,12 @@ spec_args() {
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--help)
-			printf '%s\n' "$help" || die 'standard output: cannot be written'
+			printf '%s\n' "$help" 2>/dev/null || die 'standard output: cannot be written'
 			exit 0
 			;;
 		--version)
-			dt-layer --version | sed "s/^dt-layer/$self/" || die 'standard output: cannot be written'
+			printf '%s\n' "$self $(dt-layer --version | cut -d ' ' -f 2)" 2>/dev/null ||
+				die 'standard output: cannot be written'
 			exit 0
 			;;
 		--store)
@@ -59,14 +60,16 @@ spec_args() {
 # all keys: "string", "integer", "boolean", "object", "paths" (a string or a list of
 # them), or "later" for what dt does not do yet. null is as good as not there.
 spec_read() {
-	local problem
+	local problem what=$spec_file
 	if [ "$spec_file" = - ]; then
+		what=stdin
 		spec=$(cat)
 	else
-		spec=$(cat -- "$spec_file" 2>/dev/null) || die "$spec_file: cannot be read"
+		spec=$(cat -- "$spec_file" 2>/dev/null) || die "$what: cannot be read"
 	fi
-	[ -n "$spec" ] || die "$spec_file: empty, a JSON object is expected"
-	spec=$(jq -c . <<<"$spec" 2>/dev/null) || die "$spec_file: not JSON"
+	[ -n "$spec" ] || die "$what: empty, a JSON object is expected"
+	spec=$(jq -cs 'if length == 1 then .[0] else error end' <<<"$spec" 2>/dev/null) ||
+		die "$what: not one JSON object"
 	# shellcheck disable=SC2016 # these are jq's variables
 	problem=$(jq -r --argjson types "$1" '
 		def is($t):
@@ -82,8 +85,8 @@ spec_read() {
 				"\(.key) is not of type \($types[.key])"
 			else empty end),
 			if .name == null then "the key name is missing" else empty end)
-		end // empty' <<<"$spec") || die "$spec_file: not one JSON object"
-	[ -z "$problem" ] || die "$spec_file: $problem"
+		end // empty' <<<"$spec") || die "$what: not one JSON object"
+	[ -z "$problem" ] || die "$what: $problem"
 }
 
 # spec_get FILTER: what the jq filter makes of the spec, as text; nothing for null.
