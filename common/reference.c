@@ -35,11 +35,39 @@ static bool is_component(const char *s, size_t len)
 	}
 }
 
+/* Whether the first component of a name is a registry's host, and not part of a path. */
 static bool is_host(const char *s, size_t len)
 {
 	bool dotted = memchr(s, '.', len) != NULL || memchr(s, ':', len) != NULL;
 
 	return dotted || (len == 9 && strncmp(s, "localhost", 9) == 0);
+}
+
+/* Labels between dots, with no dash at their ends, and perhaps a port. */
+static bool is_well_formed_host(const char *s, size_t len)
+{
+	const char *end = s + len;
+
+	for (;;) {
+		size_t n = strspn(s, LOWER DIGIT "-");
+		if (n == 0 || s[0] == '-' || s[n - 1] == '-')
+			return false;
+		s += n;
+		if (*s != '.')
+			break;
+		s++;
+	}
+	if (*s == ':') {
+		size_t digits = strspn(s + 1, DIGIT);
+		return digits > 0 && s + 1 + digits == end;
+	}
+	return s == end;
+}
+
+/* Docker takes 64 hex digits for an image's ID. */
+static bool is_like_id(const char *name)
+{
+	return strspn(name, "0123456789abcdef") == 64 && name[64] == '\0';
 }
 
 int reference_check_name(const char *name, struct err *e)
@@ -50,11 +78,10 @@ int reference_check_name(const char *name, struct err *e)
 	if (len == 0 || len > NAME_MAX_LEN)
 		return err_set(e, "an image name has 1 to %d characters: '%s'",
 			       NAME_MAX_LEN, name);
+	if (is_like_id(name))
+		return err_set(e, "'%s' looks like an image ID, not like a name", name);
 	if (slash != NULL && is_host(name, (size_t)(slash - name))) {
-		size_t host = strspn(name, LOWER DIGIT ".-");
-		if (name[host] == ':')
-			host += 1 + strspn(name + host + 1, DIGIT);
-		if (name + host != slash)
+		if (!is_well_formed_host(name, (size_t)(slash - name)))
 			return err_set(
 			    e, "'%s' does not begin with a registry's HOST or HOST:PORT",
 			    name);
