@@ -133,7 +133,7 @@ static void on_bus_error(int signal)
 }
 
 /* Hashes the contents where they are, in the page cache. Returns how many bytes. */
-static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size)
+static uint64_t digest_mapped(struct sink *s, const struct piece *p, uint64_t size)
 {
 	struct buf path = {0};
 	uint64_t done = 0;
@@ -153,6 +153,34 @@ static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size
 	mapped_path = NULL;
 	buf_release(&path);
 	return done;
+}
+
+/* The same by reading, for files with holes: to map those on tmpfs would fill them. */
+static uint64_t digest_read(struct sink *s, const struct piece *p, uint64_t size)
+{
+	char *block = mem_zero(BLOCK, 1);
+	uint64_t done = 0;
+
+	while (done < size) {
+		size_t want = size - done < BLOCK ? (size_t)(size - done) : BLOCK;
+		ssize_t n = io_read(p->fd, block, want);
+		if (n < 0)
+			unreadable(p->tree, p->entry);
+		if (n == 0)
+			break;
+		digest_update(&s->digest, block, (size_t)n);
+		done += (uint64_t)n;
+	}
+	free(block);
+	return done;
+}
+
+static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size)
+{
+	struct stat st;
+	bool has_holes = fstat(p->fd, &st) < 0 || (uint64_t)st.st_blocks * 512 < size;
+
+	return has_holes ? digest_read(s, p, size) : digest_mapped(s, p, size);
 }
 
 static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
