@@ -17,7 +17,7 @@ comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
 MODULES  = buf cache closure config digest err export graph image io json layer mem names nar nixdb num opt \
-	   platform pool popularity progress reference relay scan store tar timestamp tree unpack unpack-stream utf8 writer
+	   platform pool popularity progress reference relay scan sink store tar timestamp tree unpack unpack-stream utf8 writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 

@@ -296,7 +296,7 @@ static void describe(const struct job *job, struct buf *out)
 }
 
 /* Writes the layer, unless the archive has it already. */
-static void write_layer(struct work *w, const struct layer *l, const char *comment)
+static void write_layer(struct work *w, struct layer *l, const char *comment)
 {
 	if (!writer_begin(&w->writer, l->diff_id, l->size, comment, strlen(comment)))
 		return;

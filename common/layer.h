@@ -1,5 +1,5 @@
 /*
- * layer: from file trees to the bytes of a layer tar. Level 5.
+ * layer: from file trees to the bytes of a layer tar. Level 6.
  *
  * A layer is known by its diff_id, the SHA-256 of its tar, which stands in front of the
  * tar in a layer archive (dt-image(5)). So it is gone through twice: once to find digest
@@ -56,6 +56,6 @@ void layer_measure(struct layer *l, const struct cache *cache);
  * Writes the layer's tar to `fd`. A layer that was measured must still have the size
  * that was found. Ends the process on failure.
  */
-void layer_write(const struct layer *l, int fd);
+void layer_write(struct layer *l, int fd);
 
 #endif

@@ -1,0 +1,293 @@
+#include "sink.h"
+
+#include "err.h"
+#include "io.h"
+#include "mem.h"
+#include "relay.h"
+#include "tar.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	BLOCK =
+	    64 * 1024, /* what is hashed or written at a time: it stays in the cache */
+	HEADER_ROOM = 4096,     /* a header may fill a block and some more */
+	ZERO_COPY_FROM = BLOCK, /* smaller files are cheaper to read than to splice */
+	PIECES = 32,            /* how far the thread that reads is ahead */
+	MAP_SIZE = 4 << 20,     /* what is mapped of a file at a time */
+};
+
+static void piece_init(struct piece *p)
+{
+	p->fd = -1;
+	buf_reserve(&p->bytes, BLOCK + HEADER_ROOM);
+}
+
+void sink_init(struct sink *s, int fd)
+{
+	*s = (struct sink){.fd = fd};
+	if (fd < 0)
+		digest_init(&s->digest);
+	piece_init(&s->own);
+	s->piece = &s->own;
+}
+
+void sink_release(struct sink *s)
+{
+	if (s->fd < 0)
+		digest_release(&s->digest);
+	buf_release(&s->own.bytes);
+}
+
+/* What may not change while a file is read. The store's optimiser may change the rest. */
+static void check_unchanged(const struct tree *t, uint32_t i, int fd, uint64_t got)
+{
+	const struct tree_entry *e = &t->entry[i];
+	struct buf path = {0};
+	struct stat st;
+
+	bool same =
+	    got == e->size && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (uint64_t)st.st_size == e->size &&
+	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == e->mtime;
+	if (same)
+		return;
+	tree_location(t, i, &path);
+	die("%s: changed while it was read", path.data);
+}
+
+_Noreturn static void unreadable(const struct tree *t, uint32_t i)
+{
+	struct buf path = {0};
+	int reason = errno;
+
+	tree_location(t, i, &path);
+	errno = reason;
+	die_errno("%s", path.data);
+}
+
+/*
+ * The file that a thread has mapped. If it shrinks, reading it raises SIGBUS, here in
+ * the midst of hashing and of nothing else, so that the handler may call anything.
+ */
+static _Thread_local const char *mapped_path;
+
+static void on_bus_error(int signal)
+{
+	(void)signal;
+	die("%s: changed while it was read",
+	    mapped_path != NULL ? mapped_path : "SIGBUS");
+}
+
+/* Hashes the contents where they are, in the page cache. Returns how many bytes. */
+static uint64_t digest_mapped(struct sink *s, const struct piece *p, uint64_t size)
+{
+	struct buf path = {0};
+	uint64_t done = 0;
+
+	tree_location(p->tree, p->entry, &path);
+	mapped_path = path.data;
+	while (done < size) {
+		size_t len = size - done < MAP_SIZE ? (size_t)(size - done) : MAP_SIZE;
+		void *data = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_POPULATE, p->fd,
+				  (off_t)done);
+		if (data == MAP_FAILED)
+			die_errno("%s", path.data);
+		digest_update(&s->digest, data, len);
+		munmap(data, len);
+		done += len;
+	}
+	mapped_path = NULL;
+	buf_release(&path);
+	return done;
+}
+
+/* The same by reading, for files with holes: to map those on tmpfs would fill them. */
+static uint64_t digest_read(struct sink *s, const struct piece *p, uint64_t size)
+{
+	char *block = mem_zero(BLOCK, 1);
+	uint64_t done = 0;
+
+	while (done < size) {
+		size_t want = size - done < BLOCK ? (size_t)(size - done) : BLOCK;
+		ssize_t n = io_read(p->fd, block, want);
+		if (n < 0)
+			unreadable(p->tree, p->entry);
+		if (n == 0)
+			break;
+		digest_update(&s->digest, block, (size_t)n);
+		done += (uint64_t)n;
+	}
+	free(block);
+	return done;
+}
+
+static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size)
+{
+	struct stat st;
+	bool has_holes = fstat(p->fd, &st) < 0 || (uint64_t)st.st_blocks * 512 < size;
+
+	return has_holes ? digest_read(s, p, size) : digest_mapped(s, p, size);
+}
+
+static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
+{
+	int64_t n = io_copy(p->fd, NULL, s->fd, size);
+
+	if (n < 0 && errno == EIO)
+		unreadable(p->tree, p->entry);
+	if (n < 0)
+		die_errno("standard output");
+	return (uint64_t)n;
+}
+
+/* Hashes or writes a piece, and empties it. */
+static void sink_consume(struct sink *s, struct piece *p)
+{
+	if (s->fd < 0)
+		digest_update(&s->digest, p->bytes.data, p->bytes.len);
+	else if (io_write(s->fd, p->bytes.data, p->bytes.len) < 0)
+		die_errno("standard output");
+	buf_clear(&p->bytes);
+	if (p->fd < 0)
+		return;
+	uint64_t size = p->tree->entry[p->entry].size;
+	uint64_t done = s->fd < 0 ? digest_file(s, p, size) : write_file(s, p, size);
+	check_unchanged(p->tree, p->entry, p->fd, done);
+	close(p->fd);
+	p->fd = -1;
+}
+
+/* Lets go of the piece that was made and starts the next one. */
+static void sink_flush(struct sink *s)
+{
+	if (s->relay == NULL) {
+		sink_consume(s, s->piece);
+	} else {
+		relay_pass(s->relay);
+		s->piece = relay_fill(s->relay);
+	}
+}
+
+/* Counts what was put into the piece since it was `before` bytes long. */
+static void sink_added(struct sink *s, size_t before)
+{
+	s->total += s->piece->bytes.len - before;
+	if (s->piece->bytes.len >= BLOCK)
+		sink_flush(s);
+}
+
+void sink_zeroes(struct sink *s, size_t n)
+{
+	size_t before = s->piece->bytes.len;
+
+	memset(buf_reserve(&s->piece->bytes, n), 0, n);
+	s->piece->bytes.len += n;
+	sink_added(s, before);
+}
+
+/* Reads the file into pieces. */
+static uint64_t sink_read(struct sink *s, int fd, uint64_t size)
+{
+	uint64_t done = 0;
+
+	while (done < size) {
+		struct buf *bytes = &s->piece->bytes;
+		size_t room = BLOCK - bytes->len, before = bytes->len;
+		size_t want = size - done < room ? (size_t)(size - done) : room;
+		ssize_t n = io_read(fd, buf_reserve(bytes, want), want);
+		if (n <= 0)
+			break;
+		bytes->len += (size_t)n;
+		done += (uint64_t)n;
+		sink_added(s, before);
+	}
+	return done;
+}
+
+void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint32_t i)
+{
+	uint64_t size = t->entry[i].size;
+
+	if (size == 0)
+		return;
+	int fd = tree_open(r, t, i);
+	if (fd < 0)
+		unreadable(t, i);
+	if (size >= ZERO_COPY_FROM) {
+		check_unchanged(t, i, fd, size);
+		s->piece->fd = fd;
+		s->piece->tree = t;
+		s->piece->entry = i;
+		s->total += size;
+		sink_flush(s);
+	} else {
+		uint64_t done = sink_read(s, fd, size);
+		check_unchanged(t, i, fd, done);
+		close(fd);
+	}
+	sink_zeroes(s, tar_padding(size));
+}
+
+void sink_header(struct sink *s, const struct tar_member *m)
+{
+	size_t before = s->piece->bytes.len;
+
+	tar_header(&s->piece->bytes, m);
+	sink_added(s, before);
+}
+
+/* What the thread that makes the pieces needs. */
+struct production {
+	struct sink *sink;
+	void (*produce)(void *arg, struct sink *s);
+	void *arg;
+};
+
+static void *make_pieces(void *arg)
+{
+	struct production *p = arg;
+
+	p->sink->piece = relay_fill(p->sink->relay);
+	p->produce(p->arg, p->sink);
+	sink_flush(p->sink);
+	relay_end(p->sink->relay);
+	return NULL;
+}
+
+void sink_run(struct sink *s, void (*produce)(void *arg, struct sink *s), void *arg,
+	      bool in_thread)
+{
+	static const struct sigaction handler = {.sa_handler = on_bus_error};
+	struct production production = {s, produce, arg};
+	pthread_t thread;
+	struct piece *p;
+
+	sigaction(SIGBUS, &handler, NULL);
+	if (!in_thread) {
+		produce(arg, s);
+		sink_flush(s);
+		return;
+	}
+	s->relay = relay_new(PIECES, sizeof *p);
+	for (size_t i = 0; i < PIECES; i++)
+		piece_init(relay_slot(s->relay, i));
+	if (pthread_create(&thread, NULL, make_pieces, &production) != 0)
+		die("cannot start a thread");
+	while ((p = relay_take(s->relay)) != NULL) {
+		sink_consume(s, p);
+		relay_return(s->relay);
+	}
+	pthread_join(thread, NULL);
+	for (size_t i = 0; i < PIECES; i++)
+		buf_release(&((struct piece *)relay_slot(s->relay, i))->bytes);
+	relay_release(s->relay);
+	s->relay = NULL;
+}

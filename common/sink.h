@@ -1,0 +1,61 @@
+/*
+ * sink: where the bytes of a layer tar go. Level 5.
+ *
+ * They are hashed, to find the layer's diff_id, or written; in both cases they are the
+ * same bytes, made by the same calls. Large files are neither read nor copied: they are
+ * hashed in the page cache, and written by the kernel. A file that is not what it was
+ * when its tree was scanned ends the process with a message that names it.
+ */
+#ifndef DT_SINK_H
+#define DT_SINK_H
+
+#include "buf.h"
+#include "digest.h"
+#include "tree.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct relay;
+struct tar_member;
+
+/*
+ * A piece of a layer: bytes, and behind them the contents of a file, if `fd` is not -1,
+ * which are left to the one who writes the piece.
+ */
+struct piece {
+	struct buf bytes;
+	int fd;
+	const struct tree *tree;
+	uint32_t entry;
+};
+
+struct sink {
+	int fd;               /* what is written to, or -1: the bytes are hashed */
+	struct digest digest; /* in the latter case */
+	uint64_t total;       /* bytes so far */
+	struct piece *piece;  /* the one that is being made */
+	struct piece own;     /* without a relay, always the same one */
+	struct relay *relay;  /* to the thread that hashes or writes, or NULL */
+};
+
+void sink_init(struct sink *s, int fd);
+void sink_release(struct sink *s);
+
+/*
+ * Calls produce(arg, s), which calls the functions below, and sees to it that all of it
+ * is hashed or written before it returns. With `in_thread`, produce() runs in a thread
+ * of its own, and files are read in it while this thread hashes or writes.
+ */
+void sink_run(struct sink *s, void (*produce)(void *arg, struct sink *s), void *arg,
+	      bool in_thread);
+
+/* A member's headers. */
+void sink_header(struct sink *s, const struct tar_member *m);
+
+/* The contents of the regular file `i` of the tree, padded to whole blocks. */
+void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint32_t i);
+
+void sink_zeroes(struct sink *s, size_t n);
+
+#endif
