@@ -1,0 +1,448 @@
+/*
+ * dt-closure: store paths and all that they need at run time.
+ *
+ * stdin: store paths, a line each, or any text that mentions some. stdout: dt-graph(5).
+ */
+#include "buf.h"
+#include "cache.h"
+#include "closure.h"
+#include "err.h"
+#include "export.h"
+#include "graph.h"
+#include "io.h"
+#include "mem.h"
+#include "names.h"
+#include "nixdb.h"
+#include "opt.h"
+#include "scan.h"
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ROOTS_LIMIT = 64 << 20 };
+
+enum source { SOURCE_AUTO, SOURCE_DB, SOURCE_SCAN, SOURCE_GRAPH };
+
+static const char *const source_names[] = {"auto", "db", "scan", "graph"};
+
+struct options {
+	enum source source;
+	const char *graph, *db, *store, *exclude;
+	bool text, ignore_missing, no_cache;
+	char **operands; /* NULL behind the last one */
+};
+
+struct work {
+	const struct options *o;
+	struct store store;
+	struct cache cache;
+	enum source source; /* not SOURCE_AUTO */
+	struct graph exported;
+	struct nixdb *db;
+	struct scan *scan;
+	struct graph g; /* the closure; at first, the roots */
+	struct names mentions;
+};
+
+static enum source parse_source(const char *name)
+{
+	for (size_t i = 0; i < sizeof source_names / sizeof *source_names; i++)
+		if (strcmp(name, source_names[i]) == 0)
+			return (enum source)i;
+	die_usage("--source takes auto, db, scan or graph, not '%s'", name);
+}
+
+/* --graph and --db tell the source by themselves. */
+static void check_options(struct options *o)
+{
+	if (o->source == SOURCE_AUTO && o->graph != NULL)
+		o->source = SOURCE_GRAPH;
+	if (o->source == SOURCE_AUTO && o->db != NULL)
+		o->source = SOURCE_DB;
+	if (o->graph != NULL && o->source != SOURCE_GRAPH)
+		die_usage("--graph does not go with --source %s",
+			  source_names[o->source]);
+	if (o->db != NULL && o->source != SOURCE_DB)
+		die_usage("--db does not go with --source %s", source_names[o->source]);
+	if (o->graph == NULL && o->source == SOURCE_GRAPH)
+		die_usage("--source graph needs --graph FILE");
+	if (o->ignore_missing && !o->text)
+		die_usage("--ignore-missing goes with --text");
+	if (o->text && o->graph != NULL && strcmp(o->graph, "-") == 0)
+		die_usage("--graph - and --text both read standard input");
+}
+
+static void parse_args(struct options *o, int argc, char **argv)
+{
+	enum { DB = 1, EXCLUDE, GRAPH, IGNORE_MISSING, NO_CACHE, SOURCE, STORE, TEXT };
+	static const struct opt options[] = {
+	    {SOURCE, "source", "WHERE",
+	     "what knows the references: db, scan, graph, or auto"},
+	    {GRAPH, "graph", "FILE",
+	     "a store graph that Nix exported, or dt-closure's own"},
+	    {DB, "db", "FILE", "the database of Nix or Guix"},
+	    {STORE, "store", "DIR", "the store, or the root of a system that has one"},
+	    {EXCLUDE, "exclude", "FILE", "leave out the store paths that FILE mentions"},
+	    {TEXT, "text", NULL, "start from the store paths mentioned in any text"},
+	    {IGNORE_MISSING, "ignore-missing", NULL,
+	     "pass over mentions of what is not there"},
+	    {NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of scans"},
+	    {0},
+	};
+	static const struct opt_tool tool = {
+	    .synopsis = "[OPTION]... [PATH]... >GRAPH",
+	    .purpose =
+		"Prints all store paths that the given ones need, with their sizes "
+		"and references.",
+	    .options = options,
+	};
+
+	*o = (struct options){0};
+	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
+		switch (key) {
+		case DB:
+			o->db = optarg;
+			break;
+		case EXCLUDE:
+			o->exclude = optarg;
+			break;
+		case GRAPH:
+			o->graph = optarg;
+			break;
+		case IGNORE_MISSING:
+			o->ignore_missing = true;
+			break;
+		case NO_CACHE:
+			o->no_cache = true;
+			break;
+		case SOURCE:
+			o->source = parse_source(optarg);
+			break;
+		case STORE:
+			o->store = optarg;
+			break;
+		case TEXT:
+			o->text = true;
+			break;
+		}
+	}
+	o->operands = argv + optind;
+	check_options(o);
+}
+
+static bool is_there(const char *file)
+{
+	struct stat st;
+
+	if (stat(file, &st) == 0)
+		return true;
+	if (errno != ENOENT && errno != ENOTDIR)
+		die_errno("%s", file);
+	return false;
+}
+
+/* Reads --graph; the store is that of its paths unless --store tells. */
+static void read_graph(struct work *w)
+{
+	const char *file = w->o->graph;
+	struct buf text = {0};
+	struct err e;
+
+	if (io_slurp_file(file, &text, EXPORT_LIMIT) < 0)
+		die_errno("%s", file);
+	if (text.len == 0)
+		die("%s: empty, no graph is in it", file);
+	if (export_parse(&w->exported, text.data, text.len, file, &e) < 0)
+		die("%s", e.text);
+	const char *any = w->exported.paths.name[0];
+	store_adopt(&w->store, any, strlen(any));
+	buf_release(&text);
+}
+
+/* Opens a database; the store is that of its paths unless --store tells. */
+static void open_db(struct work *w, const char *file)
+{
+	struct buf path = {0};
+	struct err e;
+
+	w->db = nixdb_open(file, &e);
+	if (w->db == NULL)
+		die("%s", e.text);
+	if (w->store.dir == NULL) {
+		int found = nixdb_find(w->db, NULL, NULL, &path, &e);
+		if (found < 0)
+			die("%s", e.text);
+		if (found > 0)
+			store_adopt(&w->store, path.data, path.len);
+	}
+	buf_release(&path);
+}
+
+static void add_root(struct work *w, const char *name, const char *where)
+{
+	struct buf path = {0};
+	struct err e;
+
+	if (closure_root(&w->store, name, &path, &e) < 0)
+		die("%s%s", where, e.text);
+	graph_node(&w->g, path.data, path.len);
+	buf_release(&path);
+}
+
+static void read_root_lines(struct work *w)
+{
+	struct buf text = {0}, where = {0};
+	size_t number = 1;
+
+	if (io_slurp(STDIN_FILENO, &text, ROOTS_LIMIT) < 0)
+		die_errno("stdin");
+	for (char *p = text.data, *end = p + text.len; p < end; number++) {
+		char *stop = memchr(p, '\n', (size_t)(end - p));
+		if (stop == NULL)
+			die("stdin:%zu: cut off in mid-line", number);
+		if (memchr(p, '\0', (size_t)(stop - p)) != NULL)
+			die("stdin:%zu: a NUL byte", number);
+		if (stop == p)
+			die("stdin:%zu: an empty line", number);
+		*stop = '\0';
+		buf_clear(&where);
+		buf_addf(&where, "stdin:%zu: ", number);
+		add_root(w, p, where.data);
+		p = stop + 1;
+	}
+	buf_release(&text);
+	buf_release(&where);
+}
+
+/* Text needs to know the store that it is searched for. */
+static void read_text(struct work *w)
+{
+	bool empty;
+
+	if (w->store.dir == NULL)
+		w->store.dir = mem_strdup(
+		    !is_there("/nix/store") && is_there("/gnu/store") ? "/gnu/store"
+								      : "/nix/store");
+	if (closure_mentions(&w->store, STDIN_FILENO, &w->mentions, &empty) < 0)
+		die_errno("stdin");
+	if (empty)
+		die("stdin: empty input");
+}
+
+/* With a graph and no roots, all of it is the closure. */
+static void add_whole_graph(struct work *w)
+{
+	for (size_t i = 0; i < w->exported.paths.n; i++) {
+		const char *path = w->exported.paths.name[i];
+		if (w->exported.node[i].known)
+			graph_node(&w->g, path, strlen(path));
+	}
+}
+
+static void read_roots(struct work *w)
+{
+	const struct options *o = w->o;
+	bool from_graph = o->graph != NULL;
+	bool stdin_is_free =
+	    !from_graph || (strcmp(o->graph, "-") != 0 && !isatty(STDIN_FILENO));
+
+	for (char **operand = o->operands; *operand != NULL; operand++)
+		add_root(w, *operand, "");
+	if (o->text) {
+		read_text(w);
+		return;
+	}
+	if (*o->operands != NULL)
+		return;
+	if (stdin_is_free)
+		read_root_lines(w);
+	if (w->g.paths.n == 0 && !from_graph)
+		die("stdin: empty input, no store path came in");
+	if (w->g.paths.n == 0)
+		add_whole_graph(w);
+}
+
+/* The stream separates paths by blanks. */
+static void check_store(const struct store *s)
+{
+	for (const char *p = s->dir; *p != '\0'; p++)
+		if ((unsigned char)*p <= ' ')
+			die("%s: a store whose folder has a blank in its name", s->dir);
+}
+
+/* Where the store's database is: in ../var of the store, but for Guix. */
+static void find_db(const struct store *s, struct buf *file)
+{
+	if (strcmp(s->dir, "/gnu/store") == 0) {
+		buf_addf(file, "%s/var/guix/db/db.sqlite", s->root);
+		return;
+	}
+	const char *slash = strrchr(s->dir, '/');
+	buf_addf(file, "%s%.*s/var/nix/db/db.sqlite", s->root, (int)(slash - s->dir),
+		 s->dir);
+}
+
+static void open_source(struct work *w)
+{
+	struct buf file = {0};
+	struct err e;
+
+	find_db(&w->store, &file);
+	w->source = w->o->source;
+	if (w->source == SOURCE_AUTO)
+		w->source = is_there(file.data) ? SOURCE_DB : SOURCE_SCAN;
+	if (w->source == SOURCE_DB && w->db == NULL)
+		open_db(w, file.data);
+	if (w->source == SOURCE_SCAN) {
+		cache_init(&w->cache, !w->o->no_cache);
+		w->scan = scan_open(&w->store, &w->cache, &e);
+		if (w->scan == NULL)
+			die("%s", e.text);
+	}
+	buf_release(&file);
+}
+
+/* The store path with this hash part: 1, or 0 if there is none, or -1 and why. */
+static int find_path(struct work *w, const char *hash, struct buf *path, struct err *e)
+{
+	uint32_t node;
+	int found;
+
+	buf_clear(path);
+	switch (w->source) {
+	case SOURCE_DB:
+		return nixdb_find(w->db, w->store.dir, hash, path, e);
+	case SOURCE_GRAPH:
+		found = export_find(&w->exported, hash, &node, e);
+		if (found > 0)
+			buf_addstr(path, w->exported.paths.name[node]);
+		return found;
+	default:;
+		const char *base = scan_find(w->scan, hash, e);
+		if (base == NULL)
+			return e->text[0] != '\0' ? -1 : 0;
+		buf_addf(path, "%s/%s", w->store.dir, base);
+		return 1;
+	}
+}
+
+/* A mention's name may run on into the text behind it: the hash is what counts. */
+static void add_mentioned(struct work *w)
+{
+	struct buf path = {0};
+	struct err e;
+
+	for (size_t i = 0; i < w->mentions.n; i++) {
+		int found = find_path(w, w->mentions.name[i], &path, &e);
+		if (found < 0)
+			die("%s", e.text);
+		if (found > 0)
+			graph_node(&w->g, path.data, path.len);
+		else if (!w->o->ignore_missing)
+			die("stdin: %s/%s is mentioned but not there", w->store.dir,
+			    w->mentions.name[i]);
+	}
+	buf_release(&path);
+}
+
+static void complete(struct work *w)
+{
+	struct err e;
+	int result;
+
+	switch (w->source) {
+	case SOURCE_DB:
+		result = nixdb_closure(w->db, &w->g, &e);
+		break;
+	case SOURCE_GRAPH:
+		result = export_closure(&w->exported, w->o->graph, &w->g, &e);
+		break;
+	default:
+		result = scan_closure(w->scan, &w->g, &e);
+	}
+	if (result < 0)
+		die("%s", e.text);
+}
+
+/* Which nodes of the graph are mentioned in --exclude; NULL if there is none. */
+static bool *find_excluded(const struct work *w)
+{
+	const char *file = w->o->exclude;
+	struct names bases = {0}, hashes = {0};
+	bool empty;
+
+	if (file == NULL)
+		return NULL;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || closure_mentions(&w->store, fd, &bases, &empty) < 0)
+		die_errno("%s", file);
+	close(fd);
+	for (size_t i = 0; i < bases.n; i++)
+		names_add(&hashes, bases.name[i], STORE_HASH);
+	bool *skip = mem_zero(w->g.paths.n, sizeof *skip);
+	for (size_t i = 0; i < w->g.paths.n; i++) {
+		const char *base = strrchr(w->g.paths.name[i], '/') + 1;
+		skip[i] = names_find(&hashes, base, STORE_HASH) != NAMES_NONE;
+	}
+	names_release(&bases);
+	names_release(&hashes);
+	return skip;
+}
+
+static void write_graph(struct work *w)
+{
+	bool *skip = find_excluded(w);
+	struct buf out = {0};
+	struct err e;
+
+	if (closure_sizes(&w->g, skip, &w->store, &e) < 0 ||
+	    graph_write(&w->g, skip, &out, &e) < 0)
+		die("%s", e.text);
+	io_finish_text(&out);
+	buf_release(&out);
+	free(skip);
+}
+
+static void release(struct work *w)
+{
+	store_release(&w->store);
+	cache_release(&w->cache);
+	graph_release(&w->exported);
+	graph_release(&w->g);
+	nixdb_close(w->db);
+	scan_close(w->scan);
+	names_release(&w->mentions);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct work w = {.o = &o};
+
+	err_init("dt-closure");
+	io_init();
+	parse_args(&o, argc, argv);
+	store_init(&w.store, o.store);
+	if (o.graph != NULL)
+		read_graph(&w);
+	if (o.db != NULL)
+		open_db(&w, o.db);
+	read_roots(&w);
+	/* A text without a mention needs no store. */
+	if (w.g.paths.n + w.mentions.n > 0) {
+		check_store(&w.store);
+		open_source(&w);
+		add_mentioned(&w);
+		complete(&w);
+	}
+	write_graph(&w);
+	release(&w);
+	return 0;
+}

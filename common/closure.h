@@ -1,0 +1,36 @@
+/*
+ * closure: which store paths are meant, and what is missing of them. Level 5.
+ */
+#ifndef DT_CLOSURE_H
+#define DT_CLOSURE_H
+
+#include <stdbool.h>
+
+struct buf;
+struct err;
+struct graph;
+struct names;
+struct store;
+
+/*
+ * Sets `path` to the store path that the file name `operand` is, is inside of, or leads
+ * to by way of symlinks (./result). A store whose `dir` is not known yet is taken to be
+ * that of the path. Returns 0, or -1 and why it is none.
+ */
+int closure_root(struct store *s, const char *operand, struct buf *path, struct err *e);
+
+/*
+ * Adds to `bases` the HASH-NAME of each store path mentioned in all of `fd`, whatever
+ * bytes those are; the name may run on into what follows it. Sets *empty if there are
+ * none to read. Returns 0, or -1 with errno set.
+ */
+int closure_mentions(const struct store *s, int fd, struct names *bases, bool *empty);
+
+/*
+ * Finds the sizes that are NAR_UNKNOWN on disk, but for nodes with skip[number]; `skip`
+ * may be NULL. Returns 0, or -1 and why.
+ */
+int closure_sizes(struct graph *g, const bool *skip, const struct store *s,
+		  struct err *e);
+
+#endif
