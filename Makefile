@@ -16,8 +16,10 @@ B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
-MODULES  = buf cache closure config digest err export graph image io json layer mem names nar nixdb num opt \
-	   platform pool popularity progress reference relay scan sink store tar timestamp tree unpack unpack-stream utf8 writer
+MODULES  = autolayer kin merge transfer buf cache closure config digest err export graph image io json \
+	   layer mem names nar nixdb num opt piece pipeline plan platform pool popularity \
+	   progress reference relation relay scan sink store tar timestamp tree unpack \
+	   unpack-stream utf8 writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
@@ -29,7 +31,7 @@ LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %
 
 # The libraries each tool links, and no more.
 LIBS_dt-closure    = libcrypto libsodium jansson sqlite3
-LIBS_dt-popularity =
+LIBS_dt-popularity = jansson
 LIBS_dt-layer      = libcrypto libsodium jansson
 LIBS_dt-manifest   = libarchive libcrypto libsodium jansson
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))

@@ -28,6 +28,9 @@ void cache_init(struct cache *c, bool on)
 	if (base == NULL || *base == '\0') {
 		base = getenv("HOME");
 		below = "/.cache/dt";
+		/* A home that is not there, as in a Nix build, must not come to be. */
+		if (base != NULL && access(base, F_OK) < 0)
+			return;
 	}
 	/* XDG has no use for a relative folder; who sets ours knows where it is. */
 	if (!on || base == NULL || *base == '\0' || (base != own && *base != '/'))

@@ -67,11 +67,11 @@ with_umask() (umask "$1" && fresh bash -c new)
 for mask in 000 077 027; do
 	repeats "umask $mask" with_umask "$mask"
 done
-in_folder() (cd "$1" && DT_CACHE='' HOME=/nowhere new)
+in_folder() (cd "$1" && DT_CACHE='' HOME=$T/nowhere new)
 repeats 'in another folder' in_folder /
 mkdir "$T/a folder  with blanks "
 repeats 'in another folder, with blanks' in_folder "$T/a folder  with blanks "
-with_tmp() { TMPDIR="$T/a folder  with blanks " DT_CACHE=relative new; }
+with_tmp() { TMPDIR="$T/a folder  with blanks " DT_CACHE="$T/another" new; }
 repeats 'another TMPDIR' with_tmp
 is 'TMPDIR is left as it was' "$(ls -A "$T/a folder  with blanks ")" ''
 

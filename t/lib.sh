@@ -2,7 +2,7 @@
 #
 # Each test has a private scratch folder, $T, which is also its HOME and its cache; the
 # tools under test come first on PATH. Output is TAP, for prove(1).
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2089,SC2090 # it is for eval
 set -u
 export LC_ALL=C TZ=UTC
 

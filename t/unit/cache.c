@@ -51,10 +51,13 @@ int main(void)
 	unsetenv("HOME");
 	unsetenv("XDG_CACHE_HOME");
 	test_dir("DT_CACHE", "", NULL);
-	test_dir("HOME", "/h", "/h/.cache/dt");
+	test_dir("HOME", "/no/such/home", NULL);
+	test_dir("HOME", "/", "//.cache/dt");
 	test_dir("XDG_CACHE_HOME", "/x", "/x/dt");
 	test_dir("DT_CACHE", "/d", "/d");
-	test_dir("DT_CACHE", "relative", NULL);
+	test_dir("DT_CACHE", "relative", "relative");
+	test_dir("DT_CACHE", "", "/x/dt");
+	test_dir("XDG_CACHE_HOME", "relative", NULL);
 	buf_addf(&dir, "%s/sub", scratch);
 	setenv("DT_CACHE", dir.data, 1);
 

@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# README and CONTRIBUTING: their examples run, and they name what is there.
+#
+# ```console blocks show a terminal, like the examples of the manual (0003-manual.t); all
+# of a file run in one shell, in a folder like that in which quickstart ran. Other blocks,
+# ```sh among them, are not run.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+need awk jq busybox make
+
+# examples FILE DIR: writes its commands to DIR/N.command, what they print to DIR/N.want.
+examples() {
+	mkdir -p "$2"
+	awk -v dir="$2" '
+		/^```/ { in_block = $0 == "```console"; next }
+		in_block && /^\$ / {
+			file = sprintf("%s/%03d", dir, ++n)
+			print substr($0, 3) >(file ".command")
+			next
+		}
+		in_block && /^> / { print substr($0, 3) >(file ".command"); next }
+		in_block { print >(file ".want") }' "$1"
+}
+
+# run DIR: its commands, in one shell.
+run() {
+	local file at
+	(
+		cd "$T/checkout" || exit 1
+		set -o pipefail
+		for file in "$1"/*.command; do
+			at=${file%.command}
+			eval "$(cat "$file")" >"$at.got" 2>"$at.err" </dev/null
+			echo $? >"$at.status"
+		done
+	)
+}
+
+# check DIR WHAT: what the commands printed.
+check() {
+	local file at
+	for file in "$1"/*.command; do
+		at=${file%.command}
+		if [ "$(cat "$at.status" 2>/dev/null)" != 0 ]; then
+			t_report 1 "$2: $(head -n 1 "$file")"
+			t_note <"$at.err"
+		else
+			touch "$at.want"
+			is "$2: $(head -n 1 "$file")" "$(cat "$at.got")" "$(cat "$at.want")"
+		fi
+	done
+}
+
+mkdir -p "$T/checkout/sample"
+ln -s "$top/scripts" "$T/checkout/scripts"
+ln -s "$build" "$T/checkout/build"
+ok 'a sample store' "$top/scripts/sample-store" "$T/checkout/sample"
+cp "$T/out" "$T/checkout/sample/paths"
+examples "$top/README.md" "$T/readme"
+run "$T/readme"
+check "$T/readme" README.md
+
+# The README fits two screens, and names all there is.
+is 'README.md is short' "$(awk 'END { print NR <= 100 }' "$top/README.md")" 1
+tools=$(make -s -C "$top" --no-print-directory --eval "show: ; @echo '\$(TOOLS)'" show 2>/dev/null)
+is 'there are tools' "$([ -n "$tools" ] && echo yes)" yes
+for tool in $tools $(cd "$top/scripts" && echo dt-*); do
+	like "README.md: $tool" "$top/README.md" "^\\| \`$tool\` \\|"
+done
+for page in "$top"/doc/*.5; do
+	name=$(basename "$page" .5)
+	like "README.md: $name(5)" "$top/README.md" "$name\\(5\\)"
+done
+
+# What the two refer to is there; foo and NNNN stand for something.
+while read -r file; do
+	is "$file is there" "$(cd "$top" && ls -d "$file" 2>/dev/null)" "$file"
+done < <(cat "$top/README.md" "$top/CONTRIBUTING.md" |
+	grep -oE '\b(scripts|cmd|common|doc|t|guest)/[A-Za-z0-9._/-]*[A-Za-z0-9/]' |
+	grep -v -e foo -e NNNN | sort -u)
+
+# The modules and their levels.
+for header in "$top"/common/*.h; do
+	echo "$(sed -nE '1,20s/.*Level ([0-9])\..*/\1/p' "$header" | head -n 1) $(basename "$header" .h)"
+done | sort >"$T/levels"
+sed -nE 's/^\| ([0-9]) \| (.*) \|$/\1 \2/p' "$top/CONTRIBUTING.md" |
+	awk '{ level = $1; for (i = 2; i <= NF; i++) if ($i ~ /^`/) { gsub(/[`,]/, "", $i); print level, $i } }' |
+	sort >"$T/told"
+is "CONTRIBUTING.md: the modules' levels" "$(cat "$T/told")" "$(cat "$T/levels")"
+
+finish

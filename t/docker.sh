@@ -1,0 +1,54 @@
+# A Docker daemon and podman for tests, each with all its state in a folder of its own.
+# shellcheck shell=bash
+
+# Images cannot lie on an overlay or be named by long paths, so this is not below $T.
+# Whatever the daemon leaves mounted there goes before the folder does.
+d_make_folder() {
+	D=$(mktemp -d /var/tmp/dt-docker.XXXXXX)
+	at_exit "d_remove_folder"
+}
+
+d_remove_folder() {
+	awk -v dir="$D/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+		while read -r mount; do umount -l "$mount"; done
+	rm -rf "$D"
+}
+
+# start_dockerd: from here on, `docker` talks to a daemon that has no images.
+start_dockerd() {
+	need docker dockerd
+	d_make_folder
+	dockerd --bridge=none --iptables=false --ip6tables=false --data-root "$D/data" \
+		--exec-root "$D/exec" --pidfile "$D/pid" -H "unix://$D/sock" >"$D/log" 2>&1 </dev/null &
+	D_pid=$!
+	at_exit 'stop_dockerd'
+	export DOCKER_HOST=unix://$D/sock DOCKER_CONFIG=$D
+	local i
+	for ((i = 0; i < 600; i++)); do
+		docker version >/dev/null 2>&1 && return
+		kill -0 "$D_pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	echo 'Bail out! dockerd does not start'
+	tail -n 20 "$D/log" | t_note
+	exit 1
+}
+
+# Its containers go first, or their files would stay mounted.
+stop_dockerd() {
+	docker ps -aq 2>/dev/null | xargs -r docker rm -f >/dev/null 2>&1
+	kill "$D_pid" 2>/dev/null && wait "$D_pid" 2>/dev/null
+}
+
+# in_docker [OPTION]... IMAGE [ARG]...: run a container until it ends, without network.
+in_docker() { docker run --rm --network=none "$@"; }
+
+# in_podman ARG...: podman with images of its own. Containers need what a test machine has.
+in_podman() {
+	[ -n "${D:-}" ] || d_make_folder
+	local limits=()
+	[ "$1" != run ] || limits=(--ulimit nofile=1024:1024 --ulimit nproc=1000:1000 --network=none)
+	CONTAINERS_REGISTRIES_CONF=/dev/null podman --root "$D/podman" --runroot "$D/podman.run" \
+		--tmpdir "$D/podman.tmp" --storage-driver vfs --events-backend none \
+		--cgroup-manager cgroupfs "$1" "${limits[@]}" "${@:2}"
+}
