@@ -61,7 +61,7 @@ bench: all
 	DT_BUILD=$(abspath $B) t/bench/run
 
 fuzz: all
-	DT_BUILD=$(abspath $B) t/bench/fuzz
+	DT_BUILD=$(abspath $B) t/fuzz/run
 
 lint:
 	clang-format --dry-run --Werror cmd/*.c common/*.[ch] t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c

@@ -1,0 +1,37 @@
+#include "image.h"
+
+#include "err.h"
+#include "io.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* Any bytes may be given to --from: an image comes of it, or a reason. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct image im = {0};
+	struct image_bytes bytes;
+	struct err e;
+	char name[64];
+	int fd = memfd_create("image", MFD_CLOEXEC), null = open("/dev/null", O_WRONLY);
+
+	if (fd < 0 || null < 0 || io_write(fd, data, len) < 0)
+		return 1;
+	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	if (image_open(&im, name, NULL, NULL, NULL, &e) == 0) {
+		for (size_t i = 0; i < im.n; i++) {
+			if (image_layer_open(&im, i, &bytes, &e) < 0)
+				break;
+			(void)image_layer_write(&im, i, &bytes, null, &e);
+			image_layer_close(&bytes);
+		}
+	}
+	image_release(&im);
+	close(null);
+	close(fd);
+	return 0;
+}
