@@ -16,7 +16,7 @@ B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
-MODULES  = autolayer kin merge transfer buf cache closure config digest err export graph image io json \
+MODULES  = autolayer kin merge transfer buf cache closure config digest err export graph hashes image io json \
 	   layer mem names nar nixdb num opt piece pipeline plan platform pool popularity \
 	   progress reference relation relay scan sink store tar timestamp tree unpack \
 	   unpack-stream utf8 writer

@@ -5,6 +5,7 @@
 #include "digest.h"
 #include "err.h"
 #include "graph.h"
+#include "hashes.h"
 #include "mem.h"
 #include "names.h"
 #include "nar.h"
@@ -12,7 +13,6 @@
 #include "pool.h"
 #include "store.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -31,168 +31,11 @@ enum {
 	THREADS = 64,
 };
 
-/* Entries of the store folder, by hash part. */
-
-struct entry {
-	char *name;
-	struct entry *twin; /* another one with the same hash part */
-	bool leftover;
-};
-
 struct scan {
 	const struct store *store;
 	const struct cache *cache;
-	struct entry *entries;
-	size_t n, cap;
-	struct entry **slots; /* open addressing */
-	size_t n_slots;       /* a power of 2 */
-	uint64_t *filter;     /* bits, of which most are 0; see may_exist() */
-	int filter_shift;
+	struct hashes hashes;
 };
-
-/* Hand-made hash parts may have any part in common, so that all of it is mixed. */
-static size_t mix(const char *hash)
-{
-	uint64_t w[4];
-
-	memcpy(w, hash, sizeof w);
-	uint64_t a = (w[0] ^ 0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9;
-	uint64_t b = (w[1] ^ 0x94d049bb133111eb) * 0xd6e8feb86659fd93;
-	uint64_t c = (w[2] ^ 0xff51afd7ed558ccd) * 0xc4ceb9fe1a85ec53;
-	uint64_t d = (w[3] ^ 0xa0761d6478bd642f) * 0xe7037ed1a0b428db;
-	a ^= b << 32 | b >> 32;
-	c ^= d << 32 | d >> 32;
-	a += c << 16 | c >> 48;
-	return (size_t)(a ^ a >> 29 ^ a >> 47);
-}
-
-/* The slot of this hash part, or the free one where it belongs. */
-static struct entry **find_slot(const struct scan *s, const char *hash)
-{
-	for (size_t at = mix(hash);; at++) {
-		struct entry **slot = &s->slots[at & (s->n_slots - 1)];
-		if (*slot == NULL || memcmp((*slot)->name, hash, STORE_HASH) == 0)
-			return slot;
-	}
-}
-
-/* In a long run of characters every window is looked up: this turns most away, fast. */
-static size_t filter_bit(const struct scan *s, const char *hash)
-{
-	uint64_t w;
-
-	memcpy(&w, hash, sizeof w);
-	return (size_t)(w * 0x9e3779b97f4a7c15 >> s->filter_shift);
-}
-
-static bool may_exist(const struct scan *s, const char *hash)
-{
-	size_t bit = filter_bit(s, hash);
-
-	return (s->filter[bit / 64] >> bit % 64 & 1) != 0;
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-	size_t len = strlen(s), n = strlen(end);
-
-	return len >= n && strcmp(s + len - n, end) == 0;
-}
-
-/* Whether `name` is what Nix leaves beside `whole` while it works on that. */
-static bool is_leftover_of(const char *name, const char *whole)
-{
-	static const char *const tails[] = {".lock", ".check", ".tmp", ".chroot"};
-	size_t len = strlen(whole);
-
-	if (strncmp(name, whole, len) != 0)
-		return false;
-	for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
-		if (strcmp(name + len, tails[i]) == 0)
-			return true;
-	return strncmp(name + len, ".old-", 5) == 0 ||
-	       strncmp(name + len, ".tmp-", 5) == 0;
-}
-
-/* The lock of a path that is not there itself. But HASH-Cargo.lock is a store path. */
-static bool is_lone_lock(const struct store *store, const char *name)
-{
-	struct buf where = {0};
-	struct stat st;
-
-	if (!ends_with(name, ".lock"))
-		return false;
-	buf_addf(&where, "%s%s/%s", store->root, store->dir, name);
-	bool is = lstat(where.data, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 &&
-		  (st.st_mode & 0222) != 0;
-	buf_release(&where);
-	return is;
-}
-
-static void drop_leftovers(struct entry **first)
-{
-	for (struct entry *e = *first; e != NULL; e = e->twin)
-		for (const struct entry *o = *first; o != NULL; o = o->twin)
-			e->leftover |= is_leftover_of(e->name, o->name);
-	for (struct entry **link = first; *link != NULL;) {
-		if ((*link)->leftover)
-			*link = (*link)->twin;
-		else
-			link = &(*link)->twin;
-	}
-}
-
-static void index_entries(struct scan *s)
-{
-	int bits = 12;
-
-	while ((size_t)1 << bits < s->n * 4)
-		bits++;
-	s->n_slots = (size_t)1 << bits;
-	s->slots = mem_zero(s->n_slots, sizeof *s->slots);
-	s->filter = mem_zero(s->n_slots / 16, sizeof *s->filter);
-	s->filter_shift = 64 - (bits + 2);
-	for (size_t i = 0; i < s->n; i++) {
-		const char *hash = s->entries[i].name;
-		struct entry **slot = find_slot(s, hash);
-		size_t bit = filter_bit(s, hash);
-		s->entries[i].twin = *slot;
-		*slot = &s->entries[i];
-		s->filter[bit / 64] |= (uint64_t)1 << bit % 64;
-	}
-	for (size_t i = 0; i < s->n_slots; i++)
-		if (s->slots[i] != NULL)
-			drop_leftovers(&s->slots[i]);
-}
-
-static int list_store(struct scan *s, struct err *e)
-{
-	struct buf where = {0};
-
-	store_locate(s->store, s->store->dir, &where);
-	DIR *dir = opendir(where.data);
-	int result = dir != NULL ? 0 : err_set_errno(e, "%s", where.data);
-	while (result == 0) {
-		errno = 0;
-		const struct dirent *d = readdir(dir);
-		if (d == NULL) {
-			if (errno != 0)
-				result = err_set_errno(e, "%s", where.data);
-			break;
-		}
-		size_t len = strlen(d->d_name);
-		if (store_base_len(d->d_name, len) != len ||
-		    ends_with(d->d_name, ".drv.chroot") ||
-		    is_lone_lock(s->store, d->d_name))
-			continue;
-		s->entries = mem_grow(s->entries, &s->cap, s->n + 1, sizeof *s->entries);
-		s->entries[s->n++] = (struct entry){.name = mem_strndup(d->d_name, len)};
-	}
-	if (dir != NULL)
-		closedir(dir);
-	buf_release(&where);
-	return result;
-}
 
 struct scan *scan_open(const struct store *store, const struct cache *cache,
 		       struct err *e)
@@ -201,11 +44,10 @@ struct scan *scan_open(const struct store *store, const struct cache *cache,
 
 	s->store = store;
 	s->cache = cache;
-	if (list_store(s, e) < 0) {
+	if (hashes_list(&s->hashes, store, e) < 0) {
 		scan_close(s);
 		return NULL;
 	}
-	index_entries(s);
 	return s;
 }
 
@@ -213,17 +55,13 @@ void scan_close(struct scan *s)
 {
 	if (s == NULL)
 		return;
-	for (size_t i = 0; i < s->n; i++)
-		free(s->entries[i].name);
-	free(s->entries);
-	free(s->slots);
-	free(s->filter);
+	hashes_release(&s->hashes);
 	free(s);
 }
 
 const char *scan_find(const struct scan *s, const char *hash, struct err *e)
 {
-	const struct entry *found = *find_slot(s, hash);
+	const struct hashes_entry *found = hashes_find(&s->hashes, hash);
 
 	e->text[0] = '\0';
 	if (found == NULL)
@@ -318,11 +156,11 @@ struct worker {
 	char *buffer; /* NULL until a file is read */
 	struct names found;
 	size_t n_strangers;
-	const struct entry *last; /* found last */
-	const char *text, *end;   /* what is being scanned */
+	const struct hashes_entry *last; /* found last */
+	const char *text, *end;          /* what is being scanned */
 };
 
-static void on_hash(struct worker *w, const struct entry *entry, const char *hash)
+static void on_hash(struct worker *w, const struct hashes_entry *entry, const char *hash)
 {
 	if (entry != w->last)
 		names_add(&w->found, hash, STORE_HASH);
@@ -344,12 +182,12 @@ static void on_run(void *arg, const char *run, size_t len)
 {
 	struct worker *w = arg;
 	const struct scan *s = w->run->s;
-	const struct entry *entry = NULL;
+	const struct hashes_entry *entry = NULL;
 
 	for (const char *hash = run; hash + STORE_HASH <= run + len; hash++) {
-		if (!may_exist(s, hash))
+		if (!hashes_may_have(&s->hashes, hash))
 			continue;
-		entry = *find_slot(s, hash);
+		entry = hashes_find(&s->hashes, hash);
 		if (entry != NULL)
 			on_hash(w, entry, hash);
 	}
@@ -526,7 +364,7 @@ static void merge(struct worker *w, struct visit *v)
 {
 	for (size_t i = 0; i < w->found.n; i++) {
 		const char *hash = w->found.name[i];
-		bool is_stranger = *find_slot(w->run->s, hash) == NULL;
+		bool is_stranger = hashes_find(&w->run->s->hashes, hash) == NULL;
 		if (is_stranger && v->n_strangers > STRANGERS_MAX)
 			continue;
 		size_t before = v->found.n;

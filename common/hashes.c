@@ -1,0 +1,173 @@
+#include "hashes.h"
+
+#include "buf.h"
+#include "err.h"
+#include "mem.h"
+#include "store.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Hand-made hash parts may have any part in common, so that all of it is mixed. */
+static size_t mix(const char *hash)
+{
+	uint64_t w[4];
+
+	memcpy(w, hash, sizeof w);
+	uint64_t a = (w[0] ^ 0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9;
+	uint64_t b = (w[1] ^ 0x94d049bb133111eb) * 0xd6e8feb86659fd93;
+	uint64_t c = (w[2] ^ 0xff51afd7ed558ccd) * 0xc4ceb9fe1a85ec53;
+	uint64_t d = (w[3] ^ 0xa0761d6478bd642f) * 0xe7037ed1a0b428db;
+	a ^= b << 32 | b >> 32;
+	c ^= d << 32 | d >> 32;
+	a += c << 16 | c >> 48;
+	return (size_t)(a ^ a >> 29 ^ a >> 47);
+}
+
+/* The slot of this hash part, or the free one where it belongs. */
+static struct hashes_entry **find_slot(const struct hashes *h, const char *hash)
+{
+	for (size_t at = mix(hash);; at++) {
+		struct hashes_entry **slot = &h->slots[at & (h->n_slots - 1)];
+		if (*slot == NULL || memcmp((*slot)->name, hash, STORE_HASH) == 0)
+			return slot;
+	}
+}
+
+/* In a long run of characters every window is looked up: this turns most away, fast. */
+static size_t filter_bit(const struct hashes *h, const char *hash)
+{
+	uint64_t w;
+
+	memcpy(&w, hash, sizeof w);
+	return (size_t)(w * 0x9e3779b97f4a7c15 >> h->filter_shift);
+}
+
+bool hashes_may_have(const struct hashes *h, const char *hash)
+{
+	size_t bit = filter_bit(h, hash);
+
+	return (h->filter[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+static bool ends_with(const char *s, const char *end)
+{
+	size_t len = strlen(s), n = strlen(end);
+
+	return len >= n && strcmp(s + len - n, end) == 0;
+}
+
+/* Whether `name` is what Nix leaves beside `whole` while it works on that. */
+static bool is_leftover_of(const char *name, const char *whole)
+{
+	static const char *const tails[] = {".lock", ".check", ".tmp", ".chroot"};
+	size_t len = strlen(whole);
+
+	if (strncmp(name, whole, len) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof tails / sizeof *tails; i++)
+		if (strcmp(name + len, tails[i]) == 0)
+			return true;
+	return strncmp(name + len, ".old-", 5) == 0 ||
+	       strncmp(name + len, ".tmp-", 5) == 0;
+}
+
+/* The lock of a path that is not there itself. But HASH-Cargo.lock is a store path. */
+static bool is_lone_lock(const struct store *store, const char *name)
+{
+	struct buf where = {0};
+	struct stat st;
+
+	if (!ends_with(name, ".lock"))
+		return false;
+	buf_addf(&where, "%s%s/%s", store->root, store->dir, name);
+	bool is = lstat(where.data, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 &&
+		  (st.st_mode & 0222) != 0;
+	buf_release(&where);
+	return is;
+}
+
+static void drop_leftovers(struct hashes_entry **first)
+{
+	for (struct hashes_entry *e = *first; e != NULL; e = e->twin)
+		for (const struct hashes_entry *o = *first; o != NULL; o = o->twin)
+			e->leftover |= is_leftover_of(e->name, o->name);
+	for (struct hashes_entry **link = first; *link != NULL;) {
+		if ((*link)->leftover)
+			*link = (*link)->twin;
+		else
+			link = &(*link)->twin;
+	}
+}
+
+static void index_entries(struct hashes *h)
+{
+	int bits = 12;
+
+	while ((size_t)1 << bits < h->n * 4)
+		bits++;
+	h->n_slots = (size_t)1 << bits;
+	h->slots = mem_zero(h->n_slots, sizeof *h->slots);
+	h->filter = mem_zero(h->n_slots / 16, sizeof *h->filter);
+	h->filter_shift = 64 - (bits + 2);
+	for (size_t i = 0; i < h->n; i++) {
+		const char *hash = h->entry[i].name;
+		struct hashes_entry **slot = find_slot(h, hash);
+		size_t bit = filter_bit(h, hash);
+		h->entry[i].twin = *slot;
+		*slot = &h->entry[i];
+		h->filter[bit / 64] |= (uint64_t)1 << bit % 64;
+	}
+	for (size_t i = 0; i < h->n_slots; i++)
+		if (h->slots[i] != NULL)
+			drop_leftovers(&h->slots[i]);
+}
+
+int hashes_list(struct hashes *h, const struct store *store, struct err *e)
+{
+	struct buf where = {0};
+
+	store_locate(store, store->dir, &where);
+	DIR *dir = opendir(where.data);
+	int result = dir != NULL ? 0 : err_set_errno(e, "%s", where.data);
+	while (result == 0) {
+		errno = 0;
+		const struct dirent *d = readdir(dir);
+		if (d == NULL) {
+			if (errno != 0)
+				result = err_set_errno(e, "%s", where.data);
+			break;
+		}
+		size_t len = strlen(d->d_name);
+		if (store_base_len(d->d_name, len) != len ||
+		    ends_with(d->d_name, ".drv.chroot") || is_lone_lock(store, d->d_name))
+			continue;
+		h->entry = mem_grow(h->entry, &h->cap, h->n + 1, sizeof *h->entry);
+		h->entry[h->n++] =
+		    (struct hashes_entry){.name = mem_strndup(d->d_name, len)};
+	}
+	if (dir != NULL)
+		closedir(dir);
+	buf_release(&where);
+	if (result == 0)
+		index_entries(h);
+	return result;
+}
+
+const struct hashes_entry *hashes_find(const struct hashes *h, const char *hash)
+{
+	return *find_slot(h, hash);
+}
+
+void hashes_release(struct hashes *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		free(h->entry[i].name);
+	free(h->entry);
+	free(h->slots);
+	free(h->filter);
+	*h = (struct hashes){0};
+}
