@@ -212,19 +212,6 @@ static void copy_base(struct build *b, const struct image *base)
 	b->base = json_incref(base->config);
 }
 
-static json_t *history_entry(const char *created, const char *comment, size_t len)
-{
-	json_t *entry = json_object(), *text = json_stringn(comment, len);
-
-	if (text == NULL)
-		die("stdin: the comment of a layer is not UTF-8");
-	json_object_set_new(entry, "created", json_string(created));
-	if (len > 0)
-		json_object_set(entry, "comment", text);
-	json_decref(text);
-	return entry;
-}
-
 /* A layer of the input: passed on, or dropped if it has been written before. */
 static void copy_layer(struct build *b, const char *created, struct unpack_stream *s,
 		       const struct unpack_member *m)
@@ -235,7 +222,10 @@ static void copy_layer(struct build *b, const char *created, struct unpack_strea
 
 	(void)unpack_record(m, "DT.comment", &comment, &len);
 	json_array_append_new(b->diff_ids, layer_digest(hex));
-	json_array_append_new(b->history, history_entry(created, comment, len));
+	json_t *entry = config_history(created, comment, len);
+	if (entry == NULL)
+		die("stdin: the comment of a layer is not UTF-8");
+	json_array_append_new(b->history, entry);
 	if (writer_begin(&b->writer, hex, m->size, comment, len)) {
 		if (unpack_copy(s, 1, &why) < 0)
 			die("%s", why.text);
@@ -382,83 +372,30 @@ static json_t *read_config(const struct options *o)
 	return config;
 }
 
-static json_t *base_diff_ids(const struct build *b)
-{
-	return json_object_get(json_object_get(b->base, "rootfs"), "diff_ids");
-}
-
-/* The base's history if it fits the base's layers, else an entry for each; then ours. */
-static json_t *whole_history(const struct build *b, const char *created)
-{
-	json_t *history = json_array(), *old = json_object_get(b->base, "history");
-	const char *when = json_string_at(b->base, "created");
-	size_t n = json_array_size(base_diff_ids(b)), known = 0;
-
-	bool fits = json_is_array(old);
-	for (size_t i = 0; i < json_array_size(old); i++) {
-		const json_t *entry = json_array_get(old, i);
-		fits = fits && json_is_object(entry);
-		if (!json_is_true(json_object_get(entry, "empty_layer")))
-			known++;
-	}
-	if (fits && known == n)
-		json_array_extend(history, old);
-	else
-		for (size_t i = 0; i < n; i++)
-			json_array_append_new(
-			    history, history_entry(when != NULL ? when : created, "", 0));
-	json_array_extend(history, b->history);
-	return history;
-}
-
-static void set_platform(json_t *doc, const struct build *b, const struct options *o)
-{
-	static const char *const keys[] = {"architecture", "variant", "os", "os.version",
-					   "os.features"};
-
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		json_t *value = json_object_get(b->base, keys[i]);
-		if (value != NULL)
-			json_object_set(doc, keys[i], value);
-	}
-	if (o->has_platform || json_object_get(doc, "architecture") == NULL) {
-		json_object_set_new(doc, "architecture", json_string(o->platform.arch));
-		json_object_del(doc, "variant");
-		if (o->platform.variant[0] != '\0')
-			json_object_set_new(doc, "variant",
-					    json_string(o->platform.variant));
-	}
-	if (o->os != NULL || json_object_get(doc, "os") == NULL)
-		json_object_set_new(doc, "os",
-				    json_string(o->os != NULL ? o->os : "linux"));
-}
-
-/* The image configuration, OCI image specification, config.md. */
+/* The whole image configuration. */
 static json_t *image_config(const struct build *b, const struct options *o,
 			    const char *created, const json_t *config)
 {
-	json_t *doc = json_object(), *rootfs = json_object(), *diff_ids = json_array();
-	json_t *author = json_object_get(b->base, "author");
+	bool is_told = json_object_get(b->base, "architecture") != NULL;
+	const struct config_image parts = {
+	    .base = b->base,
+	    .config = config,
+	    .diff_ids = b->diff_ids,
+	    .history = b->history,
+	    .created = created,
+	    .arch = o->has_platform || !is_told ? o->platform.arch : NULL,
+	    .variant = o->platform.variant,
+	    .os = o->os,
+	};
 
-	json_array_extend(diff_ids, base_diff_ids(b));
-	json_array_extend(diff_ids, b->diff_ids);
-	json_object_set_new(rootfs, "type", json_string("layers"));
-	json_object_set_new(rootfs, "diff_ids", diff_ids);
-
-	json_object_set_new(doc, "created", json_string(created));
-	if (author != NULL)
-		json_object_set(doc, "author", author);
-	set_platform(doc, b, o);
-	json_object_set_new(doc, "config",
-			    config_inherit(json_object_get(b->base, "config"), config));
-	json_object_set_new(doc, "rootfs", rootfs);
-	json_object_set_new(doc, "history", whole_history(b, created));
-	return doc;
+	return config_image(&parts);
 }
 
 static void check_count(const struct build *b)
 {
-	size_t n = json_array_size(base_diff_ids(b)) + json_array_size(b->diff_ids);
+	const json_t *base =
+	    json_object_get(json_object_get(b->base, "rootfs"), "diff_ids");
+	size_t n = json_array_size(base) + json_array_size(b->diff_ids);
 
 	if (n == 0)
 		die("stdin: no layers came in");

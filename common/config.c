@@ -129,3 +129,98 @@ json_t *config_inherit(const json_t *base, const json_t *config)
 	json_decref(own);
 	return result;
 }
+
+json_t *config_history(const char *created, const char *comment, size_t len)
+{
+	json_t *entry = json_object(), *text = json_stringn(comment, len);
+
+	if (text == NULL) {
+		json_decref(entry);
+		return NULL;
+	}
+	json_object_set_new(entry, "created", json_string(created));
+	if (len > 0)
+		json_object_set(entry, "comment", text);
+	json_decref(text);
+	return entry;
+}
+
+static json_t *base_diff_ids(const struct config_image *parts)
+{
+	return json_object_get(json_object_get(parts->base, "rootfs"), "diff_ids");
+}
+
+/* Whether it has an entry for each of `n` layers, and maybe entries for no layer. */
+static bool fits_layers(const json_t *history, size_t n)
+{
+	size_t layers = 0;
+
+	for (size_t i = 0; i < json_array_size(history); i++) {
+		const json_t *entry = json_array_get(history, i);
+		if (!json_is_object(entry))
+			return false;
+		if (!json_is_true(json_object_get(entry, "empty_layer")))
+			layers++;
+	}
+	return json_is_array(history) && layers == n;
+}
+
+static json_t *whole_history(const struct config_image *parts)
+{
+	json_t *history = json_array(), *old = json_object_get(parts->base, "history");
+	const char *created = json_string_at(parts->base, "created");
+	size_t n = json_array_size(base_diff_ids(parts));
+
+	if (created == NULL)
+		created = parts->created;
+	if (fits_layers(old, n))
+		json_array_extend(history, old);
+	else
+		for (size_t i = 0; i < n; i++)
+			json_array_append_new(history, config_history(created, "", 0));
+	json_array_extend(history, parts->history);
+	return history;
+}
+
+static void set_platform(json_t *doc, const struct config_image *parts)
+{
+	static const char *const keys[] = {"architecture", "variant", "os", "os.version",
+					   "os.features"};
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		json_t *value = json_object_get(parts->base, keys[i]);
+		if (value != NULL)
+			json_object_set(doc, keys[i], value);
+	}
+	if (parts->arch != NULL) {
+		json_object_set_new(doc, "architecture", json_string(parts->arch));
+		json_object_del(doc, "variant");
+		if (parts->variant[0] != '\0')
+			json_object_set_new(doc, "variant", json_string(parts->variant));
+	}
+	if (parts->os != NULL || json_object_get(doc, "os") == NULL)
+		json_object_set_new(doc, "os",
+				    json_string(parts->os != NULL ? parts->os : "linux"));
+}
+
+json_t *config_image(const struct config_image *parts)
+{
+	json_t *doc = json_object(), *rootfs = json_object(), *diff_ids = json_array();
+	json_t *author = json_object_get(parts->base, "author");
+
+	json_array_extend(diff_ids, base_diff_ids(parts));
+	json_array_extend(diff_ids, parts->diff_ids);
+	json_object_set_new(rootfs, "type", json_string("layers"));
+	json_object_set_new(rootfs, "diff_ids", diff_ids);
+
+	json_object_set_new(doc, "created", json_string(parts->created));
+	if (author != NULL)
+		json_object_set(doc, "author", author);
+	set_platform(doc, parts);
+	json_object_set_new(
+	    doc, "config",
+	    config_inherit(json_object_get(parts->base, "config"), parts->config));
+	json_object_set_new(doc, "rootfs", rootfs);
+	json_object_set_new(doc, "history", whole_history(parts));
+	return doc;
+}

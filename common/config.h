@@ -1,5 +1,6 @@
 /*
- * config: the "config" object of an image: Cmd, Env and the like. Level 5.
+ * config: the configuration of an image, and the "config" in it: Cmd, Env and the like.
+ * Level 5.
  *
  * OCI image specification, config.md, "Properties", and Docker's additions to it.
  */
@@ -23,5 +24,29 @@ int config_check(json_t *config, struct err *e);
  * new reference.
  */
 json_t *config_inherit(const json_t *base, const json_t *config);
+
+/*
+ * An entry of an image's history; `comment` may be empty. Returns a new reference, or
+ * NULL if the comment is not UTF-8.
+ */
+json_t *config_history(const char *created, const char *comment, size_t len);
+
+/* What an image configuration is made of. Nothing is taken over or changed. */
+struct config_image {
+	json_t *base;               /* the base image's, or NULL */
+	const json_t *config;       /* the new "config", which inherits the base's */
+	json_t *diff_ids;           /* of the layers on top of the base's, "sha256:HEX" */
+	json_t *history;            /* an entry for each of them */
+	const char *created;        /* RFC 3339 */
+	const char *arch, *variant; /* `arch` NULL: the base's */
+	const char *os;             /* NULL: the base's, else linux */
+};
+
+/*
+ * The image configuration, keys in the order in which config.md has them. The base's
+ * history is kept if it fits the base's layers; else there is an entry for each of them.
+ * Returns a new reference.
+ */
+json_t *config_image(const struct config_image *parts);
 
 #endif
