@@ -28,7 +28,7 @@
 #include <string.h>
 
 enum {
-	LAYERS_WARN = 125, /* Docker's documented limit */
+	LAYERS_WARN = 125, /* more are refused by Docker, "max depth exceeded" */
 	LAYERS_MAX = 127,  /* more cannot be mounted */
 };
 
@@ -400,10 +400,9 @@ static void check_count(const struct build *b)
 	if (n == 0)
 		die("stdin: no layers came in");
 	if (n > LAYERS_MAX)
-		die("%zu layers; Docker runs no image of more than %d", n, LAYERS_MAX);
+		die("%zu layers; no engine runs an image of more than %d", n, LAYERS_MAX);
 	if (n > LAYERS_WARN)
-		warn("%zu layers; not every Docker runs images of more than %d", n,
-		     LAYERS_WARN);
+		warn("%zu layers; Docker loads no image of more than %d", n, LAYERS_WARN);
 }
 
 /* What --inspect prints. */

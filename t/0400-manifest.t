@@ -364,15 +364,15 @@ for n in 1 125 126 127; do
 	whole "$n layers"
 	is "$n layers: in order" "$(shown '.config.rootfs.diff_ids | length')" "$n"
 	is "$n layers: what is said" "$(cat "$T/err")" \
-		"$([ "$n" -le 125 ] || echo "dt-manifest: $n layers; not every Docker runs images of more than 125")"
+		"$([ "$n" -le 125 ] || echo "dt-manifest: $n layers; Docker loads no image of more than 125")"
 done
 cat "${all[@]}" >"$T/many"
-fails 1 '^dt-manifest: 128 layers; Docker runs no image of more than 127$' '128 layers' on "$T/many" dt-manifest --name x
+fails 1 '^dt-manifest: 128 layers; no engine runs an image of more than 127$' '128 layers' on "$T/many" dt-manifest --name x
 is '128 layers: no end of archive' "$(ended "$T/out")" no
 cat "${all[@]:0:100}" | dt-manifest --name base >"$T/base100"
 cat "${all[@]:100:26}" >"$T/many"
 image_of "$T/many" --name x --from "$T/base100"
-is "the base's layers count" "$(cat "$T/err")" 'dt-manifest: 126 layers; not every Docker runs images of more than 125'
+is "the base's layers count" "$(cat "$T/err")" 'dt-manifest: 126 layers; Docker loads no image of more than 125'
 cat "${all[@]:100:28}" >"$T/many"
 fails 1 '^dt-manifest: 128 layers' "the base's layers count, too many" on "$T/many" dt-manifest --name x --from "$T/base100"
 cat "$a" "$a" "$a" >"$T/many"
