@@ -16,10 +16,11 @@ B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
-MODULES  = autolayer kin merge transfer buf cache closure config digest err export graph hashes image io json \
-	   layer mem names nar nixdb num opt piece pipeline plan platform pool popularity \
-	   progress reference relation relay scan sink store tar timestamp tree unpack \
-	   unpack-stream utf8 writer
+MODULES  = arrange autolayer buf cache closure config cost digest draw err export \
+	   fleet graph hashes image io json kin layer mem merge names nar nixdb num \
+	   opt piece pipeline plan platform pool popularity previous progress \
+	   reference relation relay scan sink store tar timestamp transfer tree unpack \
+	   unpack-stream utf8 weights writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 

@@ -4,6 +4,7 @@
 #include "err.h"
 #include "graph.h"
 #include "mem.h"
+#include "plan.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -286,4 +287,19 @@ int popularity_order(const struct graph *g, uint32_t *order, struct buf *scores,
 	free(items);
 	tally_release(&t);
 	return 0;
+}
+
+int popularity_plan(const struct graph *g, size_t limit, struct plan *p, struct err *e)
+{
+	uint32_t *order = mem_zero(g->paths.n, sizeof *order);
+	int result = popularity_order(g, order, NULL, e);
+
+	for (size_t i = 0; result == 0 && i < g->paths.n; i++) {
+		plan_add(p, order[i]);
+		if (i + 1 < limit)
+			plan_close(p);
+	}
+	plan_close(p);
+	free(order);
+	return result;
 }

@@ -1,5 +1,5 @@
 /*
- * popularity: which paths most of a closure leans on. Level 5.
+ * popularity: which paths most of a closure leans on. Level 6.
  *
  * A path's score is the sum, over itself and all that refer to it, directly or not, of
  * the number of ways that lead from a root (what nothing refers to) down to each. It is
@@ -9,11 +9,13 @@
 #ifndef DT_POPULARITY_H
 #define DT_POPULARITY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct buf;
 struct err;
 struct graph;
+struct plan;
 
 /*
  * Writes the numbers of all nodes of `g` to `order`: by score, the highest first; equal
@@ -26,5 +28,11 @@ struct graph;
  */
 int popularity_order(const struct graph *g, uint32_t *order, struct buf *scores,
 		     struct err *e);
+
+/*
+ * Fills the empty plan `p` with at most `limit` layers, 1 or more: the first `limit` - 1
+ * paths in that order get one each, what is left shares the last. Returns as above.
+ */
+int popularity_plan(const struct graph *g, size_t limit, struct plan *p, struct err *e);
 
 #endif

@@ -192,7 +192,7 @@ fails 2 "^dt-popularity: --max-layers takes a number from 1 .*, not '0': try '.*
 for n in '' -1 +1 1x 0x10 ' 1' 1e3 4294967296 99999999999999999999999; do
 	fails 2 "not '" "--max-layers '$n'" dt-popularity "--max-layers=$n"
 done
-fails 2 "^dt-popularity: --strategy takes 'popularity', not 'best': try '.*'\$" \
+fails 2 "^dt-popularity: --strategy takes 'popularity', 'auto' or 'transfer', not 'best': try '.*'\$" \
 	'an unknown strategy' dt-popularity --strategy best
 fails 2 "unexpected operand 'file'" 'an operand' dt-popularity file
 

@@ -1,0 +1,433 @@
+#include "fleet.h"
+
+#include "arrange.h"
+#include "buf.h"
+#include "err.h"
+#include "graph.h"
+#include "kin.h"
+#include "mem.h"
+#include "names.h"
+#include "plan.h"
+#include "relation.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORD = 64 };
+
+/* What some of the images have of a group, and the bytes of that: a layer of theirs. */
+struct variant {
+	uint64_t *images;
+	double size;
+};
+
+struct group {
+	double size;
+	double resent; /* bytes an update re-sends of it */
+	double held;   /* bytes of all its variants */
+	struct variant *variant;
+	size_t n;
+	uint64_t *images; /* those that have any of it */
+	uint64_t *update; /* the updates that change it */
+};
+
+/*
+ * The agglomeration. nearest[i] is the group with which it is best to merge i, and
+ * score[i] how good that is, the less the better; both as of some turn before, since
+ * when scores may have grown, but not fallen.
+ */
+struct pack {
+	const struct kin *k;
+	struct group *group;
+	size_t n, words; /* groups at first; of a set of images */
+	uint32_t *alive, *nearest;
+	size_t n_alive;
+	double *score;
+	uint64_t *over; /* the images that have too many layers still */
+};
+
+int fleet_join(struct graph *all, const struct graph *image, struct err *e)
+{
+	uint32_t *number = mem_zero(image->paths.n, sizeof *number);
+	int result = 0;
+
+	for (size_t i = 0; i < image->paths.n; i++) {
+		const char *path = image->paths.name[i];
+		number[i] = graph_node(all, path, strlen(path));
+	}
+	for (size_t i = 0; result == 0 && i < image->paths.n; i++) {
+		const struct graph_node *node = &image->node[i];
+		uint32_t *refs = mem_zero(node->n_refs, sizeof *refs);
+		for (size_t k = 0; k < node->n_refs; k++)
+			refs[k] = number[node->refs[k]];
+		if (graph_define(all, number[i], node->size, refs, node->n_refs) < 0)
+			result = err_set(e, "%s differs from that of another image",
+					 image->paths.name[i]);
+	}
+	free(number);
+	return result;
+}
+
+static size_t count_common(const uint64_t *a, const uint64_t *b, const uint64_t *c,
+			   size_t words)
+{
+	size_t n = 0;
+
+	for (size_t w = 0; w < words; w++)
+		n += (size_t)__builtin_popcountll(a[w] & b[w] & c[w]);
+	return n;
+}
+
+/* Whether the sets have a common image; whether `a` has one that `b` has not. */
+static bool meet(const uint64_t *a, const uint64_t *b, size_t words)
+{
+	for (size_t w = 0; w < words; w++)
+		if ((a[w] & b[w]) != 0)
+			return true;
+	return false;
+}
+
+static bool exceeds(const uint64_t *a, const uint64_t *b, size_t words)
+{
+	for (size_t w = 0; w < words; w++)
+		if ((a[w] & ~b[w]) != 0)
+			return true;
+	return false;
+}
+
+static double held_together(const struct pack *p, const struct group *a,
+			    const struct group *b)
+{
+	double held = 0;
+
+	for (size_t i = 0; i < a->n; i++) {
+		const struct variant *x = &a->variant[i];
+		for (size_t k = 0; k < b->n; k++)
+			if (meet(x->images, b->variant[k].images, p->words))
+				held += x->size + b->variant[k].size;
+		if (exceeds(x->images, b->images, p->words))
+			held += x->size;
+	}
+	for (size_t k = 0; k < b->n; k++)
+		if (exceeds(b->variant[k].images, a->images, p->words))
+			held += b->variant[k].size;
+	return held;
+}
+
+static double resent(const struct kin *k, double size, const uint64_t *a,
+		     const uint64_t *b)
+{
+	return size * (kin_weigh_both(k, a, b) / k->weight);
+}
+
+/* What a merger costs for each image that it brings nearer to its limit; -1 for none. */
+static double score_of(const struct pack *p, uint32_t i, uint32_t j)
+{
+	const struct group *a = &p->group[i], *b = &p->group[j];
+	size_t gain = count_common(a->images, b->images, p->over, p->words);
+
+	if (gain == 0)
+		return -1;
+	double grown = held_together(p, a, b) - a->held - b->held +
+		       resent(p->k, a->size + b->size, a->update, b->update) - a->resent -
+		       b->resent;
+	return grown / (double)gain;
+}
+
+static void find_nearest(struct pack *p, uint32_t i)
+{
+	p->nearest[i] = i;
+	for (size_t at = 0; at < p->n_alive; at++) {
+		uint32_t j = p->alive[at];
+		double score = j == i ? -1 : score_of(p, i, j);
+		if (score < 0 || (p->nearest[i] != i && score >= p->score[i]))
+			continue;
+		p->nearest[i] = j;
+		p->score[i] = score;
+	}
+}
+
+static void add_variant(struct group *g, uint64_t *images, double size)
+{
+	g->variant[g->n++] = (struct variant){images, size};
+	g->held += size;
+}
+
+/* All pairs of what an image can have of the two, nothing of one of them included. */
+static void join_variants(const struct pack *p, const struct group *a,
+			  const struct group *b, struct group *g)
+{
+	struct variant none_a = {mem_zero(p->words, 8), 0},
+		       none_b = {mem_zero(p->words, 8), 0};
+
+	for (size_t w = 0; w < p->words; w++) {
+		none_a.images[w] = ~a->images[w];
+		none_b.images[w] = ~b->images[w];
+	}
+	g->variant = mem_zero((a->n + 1) * (b->n + 1), sizeof *g->variant);
+	for (size_t i = 0; i <= a->n; i++)
+		for (size_t k = 0; k <= b->n; k++) {
+			const struct variant *x = i < a->n ? &a->variant[i] : &none_a;
+			const struct variant *y = k < b->n ? &b->variant[k] : &none_b;
+			if ((i == a->n && k == b->n) ||
+			    !meet(x->images, y->images, p->words))
+				continue;
+			uint64_t *images = mem_zero(p->words, sizeof *images);
+			for (size_t w = 0; w < p->words; w++)
+				images[w] = x->images[w] & y->images[w];
+			add_variant(g, images, x->size + y->size);
+		}
+	free(none_a.images);
+	free(none_b.images);
+}
+
+static void release_variants(struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		free(g->variant[i].images);
+	free(g->variant);
+}
+
+static void take_in(struct pack *p, uint32_t to, uint32_t from)
+{
+	struct group *a = &p->group[to], *b = &p->group[from], g = *a;
+	size_t kept = 0;
+
+	g.held = 0;
+	g.n = 0;
+	g.size = a->size + b->size;
+	join_variants(p, a, b, &g);
+	for (size_t w = 0; w < p->words; w++)
+		g.images[w] |= b->images[w];
+	for (size_t w = 0; w < p->k->words; w++)
+		g.update[w] |= b->update[w];
+	g.resent = resent(p->k, g.size, g.update, g.update);
+	release_variants(a);
+	release_variants(b);
+	b->n = 0;
+	b->variant = NULL;
+	*a = g;
+	for (size_t at = 0; at < p->n_alive; at++)
+		if (p->alive[at] != from)
+			p->alive[kept++] = p->alive[at];
+	p->n_alive = kept;
+	find_nearest(p, to);
+	for (size_t at = 0; at < p->n_alive; at++) {
+		uint32_t j = p->alive[at];
+		double score = j == to ? -1 : score_of(p, j, to);
+		if (j == to)
+			continue;
+		if (p->nearest[j] == to || p->nearest[j] == from) {
+			find_nearest(p, j);
+		} else if (score >= 0 && (p->nearest[j] == j || score < p->score[j])) {
+			p->nearest[j] = to;
+			p->score[j] = score;
+		}
+	}
+}
+
+/* The images with more groups than the limit; whether there is one. */
+static bool find_over(struct pack *p, size_t n_images, size_t limit)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n_images; i++) {
+		uint64_t bit = (uint64_t)1 << (i % WORD);
+		size_t n = 0;
+		for (size_t at = 0; at < p->n_alive; at++)
+			n += (p->group[p->alive[at]].images[i / WORD] & bit) != 0;
+		if (n > limit)
+			p->over[i / WORD] |= bit;
+		else
+			p->over[i / WORD] &= ~bit;
+		any |= n > limit;
+	}
+	return any;
+}
+
+/* The group that is best to merge now. Old scores are looked at anew before they count.
+ */
+static uint32_t find_best(struct pack *p)
+{
+	for (;;) {
+		uint32_t best = UINT32_MAX;
+		for (size_t at = 0; at < p->n_alive; at++) {
+			uint32_t i = p->alive[at];
+			if (p->nearest[i] != i &&
+			    (best == UINT32_MAX || p->score[i] < p->score[best]))
+				best = i;
+		}
+		double old = p->score[best];
+		if (score_of(p, best, p->nearest[best]) == old)
+			return best;
+		find_nearest(p, best);
+	}
+}
+
+static void agglomerate(struct pack *p, size_t n_images, size_t limit, uint32_t *group)
+{
+	if (!find_over(p, n_images, limit))
+		return;
+	for (uint32_t i = 0; i < p->n; i++)
+		find_nearest(p, i);
+	do {
+		uint32_t to = find_best(p), from = p->nearest[to];
+		take_in(p, to, from);
+		for (size_t i = 0; i < p->n; i++)
+			if (group[i] == from)
+				group[i] = to;
+	} while (find_over(p, n_images, limit));
+}
+
+/* The group of one atom, which is of one class: an image has all of it or nothing. */
+static void start_group(struct pack *p, const struct relation *r, uint32_t atom,
+			const bool *const *in, size_t n_images)
+{
+	const struct kin *k = p->k;
+	struct group *g = &p->group[atom];
+	uint32_t node = r->node[k->place[k->first[atom]]];
+
+	*g = (struct group){.size = k->size[atom]};
+	g->images = mem_zero(p->words, sizeof *g->images);
+	g->update = mem_zero(k->words, sizeof *g->update);
+	memcpy(g->update, k->update + atom * k->words, k->words * sizeof *g->update);
+	g->resent = resent(k, g->size, g->update, g->update);
+	g->variant = mem_zero(1, sizeof *g->variant);
+	for (size_t i = 0; i < n_images; i++) {
+		if (!in[i][node])
+			continue;
+		g->images[i / WORD] |= (uint64_t)1 << (i % WORD);
+		if (g->n == 0)
+			add_variant(g, mem_zero(p->words, sizeof *g->images), g->size);
+		g->variant[0].images[i / WORD] |= (uint64_t)1 << (i % WORD);
+	}
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccd;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53;
+	return x ^ x >> 33;
+}
+
+/* A number for each set of images that some node is in. */
+static uint64_t *classify(size_t n, const bool *const *in, size_t n_images)
+{
+	uint64_t *class = mem_zero(n, sizeof *class);
+
+	for (size_t v = 0; v < n; v++)
+		for (size_t i = 0; i < n_images; i++)
+			class[v] = mix(class[v] << 1 ^ class[v] >> 63 ^ in[i][v]);
+	return class;
+}
+
+static void pack_init(struct pack *p, const struct relation *r, const bool *const *in,
+		      size_t n_images)
+{
+	p->n = p->n_alive = p->k->n;
+	p->words = (n_images + WORD - 1) / WORD;
+	p->group = mem_zero(p->n, sizeof *p->group);
+	p->alive = mem_zero(p->n, sizeof *p->alive);
+	p->nearest = mem_zero(p->n, sizeof *p->nearest);
+	p->score = mem_zero(p->n, sizeof *p->score);
+	p->over = mem_zero(p->words, sizeof *p->over);
+	for (uint32_t i = 0; i < p->n; i++) {
+		p->alive[i] = i;
+		start_group(p, r, i, in, n_images);
+	}
+}
+
+static void pack_release(struct pack *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		release_variants(&p->group[i]);
+		free(p->group[i].images);
+		free(p->group[i].update);
+	}
+	free(p->group);
+	free(p->alive);
+	free(p->nearest);
+	free(p->score);
+	free(p->over);
+}
+
+int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
+	       size_t limit, const double *weight, struct plan *plans, struct err *e)
+{
+	struct relation r;
+	struct kin k;
+	struct pack p = {.k = &k};
+
+	if (relation_init(&r, all, e) < 0) {
+		relation_release(&r);
+		return -1;
+	}
+	uint64_t *class = classify(all->paths.n, in, n_images);
+	kin_init(&k, all, &r, weight, class);
+	uint32_t *group = mem_zero(k.n, sizeof *group);
+	for (size_t i = 0; i < k.n; i++)
+		group[i] = (uint32_t)i;
+	pack_init(&p, &r, in, n_images);
+	agglomerate(&p, n_images, limit, group);
+	for (size_t i = 0; i < n_images; i++)
+		arrange_plan(all, &r, &k, group, in[i], &plans[i]);
+	pack_release(&p);
+	free(group);
+	free(class);
+	kin_release(&k);
+	relation_release(&r);
+	return 0;
+}
+
+struct fleet_cost fleet_cost(const struct graph *all, const struct plan *plans,
+			     size_t n_images)
+{
+	struct fleet_cost c = {.images = n_images};
+	struct names layers = {0};
+	bool *seen = mem_zero(all->paths.n, sizeof *seen);
+
+	for (size_t i = 0; i < n_images; i++) {
+		const struct plan *p = &plans[i];
+		struct buf text = {0};
+		plan_write(p, all, &text);
+		const char *at = text.data;
+		for (size_t l = 0; l < p->n; l++) {
+			const char *stop = strchr(at, '\n');
+			uint64_t size = 0;
+			for (size_t k = plan_start(p, l); k < p->end[l]; k++) {
+				uint32_t path = p->path[k];
+				size += all->node[path].size;
+				c.bound += seen[path] ? 0 : all->node[path].size;
+				seen[path] = true;
+			}
+			c.apart += size;
+			if (names_add(&layers, at, (size_t)(stop - at)) == c.layers) {
+				c.held += size;
+				c.layers++;
+			}
+			at = stop + 1;
+		}
+		buf_release(&text);
+	}
+	names_release(&layers);
+	free(seen);
+	return c;
+}
+
+void fleet_cost_write(const struct fleet_cost *c, bool json, struct buf *out)
+{
+	if (json)
+		buf_addf(out,
+			 "{\"images\":%zu,\"layers\":%zu,\"apart\":%" PRIu64
+			 ",\"held\":%" PRIu64 ",\"bound\":%" PRIu64 "}\n",
+			 c->images, c->layers, c->apart, c->held, c->bound);
+	else
+		buf_addf(out,
+			 "apart  %13" PRIu64 " in %zu images\n"
+			 "held   %13" PRIu64 " in %zu layers that differ\n"
+			 "bound  %13" PRIu64 " with a layer for each path\n",
+			 c->apart, c->images, c->held, c->layers, c->bound);
+}

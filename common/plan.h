@@ -1,0 +1,51 @@
+/*
+ * plan: which store paths go into which layer; the stream of dt-plan(5). Level 5.
+ *
+ * A path is its number in a graph. A plan is filled path by path, layer by layer, the
+ * bottom layer first. A zeroed struct is a plan without layers.
+ */
+#ifndef DT_PLAN_H
+#define DT_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct err;
+struct graph;
+
+struct plan {
+	uint32_t *path; /* layer i holds path[plan_start(p, i)] up to path[end[i] - 1] */
+	size_t *end;
+	size_t n, n_paths; /* layers; paths in all of them */
+	size_t cap, cap_paths;
+};
+
+void plan_release(struct plan *p);
+
+/* Puts the path into the layer that is being filled. */
+void plan_add(struct plan *p, uint32_t path);
+
+/* Ends the layer that is being filled; one that got no path is none. */
+void plan_close(struct plan *p);
+
+/* Where the paths of layer `i` start. */
+size_t plan_start(const struct plan *p, size_t i);
+
+/* Fills the empty plan `p` with that of `from`, in another graph that has its paths. */
+void plan_translate(struct plan *p, const struct graph *g, const struct plan *from,
+		    const struct graph *from_graph);
+
+/* Appends the plan's text. */
+void plan_write(const struct plan *p, const struct graph *g, struct buf *out);
+
+/*
+ * Reads lines of dt-plan(5) into the empty plan `p`. Refuses paths that are not in the
+ * graph, paths that stand twice, empty lines and words, and a last line that is cut off.
+ * Paths of the graph that no line names are in no layer. `what` names the text. Returns
+ * 0, or -1 and why.
+ */
+int plan_parse(struct plan *p, const struct graph *g, const char *text, size_t len,
+	       const char *what, struct err *e);
+
+#endif

@@ -1,0 +1,68 @@
+#include "weights.h"
+
+#include "err.h"
+#include "graph.h"
+#include "mem.h"
+#include "num.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WEIGHT_MAX = 1000000 };
+
+static const char *name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
+	const char *dash = strchr(base, '-');
+
+	return dash != NULL ? dash + 1 : base;
+}
+
+static int parse_line(double *weight, const struct graph *g, const char *at, size_t len,
+		      struct err *e)
+{
+	const char *blank = memchr(at, ' ', len);
+	uint64_t number;
+
+	if (len == 0 || *at == '#')
+		return 0;
+	if (blank == NULL || blank + 1 == at + len)
+		return err_set(e, "a line is a weight, a blank and a pattern");
+	if (num_parse(at, (size_t)(blank - at), WEIGHT_MAX, &number) < 0)
+		return err_set(e, "'%.*s' is not a weight from 0 to %d",
+			       (int)(blank - at < 64 ? blank - at : 64), at, WEIGHT_MAX);
+	char *pattern = mem_strndup(blank + 1, len - (size_t)(blank + 1 - at));
+	bool whole = strchr(pattern, '/') != NULL;
+	for (size_t i = 0; i < g->paths.n; i++) {
+		const char *path = g->paths.name[i];
+		if (fnmatch(pattern, whole ? path : name_of(path), 0) == 0)
+			weight[i] = (double)number;
+	}
+	free(pattern);
+	return 0;
+}
+
+int weights_parse(double *weight, const struct graph *g, const char *text, size_t len,
+		  const char *what, struct err *e)
+{
+	const char *at = text, *end = text + len;
+	double sum = 0;
+	struct err why;
+
+	for (size_t i = 0; i < g->paths.n; i++)
+		weight[i] = 1;
+	for (size_t line = 1; at < end; line++) {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+		if (stop == NULL)
+			return err_set(e, "%s:%zu: cut off in mid-line", what, line);
+		if (memchr(at, '\0', (size_t)(stop - at)) != NULL)
+			return err_set(e, "%s:%zu: a NUL byte", what, line);
+		if (parse_line(weight, g, at, (size_t)(stop - at), &why) < 0)
+			return err_set(e, "%s:%zu: %s", what, line, why.text);
+		at = stop + 1;
+	}
+	for (size_t i = 0; i < g->paths.n; i++)
+		sum += weight[i];
+	return sum > 0 ? 0 : err_set(e, "%s: no path weighs anything", what);
+}

@@ -1,0 +1,224 @@
+#!/usr/bin/env bash
+# dt-popularity --strategy transfer, --weights and --cost: the model, and what it gives.
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/lib.sh"
+need python3 jq shuf
+
+graph() { printf '%s\n' "$@" >"$T/graph"; }
+
+# wants DESCRIPTION PLAN ARG...: the plan of $T/graph is this, "|" between layers.
+wants() {
+	local what=$1 want=$2 status=0
+	shift 2
+	dt-popularity "$@" <"$T/graph" >"$T/out" 2>"$T/err" || status=$?
+	is "$what" "$status:$(tr '\n' '|' <"$T/out")$(cat "$T/err")" "0:$want|"
+}
+
+# json FILTER ARG...: jq's answer on the cost of the plan of $T/graph.
+json() {
+	local filter=$1
+	shift
+	dt-popularity --cost --json "$@" <"$T/graph" | jq -c "$filter"
+}
+
+cat >"$T/model.py" <<'END'
+import json, random, subprocess, sys
+
+def tool(text, *args):
+    p = subprocess.run(['dt-popularity', *args], input=text, text=True,
+                       stdout=subprocess.PIPE, check=True)
+    return p.stdout
+
+def dag(r, n):
+    names = ['/nix/store/%032x-p%d' % (r.getrandbits(128), i) for i in range(n)]
+    return {v: (int(r.lognormvariate(9, 3)), r.sample(names[:i], r.randint(0, min(i, 4))))
+            for i, v in enumerate(names)}
+
+def text(graph, r):
+    lines = [' '.join([v, str(s), *refs]) + '\n' for v, (s, refs) in graph.items()]
+    r.shuffle(lines)
+    return ''.join(lines)
+
+def cost(graph, layers, weight):
+    """By updates: what each sends, and then the mean. Returns mean, worst, and bound."""
+    above = {v: {v} for v in graph}
+    for v in reversed(list(graph)):
+        for ref in graph[v][1]:
+            above[ref] |= above[v]
+    size = [(set(l), sum(graph[v][0] for v in l)) for l in layers]
+    sent = {v: sum(s for l, s in size if l & above[v]) for v in graph}
+    total = sum(weight.values())
+    return (sum(sent[v] * weight[v] for v in graph) / total,
+            max(sent[v] for v in graph if weight[v]),
+            sum(graph[u][0] * weight[v] for v in graph for u in above[v]) / total)
+
+for seed in range(int(sys.argv[1])):
+    r = random.Random(seed)
+    graph = dag(r, r.randint(1, 120))
+    limit = r.choice([1, 2, 3, 5, 10, 30, 200])
+    weight = {v: r.choice([1, 1, 0, 50]) for v in graph}
+    args = ['--max-layers', str(limit)]
+    if seed % 2 and any(weight.values()):
+        with open('weights', 'w') as f:
+            f.write('# seed %d\n\n7 *\n' % seed + ''.join('%d %s\n' % (w, v) for v, w in weight.items()))
+        args += ['--weights', 'weights']
+    else:
+        weight = dict.fromkeys(graph, 1)
+    given = text(graph, r)
+    means = {}
+    for strategy in 'transfer', 'auto', 'popularity':
+        own = args + ['--strategy', strategy]
+        out = tool(given, *own)
+        if out != tool(text(graph, r), *own):
+            sys.exit('seed %d: line order matters to %s' % (seed, strategy))
+        layers = [line.split(' ') for line in out.splitlines()]
+        if sorted(v for l in layers for v in l) != sorted(graph) or len(layers) > limit:
+            sys.exit('seed %d: no plan: %s' % (seed, out))
+        got = json.loads(tool(given, '--cost', '--json', *own))
+        mean, worst, bound = cost(graph, layers, weight)
+        if (abs(got['mean'] - mean) > 1 or got['worst']['bytes'] != worst or
+                abs(got['bound'] - bound) > 1 or
+                got['bytes'] != sum(s for s, _ in graph.values()) or
+                [l['paths'] for l in got['layers']] != layers):
+            sys.exit('seed %d: %s is not %s' % (seed, got, (mean, worst, bound)))
+        with open('plan', 'w') as f:
+            f.write(out)
+        again = args[2:] + ['--cost', '--json', '--plan', 'plan']
+        if json.loads(tool(given, *again)) != got:
+            sys.exit('seed %d: --plan differs' % seed)
+        means[strategy] = mean
+    if limit > 1 and means['transfer'] > means['popularity'] * 1.001 + 1:
+        sys.exit('seed %d: %s' % (seed, means))
+END
+ok 'random graphs: plans, independent of line order; costs by the definition' \
+	bash -c "cd '$T' && python3 model.py 120"
+
+graph '/s/h1-app 10 /s/h2-lib' '/s/h2-lib 100' '/s/h3-font 1000'
+wants 'a layer a path' '/s/h3-font|/s/h2-lib|/s/h1-app' --strategy transfer
+wants 'all in one layer' '/s/h1-app /s/h2-lib /s/h3-font' --strategy transfer --max-layers 1
+wants 'what is large and stable stays alone' '/s/h3-font|/s/h1-app /s/h2-lib' \
+	--strategy transfer --max-layers 2
+is 'the cost: mean, bound and worst' \
+	"$(json '[.mean,.bound,.worst.bytes,.worst.path]' --strategy transfer)" \
+	'[373,373,1000,"/s/h3-font"]'
+is 'the cost of one layer' "$(json '[.mean,.bound,.worst.bytes,.worst.path]' --max-layers 1)" \
+	'[1110,373,1110,"/s/h1-app"]'
+printf '0 *font*\n9 /s/*-app\n' >"$T/weights"
+is 'weights, by name and by path' \
+	"$(json '[.mean,.bound,.worst.path]' --strategy transfer --weights "$T/weights")" \
+	'[20,20,"/s/h2-lib"]'
+dt-popularity --cost --strategy transfer <"$T/graph" >"$T/table"
+like 'the table: a layer' "$T/table" '^    3      1            10  66\.67%             7  /s/h1-app$'
+like 'the table: the mean' "$T/table" '^mean             373 re-sent by an update$'
+like 'the table: the worst' "$T/table" '^worst           1000 re-sent by an update of /s/h3-font$'
+printf '%s\n' '/s/h4-other 7 /s/h2-lib' '/s/h2-lib 100' >"$T/second"
+is 'what a second image shares' \
+	"$(json .second --strategy transfer --second "$T/second")" '{"bytes":107,"shared":100}'
+dt-popularity --cost --strategy transfer --second "$T/second" <"$T/graph" >"$T/table"
+like 'the same as a table' "$T/table" '^second           107, of which 100 are shared$'
+printf '/s/h3-font\n' >"$T/plan"
+is 'a plan of some of the paths' "$(json '[.bytes,.mean]' --plan "$T/plan")" '[1000,333]'
+graph 'a 0' 'b 0 a'
+wants 'paths without bytes' 'a b' --strategy transfer --max-layers 1
+graph 'a 9223372036854775807'
+wants 'the largest size there is' a --strategy transfer --max-layers 1
+
+# A plan before this one: same name, same layer, whatever the hash and the version.
+graph '/s/h1-app-1.0 10 /s/h2-lib-2' '/s/h2-lib-2 100' '/s/h3-font 1000' '/s/h4-tool 90'
+printf '%s\n' '/s/x1-app-0.9 /s/x3-font' '/s/x2-lib-2' '/s/x5-gone' >"$T/before"
+wants 'what was together stays together' '/s/h2-lib-2|/s/h4-tool|/s/h1-app-1.0 /s/h3-font' \
+	--strategy transfer --previous "$T/before"
+is 'and is merged where there are too many' \
+	"$(dt-popularity --strategy transfer --previous "$T/before" --max-layers 2 <"$T/graph" | wc -l)" 2
+for seed in 1 2 3; do
+	python3 -c "
+import random
+r = random.Random($seed)
+names = ['%08x-p%d-%d' % (r.getrandbits(32), i, i) for i in range(60)]
+for i, v in enumerate(names):
+    print(v, r.randrange(10**6), *r.sample(names[:i], min(i, 2)))" >"$T/graph"
+	dt-popularity --strategy transfer --max-layers 12 <"$T/graph" >"$T/before"
+	dt-popularity --strategy transfer --max-layers 12 --previous "$T/before" <"$T/graph" >"$T/now"
+	same "the same graph, the same plan ($seed)" "$T/before" "$T/now"
+	sed -E 's/[0-9a-f]{8}-/x&/g' "$T/graph" |
+		dt-popularity --strategy transfer --max-layers 12 --previous "$T/before" |
+		tr ' ' '\n' | sed 's/^x//' | sort >"$T/now"
+	is "new hashes, all paths ($seed)" "$(cksum <"$T/now")" \
+		"$(tr ' ' '\n' <"$T/before" | sort | cksum)"
+done
+
+# The picture.
+graph '/s/h1-app<&>" 10 /s/h2-lib' '/s/h2-lib 100'
+dt-popularity --cost --svg <"$T/graph" >"$T/svg"
+ok 'the picture is XML' python3 -c "import sys, xml.dom.minidom as m; m.parse('$T/svg')"
+like 'a name in the picture' "$T/svg" '>lib<'
+is '--svg alone is the same' "$(dt-popularity --svg <"$T/graph" | cksum)" "$(cksum <"$T/svg")"
+
+# Bad input.
+# shellcheck disable=SC2317 # called through fails
+run() { dt-popularity "$@" <"$T/graph"; }
+graph 'a 1' 'b 1 a'
+for pair in 'x|cut off in mid-line' '1 a\n1|cut off in mid-line' '1\n|a line is a weight, a blank and a pattern' \
+	'1 \n|a line is a weight, a blank and a pattern' '-1 a\n|.-1. is not a weight from 0 to 1000000' \
+	'1000001 a\n|.1000001. is not a weight .*' '1.5 a\n|.1\.5. is not a weight .*' \
+	' 1 a\n|.. is not a weight .*'; do
+	# shellcheck disable=SC2059 # the escapes are meant
+	printf -- "${pair%%|*}" >"$T/weights"
+	fails 1 "^dt-popularity: $T/weights:[12]: ${pair#*|}\$" "weights: ${pair%%|*}" \
+		run --strategy transfer --weights "$T/weights"
+done
+echo '0 *' >"$T/weights"
+fails 1 'weights: no path weighs anything$' 'no path weighs anything' \
+	run --strategy transfer --weights "$T/weights"
+for pair in '|empty, no plan came in' 'a|1: cut off in mid-line' 'a\nc\n|2: c is not in the graph' \
+	'a\nb a\n|2: a stands twice' 'a  b\n|1: a line is store paths with single blanks .*' \
+	'\n|1: a line is store paths .*' 'a \n|1: a line is store paths .*'; do
+	# shellcheck disable=SC2059 # the escapes are meant
+	printf -- "${pair%%|*}" >"$T/plan"
+	fails 1 "^dt-popularity: $T/plan: ?${pair#*|}\$" "a plan: ${pair%%|*}" run --cost --plan "$T/plan"
+done
+graph 'a 9223372036854775807' 'b 1'
+fails 1 '^dt-popularity: stdin: the sizes add up to more than 9223372036854775807 bytes$' \
+	'sizes that overflow' run
+graph 'a 1 b' 'b 1 a'
+fails 1 '^dt-popularity: stdin: the references form a cycle' 'a cycle' run --strategy transfer
+printf 'a\377 1\n' >"$T/graph"
+fails 1 'is not UTF-8$' 'a name that JSON cannot hold' run --cost --json
+fails 1 'is not UTF-8$' 'a name that XML cannot hold' run --cost --svg
+for pair in '|empty, no plan came in' 'a|1: cut off in mid-line' 'a  b\n|1: a line is store paths .*'; do
+	# shellcheck disable=SC2059 # the escapes are meant
+	printf -- "${pair%%|*}" >"$T/before"
+	fails 1 "^dt-popularity: $T/before: ?${pair#*|}\$" "a plan before: ${pair%%|*}" \
+		run --strategy transfer --previous "$T/before"
+done
+for args in '--previous x' '--previous x --strategy auto' '--plan x' '--second x' '--cost --json --svg' '--rank --cost' '--output x' \
+	'--cost --plan x --strategy auto' '--cost --plan x --max-layers 3'; do
+	# shellcheck disable=SC2086 # words
+	fails 2 "^dt-popularity: .*--help'\$" "$args" run $args
+done
+
+# Large graphs: bounded memory and time.
+cat >"$T/large.py" <<'END'
+import random, sys
+r = random.Random(1)
+n = int(sys.argv[1])
+names = ['/nix/store/%032x-p%d' % (r.getrandbits(128), i) for i in range(n)]
+for i, v in enumerate(names):
+    refs = {max(0, i - 1 - int(r.expovariate(1 / 30))) for _ in range(r.choice([0, 1, 2, 5]) if i else 0)}
+    print(v, int(r.lognormvariate(11, 2.5)), *[names[k] for k in sorted(refs)])
+END
+if grep -q __asan_init "$build/dt-popularity"; then
+	t_report 0 'memory for 50,000 paths # SKIP the address sanitizer needs more'
+else
+	python3 "$T/large.py" 50000 >"$T/graph"
+	kib=$(python3 -c 'import resource, subprocess
+subprocess.run(["dt-popularity", "--strategy", "transfer"], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' <"$T/graph")
+	ok "50,000 paths in 64 MiB ($kib KiB)" test "$kib" -gt 0 -a "$kib" -lt 65536
+fi
+python3 "$T/large.py" 20000 >"$T/graph"
+ok '20,000 paths' bash -c "ulimit -t 60; dt-popularity --strategy transfer <'$T/graph'"
+is 'all of them are in the plan, once' "$(tr ' ' '\n' <"$T/out" | sort | cksum)" \
+	"$(cut -d ' ' -f 1 "$T/graph" | sort | cksum)"
+
+finish
