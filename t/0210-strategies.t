@@ -153,10 +153,9 @@ stops 'operation 2: limit_layers: needs a list, not the parts main, common and r
 	'limit_layers of parts' '[["split_paths",["C"]],["limit_layers",2]]'
 stops "operation 3: limit_layers: can merge only graphs: 'flatten' comes first" \
 	'limit_layers of lists' '[["split_every",3],["map",["split_every",1]],["limit_layers",1]]'
-stops 'operation 1: pipe: operation 2: map: popularity_contest: needs a graph, not a list' \
+stops 'operation 1: pipe: operation 4: map: popularity_contest: needs a graph, not a list' \
 	'an error within' \
-	'[["pipe",[["split_every",1],["map",["popularity_contest"]],["map",["reverse"]],["map",["popularity_contest"]]]]]' \
-	>/dev/null
+	'[["pipe",[["split_every",1],["map",["popularity_contest"]],["map",["reverse"]],["map",["popularity_contest"]]]]]'
 stops 'operation 1: flatten: needs a list or parts, not a graph' 'flatten a graph' '[["flatten"]]'
 stops 'operation 1: reverse: needs a list, not a graph' 'reverse a graph' '[["reverse"]]'
 stops 'operation 1: map: needs a list, not a graph' 'map over a graph' '[["map",["split_every",1]]]'
