@@ -8,10 +8,8 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,7 +19,6 @@ enum {
 	HEADER_ROOM = 4096,     /* a header may fill a block and some more */
 	ZERO_COPY_FROM = BLOCK, /* smaller files are cheaper to read than to splice */
 	PIECES = 32,            /* how far the thread that reads is ahead */
-	MAP_SIZE = 4 << 20,     /* what is mapped of a file at a time */
 };
 
 static void piece_init(struct piece *p)
@@ -73,46 +70,10 @@ _Noreturn static void unreadable(const struct tree *t, uint32_t i)
 	die_errno("%s", path.data);
 }
 
-/*
- * The file that a thread has mapped. If it shrinks, reading it raises SIGBUS, here in
- * the midst of hashing and of nothing else, so that the handler may call anything.
- */
-static _Thread_local const char *mapped_path;
-
-static void on_bus_error(int signal)
+/* Hashes the contents; returns how many bytes there were. */
+static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size)
 {
-	(void)signal;
-	die("%s: changed while it was read",
-	    mapped_path != NULL ? mapped_path : "SIGBUS");
-}
-
-/* Hashes the contents where they are, in the page cache. Returns how many bytes. */
-static uint64_t digest_mapped(struct sink *s, const struct piece *p, uint64_t size)
-{
-	struct buf path = {0};
-	uint64_t done = 0;
-
-	tree_location(p->tree, p->entry, &path);
-	mapped_path = path.data;
-	while (done < size) {
-		size_t len = size - done < MAP_SIZE ? (size_t)(size - done) : MAP_SIZE;
-		void *data = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_POPULATE, p->fd,
-				  (off_t)done);
-		if (data == MAP_FAILED)
-			die_errno("%s", path.data);
-		digest_update(&s->digest, data, len);
-		munmap(data, len);
-		done += len;
-	}
-	mapped_path = NULL;
-	buf_release(&path);
-	return done;
-}
-
-/* The same by reading, for files with holes: to map those on tmpfs would fill them. */
-static uint64_t digest_read(struct sink *s, const struct piece *p, uint64_t size)
-{
-	char *block = mem_zero(BLOCK, 1);
+	static _Thread_local char block[BLOCK];
 	uint64_t done = 0;
 
 	while (done < size) {
@@ -125,16 +86,7 @@ static uint64_t digest_read(struct sink *s, const struct piece *p, uint64_t size
 		digest_update(&s->digest, block, (size_t)n);
 		done += (uint64_t)n;
 	}
-	free(block);
 	return done;
-}
-
-static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size)
-{
-	struct stat st;
-	bool has_holes = fstat(p->fd, &st) < 0 || (uint64_t)st.st_blocks * 512 < size;
-
-	return has_holes ? digest_read(s, p, size) : digest_mapped(s, p, size);
 }
 
 static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
@@ -265,12 +217,10 @@ static void *make_pieces(void *arg)
 void sink_run(struct sink *s, void (*produce)(void *arg, struct sink *s), void *arg,
 	      bool in_thread)
 {
-	static const struct sigaction handler = {.sa_handler = on_bus_error};
 	struct production production = {s, produce, arg};
 	pthread_t thread;
 	struct piece *p;
 
-	sigaction(SIGBUS, &handler, NULL);
 	if (!in_thread) {
 		produce(arg, s);
 		sink_flush(s);

@@ -2,9 +2,9 @@
  * sink: where the bytes of a layer tar go. Level 5.
  *
  * They are hashed, to find the layer's diff_id, or written; in both cases they are the
- * same bytes, made by the same calls. Large files are neither read nor copied: they are
- * hashed in the page cache, and written by the kernel. A file that is not what it was
- * when its tree was scanned ends the process with a message that names it.
+ * same bytes, made by the same calls. Large files are written by the kernel, without a
+ * copy in user space. A file that is not what it was when its tree was scanned ends the
+ * process with a message that names it.
  */
 #ifndef DT_SINK_H
 #define DT_SINK_H
