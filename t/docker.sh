@@ -36,8 +36,10 @@ start_dockerd() {
 
 # Its containers go first, or their files would stay mounted.
 stop_dockerd() {
+	[ -n "$D_pid" ] || return 0
 	docker ps -aq 2>/dev/null | xargs -r docker rm -f >/dev/null 2>&1
 	kill "$D_pid" 2>/dev/null && wait "$D_pid" 2>/dev/null
+	D_pid=''
 }
 
 # in_docker [OPTION]... IMAGE [ARG]...: run a container until it ends, without network.
