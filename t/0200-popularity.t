@@ -236,12 +236,8 @@ refuses 'stdin: the references form a cycle: .*b -> c -> d.*' 'a cycle behind a 
 fails 1 '^dt-popularity: stdin: Is a directory$' 'a folder' bash -c 'dt-popularity </'
 
 # What it costs.
-if grep -q __asan_init "$build/dt-popularity"; then
-	t_report 0 'memory for 50,000 paths # SKIP the address sanitizer needs more'
-else
-	reference large 50000 >"$T/graph"
-	kib=$(reference memory <"$T/graph")
-	ok "50,000 paths in 64 MiB (${kib} KiB)" test "$kib" -gt 0 -a "$kib" -lt 65536
-fi
+reference large 50000 >"$T/graph"
+kib=$(reference memory <"$T/graph")
+ok "50,000 paths in 64 MiB (${kib} KiB)" test "$kib" -gt 0 -a "$kib" -lt "$(memory_limit)"
 
 finish

@@ -89,6 +89,11 @@ need() {
 	done
 }
 
+# The KiB that a tool may have resident; the address sanitizer needs many times as much.
+memory_limit() {
+	if grep -q __asan_init "$build/dt-layer"; then echo $((16 * 65536)); else echo 65536; fi
+}
+
 finish() {
 	echo "1..$t_count"
 	[ "$t_failed" -eq 0 ] || exit 1
