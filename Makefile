@@ -56,13 +56,13 @@ $B/%.o: %.c Makefile
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 check: all
-	DT_BUILD=$(abspath $B) prove -j$(or $(JOBS),2) t/*.t
+	DT_BUILD='$(abspath $B)' prove -j$(or $(JOBS),2) t/*.t
 
 bench: all
-	DT_BUILD=$(abspath $B) t/bench/run
+	DT_BUILD='$(abspath $B)' t/bench/run
 
 fuzz: all
-	DT_BUILD=$(abspath $B) t/fuzz/run
+	DT_BUILD='$(abspath $B)' t/fuzz/run
 
 lint:
 	clang-format --dry-run --Werror cmd/*.c common/*.[ch] t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c
