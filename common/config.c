@@ -107,7 +107,7 @@ static bool is_united(const char *key)
 	       strcmp(key, "ExposedPorts") == 0;
 }
 
-json_t *config_inherit(const json_t *base, const json_t *config)
+static json_t *inherit(const json_t *base, const json_t *config)
 {
 	json_t *result = json_is_object(base) ? json_deep_copy(base) : json_object();
 	json_t *own = json_deep_copy(config), *value;
@@ -219,7 +219,7 @@ json_t *config_image(const struct config_image *parts)
 	set_platform(doc, parts);
 	json_object_set_new(
 	    doc, "config",
-	    config_inherit(json_object_get(parts->base, "config"), parts->config));
+	    inherit(json_object_get(parts->base, "config"), parts->config));
 	json_object_set_new(doc, "rootfs", rootfs);
 	json_object_set_new(doc, "history", whole_history(parts));
 	return doc;

@@ -18,14 +18,6 @@ struct err;
 int config_check(json_t *config, struct err *e);
 
 /*
- * What FROM does in a Dockerfile: Env is merged by name, in the base's order; Labels,
- * Volumes and ExposedPorts are united; a new Entrypoint drops the base's Cmd; OnBuild is
- * not handed on; the rest is replaced key by key. `base` may be NULL or null. Returns a
- * new reference.
- */
-json_t *config_inherit(const json_t *base, const json_t *config);
-
-/*
  * An entry of an image's history; `comment` may be empty. Returns a new reference, or
  * NULL if the comment is not UTF-8.
  */
@@ -43,7 +35,10 @@ struct config_image {
 };
 
 /*
- * The image configuration, keys in the order in which config.md has them. The base's
+ * The image configuration, keys in the order in which config.md has them. Its "config"
+ * inherits the base's as FROM does in a Dockerfile: Env is merged by name, in the base's
+ * order; Labels, Volumes and ExposedPorts are united; a new Entrypoint drops the base's
+ * Cmd; OnBuild is not handed on; the rest is replaced key by key. The base's
  * history is kept if it fits the base's layers; else there is an entry for each of them.
  * Returns a new reference.
  */

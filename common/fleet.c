@@ -304,15 +304,6 @@ static void start_group(struct pack *p, const struct relation *r, uint32_t atom,
 	}
 }
 
-static uint64_t mix(uint64_t x)
-{
-	x ^= x >> 33;
-	x *= 0xff51afd7ed558ccd;
-	x ^= x >> 33;
-	x *= 0xc4ceb9fe1a85ec53;
-	return x ^ x >> 33;
-}
-
 /* A number for each set of images that some node is in. */
 static uint64_t *classify(size_t n, const bool *const *in, size_t n_images)
 {
@@ -320,7 +311,7 @@ static uint64_t *classify(size_t n, const bool *const *in, size_t n_images)
 
 	for (size_t v = 0; v < n; v++)
 		for (size_t i = 0; i < n_images; i++)
-			class[v] = mix(class[v] << 1 ^ class[v] >> 63 ^ in[i][v]);
+			class[v] = kin_mix(class[v] << 1 ^ class[v] >> 63 ^ in[i][v]);
 	return class;
 }
 

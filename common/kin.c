@@ -117,7 +117,7 @@ static double round_size(uint64_t size)
 	return (double)power;
 }
 
-static uint64_t mix(uint64_t x)
+uint64_t kin_mix(uint64_t x)
 {
 	x ^= x >> 33;
 	x *= 0xff51afd7ed558ccd;
@@ -132,7 +132,7 @@ static uint64_t hash_name(const char *name)
 
 	for (; *name != '\0'; name++)
 		h = (h ^ (unsigned char)*name) * 1099511628211u;
-	return mix(h);
+	return kin_mix(h);
 }
 
 static struct path *describe(const struct graph *g, const struct relation *r)
@@ -146,7 +146,7 @@ static struct path *describe(const struct graph *g, const struct relation *r)
 		p->place = (uint32_t)v;
 		p->size = round_size(g->node[node].size);
 		p->hash = p->first = hash_name(kin_name(p->path));
-		p->second = mix(p->hash + 1);
+		p->second = kin_mix(p->hash + 1);
 		for (size_t i = r->down.first[v]; i < r->down.first[v + 1]; i++) {
 			const struct path *ref = &path[r->down.to[i]];
 			p->first = ref->first < p->first ? ref->first : p->first;

@@ -64,4 +64,7 @@ const char *kin_name(const char *path);
 /* The order of plans: by name, equal ones by path. */
 int kin_compare(const char *a, const char *b);
 
+/* A number all of whose bits depend on all of those of `x`, 0 on 0. */
+uint64_t kin_mix(uint64_t x);
+
 #endif
