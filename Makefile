@@ -15,12 +15,12 @@ WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwri
 B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
-TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
+TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten
 MODULES  = arrange autolayer buf cache closure config cost digest draw err export \
-	   fleet graph hashes image io json kin layer mem merge names nar nixdb num \
+	   fleet graph hashes image image-layers io json kin layer mem merge names nar nixdb num \
 	   opt piece pipeline plan platform pool popularity previous progress \
-	   reference relation relay scan sink store tar timestamp transfer tree unpack \
-	   unpack-stream utf8 weights writer
+	   reference relation relay rootfs scan sink store tar timestamp transfer tree unpack \
+	   unpack-list unpack-stream utf8 weights writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
@@ -35,6 +35,7 @@ LIBS_dt-closure    = libcrypto libsodium jansson sqlite3
 LIBS_dt-popularity = jansson
 LIBS_dt-layer      = libcrypto libsodium jansson
 LIBS_dt-manifest   = libarchive libcrypto libsodium jansson
+LIBS_dt-flatten    = libarchive libcrypto libsodium jansson
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 
 all: $(TOOLS:%=$B/%) $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NESTED_MAX = 4, LAYERS_MAX = 4096, READ_SIZE = 256 * 1024 };
+enum { NESTED_MAX = 4, LAYERS_MAX = 4096, READ_SIZE = 64 * 1024 };
 
 void image_release(struct image *im)
 {
@@ -468,7 +468,7 @@ int image_layer_write(const struct image *im, size_t i, const struct image_bytes
 			break;
 		}
 		digest_update(&digest, block, (size_t)n);
-		if (io_write(out, block, (size_t)n) < 0)
+		if (out >= 0 && io_write(out, block, (size_t)n) < 0)
 			result = err_set_errno(e, "standard output");
 		at += n;
 		left -= (uint64_t)n;

@@ -60,11 +60,33 @@ int image_layer_open(const struct image *im, size_t i, struct image_bytes *b,
 void image_layer_close(struct image_bytes *b);
 
 /*
- * Writes the uncompressed layer to `out` and compares it with its diff_id on the way.
- * Returns 0, or -1 and why not, when what was written must not pass for whole.
+ * Writes the uncompressed layer to `out`, or nowhere if that is -1, and compares it with
+ * its diff_id on the way. Returns 0, or -1 and why not, when what was written must not
+ * pass for whole.
  */
 int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
 		      int out, struct err *e);
+
+/*
+ * All layers at once: uncompressed, and compared with their diff_ids, on all cores while
+ * the caller goes on.
+ */
+struct image_layers;
+
+/* `im` must outlive the result, which the caller releases. Without `verify`, layers are
+ * only uncompressed. */
+struct image_layers *image_layers_open(const struct image *im, bool verify);
+void image_layers_release(struct image_layers *l);
+
+/*
+ * Where layer `i` lies uncompressed, until the release; waits for that if need be. It may
+ * not have been compared yet. Returns 0, or -1 and why not.
+ */
+int image_layers_get(struct image_layers *l, size_t i, struct image_bytes *b,
+		     struct err *e);
+
+/* Waits for all layers to be compared. Returns 0, or -1 and what is wrong with one. */
+int image_layers_check(struct image_layers *l, struct err *e);
 
 /*
  * Checks that `config` is an image configuration and writes the hex diff_ids of its

@@ -100,14 +100,20 @@ static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
 	return (uint64_t)n;
 }
 
-/* Hashes or writes a piece, and empties it. */
-static void sink_consume(struct sink *s, struct piece *p)
+/* Hashes or writes the bytes of a piece, and empties it. */
+static void consume_bytes(struct sink *s, struct piece *p)
 {
 	if (s->fd < 0)
 		digest_update(&s->digest, p->bytes.data, p->bytes.len);
 	else if (io_write(s->fd, p->bytes.data, p->bytes.len) < 0)
 		die_errno("standard output");
 	buf_clear(&p->bytes);
+}
+
+/* The same, and of the file behind them. */
+static void sink_consume(struct sink *s, struct piece *p)
+{
+	consume_bytes(s, p);
 	if (p->fd < 0)
 		return;
 	uint64_t size = p->tree->entry[p->entry].size;
@@ -188,12 +194,58 @@ void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint
 	sink_zeroes(s, tar_padding(size));
 }
 
+/* Reads the span into pieces; returns how many bytes there were. */
+static uint64_t read_span(struct sink *s, int fd, off_t offset, uint64_t size)
+{
+	uint64_t done = 0;
+
+	while (done < size) {
+		struct buf *bytes = &s->piece->bytes;
+		size_t room = BLOCK - bytes->len, before = bytes->len;
+		size_t want = size - done < room ? (size_t)(size - done) : room;
+		ssize_t n =
+		    pread(fd, buf_reserve(bytes, want), want, offset + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		bytes->len += (size_t)n;
+		done += (uint64_t)n;
+		sink_added(s, before);
+	}
+	return done;
+}
+
+void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *name)
+{
+	int64_t done;
+
+	if (size >= ZERO_COPY_FROM && s->fd >= 0) {
+		consume_bytes(s, s->piece);
+		done = io_copy(fd, &offset, s->fd, size);
+		if (done > 0)
+			s->total += (uint64_t)done;
+	} else {
+		done = (int64_t)read_span(s, fd, offset, size);
+	}
+	if (done < 0)
+		die_errno("standard output");
+	if ((uint64_t)done != size)
+		die("%s: cut off", name);
+	sink_zeroes(s, tar_padding(size));
+}
+
 void sink_header(struct sink *s, const struct tar_member *m)
 {
 	size_t before = s->piece->bytes.len;
 
 	tar_header(&s->piece->bytes, m);
 	sink_added(s, before);
+}
+
+void sink_end(struct sink *s)
+{
+	sink_flush(s);
 }
 
 /* What the thread that makes the pieces needs. */

@@ -50,11 +50,20 @@ void sink_release(struct sink *s);
 void sink_run(struct sink *s, void (*produce)(void *arg, struct sink *s), void *arg,
 	      bool in_thread);
 
+/* Hashes or writes what is still held back, where there is no sink_run(). */
+void sink_end(struct sink *s);
+
 /* A member's headers. */
 void sink_header(struct sink *s, const struct tar_member *m);
 
 /* The contents of the regular file `i` of the tree, padded to whole blocks. */
 void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint32_t i);
+
+/*
+ * `size` bytes of `fd` from `offset` on, padded to whole blocks. Not with `in_thread`. If
+ * there are fewer, the process ends with a message that calls them `name`.
+ */
+void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *name);
 
 void sink_zeroes(struct sink *s, size_t n);
 

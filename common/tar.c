@@ -85,6 +85,25 @@ static void number_record(struct buf *records, const char *key, int64_t value)
 	tar_record(records, key, digits, (size_t)len);
 }
 
+/* The time with as many digits as it needs: "-0.5" is half a second before 1970. */
+static void time_record(struct buf *records, int64_t seconds, uint32_t nsec)
+{
+	uint64_t whole = seconds < 0 ? -(uint64_t)seconds : (uint64_t)seconds;
+	char digits[40];
+
+	if (seconds < 0 && nsec > 0) {
+		whole--;
+		nsec = 1000000000 - nsec;
+	}
+	int len = snprintf(digits, sizeof digits, "%s%" PRIu64 ".%09u",
+			   seconds < 0 ? "-" : "", whole, nsec);
+	while (digits[len - 1] == '0')
+		len--;
+	if (digits[len - 1] == '.')
+		len--;
+	tar_record(records, "mtime", digits, (size_t)len);
+}
+
 static void add_header(struct buf *out, struct header *h)
 {
 	memcpy(h->magic, "ustar", sizeof h->magic);
@@ -139,8 +158,8 @@ void tar_header(struct buf *out, const struct tar_member *m)
 		number_record(&records, "gid", (int64_t)m->gid);
 	if (!fits(size, sizeof h.size))
 		number_record(&records, "size", (int64_t)size);
-	if (!fits(mtime, sizeof h.mtime))
-		number_record(&records, "mtime", m->mtime);
+	if (!fits(mtime, sizeof h.mtime) || m->nsec > 0)
+		time_record(&records, m->mtime, m->nsec);
 	if (m->records != NULL)
 		buf_add(&records, m->records->data, m->records->len);
 	if (records.len > 0)

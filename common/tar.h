@@ -1,5 +1,5 @@
 /*
- * tar: the canonical writer of tar headers. Level 4.
+ * tar: the canonical writer of tar headers. Level 3.
  *
  * POSIX.1-2008 pax interchange format, spelled as Python's tarfile spells it, since
  * that is what the layers of nixpkgs' streamer are made of: a ustar header; before it,
@@ -37,7 +37,8 @@ struct tar_member {
 	uint32_t mode; /* permission bits; others are left out */
 	uint64_t uid, gid;
 	uint64_t size; /* of a file, in bytes */
-	int64_t mtime; /* seconds since 1970, may be negative */
+	int64_t mtime; /* seconds since 1970, may be negative, and */
+	uint32_t nsec; /* nanoseconds after that */
 	const char *uname, *gname;
 	uint32_t major, minor;     /* of a device */
 	const struct buf *records; /* more pax records, from tar_record(), or NULL */

@@ -4,16 +4,19 @@
 #include "io.h"
 #include "mem.h"
 #include "num.h"
+#include "tar.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	BLOCK = 512,
 	HEADERS_MAX = 4 << 20, /* of one member */
+	WINDOW = 64 * 1024,
 };
 
 static const char *reason(struct archive *a)
@@ -22,6 +25,14 @@ static const char *reason(struct archive *a)
 	return s != NULL ? s : "broken archive";
 }
 
+/* The part of a file that is a layer. */
+struct span {
+	off_t at, end;
+	off_t window; /* what `data` holds begins here, */
+	size_t held;  /* and is as long as this */
+	char data[WINDOW];
+};
+
 /*
  * libarchive gets the headers, block by block, and nothing else: contents go from the
  * descriptor straight to where the caller wants them, and libarchive is told that they
@@ -29,8 +40,10 @@ static const char *reason(struct archive *a)
  */
 struct unpack_stream {
 	struct archive *archive;
+	struct archive_entry *entry; /* of the member */
 	int fd;
 	const char *what;
+	struct span *span;  /* where a layer lies; NULL: fd is read to its end */
 	uint64_t left;      /* contents of the member that are still in fd */
 	uint64_t taken;     /* contents that libarchive has not been told of */
 	int error;          /* errno of a read that failed, or 0 */
@@ -46,10 +59,52 @@ static bool is_zero(const char *p, size_t len)
 	return true;
 }
 
+/* Fills the window from span->at on; returns how many bytes of it there are, or -1. */
+static ssize_t move_window(const struct unpack_stream *s)
+{
+	struct span *span = s->span;
+	off_t left = span->end - span->at;
+	size_t want = left < WINDOW ? (size_t)left : WINDOW;
+	ssize_t n;
+
+	do
+		n = pread(s->fd, span->data, want, span->at);
+	while (n < 0 && errno == EINTR);
+	span->window = span->at;
+	span->held = n > 0 ? (size_t)n : 0;
+	return n;
+}
+
+/* The next bytes, at most `len`; fewer only at the end. */
+static ssize_t read_bytes(const struct unpack_stream *s, char *to, size_t len)
+{
+	struct span *span = s->span;
+	size_t done = 0;
+
+	if (span == NULL)
+		return io_read(s->fd, to, len);
+	while (done < len && span->at < span->end) {
+		off_t into = span->at - span->window;
+		if (into < 0 || (size_t)into >= span->held) {
+			ssize_t n = move_window(s);
+			if (n <= 0)
+				return n < 0 ? -1 : (ssize_t)done;
+			into = 0;
+		}
+		size_t n = span->held - (size_t)into;
+		if (n > len - done)
+			n = len - done;
+		memcpy(to + done, span->data + into, n);
+		done += n;
+		span->at += (off_t)n;
+	}
+	return (ssize_t)done;
+}
+
 static la_ssize_t give_block(struct archive *a, void *data, const void **block)
 {
 	struct unpack_stream *s = data;
-	ssize_t n = io_read(s->fd, s->block, BLOCK);
+	ssize_t n = read_bytes(s, s->block, BLOCK);
 
 	if (n < 0) {
 		s->error = errno;
@@ -75,6 +130,12 @@ static uint64_t discard(struct unpack_stream *s, uint64_t len)
 	static char scratch[65536];
 	uint64_t done = 0;
 
+	if (s->span != NULL) {
+		uint64_t left = (uint64_t)(s->span->end - s->span->at);
+		done = len < left ? len : left;
+		s->span->at += (off_t)done;
+		return done;
+	}
 	while (done < len) {
 		size_t want =
 		    len - done < sizeof scratch ? (size_t)(len - done) : sizeof scratch;
@@ -97,7 +158,7 @@ static la_int64_t skip(struct archive *a, void *data, la_int64_t request)
 	return (la_int64_t)(taken + discard(s, want - taken));
 }
 
-struct unpack_stream *unpack_stream_new(int fd, const char *what)
+static struct unpack_stream *new_stream(int fd, const char *what, const char *options)
 {
 	struct unpack_stream *s = mem_zero(1, sizeof *s);
 
@@ -107,11 +168,26 @@ struct unpack_stream *unpack_stream_new(int fd, const char *what)
 	if (s->archive == NULL)
 		die("out of memory");
 	archive_read_support_format_tar(s->archive);
-	archive_read_set_options(s->archive,
-				 "tar:read_concatenated_archives,hdrcharset=BINARY");
+	archive_read_set_options(s->archive, options);
 	archive_read_set_callback_data(s->archive, s);
 	archive_read_set_read_callback(s->archive, give_block);
 	archive_read_set_skip_callback(s->archive, skip);
+	return s;
+}
+
+struct unpack_stream *unpack_stream_new(int fd, const char *what)
+{
+	return new_stream(fd, what, "tar:read_concatenated_archives,hdrcharset=BINARY");
+}
+
+struct unpack_stream *unpack_layer_new(int fd, off_t offset, uint64_t size,
+				       const char *what)
+{
+	struct unpack_stream *s = new_stream(fd, what, "hdrcharset=BINARY");
+
+	s->span = mem_zero(1, sizeof *s->span);
+	s->span->at = s->span->window = offset;
+	s->span->end = offset + (off_t)size;
 	return s;
 }
 
@@ -121,6 +197,7 @@ void unpack_stream_release(struct unpack_stream *s)
 		return;
 	archive_read_free(s->archive);
 	buf_release(&s->headers);
+	free(s->span);
 	free(s);
 }
 
@@ -151,34 +228,54 @@ static void find_records(const struct unpack_stream *s, struct unpack_member *m)
 	}
 }
 
+/* Reads the first header. */
+static int open_stream(struct unpack_stream *s, struct err *e)
+{
+	int opened = archive_read_open1(s->archive);
+
+	if (s->headers.len == 0 && s->error == 0)
+		return err_set(e, "%s: empty, no archive came in", s->what);
+	if (s->error != 0)
+		return err_set(e, "%s: %s", s->what, strerror(s->error));
+	if (opened != ARCHIVE_OK)
+		return err_set(e, "%s: not a %s: %s", s->what,
+			       s->span != NULL ? "tar" : "layer archive",
+			       reason(s->archive));
+	return 0;
+}
+
+/* Whether what there was may be all: a layer needs no mark and no members. */
+static int check_end(const struct unpack_stream *s, bool is_empty, struct err *e)
+{
+	if (s->span != NULL)
+		return 0;
+	if (is_empty)
+		return err_set(e, "%s: an archive without members", s->what);
+	if (!ended_with_mark(s))
+		return err_set(e, "%s: cut off, it has no end-of-archive mark", s->what);
+	return 0;
+}
+
 int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 {
 	struct archive_entry *entry;
 	bool first = archive_file_count(s->archive) == 0;
 
-	if (first && s->headers.len == 0) {
-		int opened = archive_read_open1(s->archive);
-		if (s->headers.len == 0 && s->error == 0)
-			return err_set(e, "%s: empty, no archive came in", s->what);
-		if (s->error != 0)
-			return err_set(e, "%s: %s", s->what, strerror(s->error));
-		if (opened != ARCHIVE_OK)
-			return err_set(e, "%s: not a layer archive: %s", s->what,
-				       reason(s->archive));
-	} else {
+	if (first && s->span != NULL && s->span->at == s->span->end)
+		return 0;
+	if (!first || s->headers.len > 0)
 		buf_clear(&s->headers);
-	}
+	else if (open_stream(s, e) < 0)
+		return -1;
 	int result = archive_read_next_header(s->archive, &entry);
 	s->left = s->taken = 0;
-	if (result == ARCHIVE_EOF && first)
-		return err_set(e, "%s: an archive without members", s->what);
-	if (result == ARCHIVE_EOF && ended_with_mark(s))
-		return 0;
 	if (result == ARCHIVE_EOF)
-		return err_set(e, "%s: cut off, it has no end-of-archive mark", s->what);
+		return check_end(s, first, e);
 	if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-		return err_set(e, "%s: not a whole layer archive: %s", s->what,
+		return err_set(e, "%s: not a whole %s: %s", s->what,
+			       s->span != NULL ? "tar" : "layer archive",
 			       reason(s->archive));
+	s->entry = entry;
 	m->name = archive_entry_pathname(entry);
 	if (m->name == NULL)
 		m->name = "";
@@ -245,4 +342,122 @@ bool unpack_record(const struct unpack_member *m, const char *key, const char **
 		p = next;
 	}
 	return found;
+}
+
+/* --- what layers say of their members --- */
+
+struct xattr {
+	const char *name;
+	const void *value;
+	size_t len;
+};
+
+static int compare_xattrs(const void *a, const void *b)
+{
+	const struct xattr *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+/* Some archives hold each attribute twice, under the names of two programs. */
+static void add_xattrs(struct archive_entry *entry, struct buf *records)
+{
+	size_t n = (size_t)archive_entry_xattr_reset(entry);
+	struct xattr *list = mem_zero(n, sizeof *list);
+	struct buf key = {0};
+
+	for (size_t i = 0; i < n; i++)
+		archive_entry_xattr_next(entry, &list[i].name, &list[i].value,
+					 &list[i].len);
+	if (n > 1)
+		qsort(list, n, sizeof *list, compare_xattrs);
+	for (size_t i = 0; i < n; i++) {
+		if (list[i].name == NULL ||
+		    (i > 0 && strcmp(list[i].name, list[i - 1].name) == 0))
+			continue;
+		buf_clear(&key);
+		buf_addf(&key, "SCHILY.xattr.%s", list[i].name);
+		tar_record(records, key.data, list[i].value, list[i].len);
+	}
+	buf_release(&key);
+	free(list);
+}
+
+/*
+ * The time of a negative pax record, which libarchive reads as if its fraction was
+ * positive. Returns whether there is one.
+ */
+static bool negative_time(const struct unpack_stream *s, struct unpack_attributes *a)
+{
+	struct unpack_member m;
+	const char *text;
+	size_t len;
+	uint64_t seconds, nsec = 0;
+
+	find_records(s, &m);
+	if (!unpack_record(&m, "mtime", &text, &len) || len < 2 || text[0] != '-')
+		return false;
+	const char *point = memchr(text, '.', len);
+	size_t whole = point != NULL ? (size_t)(point - text) : len;
+	if (num_parse(text + 1, whole - 1, INT64_MAX, &seconds) < 0)
+		return false;
+	for (size_t i = 1, unit = 100000000; i < 10 && whole + i < len; i++, unit /= 10) {
+		unsigned digit = (unsigned)(text[whole + i] - '0');
+		if (digit > 9)
+			return false;
+		nsec += digit * unit;
+	}
+	a->mtime = -(int64_t)seconds - (nsec > 0);
+	a->nsec = nsec > 0 ? (uint32_t)(1000000000 - nsec) : 0;
+	return true;
+}
+
+int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct err *e)
+{
+	struct archive_entry *entry = s->entry;
+	struct buf xattrs = a->xattrs;
+	la_int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
+	const char *hardlink = archive_entry_hardlink(entry);
+
+	buf_clear(&xattrs);
+	*a = (struct unpack_attributes){
+	    .mode = archive_entry_mode(entry),
+	    .is_hardlink = hardlink != NULL,
+	    .link = hardlink != NULL ? hardlink : archive_entry_symlink(entry),
+	    .uid = (uint64_t)uid,
+	    .gid = (uint64_t)gid,
+	    .mtime = archive_entry_mtime(entry),
+	    .nsec = (uint32_t)archive_entry_mtime_nsec(entry),
+	    .major = (uint32_t)archive_entry_rdevmajor(entry),
+	    .minor = (uint32_t)archive_entry_rdevminor(entry),
+	    .xattrs = xattrs,
+	    .offset = archive_entry_sparse_count(entry) > 0 ? -1 : s->span->at,
+	};
+	if (uid < 0 || gid < 0 || archive_entry_size(entry) < 0)
+		return err_set(e, "a negative owner or size");
+	(void)negative_time(s, a);
+	add_xattrs(entry, &a->xattrs);
+	return 0;
+}
+
+int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e)
+{
+	la_int64_t size = archive_entry_size(s->entry), offset;
+	const void *data;
+	size_t len;
+	int result;
+
+	while ((result = archive_read_data_block(s->archive, &data, &len, &offset)) ==
+	       ARCHIVE_OK) {
+		if (offset < 0 || offset > size || (la_int64_t)len > size - offset)
+			return err_set(e, "%s: a sparse file with data behind its end",
+				       s->what);
+		if (lseek(out, at + offset, SEEK_SET) < 0 || io_write(out, data, len) < 0)
+			return err_set_errno(e, "writing a temporary file");
+	}
+	if (result != ARCHIVE_EOF)
+		return err_set(e, "%s: %s", s->what, reason(s->archive));
+	if (ftruncate(out, at + size) < 0)
+		return err_set_errno(e, "writing a temporary file");
+	return 0;
 }

@@ -107,19 +107,29 @@ static int inflate(struct archive *a, const char *what, struct err *e)
 	return fd;
 }
 
+/* A reader of what the span holds when it is uncompressed; both are the caller's. */
+static struct archive *span_reader(struct span *s, int fd, off_t offset, uint64_t size)
+{
+	struct archive *a = new_reader();
+
+	s->fd = fd;
+	s->at = offset;
+	s->left = size;
+	archive_read_support_format_raw(a);
+	archive_read_set_callback_data(a, s);
+	archive_read_set_read_callback(a, give_span);
+	return a;
+}
+
 static int inflate_span(int fd, off_t offset, uint64_t size, const char *what,
 			struct err *e)
 {
 	struct span *s = mem_zero(1, sizeof *s);
-	struct archive *a = new_reader();
-
-	*s = (struct span){.fd = fd, .at = offset, .left = size};
-	archive_read_support_format_raw(a);
-	archive_read_set_callback_data(a, s);
-	archive_read_set_read_callback(a, give_span);
+	struct archive *a = span_reader(s, fd, offset, size);
 	int result = archive_read_open1(a) == ARCHIVE_OK
 			 ? inflate(a, what, e)
 			 : err_set(e, "%s: %s", what, reason(a));
+
 	archive_read_free(a);
 	free(s);
 	return result;
@@ -333,6 +343,18 @@ int unpack_get(const struct unpack_index *x, const struct unpack_place *p,
 	out->len += size;
 	out->data[out->len] = '\0';
 	return 0;
+}
+
+bool unpack_is_compressed(const struct unpack_index *x, const struct unpack_place *p)
+{
+	struct span *s = mem_zero(1, sizeof *s);
+	struct archive *a = span_reader(s, x->fd, p->offset, p->size);
+	bool result = p->size > 0 && archive_read_open1(a) == ARCHIVE_OK &&
+		      archive_filter_count(a) > 1;
+
+	archive_read_free(a);
+	free(s);
+	return result;
 }
 
 int unpack_plain(const struct unpack_index *x, const struct unpack_place *p,

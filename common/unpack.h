@@ -2,9 +2,10 @@
  * unpack: foreign archives, by libarchive. Level 4.
  *
  * Two ways to read one. A *stream* goes through a tar once, member by member, and passes
- * contents on without copying them; it is for the layer archives of dt-image(5). An
- * *index* knows where each member of an archive file lies; it is for images that other
- * programs wrote, which may be compressed, out of order and full of links.
+ * contents on without copying them; it is for the layer archives of dt-image(5), and for
+ * the layers themselves. An *index* knows where each member of an archive file lies; it
+ * is for images that other programs wrote, which may be compressed, out of order and
+ * full of links.
  */
 #ifndef DT_UNPACK_H
 #define DT_UNPACK_H
@@ -50,10 +51,63 @@ int unpack_copy(struct unpack_stream *s, int out, struct err *e);
 int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct err *e);
 
 /*
+ * A stream of the layer tar that lies in `fd` from `offset` on, `size` bytes; it reads
+ * by pread(2). As every reader of layers does, it ends at the first end-of-archive mark;
+ * there may be none, and no member.
+ */
+struct unpack_stream *unpack_layer_new(int fd, off_t offset, uint64_t size,
+				       const char *what);
+
+/* All that a layer says of a member, valid until the next one is asked for. */
+struct unpack_attributes {
+	uint32_t mode; /* st_mode; of a hard link, to be ignored, as all but `link` */
+	bool is_hardlink;
+	const char *link; /* the target of a symlink or hard link, else NULL */
+	uint64_t uid, gid;
+	int64_t mtime; /* seconds since 1970, and */
+	uint32_t nsec; /* nanoseconds after that */
+	uint32_t major, minor;
+	struct buf xattrs; /* pax records SCHILY.xattr.NAME, sorted by name */
+	off_t offset; /* where the contents of a file begin; -1: it is sparse, they are
+			 to be had by unpack_expand() only */
+};
+
+/*
+ * What the layer says of the member that unpack_next() went to. `a` is zeroed the first
+ * time and may be used again; the caller releases a->xattrs. 0, or -1 and why not.
+ */
+int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct err *e);
+
+/* Writes a sparse member's contents to the end of the file `out`, which is at `at`, and
+ * leaves its holes. Returns 0, or -1 and why not. */
+int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e);
+
+/*
  * The value of the pax record `key` among the member's, or false. Points into them.
  */
 bool unpack_record(const struct unpack_member *m, const char *key, const char **value,
 		   size_t *len);
+
+/*
+ * An mtree specification as libarchive writes it, mtree(5), made entry by entry. The
+ * SHA-256 of files is in it.
+ */
+struct unpack_list;
+
+/* A specification that is appended to `out`. The caller gives it to unpack_list_end(). */
+struct unpack_list *unpack_list_new(struct buf *out);
+
+/*
+ * Adds an entry of this path ("" is the root), which has `names` names. Of a file, all of
+ * its `size` bytes must follow by unpack_list_data(). Returns 0, or -1 and why not.
+ */
+int unpack_list_add(struct unpack_list *l, const char *path,
+		    const struct unpack_attributes *a, uint64_t size, uint32_t names,
+		    struct err *e);
+int unpack_list_data(struct unpack_list *l, const void *data, size_t len, struct err *e);
+
+/* Ends the specification and releases `l`. Returns 0, or -1 and why not. */
+int unpack_list_end(struct unpack_list *l, struct err *e);
 
 /* Where a member of an indexed archive lies in `fd`. */
 struct unpack_place {
@@ -88,6 +142,9 @@ const struct unpack_place *unpack_find(const struct unpack_index *x, const char 
 /* Appends a member's contents, at most `limit` bytes. Returns 0, or -1 and why not. */
 int unpack_get(const struct unpack_index *x, const struct unpack_place *p,
 	       struct buf *out, size_t limit, struct err *e);
+
+/* Whether the member's contents are compressed, going by how they begin. */
+bool unpack_is_compressed(const struct unpack_index *x, const struct unpack_place *p);
 
 /*
  * A descriptor of the member's uncompressed contents, and where in it they lie: the

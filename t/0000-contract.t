@@ -38,6 +38,11 @@ sample() {
 		perl -0777 -pe 's/\0+\z//' "$input" >"$cut" # the end-of-archive mark
 		return
 		;;
+	dt-flatten)
+		printf '%s\n' "$lib" "$app" | dt-layer --store "$T/s" | dt-manifest --name sample >"$input"
+		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
+		return
+		;;
 	dt-stream-layered-image)
 		args=(--store "$T/s")
 		printf '{"name": "sample", "contents": ["%s"]}\n' "$app" >"$input"
