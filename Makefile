@@ -18,8 +18,8 @@ comma    = ,
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten
 MODULES  = arrange autolayer buf cache closure config cost digest draw err export \
 	   fleet graph hashes image image-layers io json kin layer mem merge names nar nixdb num \
-	   opt piece pipeline plan platform pool popularity previous progress \
-	   reference relation relay rootfs scan sink store tar timestamp transfer tree unpack \
+	   opt path piece pipeline plan platform pool popularity previous progress \
+	   reference relation relay rootfs scan sink sources store tar timestamp transfer tree tree-merge tree-scan unpack \
 	   unpack-list unpack-stream utf8 weights writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
@@ -33,7 +33,7 @@ LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %
 # The libraries each tool links, and no more.
 LIBS_dt-closure    = libcrypto libsodium jansson sqlite3
 LIBS_dt-popularity = jansson
-LIBS_dt-layer      = libcrypto libsodium jansson
+LIBS_dt-layer      = libarchive libcrypto libsodium jansson
 LIBS_dt-manifest   = libarchive libcrypto libsodium jansson
 LIBS_dt-flatten    = libarchive libcrypto libsodium jansson
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))

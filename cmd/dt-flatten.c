@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -80,24 +79,6 @@ static void parse_args(struct options *o, int argc, char **argv)
 	o->n_paths = (size_t)(argc - optind);
 }
 
-static void merge_layers(struct rootfs *r, const struct image *im,
-			 struct image_layers *layers)
-{
-	struct image_bytes bytes;
-	struct err why;
-	char what[4096];
-
-	for (size_t i = 0; i < im->n; i++) {
-		snprintf(what, sizeof what, "%s: layer %zu", im->file, i + 1);
-		if (image_layers_get(layers, i, &bytes, &why) < 0 ||
-		    rootfs_add_layer(r, bytes.fd, bytes.offset, bytes.size, what, &why) <
-			0)
-			die("%s", why.text);
-		progress("layers", i + 1, im->n, 0);
-	}
-	rootfs_sort(r);
-}
-
 /* Which nodes are wanted, by their numbers. */
 static bool *select_nodes(const struct rootfs *r, const struct options *o)
 {
@@ -120,24 +101,6 @@ static bool *select_nodes(const struct rootfs *r, const struct options *o)
 
 /* --- the tar --- */
 
-static enum tar_type type_of(uint32_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFDIR:
-		return TAR_FOLDER;
-	case S_IFLNK:
-		return TAR_SYMLINK;
-	case S_IFCHR:
-		return TAR_CHAR;
-	case S_IFBLK:
-		return TAR_BLOCK_DEVICE;
-	case S_IFIFO:
-		return TAR_FIFO;
-	default:
-		return TAR_FILE;
-	}
-}
-
 /* What the members of one tar share. */
 struct output {
 	const struct rootfs *rootfs;
@@ -154,7 +117,7 @@ static void put_header(struct output *out, const struct rootfs_inode *inode,
 	struct buf xattrs = {r->text.data + inode->xattrs, inode->xattrs_len, 0};
 	struct tar_member m = {
 	    .name = out->name.data,
-	    .type = link != NULL ? TAR_HARDLINK : type_of(inode->mode),
+	    .type = link != NULL ? TAR_HARDLINK : tar_type(inode->mode),
 	    .link = link,
 	    .mode = inode->mode,
 	    .uid = inode->uid,
@@ -164,7 +127,8 @@ static void put_header(struct output *out, const struct rootfs_inode *inode,
 	    .nsec = inode->nsec,
 	    .major = inode->major,
 	    .minor = inode->minor,
-	    .records = link == NULL ? &xattrs : NULL,
+	    .records = &xattrs, /* of a link too: some readers give it an owner, which
+				   costs a file its capabilities */
 	};
 
 	if (m.type == TAR_SYMLINK)
@@ -295,8 +259,9 @@ int main(int argc, char **argv)
 	if (image_open(&im, o.file, o.from_name, o.from_tag, &o.platform, &why) < 0)
 		die("%s", why.text);
 	struct image_layers *layers = image_layers_open(&im, !o.no_verify);
-	rootfs_init(&r);
-	merge_layers(&r, &im, layers);
+	if (rootfs_of_image(&r, &im, layers, &why) < 0)
+		die("%s", why.text);
+	rootfs_sort(&r);
 	bool *wanted = select_nodes(&r, &o);
 
 	if (o.list)

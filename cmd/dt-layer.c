@@ -1,19 +1,23 @@
 /*
- * dt-layer: reproducible layers of store paths or of file trees.
+ * dt-layer: reproducible layers of store paths and of file trees.
  *
  * stdin: a plan, dt-plan(5). stdout: a layer archive, dt-image(5).
  */
 #include "buf.h"
 #include "cache.h"
 #include "err.h"
+#include "image.h"
 #include "io.h"
 #include "layer.h"
 #include "mem.h"
 #include "names.h"
 #include "num.h"
 #include "opt.h"
+#include "platform.h"
 #include "pool.h"
 #include "progress.h"
+#include "rootfs.h"
+#include "sources.h"
 #include "store.h"
 #include "timestamp.h"
 #include "writer.h"
@@ -27,28 +31,36 @@
 
 enum { PLAN_MAX = 256 << 20, ID_MAX = INT32_MAX, COMMENT_MAX = 64 << 10 };
 
-/* One --tree or --links: a folder whose contents go to the root. */
-struct source {
-	const char *path;
-	bool as_links;
+/* One --tree, --copy, --links or --env: something whose contents go to the root. */
+struct operand {
+	enum tree_kind kind;
+	const char *value;
 };
 
 struct options {
 	struct layer_style style;
 	const char *store, *comment;
-	struct source *source;
-	size_t n_sources, cap_sources;
-	bool raw, no_cache;
+	const char *from, *from_name, *from_tag;
+	struct operand *operand;
+	size_t n_operands, cap_operands;
+	bool single, keep_owners, keep_dirlinks, raw, no_cache;
 };
 
 enum {
 	OPT_COMMENT = 1,
+	OPT_COPY,
+	OPT_ENV,
+	OPT_FROM,
+	OPT_FROM_NAME,
+	OPT_FROM_TAG,
 	OPT_GNAME,
+	OPT_KEEP_DIRLINKS,
 	OPT_LINKS,
 	OPT_MTIME,
 	OPT_NO_CACHE,
 	OPT_OWNER,
 	OPT_RAW,
+	OPT_SINGLE,
 	OPT_STORE,
 	OPT_TREE,
 	OPT_UNAME
@@ -57,14 +69,22 @@ enum {
 static const struct opt option_table[] = {
     {OPT_MTIME, "mtime", "TIME",
      "time of all files (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
-    {OPT_OWNER, "owner", "UID:GID", "owner of all files (0:0)"},
+    {OPT_OWNER, "owner", "UID:GID",
+     "owner of all files (0:0); keep: that of each in a --tree"},
     {OPT_UNAME, "uname", "NAME", "the owner's name (root)"},
     {OPT_GNAME, "gname", "NAME", "the group's name (root)"},
     {OPT_TREE, "tree", "DIR", "no plan: a layer of DIR's contents, at the root"},
+    {OPT_COPY, "copy", "PATH", "the same, but links to folders become folders"},
     {OPT_LINKS, "links", "PATH",
      "no plan: a layer of links to what is in PATH, at the root"},
-    {OPT_COMMENT, "comment", "TEXT",
-     "what the image's history says of a --tree or --links"},
+    {OPT_ENV, "env", "JSON", "no plan: what buildEnv makes of paths and pathsToLink"},
+    {OPT_KEEP_DIRLINKS, "keep-dirlinks", NULL,
+     "links to folders stay, and others' files go where they lead"},
+    {OPT_SINGLE, "single", NULL, "one layer of all these and the plan together"},
+    {OPT_FROM, "from", "FILE", "the image archive that such a layer goes on top of"},
+    {OPT_FROM_NAME, "from-name", "NAME", "of the images in it, the one of this name"},
+    {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
+    {OPT_COMMENT, "comment", "TEXT", "what the image's history says of such a layer"},
     {OPT_RAW, "raw", NULL, "write the one layer's bare tar"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
     {OPT_NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of digests"},
@@ -77,21 +97,39 @@ static const struct opt_tool tool = {
     option_table,
 };
 
-static void parse_owner(struct layer_style *style, const char *value)
+static void parse_owner(struct options *o, const char *value)
 {
+	struct layer_style *style = &o->style;
 	const char *colon = strchr(value, ':');
 
+	o->keep_owners = strcmp(value, "keep") == 0;
+	if (o->keep_owners)
+		return;
 	if (colon == NULL ||
 	    num_parse(value, (size_t)(colon - value), ID_MAX, &style->uid) < 0 ||
 	    num_parse(colon + 1, strlen(colon + 1), ID_MAX, &style->gid) < 0)
-		die_usage("--owner takes UID:GID, two numbers, not '%s'", value);
+		die_usage("--owner takes UID:GID, two numbers, or keep, not '%s'", value);
 }
 
-static void add_source(struct options *o, const char *path, bool as_links)
+static void add_operand(struct options *o, enum tree_kind kind, const char *value)
 {
-	o->source =
-	    mem_grow(o->source, &o->cap_sources, o->n_sources + 1, sizeof *o->source);
-	o->source[o->n_sources++] = (struct source){path, as_links};
+	o->operand =
+	    mem_grow(o->operand, &o->cap_operands, o->n_operands + 1, sizeof *o->operand);
+	o->operand[o->n_operands++] = (struct operand){kind, value};
+}
+
+static void check_options(const struct options *o)
+{
+	bool is_one = o->single || o->n_operands > 0;
+
+	if (!is_one &&
+	    (o->comment != NULL || o->from != NULL || o->keep_dirlinks || o->keep_owners))
+		die_usage("--comment, --from, --keep-dirlinks and --owner keep go with "
+			  "--tree, --copy, --links, --env or --single");
+	if (o->from == NULL && (o->from_name != NULL || o->from_tag != NULL))
+		die_usage("--from-name and --from-tag go with --from");
+	if (o->from != NULL && o->single && strcmp(o->from, "-") == 0)
+		die_usage("standard input is for the plan");
 }
 
 static void parse_args(struct options *o, int argc, char **argv)
@@ -103,11 +141,29 @@ static void parse_args(struct options *o, int argc, char **argv)
 		case OPT_COMMENT:
 			o->comment = optarg;
 			break;
+		case OPT_COPY:
+			add_operand(o, TREE_COPY, optarg);
+			break;
+		case OPT_ENV:
+			add_operand(o, TREE_ENV, optarg);
+			break;
+		case OPT_FROM:
+			o->from = optarg;
+			break;
+		case OPT_FROM_NAME:
+			o->from_name = optarg;
+			break;
+		case OPT_FROM_TAG:
+			o->from_tag = optarg;
+			break;
 		case OPT_GNAME:
 			o->style.gname = optarg;
 			break;
+		case OPT_KEEP_DIRLINKS:
+			o->keep_dirlinks = true;
+			break;
 		case OPT_LINKS:
-			add_source(o, optarg, true);
+			add_operand(o, TREE_LINKS, optarg);
 			break;
 		case OPT_MTIME:
 			o->style.mtime = timestamp_option("mtime", optarg);
@@ -116,16 +172,19 @@ static void parse_args(struct options *o, int argc, char **argv)
 			o->no_cache = true;
 			break;
 		case OPT_OWNER:
-			parse_owner(&o->style, optarg);
+			parse_owner(o, optarg);
 			break;
 		case OPT_RAW:
 			o->raw = true;
+			break;
+		case OPT_SINGLE:
+			o->single = true;
 			break;
 		case OPT_STORE:
 			o->store = optarg;
 			break;
 		case OPT_TREE:
-			add_source(o, optarg, false);
+			add_operand(o, TREE_AS_IS, optarg);
 			break;
 		case OPT_UNAME:
 			o->style.uname = optarg;
@@ -134,8 +193,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	}
 	if (optind < argc)
 		die_usage("unexpected operand '%s'", argv[optind]);
-	if (o->comment != NULL && o->n_sources == 0)
-		die_usage("--comment goes with --tree or --links");
+	check_options(o);
 }
 
 /* A layer of the plan: its paths, and then the layer itself. */
@@ -201,19 +259,6 @@ static void read_plan(struct work *w)
 	buf_release(&text);
 }
 
-/* Refuses what no store path may hold: devices, FIFOs. */
-static void check_types(const struct tree *t)
-{
-	for (uint32_t i = 0; i < t->n; i++) {
-		mode_t mode = t->entry[i].mode;
-		struct buf path = {0};
-		if (S_ISDIR(mode) || S_ISREG(mode) || S_ISLNK(mode))
-			continue;
-		tree_location(t, i, &path);
-		die("%s: a store path holds no device or FIFO", path.data);
-	}
-}
-
 /* Makes the layers of the plan, and lists where each path's tree goes. */
 static void begin_layers(struct work *w)
 {
@@ -235,13 +280,13 @@ static void begin_layers(struct work *w)
 
 static void scan_part(void *arg, size_t i)
 {
+	static const struct tree_scan how = {.no_devices = true};
 	const struct work *w = arg;
 	struct layer_part *part = w->part[i];
 	struct buf place = {0};
 
 	store_locate(&w->store, part->prefix, &place);
-	tree_scan(&part->tree, place.data);
-	check_types(&part->tree);
+	tree_scan(&part->tree, place.data, &how);
 	buf_release(&place);
 }
 
@@ -332,38 +377,63 @@ static void write_layers(struct work *w)
 	buf_release(&comment);
 }
 
-/* The one layer of --tree and --links. */
-static void merge_sources(struct work *w, struct layer *l)
+/* --- the one layer of --single, --tree and the like --- */
+
+/* The image below it. */
+struct base {
+	struct image image;
+	struct image_layers *layers;
+	struct rootfs rootfs;
+};
+
+static void open_base(struct base *b, const struct options *o)
+{
+	struct platform platform;
+	struct err why;
+
+	platform_host(&platform);
+	if (image_open(&b->image, o->from, o->from_name, o->from_tag, &platform, &why) <
+	    0)
+		die("%s", why.text);
+	b->layers = image_layers_open(&b->image, false);
+	if (rootfs_of_image(&b->rootfs, &b->image, b->layers, &why) < 0)
+		die("%s", why.text);
+}
+
+static void close_base(struct base *b)
+{
+	rootfs_release(&b->rootfs);
+	image_layers_release(b->layers);
+	image_release(&b->image);
+}
+
+static void merge_all(struct work *w, struct layer *l)
 {
 	const struct options *o = w->options;
-	struct tree *tree = mem_zero(o->n_sources, sizeof *tree);
-	struct tree_source *source = mem_zero(o->n_sources, sizeof *source);
-	struct buf place = {0};
+	struct sources s = {.store = &w->store,
+			    .keep_owners = o->keep_owners,
+			    .keep_dirlinks = o->keep_dirlinks};
+	struct base base = {0};
+	struct err why;
 
-	for (size_t i = 0; i < o->n_sources; i++) {
-		const char *path = o->source[i].path;
-		buf_clear(&place);
-		buf_addstr(&place, path);
-		if (o->source[i].as_links) {
-			if (store_adopt(&w->store, path, strlen(path)) == 0)
-				die("--links %s: not in a store", path);
-			store_locate(&w->store, path, &place);
-		}
-		char *real = realpath(place.data, NULL);
-		if (real == NULL)
-			die_errno("%s", place.data);
-		tree_scan(&tree[i], real);
-		source[i].tree = &tree[i];
-		source[i].as_links = o->source[i].as_links ? path : NULL;
-		source[i].said_as = path;
-		free(real);
+	if (o->from != NULL) {
+		open_base(&base, o);
+		s.base = &base.rootfs;
+		s.base_name = o->from;
 	}
-	tree_merge(&layer_add(l)->tree, source, o->n_sources);
-	for (size_t i = 0; i < o->n_sources; i++)
-		tree_release(&tree[i]);
-	free(tree);
-	free(source);
-	buf_release(&place);
+	for (size_t i = 0; i < o->n_operands; i++) {
+		const struct operand *operand = &o->operand[i];
+		if (operand->kind != TREE_ENV)
+			sources_add(&s, operand->kind, operand->value);
+		else if (sources_add_env(&s, operand->value, &why) < 0)
+			die("--env: %s", why.text);
+	}
+	for (size_t i = 0; i < w->n; i++)
+		for (size_t k = 0; k < w->job[i].n; k++)
+			sources_add_store_path(&s, w->job[i].path[k]);
+	sources_merge(&s, &layer_add(l)->tree);
+	sources_release(&s);
+	close_base(&base);
 }
 
 static void release_work(struct work *w, struct options *o)
@@ -375,7 +445,7 @@ static void release_work(struct work *w, struct options *o)
 	writer_release(&w->writer);
 	cache_release(&w->cache);
 	store_release(&w->store);
-	free(o->source);
+	free(o->operand);
 }
 
 int main(int argc, char **argv)
@@ -389,19 +459,20 @@ int main(int argc, char **argv)
 	parse_args(&o, argc, argv);
 	store_init(&w.store, o.store);
 	cache_init(&w.cache, !o.no_cache);
-	if (o.n_sources == 0)
+	bool is_one = o.single || o.n_operands > 0;
+	if (o.single || !is_one)
 		read_plan(&w);
-	if (o.raw && w.n > 1)
+	if (o.raw && !is_one && w.n > 1)
 		die("--raw writes one layer, but the plan has %zu", w.n);
 	io_pipe_grow(1);
-	if (o.n_sources > 0)
-		merge_sources(&w, &one);
+	if (is_one)
+		merge_all(&w, &one);
 	else
 		scan_layers(&w);
 
 	if (o.raw) {
-		layer_write(o.n_sources > 0 ? &one : &w.job[0].layer, 1);
-	} else if (o.n_sources > 0) {
+		layer_write(is_one ? &one : &w.job[0].layer, 1);
+	} else if (is_one) {
 		layer_measure(&one, &w.cache);
 		write_layer(&w, &one,
 			    o.comment != NULL ? o.comment : "customisation layer");

@@ -36,7 +36,7 @@ void layer_release(struct layer *l)
 }
 
 /* Completes the member with the layer's style and adds its header. */
-static void emit_header(struct sink *s, const struct layer_style *style,
+static void emit_styled(struct sink *s, const struct layer_style *style,
 			struct tar_member *m)
 {
 	m->uid = style->uid;
@@ -44,6 +44,21 @@ static void emit_header(struct sink *s, const struct layer_style *style,
 	m->uname = style->uname;
 	m->gname = style->gname;
 	m->mtime = style->mtime;
+	sink_header(s, m);
+}
+
+/* The same with the attributes of its own that an entry has. */
+static void emit_owned(struct sink *s, const struct layer_style *style,
+		       const struct tree *t, const struct tree_owner *owner,
+		       struct tar_member *m)
+{
+	const struct buf xattrs = {t->names.data + owner->xattrs, owner->xattrs_len, 0};
+
+	m->uid = owner->uid;
+	m->gid = owner->gid;
+	m->mtime = owner->has_mtime ? owner->mtime : style->mtime;
+	m->nsec = owner->has_mtime ? owner->nsec : 0;
+	m->records = &xattrs;
 	sink_header(s, m);
 }
 
@@ -57,29 +72,11 @@ static void emit_parents(const struct layer *l, struct sink *s)
 		end = strchr(end + 1, '/');
 		if (end != NULL)
 			*end = '\0';
-		emit_header(s, l->style, &m);
+		emit_styled(s, l->style, &m);
 		if (end != NULL)
 			*end = '/';
 	}
 	free(dir);
-}
-
-static enum tar_type type_of(const struct tree_entry *e)
-{
-	switch (e->mode & S_IFMT) {
-	case S_IFDIR:
-		return TAR_FOLDER;
-	case S_IFLNK:
-		return TAR_SYMLINK;
-	case S_IFCHR:
-		return TAR_CHAR;
-	case S_IFBLK:
-		return TAR_BLOCK_DEVICE;
-	case S_IFIFO:
-		return TAR_FIFO;
-	default:
-		return TAR_FILE;
-	}
 }
 
 static void emit_entry(const struct layer *l, const struct layer_part *part, uint32_t i,
@@ -88,7 +85,7 @@ static void emit_entry(const struct layer *l, const struct layer_part *part, uin
 	const struct tree *t = &part->tree;
 	const struct tree_entry *e = &t->entry[i];
 	struct tar_member m = {
-	    .type = type_of(e),
+	    .type = tar_type(e->mode),
 	    .mode = e->mode,
 	    .size = e->size,
 	};
@@ -106,7 +103,10 @@ static void emit_entry(const struct layer *l, const struct layer_part *part, uin
 		m.major = major(e->size);
 		m.minor = minor(e->size);
 	}
-	emit_header(s, l->style, &m);
+	if (e->owner == TREE_END)
+		emit_styled(s, l->style, &m);
+	else
+		emit_owned(s, l->style, t, &t->owner[e->owner], &m);
 	if (m.type == TAR_FILE)
 		sink_file(s, r, t, i);
 }
@@ -168,6 +168,18 @@ static void digest_number(struct digest *d, uint64_t n)
 	digest_update(d, &n, sizeof n);
 }
 
+static void digest_owner(struct digest *d, const struct tree *t,
+			 const struct tree_owner *owner)
+{
+	digest_number(d, owner->uid);
+	digest_number(d, owner->gid);
+	digest_number(d, owner->has_mtime);
+	digest_number(d, (uint64_t)owner->mtime);
+	digest_number(d, owner->nsec);
+	digest_number(d, owner->xattrs_len);
+	digest_update(d, t->names.data + owner->xattrs, owner->xattrs_len);
+}
+
 static void digest_tree(struct digest *d, const struct tree *t)
 {
 	for (uint32_t i = 0; i != TREE_END; i = tree_next(t, i)) {
@@ -177,6 +189,9 @@ static void digest_tree(struct digest *d, const struct tree *t)
 		digest_update(d, facts, sizeof facts);
 		digest_text(d, t->names.data + e->name);
 		digest_text(d, t->names.data + e->link);
+		digest_number(d, e->owner != TREE_END);
+		if (e->owner != TREE_END)
+			digest_owner(d, t, &t->owner[e->owner]);
 	}
 }
 
@@ -214,7 +229,7 @@ static bool parse_fact(struct layer *l, const struct buf *fact)
 
 void layer_measure(struct layer *l, const struct cache *cache)
 {
-	static const char kind[] = "layer-1";
+	static const char kind[] = "layer-2";
 	char key[DIGEST_HEX + 1];
 	struct buf fact = {0};
 	struct sink s;

@@ -1,8 +1,11 @@
 #include "rootfs.h"
 
 #include "err.h"
+#include "image.h"
 #include "io.h"
 #include "mem.h"
+#include "path.h"
+#include "progress.h"
 #include "unpack.h"
 #include "utf8.h"
 
@@ -11,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUCKETS_MIN = 1024, WHITEOUT = sizeof ".wh." - 1 };
+enum { BUCKETS_MIN = 1024, WHITEOUT = sizeof ".wh." - 1, LINKS_MAX = 40 };
 
 /* --- nodes and inodes --- */
 
@@ -230,26 +233,6 @@ static void hide_lower(struct rootfs *r, uint32_t top)
 
 /* --- names --- */
 
-/* Makes a name canonical. */
-static void clean_name(const char *name, struct buf *out)
-{
-	buf_clear(out);
-	buf_addstr(out, "");
-	for (const char *p = name; *p != '\0';) {
-		size_t n = strcspn(p, "/");
-		if (n == 2 && p[0] == '.' && p[1] == '.') {
-			const char *cut = strrchr(out->data, '/');
-			out->len = cut != NULL ? (size_t)(cut - out->data) : 0;
-			out->data[out->len] = '\0';
-		} else if (n > 0 && !(n == 1 && p[0] == '.')) {
-			if (out->len > 0)
-				buf_addch(out, '/');
-			buf_add(out, p, n);
-		}
-		p += n + (p[n] == '/');
-	}
-}
-
 /* The node of a canonical path. */
 static uint32_t find_path(const struct rootfs *r, const char *path)
 {
@@ -267,10 +250,45 @@ uint32_t rootfs_find(const struct rootfs *r, const char *path)
 {
 	struct buf clean = {0};
 
-	clean_name(path, &clean);
+	path_clean(path, &clean);
 	uint32_t node = find_path(r, clean.data);
 	buf_release(&clean);
 	return node;
+}
+
+uint32_t rootfs_follow(const struct rootfs *r, const char *path)
+{
+	struct buf rest = {0}, next = {0};
+	uint32_t node = 0;
+	size_t links = 0, at = 0;
+
+	buf_addstr(&rest, path);
+	while (at < rest.len && node != ROOTFS_NONE && links <= LINKS_MAX) {
+		const char *p = rest.data + at;
+		size_t n = strcspn(p, "/");
+		at += n + (p[n] == '/');
+		if (n == 2 && p[0] == '.' && p[1] == '.') {
+			node = node != 0 ? r->node[node].parent : 0;
+			continue;
+		}
+		if (n == 0 || (n == 1 && p[0] == '.'))
+			continue;
+		uint32_t child = find_child(r, node, p, n);
+		if (child != ROOTFS_NONE && S_ISLNK(rootfs_inode(r, child)->mode)) {
+			const char *target = r->text.data + rootfs_inode(r, child)->link;
+			buf_clear(&next);
+			buf_addf(&next, "%s/%s", target, rest.data + at);
+			buf_clear(&rest);
+			buf_addstr(&rest, next.data);
+			at = 0;
+			links++;
+			child = target[0] == '/' ? 0 : node;
+		}
+		node = child;
+	}
+	buf_release(&rest);
+	buf_release(&next);
+	return links <= LINKS_MAX ? node : ROOTFS_NONE;
 }
 
 void rootfs_path(const struct rootfs *r, uint32_t node, struct buf *out)
@@ -349,7 +367,7 @@ static int below_whiteout(const struct addition *a, struct err *e)
 	const char *p = a->path.data, *slash;
 
 	for (; (slash = strchr(p, '/')) != NULL; p = slash + 1) {
-		if (starts_with(p, ".wh..wh."))
+		if (starts_with(p, ".wh..wh.") && !starts_with(p, ".wh..wh..opq/"))
 			return 1;
 		if (starts_with(p, ".wh."))
 			return err_set(e, "%s: '%s' is below a whiteout", a->what,
@@ -387,8 +405,10 @@ static int add_hardlink(struct addition *a, struct err *e)
 	struct rootfs *r = a->r;
 	const char *base;
 
-	clean_name(a->attributes.link, &a->target);
+	path_clean(a->attributes.link, &a->target);
 	uint32_t target = find_path(r, a->target.data);
+	if (a->path.len == 0)
+		return err_set(e, "%s: the root is not a folder", a->what);
 	if (strcmp(a->target.data, a->path.data) == 0)
 		return err_set(e, "%s: '%s' is a hard link to itself", a->what,
 			       a->path.data);
@@ -499,7 +519,7 @@ static int add_member(struct addition *a, const struct unpack_member *m, struct 
 {
 	if (unpack_describe(a->stream, &a->attributes, e) < 0)
 		return -1;
-	clean_name(m->name, &a->path);
+	path_clean(m->name, &a->path);
 	int below = below_whiteout(a, e);
 	if (below != 0)
 		return below < 0 ? -1 : 0;
@@ -550,6 +570,28 @@ void rootfs_release(struct rootfs *r)
 	free(r->order);
 	buf_release(&r->text);
 	*r = (struct rootfs){0};
+}
+
+int rootfs_of_image(struct rootfs *r, const struct image *im, struct image_layers *layers,
+		    struct err *e)
+{
+	struct image_bytes bytes;
+	struct buf what = {0};
+	int result = 0;
+
+	rootfs_init(r);
+	for (size_t i = 0; i < im->n && result == 0; i++) {
+		buf_clear(&what);
+		buf_addf(&what, "%s: layer %zu", im->file, i + 1);
+		result = image_layers_get(layers, i, &bytes, e);
+		if (result == 0)
+			result = rootfs_add_layer(r, bytes.fd, bytes.offset, bytes.size,
+						  what.data, e);
+		progress("layers", i + 1, im->n, 0);
+	}
+	progress_end();
+	buf_release(&what);
+	return result;
 }
 
 /* --- order --- */

@@ -1,5 +1,5 @@
 /*
- * rootfs: the file tree that the layers of an image make together. Level 5.
+ * rootfs: the file tree that the layers of an image make together. Level 6.
  *
  * Layers are laid over each other as the OCI image specification says (layer.md,
  * "Applying Changesets"), and, where it is silent, as overlayfs does:
@@ -28,6 +28,8 @@
 #include <sys/types.h>
 
 struct err;
+struct image;
+struct image_layers;
 
 enum { ROOTFS_NONE = UINT32_MAX };
 
@@ -85,6 +87,13 @@ int rootfs_add_layer(struct rootfs *r, int fd, off_t offset, uint64_t size,
 		     const char *what, struct err *e);
 
 /*
+ * Makes `r` the tree of all layers of the image; `layers` are its own. Returns 0, or -1
+ * and why not; in either case the caller releases `r`, before `layers`.
+ */
+int rootfs_of_image(struct rootfs *r, const struct image *im, struct image_layers *layers,
+		    struct err *e);
+
+/*
  * Lists all nodes in `order`: sorted name by name along the path (utf8_compare()), a
  * folder before what is in it. The root comes first.
  */
@@ -92,6 +101,12 @@ void rootfs_sort(struct rootfs *r);
 
 /* The node of this path, which is made canonical; ROOTFS_NONE if there is none. */
 uint32_t rootfs_find(const struct rootfs *r, const char *path);
+
+/*
+ * The same, but symlinks on the way and at the end are followed, inside of the tree;
+ * ROOTFS_NONE if that leads to nothing or round in a circle.
+ */
+uint32_t rootfs_follow(const struct rootfs *r, const char *path);
 
 /* Appends the node's path: nothing for the root, "bin/sh" without a slash in front. */
 void rootfs_path(const struct rootfs *r, uint32_t node, struct buf *out);

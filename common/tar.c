@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* POSIX.1-2008, pax, "ustar Interchange Format". */
 struct header {
@@ -15,6 +16,24 @@ struct header {
 	char prefix[155], unused[12];
 };
 _Static_assert(sizeof(struct header) == TAR_BLOCK, "a header is one block");
+
+enum tar_type tar_type(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return TAR_FOLDER;
+	case S_IFLNK:
+		return TAR_SYMLINK;
+	case S_IFCHR:
+		return TAR_CHAR;
+	case S_IFBLK:
+		return TAR_BLOCK_DEVICE;
+	case S_IFIFO:
+		return TAR_FIFO;
+	default:
+		return TAR_FILE;
+	}
+}
 
 static bool is_ascii(const char *s)
 {

@@ -30,6 +30,9 @@ enum tar_type {
 	TAR_FIFO = '6',
 };
 
+/* The type of what has this st_mode; what is nothing else is a file. */
+enum tar_type tar_type(uint32_t mode);
+
 struct tar_member {
 	const char *name; /* folders: with or without the slash at the end */
 	const char *link; /* target of a link, else NULL */

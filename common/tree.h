@@ -1,9 +1,9 @@
 /*
- * tree: a file tree as the sorted list of what a layer holds of it. Level 3.
+ * tree: a file tree as the sorted list of what a layer holds of it. Level 4.
  *
  * Entries are numbered; 0 is the root. The children of a folder have numbers in a row,
  * in the order of utf8_compare(); tree_next() visits all entries in the order of a
- * canonical tar: parents first, sorted name by name along the path. Memory is some 70
+ * canonical tar: parents first, sorted name by name along the path. Memory is some 90
  * bytes and the name per entry, no matter how long the paths or the files are.
  */
 #ifndef DT_TREE_H
@@ -27,47 +27,122 @@ struct tree_entry {
 	uint32_t parent; /* TREE_END for the root */
 	uint32_t first, count; /* of a folder: its children */
 	uint32_t origin;       /* below which of the origins it lies on disk */
+	uint32_t owner;        /* which of the owners it has, or TREE_END: any */
+	bool is_implied; /* a folder whose attributes nobody chose: it is there for what
+			    is in it */
+};
+
+/* A place on disk that was scanned. */
+struct tree_origin {
+	char *path;
+	uint32_t base; /* the entry that lies there; what is below it lies below */
+};
+
+/* What an entry has of its own, where a layer's style does not tell. */
+struct tree_owner {
+	uint64_t uid, gid;
+	bool has_mtime;
+	int64_t mtime; /* seconds since 1970, and */
+	uint32_t nsec; /* nanoseconds after that */
+	uint32_t
+	    xattrs; /* where its pax records SCHILY.xattr.NAME begin in names.data, */
+	uint32_t xattrs_len; /* and how long they are */
 };
 
 struct tree {
 	struct tree_entry *entry;
 	size_t n, cap;
 	struct buf names;
-	char **origin; /* the paths on disk that were scanned */
-	size_t n_origins;
+	struct tree_origin *origin;
+	size_t n_origins, cap_origins;
+	struct tree_owner *owner;
+	size_t n_owners, cap_owners;
 	int64_t newest; /* the latest ctime of all entries, in ns since 1970 */
 	uint64_t bytes; /* the sizes of all regular files together */
 };
 
 void tree_release(struct tree *t);
 
+/* --- making a tree --- */
+
+/* Adds a text; returns where it begins in names.data. */
+uint32_t tree_add_text(struct tree *t, const char *s);
+
+/* Adds a zeroed entry without an owner; what it returns is valid until the next one. */
+struct tree_entry *tree_add_entry(struct tree *t, uint32_t parent);
+
+/* Adds an origin; returns its number. */
+uint32_t tree_add_origin(struct tree *t, const char *path, uint32_t base);
+
+/* Gives entry `i` attributes of its own; `xattrs` are pax records and may be empty. */
+void tree_set_owner(struct tree *t, uint32_t i, const struct tree_owner *owner,
+		    const void *xattrs, size_t xattrs_len);
+
+/* What tree_scan() does beyond listing; a zeroed struct is none of it. */
+struct tree_scan {
+	bool keep_owners; /* owner, group, file capabilities and xattrs user.* */
+	bool no_devices;  /* devices and FIFOs end the process */
+
+	/*
+	 * Symlinks to folders become these folders, if they lie in the tree itself or in
+	 * the store, whose place on this machine is `place`, and `store` its name in
+	 * links. A link to a folder that it stands in stays a link.
+	 */
+	bool follow;
+	const char *store, *place;
+};
+
 /*
  * Reads the tree at `path` on disk (a folder, a file or a symlink, which is not
  * followed) into the empty tree `t`. What is no folder, file or symlink goes in too;
  * sockets are left out with a warning. Ends the process if anything cannot be read.
  */
-void tree_scan(struct tree *t, const char *path);
+void tree_scan(struct tree *t, const char *path, const struct tree_scan *how);
+
+enum tree_kind {
+	TREE_AS_IS,
+	TREE_COPY,  /* the same, but its folders are only there for what is in them */
+	TREE_LINKS, /* leaves become symlinks into `as_links` */
+	TREE_ENV,   /* so do leaves in a folder that another source of the same `env` has,
+		       too; other folders are copied */
+};
 
 /* One of the trees that tree_merge() lays over each other. */
 struct tree_source {
 	const struct tree *tree;
-	const char
-	    *as_links; /* leaves become symlinks into this path; NULL: stay as they are */
-	const char *said_as; /* how messages call it */
+	uint32_t root;  /* the entry of it that is put there: in general 0, all of it */
+	const char *at; /* where: a canonical path, "" for the root */
+	const bool *is_left; /* by entry: leave it out; NULL: nothing */
+	enum tree_kind kind;
+	const char *as_links; /* of TREE_LINKS and TREE_ENV: what the tree is called */
+	unsigned env;
+	char *const
+	    *open; /* of TREE_ENV: canonical paths, NULL at the end; these folders,
+		      and those above them, have links in them in any case */
+	const struct tree_owner *owner; /* of all its entries; NULL: as they are */
+	const char *said_as;            /* how messages call it */
 };
 
 /*
  * Makes the union of the sources' trees: folders are merged, leaves stay or become
- * links. With as_links, a symlink of the source is taken over as it is, unless it is
- * relative and leads out of its source. Where two sources have a leaf of the same name,
- * the first one wins, and a warning names both unless they are the same link. A leaf
- * against a folder ends the process. Merged folders are the first source's, those of
- * as_links have mode 0755.
+ * links. A symlink that would become one stays as it is, unless it is relative and leads
+ * out of its source. Where two sources have a leaf of the same name, the first one wins,
+ * and a warning names both unless they are the same link. A leaf against a folder ends
+ * the process. A merged folder has the attributes that it has in the first source that
+ * chose them; if none did, it is implied, with mode 0755 or as in the first copy.
  */
 void tree_merge(struct tree *t, const struct tree_source *sources, size_t n);
 
+/* --- reading a tree --- */
+
+/* The entry of this canonical path, or TREE_END. */
+uint32_t tree_find(const struct tree *t, const char *path);
+
 /* The entry after `i` in canonical order, or TREE_END. */
 uint32_t tree_next(const struct tree *t, uint32_t i);
+
+/* The entry after `i` and all that is below it, or TREE_END. */
+uint32_t tree_skip(const struct tree *t, uint32_t i);
 
 /* Appends the path of entry `i` below the root: nothing for the root, "bin/sh". */
 void tree_path(const struct tree *t, uint32_t i, struct buf *out);
@@ -84,6 +159,9 @@ struct tree_reader {
 
 void tree_reader_init(struct tree_reader *r);
 void tree_reader_release(struct tree_reader *r);
+
+/* open(2) of a path of any length, which is changed. */
+int tree_open_path(char *path, int flags);
 
 /* A descriptor of the regular file `i`, or -1 and errno; never follows a symlink. */
 int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -412,6 +413,30 @@ static bool negative_time(const struct unpack_stream *s, struct unpack_attribute
 	return true;
 }
 
+/* The mode in the member's header, which libarchive changes where there is an ACL. */
+static uint32_t mode_in_header(const struct unpack_stream *s, uint32_t mode)
+{
+	const char *p = s->headers.data, *end = p + s->headers.len;
+	char digits[9] = {0}, size[13] = {0};
+
+	for (; end - p >= BLOCK; p += BLOCK) {
+		char type = p[156];
+		if (is_zero(p, BLOCK))
+			continue;
+		if (type != 'x' && type != 'g' && type != 'L' && type != 'K' &&
+		    type != 'X') {
+			memcpy(digits, p + 100, 8);
+			return (mode & S_IFMT) | (strtoul(digits, NULL, 8) & 07777);
+		}
+		memcpy(size, p + 124, 12);
+		uint64_t len = strtoull(size, NULL, 8);
+		if (len > (uint64_t)(end - p))
+			break;
+		p += (len + BLOCK - 1) / BLOCK * BLOCK;
+	}
+	return mode;
+}
+
 int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct err *e)
 {
 	struct archive_entry *entry = s->entry;
@@ -435,6 +460,8 @@ int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct
 	};
 	if (uid < 0 || gid < 0 || archive_entry_size(entry) < 0)
 		return err_set(e, "a negative owner or size");
+	if (archive_entry_acl_types(entry) != 0)
+		a->mode = mode_in_header(s, a->mode);
 	(void)negative_time(s, a);
 	add_xattrs(entry, &a->xattrs);
 	return 0;

@@ -3,6 +3,7 @@
 #include "err.h"
 #include "io.h"
 #include "mem.h"
+#include "path.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -183,31 +184,6 @@ static const char *strip(const char *name)
 	}
 }
 
-/* The name that a symlink `member` with this target stands for. */
-static char *resolve(const char *member, const char *target)
-{
-	struct buf path = {0};
-	const char *slash = strrchr(member, '/');
-
-	if (target[0] != '/' && slash != NULL)
-		buf_add(&path, member, (size_t)(slash - member));
-	for (const char *p = target; *p != '\0';) {
-		size_t n = strcspn(p, "/");
-		if (n == 2 && strncmp(p, "..", 2) == 0) {
-			char *cut = path.len > 0 ? strrchr(path.data, '/') : NULL;
-			path.len = cut != NULL ? (size_t)(cut - path.data) : 0;
-		} else if (n > 0 && !(n == 1 && *p == '.')) {
-			if (path.len > 0)
-				buf_addch(&path, '/');
-			buf_add(&path, p, n);
-		}
-		if (path.data != NULL)
-			path.data[path.len] = '\0';
-		p += n + (p[n] == '/');
-	}
-	return path.data != NULL ? path.data : mem_strdup("");
-}
-
 static struct unpack_place *add_place(struct unpack_index *x, const char *name)
 {
 	size_t before = x->names.n;
@@ -263,7 +239,9 @@ static int index_members(struct unpack_index *x, struct archive *a, const char *
 		if (archive_entry_hardlink(entry) != NULL) {
 			p->link = mem_strdup(strip(archive_entry_hardlink(entry)));
 		} else if (target != NULL) {
-			p->link = resolve(name, target);
+			struct buf leads_to = {0};
+			path_target(name, target, &leads_to);
+			p->link = leads_to.data;
 		} else if (archive_entry_filetype(entry) == AE_IFREG) {
 			p->is_file = true;
 			p->size = (uint64_t)archive_entry_size(entry);

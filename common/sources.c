@@ -1,0 +1,385 @@
+#include "sources.h"
+
+#include "err.h"
+#include "json.h"
+#include "mem.h"
+#include "path.h"
+#include "pool.h"
+#include "rootfs.h"
+#include "store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { LINKS_MAX = 40 };
+
+/* What buildEnv leaves out: it is there for builds, or the same in all packages. */
+static const char *const never_in_env[] = {"nix-support", "propagated-build-inputs"};
+
+static struct source *new_source(struct sources *s, enum tree_kind kind, const char *path)
+{
+	s->source = mem_grow(s->source, &s->cap, s->n + 1, sizeof *s->source);
+	s->source[s->n] =
+	    (struct source){.kind = kind, .path = mem_strdup(path), .at = mem_strdup("")};
+	return &s->source[s->n++];
+}
+
+void sources_release(struct sources *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct source *one = &s->source[i];
+		free(one->at);
+		free(one->is_left);
+		if (one->is_second)
+			continue;
+		free(one->path);
+		for (char **open = one->open; open != NULL && *open != NULL; open++)
+			free(*open);
+		free(one->open);
+		if (one->tree != NULL)
+			tree_release(one->tree);
+		free(one->tree);
+	}
+	free(s->source);
+	*s = (struct sources){0};
+}
+
+static void check_in_store(struct sources *s, const char *option, const char *path)
+{
+	if (store_adopt(s->store, path, strlen(path)) == 0)
+		die("--%s %s: not in a store", option, path);
+}
+
+void sources_add(struct sources *s, enum tree_kind kind, const char *path)
+{
+	struct source *one = new_source(s, kind, path);
+
+	if (kind == TREE_LINKS)
+		check_in_store(s, "links", path);
+	one->is_in_store =
+	    kind != TREE_AS_IS && store_adopt(s->store, path, strlen(path)) != 0;
+}
+
+void sources_add_store_path(struct sources *s, const char *path)
+{
+	if (s->base != NULL && rootfs_find(s->base, path) != ROOTFS_NONE)
+		return;
+	struct source *one = new_source(s, TREE_AS_IS, path);
+	free(one->at);
+	one->at = mem_strdup(path + 1);
+	one->is_in_store = one->is_store_path = true;
+}
+
+/* --- environments --- */
+
+static int check_env(json_t *doc, struct err *e)
+{
+	static const char *const keys[] = {"name", "paths", "pathsToLink"};
+	const char *key;
+	json_t *value;
+	size_t i;
+
+	if (!json_is_object(doc) || !json_is_array(json_object_get(doc, "paths")))
+		return err_set(e, "an environment is an object with a list of paths");
+	json_object_foreach(doc, key, value)
+	{
+		for (i = 0; i < sizeof keys / sizeof *keys; i++)
+			if (strcmp(key, keys[i]) == 0)
+				break;
+		if (i == sizeof keys / sizeof *keys)
+			return err_set(e, "unknown key '%s' of an environment", key);
+		for (size_t k = 0; i > 0 && k < json_array_size(value); k++)
+			if (!json_is_string(json_array_get(value, k)))
+				return err_set(e, "%s is not a list of strings", key);
+	}
+	return 0;
+}
+
+/* The folders of pathsToLink, canonical, ended by NULL. */
+static char **open_folders(const json_t *doc)
+{
+	const json_t *list = json_object_get(doc, "pathsToLink");
+	size_t n = json_array_size(list);
+	char **open = mem_zero(n + 2, sizeof *open);
+
+	if (list == NULL || json_is_null(list))
+		open[0] = mem_strdup("");
+	for (size_t i = 0; i < n; i++) {
+		struct buf path = {0};
+		path_clean(json_string_value(json_array_get(list, i)), &path);
+		open[i] = path.data;
+	}
+	return open;
+}
+
+int sources_add_env(struct sources *s, const char *json, struct err *e)
+{
+	json_t *doc = json_parse(json, strlen(json), "an environment", e), *path;
+	int result = -1;
+	size_t i;
+
+	if (doc == NULL || check_env(doc, e) < 0)
+		goto out;
+	json_array_foreach(json_object_get(doc, "paths"), i, path)
+	{
+		check_in_store(s, "env", json_string_value(path));
+		struct source *one = new_source(s, TREE_ENV, json_string_value(path));
+		one->is_in_store = true;
+		one->env = s->n_envs;
+		one->open = open_folders(doc);
+	}
+	s->n_envs++;
+	result = 0;
+out:
+	json_decref(doc);
+	return result;
+}
+
+/* Leaves out what is in none of the folders of pathsToLink. */
+static void leave_unlinked(struct source *one)
+{
+	const struct tree *t = one->tree;
+	struct buf path = {0};
+
+	for (uint32_t i = 1; i < t->n; i++) {
+		bool wanted = false;
+		buf_clear(&path);
+		tree_path(t, i, &path);
+		for (char **open = one->open; *open != NULL; open++)
+			wanted =
+			    wanted || path_is_in(path.data, *open) ||
+			    (S_ISDIR(t->entry[i].mode) && path_is_in(*open, path.data));
+		for (size_t k = 0; k < sizeof never_in_env / sizeof *never_in_env; k++)
+			wanted = wanted && !path_is_in(path.data, never_in_env[k]);
+		one->is_left[i] = !wanted;
+	}
+	buf_release(&path);
+}
+
+/* --- reading --- */
+
+static void scan_source(void *arg, size_t i)
+{
+	const struct sources *s = arg;
+	struct source *one = &s->source[i];
+	struct buf place = {0}, store = {0};
+	struct tree_scan how = {
+	    .keep_owners =
+		s->keep_owners && one->kind == TREE_AS_IS && !one->is_store_path,
+	    .no_devices = one->is_store_path,
+	    .follow =
+		!s->keep_dirlinks && (one->kind == TREE_COPY || one->kind == TREE_ENV),
+	};
+
+	if (s->store->dir != NULL) {
+		store_locate(s->store, s->store->dir, &store);
+		how.store = s->store->dir;
+		how.place = store.data;
+	}
+	if (one->is_in_store)
+		store_locate(s->store, one->path, &place);
+	else
+		buf_addstr(&place, one->path);
+	char *real =
+	    one->is_store_path ? mem_strdup(place.data) : realpath(place.data, NULL);
+	if (real == NULL)
+		die_errno("%s", place.data);
+	one->tree = mem_zero(1, sizeof *one->tree);
+	tree_scan(one->tree, real, &how);
+	one->is_left = mem_zero(one->tree->n, sizeof *one->is_left);
+	if (one->kind == TREE_ENV)
+		leave_unlinked(one);
+	free(real);
+	buf_release(&place);
+	buf_release(&store);
+}
+
+/* --- where symlinks lead --- */
+
+/* The entry that one of the sources has at this path of the layer, or NULL. */
+static const struct tree_entry *find_entry(const struct sources *s, const char *path,
+					   const struct tree **tree)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct source *one = &s->source[i];
+		if (one->at[0] != '\0')
+			continue;
+		uint32_t entry = tree_find(one->tree, path);
+		*tree = one->tree;
+		if (entry != TREE_END && !one->is_left[entry])
+			return &one->tree->entry[entry];
+	}
+	return NULL;
+}
+
+/* The folder that a symlink in another source leads to; "" if none does. */
+static void follow_sources(const struct sources *s, const char *path, struct buf *to)
+{
+	const struct tree *tree;
+	const struct tree_entry *e;
+	struct buf link = {0};
+	int links = 0;
+
+	buf_addstr(to, path);
+	while ((e = find_entry(s, to->data, &tree)) != NULL && S_ISLNK(e->mode) &&
+	       links++ < LINKS_MAX) {
+		buf_clear(&link);
+		buf_addstr(&link, to->data);
+		path_target(link.data, tree->names.data + e->link, to);
+	}
+	if (links == 0 || e == NULL || !S_ISDIR(e->mode))
+		buf_clear(to);
+	buf_release(&link);
+}
+
+/* The same for a symlink in the image below. */
+static void follow_base(const struct sources *s, const struct source *one,
+			const char *path, struct buf *to)
+{
+	uint32_t link = rootfs_find(s->base, path);
+
+	if (link == ROOTFS_NONE || !S_ISLNK(rootfs_inode(s->base, link)->mode))
+		return;
+	uint32_t node = rootfs_follow(s->base, path);
+	if (node == ROOTFS_NONE || !S_ISDIR(rootfs_inode(s->base, node)->mode)) {
+		warn("/%s is a symlink in %s, to no folder there; one of %s replaces it",
+		     path, s->base_name, one->path);
+		return;
+	}
+	rootfs_path(s->base, node, to);
+	warn("/%s is a symlink in %s; what %s has there goes to /%s", path, s->base_name,
+	     one->path, to->data);
+}
+
+/* Sends the sub-tree of source `i` at `entry` elsewhere, as a source of its own. */
+static void send_elsewhere(struct sources *s, size_t i, uint32_t entry, const char *at)
+{
+	s->source = mem_grow(s->source, &s->cap, s->n + 1, sizeof *s->source);
+	struct source *one = &s->source[i], *second = &s->source[s->n++];
+
+	*second = *one;
+	second->at = mem_strdup(at);
+	second->root = entry;
+	second->is_second = true;
+	second->is_left = mem_zero(one->tree->n, sizeof *second->is_left);
+	memcpy(second->is_left, one->is_left, one->tree->n * sizeof *second->is_left);
+	one->is_left[entry] = true;
+}
+
+/* Writes where entry `i` of the source goes in the layer. */
+static void place_of(const struct source *one, uint32_t i, struct buf *out)
+{
+	struct buf path = {0}, top = {0}, whole = {0};
+
+	tree_path(one->tree, i, &path);
+	tree_path(one->tree, one->root, &top);
+	buf_addf(&whole, "%s/%s", one->at, path.len > 0 ? path.data + top.len : "");
+	path_clean(whole.data, out);
+	buf_release(&path);
+	buf_release(&top);
+	buf_release(&whole);
+}
+
+/* Finds the folders of source `i` that go where a symlink leads. */
+static void redirect(struct sources *s, size_t i)
+{
+	const struct tree *t = s->source[i].tree;
+	const uint32_t root = s->source[i].root, end = tree_skip(t, root);
+	struct buf path = {0}, to = {0};
+
+	for (uint32_t e = tree_next(t, root), next; e != end; e = next) {
+		const struct source *one = &s->source[i];
+		next = tree_next(t, e);
+		if (one->is_left[e])
+			next = tree_skip(t, e);
+		if (one->is_left[e] || !S_ISDIR(t->entry[e].mode))
+			continue;
+		buf_clear(&to);
+		place_of(one, e, &path);
+		if (s->base != NULL)
+			follow_base(s, one, path.data, &to);
+		if (s->keep_dirlinks && to.len == 0)
+			follow_sources(s, path.data, &to);
+		if (to.len > 0) {
+			send_elsewhere(s, i, e, to.data);
+			next = tree_skip(t, e);
+		}
+	}
+	buf_release(&path);
+	buf_release(&to);
+}
+
+/* --- the tree --- */
+
+static void merge(const struct sources *s, struct tree *t)
+{
+	static const struct tree_owner root = {0};
+	struct tree_source *list = mem_zero(s->n, sizeof *list);
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct source *one = &s->source[i];
+		list[i] = (struct tree_source){
+		    .tree = one->tree,
+		    .root = one->root,
+		    .at = one->at,
+		    .is_left = one->is_left,
+		    .kind = one->kind,
+		    .as_links = one->path,
+		    .env = one->env,
+		    .open = one->open,
+		    .owner = one->is_store_path ? &root : NULL,
+		    .said_as = one->path,
+		};
+	}
+	tree_merge(t, list, s->n);
+	free(list);
+}
+
+/* Gives a folder that is implied what it has in the image below. */
+static void inherit(const struct sources *s, struct tree *t, uint32_t i,
+		    const struct rootfs_inode *inode)
+{
+	const struct tree_owner owner = {
+	    .uid = inode->uid,
+	    .gid = inode->gid,
+	    .has_mtime = true,
+	    .mtime = inode->mtime,
+	    .nsec = inode->nsec,
+	};
+
+	t->entry[i].mode = inode->mode;
+	tree_set_owner(t, i, &owner, s->base->text.data + inode->xattrs,
+		       inode->xattrs_len);
+}
+
+static void compare_with_base(const struct sources *s, struct tree *t)
+{
+	struct buf path = {0};
+
+	for (uint32_t i = 1; i < t->n; i++) {
+		buf_clear(&path);
+		tree_path(t, i, &path);
+		uint32_t node = rootfs_find(s->base, path.data);
+		if (node == ROOTFS_NONE || !S_ISDIR(rootfs_inode(s->base, node)->mode))
+			continue;
+		if (!S_ISDIR(t->entry[i].mode))
+			warn("/%s is a folder in %s, and no longer", path.data,
+			     s->base_name);
+		else if (t->entry[i].is_implied)
+			inherit(s, t, i, rootfs_inode(s->base, node));
+	}
+	buf_release(&path);
+}
+
+void sources_merge(struct sources *s, struct tree *t)
+{
+	pool_release(pool_start(s->n, scan_source, s));
+	for (size_t i = 0; i < s->n; i++)
+		if ((s->base != NULL || s->keep_dirlinks) && !s->source[i].is_store_path)
+			redirect(s, i);
+	merge(s, t);
+	if (s->base != NULL)
+		compare_with_base(s, t);
+}

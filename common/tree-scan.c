@@ -1,0 +1,320 @@
+#include "tree.h"
+
+#include "err.h"
+#include "mem.h"
+#include "path.h"
+#include "tar.h"
+#include "utf8.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+static bool is_folder(const struct tree_entry *e)
+{
+	return S_ISDIR(e->mode);
+}
+
+static int64_t nanoseconds(struct timespec ts)
+{
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* Fills in what stat(2) says of a new entry. */
+static void set_status(struct tree *t, struct tree_entry *e, const struct stat *st)
+{
+	int64_t ctime = nanoseconds(st->st_ctim);
+
+	e->mode = st->st_mode;
+	e->mtime = nanoseconds(st->st_mtim);
+	e->stamp = (uint64_t)ctime ^ (uint64_t)st->st_ino * 0x9e3779b97f4a7c15u;
+	if (S_ISREG(st->st_mode)) {
+		e->size = (uint64_t)st->st_size;
+		t->bytes += e->size;
+	} else if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
+		e->size = st->st_rdev;
+	}
+	if (ctime > t->newest)
+		t->newest = ctime;
+}
+
+/* The target of the symlink `name` in `folder`; ends the process if it cannot be read. */
+static uint32_t add_target(struct tree *t, int folder, const char *name, const char *path)
+{
+	char target[PATH_MAX + 1];
+	ssize_t n = readlinkat(folder, name, target, PATH_MAX);
+
+	if (n < 0)
+		die_errno("%s", path);
+	target[n] = '\0';
+	return tree_add_text(t, target);
+}
+
+/* --- extended attributes --- */
+
+/* What a layer keeps of a file's extended attributes; the rest is of this machine. */
+static bool is_kept(const char *name)
+{
+	return strcmp(name, "security.capability") == 0 ||
+	       (strncmp(name, "user.", 5) == 0 &&
+		strncmp(name, "user.overlay.", 13) != 0);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void add_xattr(struct buf *records, const char *path, const char *name)
+{
+	static _Thread_local char value[XATTR_SIZE_MAX];
+	struct buf key = {0};
+	ssize_t len = lgetxattr(path, name, value, sizeof value);
+
+	if (len < 0)
+		die_errno("%s: %s", path, name);
+	buf_addf(&key, "SCHILY.xattr.%s", name);
+	tar_record(records, key.data, value, (size_t)len);
+	buf_release(&key);
+}
+
+static void read_xattrs(const char *path, struct buf *records)
+{
+	ssize_t len = llistxattr(path, NULL, 0);
+
+	if (len < 0 && errno != ENOTSUP)
+		die_errno("%s", path);
+	if (len <= 0)
+		return;
+	char *list = mem_zero((size_t)len, 1);
+	const char **name = mem_zero((size_t)len, sizeof *name);
+	size_t n = 0;
+	len = llistxattr(path, list, (size_t)len);
+	if (len < 0)
+		die_errno("%s", path);
+	for (const char *p = list; p < list + len; p += strlen(p) + 1)
+		if (is_kept(p))
+			name[n++] = p;
+	qsort(name, n, sizeof *name, compare_strings);
+	for (size_t i = 0; i < n; i++)
+		add_xattr(records, path, name[i]);
+	free(name);
+	free(list);
+}
+
+/* --- scanning --- */
+
+/* A scan under way, and the folder that it is in. */
+struct scan {
+	struct tree *t;
+	const struct tree_scan *how;
+	char *place; /* how->place without symlinks, or NULL */
+	uint32_t folder;
+	int fd;
+	struct buf path;    /* where the folder lies */
+	struct buf records; /* xattrs of a child */
+};
+
+/* The path of `name` in the folder. Changes with the next call. */
+static const char *child_path(struct scan *s, const char *name)
+{
+	static _Thread_local struct buf path;
+
+	buf_clear(&path);
+	if (s->path.len + strlen(name) + 1 < PATH_MAX)
+		buf_addf(&path, "%s/%s", s->path.data, name);
+	else
+		buf_addf(&path, "/proc/self/fd/%d/%s", s->fd, name);
+	return path.data;
+}
+
+/* Whether the folder, or one it is in, lies at `path`: to go there would never end. */
+static bool is_on_the_way(const struct scan *s, const char *path)
+{
+	struct buf place = {0};
+	bool found = false;
+
+	for (uint32_t up = s->folder; up != TREE_END && !found;
+	     up = s->t->entry[up].parent) {
+		buf_clear(&place);
+		tree_location(s->t, up, &place);
+		found = strcmp(place.data, path) == 0;
+	}
+	buf_release(&place);
+	return found;
+}
+
+/*
+ * The folder that the symlink `name` with this target leads to, if it is one to follow,
+ * else NULL. The caller frees it.
+ */
+static char *followed(struct scan *s, const char *name, const char *target)
+{
+	struct buf to = {0};
+	struct stat st;
+
+	if (s->how->store != NULL && path_is_in(target, s->how->store))
+		buf_addf(&to, "%s%s", s->place, target + strlen(s->how->store));
+	else if (target[0] != '/')
+		buf_addstr(&to, child_path(s, name));
+	char *real = to.len > 0 ? realpath(to.data, NULL) : NULL;
+	buf_release(&to);
+	if (real != NULL && stat(real, &st) == 0 && S_ISDIR(st.st_mode) &&
+	    (path_is_in(real, s->t->origin[0].path) ||
+	     (s->place != NULL && path_is_in(real, s->place))) &&
+	    !is_on_the_way(s, real))
+		return real;
+	free(real);
+	return NULL;
+}
+
+/* Gives a new entry its owner. */
+static void keep_owner(struct scan *s, uint32_t i, const char *name,
+		       const struct stat *st)
+{
+	const struct tree_owner owner = {.uid = st->st_uid, .gid = st->st_gid};
+
+	buf_clear(&s->records);
+	if (!S_ISLNK(st->st_mode))
+		read_xattrs(name != NULL ? child_path(s, name) : s->t->origin[0].path,
+			    &s->records);
+	tree_set_owner(s->t, i, &owner, s->records.data, s->records.len);
+}
+
+/* A folder in place of the symlink that leads to it; `link` is the folder's path. */
+static void follow(struct scan *s, struct tree_entry *e, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		die_errno("%s", path);
+	set_status(s->t, e, &st);
+	e->link = tree_add_text(s->t, path);
+}
+
+static void check_type(const struct scan *s, const char *name, mode_t mode)
+{
+	if (s->how->no_devices && !S_ISDIR(mode) && !S_ISREG(mode) && !S_ISLNK(mode))
+		die("%s%s%s: a store path holds no device or FIFO", s->path.data,
+		    name[0] != '\0' ? "/" : "", name);
+}
+
+static void scan_child(struct scan *s, const char *name)
+{
+	struct tree *t = s->t;
+	struct stat st;
+
+	if (fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		die_errno("%s/%s", s->path.data, name);
+	if (S_ISSOCK(st.st_mode)) {
+		warn("%s/%s: a socket, left out", s->path.data, name);
+		return;
+	}
+	check_type(s, name, st.st_mode);
+	uint32_t text = tree_add_text(t, name);
+	uint32_t target =
+	    S_ISLNK(st.st_mode) ? add_target(t, s->fd, name, s->path.data) : 0;
+	struct tree_entry *e = tree_add_entry(t, s->folder);
+	e->name = text;
+	e->link = target;
+	e->origin = t->entry[s->folder].origin;
+	set_status(t, e, &st);
+	if (s->how->keep_owners)
+		keep_owner(s, (uint32_t)t->n - 1, name, &st);
+	char *path = S_ISLNK(st.st_mode) && s->how->follow
+			 ? followed(s, name, t->names.data + target)
+			 : NULL;
+	if (path != NULL)
+		follow(s, e, path);
+	free(path);
+}
+
+static int compare_entries(const void *a, const void *b, void *names)
+{
+	const struct tree_entry *x = a, *y = b;
+
+	return utf8_compare((char *)names + x->name, (char *)names + y->name);
+}
+
+/* Sorts the children of a folder, and gives those that were symlinks their origin. */
+static void end_folder(struct tree *t, uint32_t folder, uint32_t first)
+{
+	uint32_t n = (uint32_t)t->n - first;
+
+	t->entry[folder].first = first;
+	t->entry[folder].count = n;
+	if (n > 0)
+		qsort_r(t->entry + first, n, sizeof *t->entry, compare_entries,
+			t->names.data);
+	for (uint32_t i = first; i < first + n; i++) {
+		struct tree_entry *e = &t->entry[i];
+		if (is_folder(e) && e->link != 0) {
+			e->origin = tree_add_origin(t, t->names.data + e->link, i);
+			e->link = 0;
+		}
+	}
+}
+
+static void scan_folder(struct scan *s, uint32_t folder)
+{
+	struct buf opened = {0};
+
+	buf_clear(&s->path);
+	tree_location(s->t, folder, &s->path);
+	buf_add(&opened, s->path.data, s->path.len);
+	s->folder = folder;
+	s->fd = tree_open_path(opened.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	DIR *dir = s->fd < 0 ? NULL : fdopendir(s->fd);
+	if (dir == NULL)
+		die_errno("%s", s->path.data);
+	uint32_t first = (uint32_t)s->t->n;
+	for (;;) {
+		errno = 0;
+		const struct dirent *d = readdir(dir);
+		if (d == NULL && errno != 0)
+			die_errno("%s", s->path.data);
+		if (d == NULL)
+			break;
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			scan_child(s, d->d_name);
+	}
+	closedir(dir);
+	end_folder(s->t, folder, first);
+	buf_release(&opened);
+}
+
+void tree_scan(struct tree *t, const char *path, const struct tree_scan *how)
+{
+	static const struct tree_scan plain = {0};
+	struct scan s = {.t = t, .how = how != NULL ? how : &plain};
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		die_errno("%s", path);
+	if (s.how->place != NULL)
+		s.place = realpath(s.how->place, NULL);
+	tree_add_origin(t, path, 0);
+	buf_addstr(&s.path, path);
+	check_type(&s, "", st.st_mode);
+	uint32_t name = tree_add_text(t, "");
+	uint32_t target = S_ISLNK(st.st_mode) ? add_target(t, AT_FDCWD, path, path) : 0;
+	struct tree_entry *e = tree_add_entry(t, TREE_END);
+	e->name = name;
+	e->link = target;
+	set_status(t, e, &st);
+	if (s.how->keep_owners)
+		keep_owner(&s, 0, NULL, &st);
+	for (uint32_t i = 0; i < t->n; i++)
+		if (is_folder(&t->entry[i]))
+			scan_folder(&s, i);
+	free(s.place);
+	buf_release(&s.path);
+	buf_release(&s.records);
+}
