@@ -324,6 +324,7 @@ static void merge(const struct sources *s, struct tree *t)
 		    .tree = one->tree,
 		    .root = one->root,
 		    .at = one->at,
+		    .is_moved = one->is_second,
 		    .is_left = one->is_left,
 		    .kind = one->kind,
 		    .as_links = one->path,

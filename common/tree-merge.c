@@ -183,9 +183,11 @@ static const struct candidate *chosen(const struct candidate *from, size_t n,
 
 	*is_implied = false;
 	for (size_t i = 0; i < n; i++) {
-		if (from[i].entry == TREE_END || is_linked(&from[i]))
+		const struct tree_source *source = from[i].source;
+		if (from[i].entry == TREE_END || is_linked(&from[i]) ||
+		    (source->is_moved && from[i].entry == source->root))
 			continue;
-		if (from[i].source->kind == TREE_AS_IS && !entry_of(&from[i])->is_implied)
+		if (source->kind == TREE_AS_IS && !entry_of(&from[i])->is_implied)
 			return &from[i];
 		if (copied == NULL)
 			copied = &from[i];

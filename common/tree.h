@@ -112,6 +112,7 @@ struct tree_source {
 	const struct tree *tree;
 	uint32_t root;  /* the entry of it that is put there: in general 0, all of it */
 	const char *at; /* where: a canonical path, "" for the root */
+	bool is_moved;  /* `root` is a folder whose attributes do not count */
 	const bool *is_left; /* by entry: leave it out; NULL: nothing */
 	enum tree_kind kind;
 	const char *as_links; /* of TREE_LINKS and TREE_ENV: what the tree is called */
