@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { STORE_FOLDER = 0555 }; /* the mode of all folders in a store */
+
 /* Whether a relative link target leads out of the tree in whose folder it stands. */
 static bool leads_out(const struct tree *t, uint32_t i, const char *target)
 {
@@ -175,42 +177,31 @@ static void merge_leaf(struct merge *m, struct tree_entry *e, const struct candi
 	buf_release(&target);
 }
 
-/* The candidate that has chosen the folder's attributes; else, whether it did or not. */
-static const struct candidate *chosen(const struct candidate *from, size_t n,
-				      bool *is_implied)
+/* Whether somebody meant the folder to have the attributes that it has. */
+static bool is_chosen(const struct candidate *c)
 {
-	const struct candidate *copied = NULL;
+	const struct tree_source *source = c->source;
 
-	*is_implied = false;
-	for (size_t i = 0; i < n; i++) {
-		const struct tree_source *source = from[i].source;
-		if (from[i].entry == TREE_END || is_linked(&from[i]) ||
-		    (source->is_moved && from[i].entry == source->root))
-			continue;
-		if (source->kind == TREE_AS_IS && !entry_of(&from[i])->is_implied)
-			return &from[i];
-		if (copied == NULL)
-			copied = &from[i];
-	}
-	*is_implied = true;
-	return copied;
+	if (c->entry == TREE_END || is_linked(c) ||
+	    (source->is_moved && c->entry == source->root))
+		return false;
+	return source->kind == TREE_AS_IS || (entry_of(c)->mode & 07777) != STORE_FOLDER;
 }
 
 static void merge_attributes(struct merge *m, uint32_t i, const struct candidate *from,
 			     size_t n)
 {
-	bool is_implied;
-	const struct candidate *c = chosen(from, n, &is_implied);
 	struct tree_entry *e = &m->t->entry[i];
 
-	e->is_implied = is_implied;
-	e->mode = S_IFDIR | 0755;
-	if (c == NULL)
+	for (size_t k = 0; k < n; k++) {
+		if (!is_chosen(&from[k]))
+			continue;
+		e->mode = entry_of(&from[k])->mode;
+		copy_owner(m->t, i, &from[k]);
 		return;
-	e->mode = entry_of(c)->mode;
-	e->mtime = entry_of(c)->mtime;
-	e->stamp = entry_of(c)->stamp;
-	copy_owner(m->t, i, c);
+	}
+	e->mode = S_IFDIR | 0755;
+	e->is_implied = true;
 }
 
 /* Whether the path is one of the list, or above one. */

@@ -101,7 +101,8 @@ void tree_scan(struct tree *t, const char *path, const struct tree_scan *how);
 
 enum tree_kind {
 	TREE_AS_IS,
-	TREE_COPY,  /* the same, but its folders are only there for what is in them */
+	TREE_COPY, /* the same, but folders that are as in a store, of mode 0555, are only
+		      there for what is in them */
 	TREE_LINKS, /* leaves become symlinks into `as_links` */
 	TREE_ENV,   /* so do leaves in a folder that another source of the same `env` has,
 		       too; other folders are copied */
@@ -130,7 +131,7 @@ struct tree_source {
  * out of its source. Where two sources have a leaf of the same name, the first one wins,
  * and a warning names both unless they are the same link. A leaf against a folder ends
  * the process. A merged folder has the attributes that it has in the first source that
- * chose them; if none did, it is implied, with mode 0755 or as in the first copy.
+ * chose them; if none did, it is implied, with mode 0755.
  */
 void tree_merge(struct tree *t, const struct tree_source *sources, size_t n);
 
