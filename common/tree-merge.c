@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { STORE_FOLDER = 0555 }; /* the mode of all folders in a store */
+enum { STORE_FOLDER = 0555, ANY_FOLDER = 0755 }; /* the modes that nobody chooses */
 
 /* Whether a relative link target leads out of the tree in whose folder it stands. */
 static bool leads_out(const struct tree *t, uint32_t i, const char *target)
@@ -185,7 +185,8 @@ static bool is_chosen(const struct candidate *c)
 	if (c->entry == TREE_END || is_linked(c) ||
 	    (source->is_moved && c->entry == source->root))
 		return false;
-	return source->kind == TREE_AS_IS || (entry_of(c)->mode & 07777) != STORE_FOLDER;
+	mode_t mode = entry_of(c)->mode & 07777;
+	return source->kind == TREE_AS_IS || (mode != STORE_FOLDER && mode != ANY_FOLDER);
 }
 
 static void merge_attributes(struct merge *m, uint32_t i, const struct candidate *from,
