@@ -16,11 +16,12 @@ B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten
-MODULES  = arrange autolayer buf cache closure config cost digest draw err export \
-	   fleet graph hashes image image-layers io json kin layer mem merge names nar nixdb num \
+MODULES  = arrange autolayer buf cache closure config cost digest draw err export fleet \
+	   graph hashes image image-layers io json kin layer mem merge names nar nixdb num \
 	   opt path piece pipeline plan platform pool popularity previous progress \
-	   reference relation relay rootfs scan sink sources store tar timestamp transfer tree tree-merge tree-scan unpack \
-	   unpack-list unpack-stream utf8 weights writer
+	   reference relation relay rootfs scan sink sources store tar timestamp transfer \
+	   tree tree-merge tree-scan tree-state unpack unpack-list unpack-stream utf8 \
+	   weights writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 

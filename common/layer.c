@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 /* A layer of fewer bytes is not worth a thread of its own. */
 enum { THREAD_FROM = 4 << 20 };
@@ -143,17 +142,10 @@ static void run(struct layer *l, struct sink *s)
 	sink_run(s, emit, l, bytes >= THREAD_FROM);
 }
 
-/* A file that was changed just now could change again without its times telling. */
 static bool is_settled(const struct layer *l)
 {
-	const int64_t tick =
-	    100000000; /* more than any clock the kernel stamps files by */
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	int64_t now = (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 	for (size_t k = 0; k < l->n; k++)
-		if (l->part[k].tree.newest + tick > now)
+		if (!tree_is_settled(&l->part[k].tree))
 			return false;
 	return true;
 }
@@ -166,33 +158,6 @@ static void digest_text(struct digest *d, const char *s)
 static void digest_number(struct digest *d, uint64_t n)
 {
 	digest_update(d, &n, sizeof n);
-}
-
-static void digest_owner(struct digest *d, const struct tree *t,
-			 const struct tree_owner *owner)
-{
-	digest_number(d, owner->uid);
-	digest_number(d, owner->gid);
-	digest_number(d, owner->has_mtime);
-	digest_number(d, (uint64_t)owner->mtime);
-	digest_number(d, owner->nsec);
-	digest_number(d, owner->xattrs_len);
-	digest_update(d, t->names.data + owner->xattrs, owner->xattrs_len);
-}
-
-static void digest_tree(struct digest *d, const struct tree *t)
-{
-	for (uint32_t i = 0; i != TREE_END; i = tree_next(t, i)) {
-		const struct tree_entry *e = &t->entry[i];
-		const uint64_t facts[] = {e->size, (uint64_t)e->mtime, e->stamp, e->mode,
-					  e->parent};
-		digest_update(d, facts, sizeof facts);
-		digest_text(d, t->names.data + e->name);
-		digest_text(d, t->names.data + e->link);
-		digest_number(d, e->owner != TREE_END);
-		if (e->owner != TREE_END)
-			digest_owner(d, t, &t->owner[e->owner]);
-	}
 }
 
 /* All that a layer's bytes depend on, and how to tell that a file is still the same. */
@@ -209,7 +174,7 @@ static void layer_key(const struct layer *l, char key[DIGEST_HEX + 1])
 	digest_text(&d, l->parents != NULL ? l->parents : "");
 	for (size_t k = 0; k < l->n; k++) {
 		digest_text(&d, l->part[k].prefix != NULL ? l->part[k].prefix : "");
-		digest_tree(&d, &l->part[k].tree);
+		tree_digest(&l->part[k].tree, &d);
 	}
 	digest_hex(&d, key);
 	digest_release(&d);

@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -43,33 +42,6 @@ void sink_release(struct sink *s)
 	buf_release(&s->own.bytes);
 }
 
-/* What may not change while a file is read. The store's optimiser may change the rest. */
-static void check_unchanged(const struct tree *t, uint32_t i, int fd, uint64_t got)
-{
-	const struct tree_entry *e = &t->entry[i];
-	struct buf path = {0};
-	struct stat st;
-
-	bool same =
-	    got == e->size && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    (uint64_t)st.st_size == e->size &&
-	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == e->mtime;
-	if (same)
-		return;
-	tree_location(t, i, &path);
-	die("%s: changed while it was read", path.data);
-}
-
-_Noreturn static void unreadable(const struct tree *t, uint32_t i)
-{
-	struct buf path = {0};
-	int reason = errno;
-
-	tree_location(t, i, &path);
-	errno = reason;
-	die_errno("%s", path.data);
-}
-
 /* Hashes the contents; returns how many bytes there were. */
 static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size)
 {
@@ -80,7 +52,7 @@ static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size
 		size_t want = size - done < BLOCK ? (size_t)(size - done) : BLOCK;
 		ssize_t n = io_read(p->fd, block, want);
 		if (n < 0)
-			unreadable(p->tree, p->entry);
+			tree_unreadable(p->tree, p->entry);
 		if (n == 0)
 			break;
 		digest_update(&s->digest, block, (size_t)n);
@@ -94,7 +66,7 @@ static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
 	int64_t n = io_copy(p->fd, NULL, s->fd, size);
 
 	if (n < 0 && errno == EIO)
-		unreadable(p->tree, p->entry);
+		tree_unreadable(p->tree, p->entry);
 	if (n < 0)
 		die_errno("standard output");
 	return (uint64_t)n;
@@ -118,7 +90,7 @@ static void sink_consume(struct sink *s, struct piece *p)
 		return;
 	uint64_t size = p->tree->entry[p->entry].size;
 	uint64_t done = s->fd < 0 ? digest_file(s, p, size) : write_file(s, p, size);
-	check_unchanged(p->tree, p->entry, p->fd, done);
+	tree_check_unchanged(p->tree, p->entry, p->fd, done);
 	close(p->fd);
 	p->fd = -1;
 }
@@ -178,9 +150,9 @@ void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint
 		return;
 	int fd = tree_open(r, t, i);
 	if (fd < 0)
-		unreadable(t, i);
+		tree_unreadable(t, i);
 	if (size >= ZERO_COPY_FROM) {
-		check_unchanged(t, i, fd, size);
+		tree_check_unchanged(t, i, fd, size);
 		s->piece->fd = fd;
 		s->piece->tree = t;
 		s->piece->entry = i;
@@ -188,7 +160,7 @@ void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint
 		sink_flush(s);
 	} else {
 		uint64_t done = sink_read(s, fd, size);
-		check_unchanged(t, i, fd, done);
+		tree_check_unchanged(t, i, fd, done);
 		close(fd);
 	}
 	sink_zeroes(s, tar_padding(size));

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct digest;
+
 enum { TREE_END = UINT32_MAX };
 
 struct tree_entry {
@@ -167,5 +169,28 @@ int tree_open_path(char *path, int flags);
 
 /* A descriptor of the regular file `i`, or -1 and errno; never follows a symlink. */
 int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i);
+
+/*
+ * Ends the process, naming the file, unless `fd` still is the regular file `i` of the
+ * scan and `got`, how many bytes of it were read, is its size. What the optimiser of a
+ * store changes of a file (its number of links, its ctime) does not count.
+ */
+void tree_check_unchanged(const struct tree *t, uint32_t i, int fd, uint64_t got);
+
+/* Ends the process: errno is why entry `i` could not be opened or read. */
+_Noreturn void tree_unreadable(const struct tree *t, uint32_t i);
+
+/*
+ * Adds to `d` all that tells whether the tree on disk is still the one that was scanned:
+ * of every entry, name, mode, size, link target, mtime, ctime, inode number and
+ * owner.
+ */
+void tree_digest(const struct tree *t, struct digest *d);
+
+/*
+ * Whether nothing in it was changed so lately that it could change again without its
+ * times telling; what is not settled is not to be remembered by tree_digest().
+ */
+bool tree_is_settled(const struct tree *t);
 
 #endif

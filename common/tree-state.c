@@ -1,0 +1,84 @@
+#include "tree.h"
+
+#include "digest.h"
+#include "err.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static int64_t nanoseconds(struct timespec ts)
+{
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void digest_text(struct digest *d, const char *s)
+{
+	digest_update(d, s, strlen(s) + 1);
+}
+
+static void digest_number(struct digest *d, uint64_t n)
+{
+	digest_update(d, &n, sizeof n);
+}
+
+static void digest_owner(struct digest *d, const struct tree *t,
+			 const struct tree_owner *owner)
+{
+	digest_number(d, owner->uid);
+	digest_number(d, owner->gid);
+	digest_number(d, owner->has_mtime);
+	digest_number(d, (uint64_t)owner->mtime);
+	digest_number(d, owner->nsec);
+	digest_number(d, owner->xattrs_len);
+	digest_update(d, t->names.data + owner->xattrs, owner->xattrs_len);
+}
+
+void tree_digest(const struct tree *t, struct digest *d)
+{
+	for (uint32_t i = 0; i != TREE_END; i = tree_next(t, i)) {
+		const struct tree_entry *e = &t->entry[i];
+		const uint64_t facts[] = {e->size, (uint64_t)e->mtime, e->stamp, e->mode,
+					  e->parent};
+		digest_update(d, facts, sizeof facts);
+		digest_text(d, t->names.data + e->name);
+		digest_text(d, t->names.data + e->link);
+		digest_number(d, e->owner != TREE_END);
+		if (e->owner != TREE_END)
+			digest_owner(d, t, &t->owner[e->owner]);
+	}
+}
+
+bool tree_is_settled(const struct tree *t)
+{
+	const int64_t tick =
+	    100000000; /* more than any clock the kernel stamps files by */
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return t->newest + tick <= nanoseconds(now);
+}
+
+void tree_check_unchanged(const struct tree *t, uint32_t i, int fd, uint64_t got)
+{
+	const struct tree_entry *e = &t->entry[i];
+	struct buf path = {0};
+	struct stat st;
+
+	if (got == e->size && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (uint64_t)st.st_size == e->size && nanoseconds(st.st_mtim) == e->mtime)
+		return;
+	tree_location(t, i, &path);
+	die("%s: changed while it was read", path.data);
+}
+
+_Noreturn void tree_unreadable(const struct tree *t, uint32_t i)
+{
+	struct buf path = {0};
+	int reason = errno;
+
+	tree_location(t, i, &path);
+	errno = reason;
+	die_errno("%s", path.data);
+}
