@@ -17,11 +17,17 @@ comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten
 MODULES  = arrange autolayer buf cache closure config cost digest draw err export fleet \
-	   graph hashes image image-layers io json kin layer mem merge names nar nixdb num \
-	   opt path piece pipeline plan platform pool popularity previous progress \
-	   reference relation relay rootfs scan sink sources store tar timestamp transfer \
-	   tree tree-merge tree-scan tree-state unpack unpack-list unpack-stream utf8 \
-	   weights writer
+	   graph hashes image image-layers io json kin layer mem merge names nar nar-write \
+	   nixdb nixdb-write num opt path piece pipeline plan platform pool popularity \
+	   previous progress reference registration relation relay rootfs scan sink sources \
+	   store tar timestamp transfer tree tree-merge tree-scan tree-state unpack \
+	   unpack-list unpack-stream utf8 weights writer
+TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
+MODULES  = arrange autolayer buf cache closure config cost digest draw err export \
+	   fleet graph hashes image io json kin layer mem merge names nar nar-write \
+	   nixdb nixdb-write num opt piece pipeline plan platform pool popularity \
+	   previous progress reference registration relation relay scan sink store tar \
+	   timestamp transfer tree tree-state unpack unpack-stream utf8 weights writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 

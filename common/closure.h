@@ -1,5 +1,5 @@
 /*
- * closure: which store paths are meant, and what is missing of them. Level 5.
+ * closure: which store paths are meant, and what is missing of them. Level 6.
  */
 #ifndef DT_CLOSURE_H
 #define DT_CLOSURE_H

@@ -1,5 +1,5 @@
 /*
- * export: store graphs as Nix writes them down. Level 5.
+ * export: store graphs as Nix writes them down. Level 6.
  *
  * What is understood, told apart by its looks:
  *

@@ -1,9 +1,10 @@
 /*
- * nar: what a file tree is as a Nix archive. Level 3.
+ * nar: what a file tree is as a Nix archive. Level 5.
  *
  * The NAR of a tree holds names, contents, symlink targets and the owner's x bit of
- * files, and nothing else; Nix registers its length as a store path's narSize. None is
- * ever written here: its length follows from the tree, without reading the files.
+ * files, and nothing else (Nix manual, "Nix Archive (NAR) format"). Nix registers its
+ * length as a store path's narSize, which follows from the tree without reading the
+ * files, and its SHA-256.
  */
 #ifndef DT_NAR_H
 #define DT_NAR_H
@@ -12,6 +13,7 @@
 #include <stdint.h>
 
 struct err;
+struct tree;
 
 /* Stands for the size of a tree that nobody has looked at yet. */
 #define NAR_UNKNOWN UINT64_MAX
@@ -34,5 +36,13 @@ struct nar_visitor {
  */
 int nar_walk(const char *path, const struct nar_visitor *v, uint64_t *size,
 	     struct err *e);
+
+/*
+ * Calls bytes() for the tree's NAR, piece by piece, reading its files as it gets to
+ * them. Ends the process with a message that names the file if one is unreadable or has
+ * changed since the tree was scanned, or if there is a device or FIFO.
+ */
+void nar_write(const struct tree *t,
+	       void (*bytes)(void *arg, const void *data, size_t len), void *arg);
 
 #endif

@@ -1,16 +1,20 @@
 /*
- * nixdb: the database of Nix or Guix, read by SQLite. Level 5.
+ * nixdb: the database of Nix or Guix, read and made by SQLite. Level 7.
  *
- * Nothing is ever written to it or beside it that its owner would not write, no daemon
- * is asked, and read permission is enough: see nixdb_open().
+ * To one that is read nothing is ever written, nor beside it, that its owner would not
+ * write, no daemon is asked, and read permission is enough: see nixdb_open(). One that
+ * is made comes to be in memory.
  */
 #ifndef DT_NIXDB_H
 #define DT_NIXDB_H
+
+#include <stdint.h>
 
 struct buf;
 struct err;
 struct graph;
 struct nixdb;
+struct registration;
 
 /*
  * Opens the database `file`. One that another process changes meanwhile is read as it
@@ -31,5 +35,21 @@ int nixdb_find(struct nixdb *db, const char *dir, const char *hash, struct buf *
  * those it refers to, and so on. Returns 0, or -1 and why, as where a path is not valid.
  */
 int nixdb_closure(struct nixdb *db, struct graph *g, struct err *e);
+
+/* What is in a new database. */
+struct nixdb_contents {
+	const struct graph *g;
+	const uint32_t *order; /* of its nodes, references first: from graph_sort() */
+	const struct registration *registration; /* of each node */
+	int64_t time; /* when all of them were registered, in seconds since 1970 */
+};
+
+/*
+ * Appends to `out` the bytes of a database as Nix makes it (its schema 10) in which
+ * the graph's paths are valid, as `nix-store --load-db` would register them if no
+ * derivers were known. The same contents give the same bytes. It is not in WAL mode, so
+ * that it can be read where nothing can be written. Returns 0, or -1 and why.
+ */
+int nixdb_write(const struct nixdb_contents *from, struct buf *out, struct err *e);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * scan: references found in the files themselves. Level 5.
+ * scan: references found in the files themselves. Level 6.
  *
  * What a store path refers to is what Nix would find: each path of the store whose hash
  * part occurs in a file's contents, a symlink's target or a file's name. No database and
