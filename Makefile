@@ -15,19 +15,13 @@ WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwri
 B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
-TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten
+TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb
 MODULES  = arrange autolayer buf cache closure config cost digest draw err export fleet \
 	   graph hashes image image-layers io json kin layer mem merge names nar nar-write \
 	   nixdb nixdb-write num opt path piece pipeline plan platform pool popularity \
 	   previous progress reference registration relation relay rootfs scan sink sources \
 	   store tar timestamp transfer tree tree-merge tree-scan tree-state unpack \
 	   unpack-list unpack-stream utf8 weights writer
-TOOLS    = dt-closure dt-popularity dt-layer dt-manifest
-MODULES  = arrange autolayer buf cache closure config cost digest draw err export \
-	   fleet graph hashes image io json kin layer mem merge names nar nar-write \
-	   nixdb nixdb-write num opt piece pipeline plan platform pool popularity \
-	   previous progress reference registration relation relay scan sink store tar \
-	   timestamp transfer tree tree-state unpack unpack-stream utf8 weights writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
@@ -43,6 +37,7 @@ LIBS_dt-popularity = jansson
 LIBS_dt-layer      = libarchive libcrypto libsodium jansson
 LIBS_dt-manifest   = libarchive libcrypto libsodium jansson
 LIBS_dt-flatten    = libarchive libcrypto libsodium jansson
+LIBS_dt-nixdb      = libcrypto libsodium sqlite3
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 
 all: $(TOOLS:%=$B/%) $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)

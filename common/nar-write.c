@@ -161,14 +161,6 @@ static void put_symlink(struct out *o, uint32_t i)
 	put_string(o, o->t->names.data + o->t->entry[i].link);
 }
 
-_Noreturn static void refuse(const struct tree *t, uint32_t i)
-{
-	struct buf path = {0};
-
-	tree_location(t, i, &path);
-	die("%s: a store path holds no device or FIFO", path.data);
-}
-
 /* All of an entry that stands before those in it. */
 static void begin_entry(struct out *o, uint32_t i)
 {
@@ -187,10 +179,8 @@ static void begin_entry(struct out *o, uint32_t i)
 		put_string(o, "directory");
 	else if (S_ISREG(e->mode))
 		put_regular(o, i);
-	else if (S_ISLNK(e->mode))
-		put_symlink(o, i);
 	else
-		refuse(o->t, i);
+		put_symlink(o, i);
 }
 
 static void end_entry(struct out *o, uint32_t i)

@@ -96,13 +96,14 @@ void registration_find(struct registration *r, const struct store *s, const char
 		       const struct cache *cache)
 {
 	static const char kind[] = "nar-1";
+	static const struct tree_scan how = {.no_devices = true};
 	const char *hash = path + strlen(s->dir) + 1;
 	char key[DIGEST_HEX + 1];
 	struct buf place = {0}, fact = {0};
 	struct tree t = {0};
 
 	store_locate(s, path, &place);
-	tree_scan(&t, place.data);
+	tree_scan(&t, place.data, &how);
 	make_key(&t, hash, key);
 	if (!cache_get(cache, kind, key, &fact) || !parse_fact(r, &fact)) {
 		bool settled = tree_is_settled(&t);

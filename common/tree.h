@@ -103,8 +103,8 @@ void tree_scan(struct tree *t, const char *path, const struct tree_scan *how);
 
 enum tree_kind {
 	TREE_AS_IS,
-	TREE_COPY, /* the same, but folders of mode 0555, as in a store, or 0755 are only
-		      there for what is in them */
+	TREE_COPY,  /* the same, but folders of mode 0555, as in a store, or 0755 are only
+		       there for what is in them */
 	TREE_LINKS, /* leaves become symlinks into `as_links` */
 	TREE_ENV,   /* so do leaves in a folder that another source of the same `env` has,
 		       too; other folders are copied */

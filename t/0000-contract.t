@@ -43,6 +43,10 @@ sample() {
 		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
 		return
 		;;
+	dt-nixdb)
+		args=(--store "$T/s")
+		dt-closure --source scan --store "$T/s" "$app" >"$input"
+		;;
 	dt-stream-layered-image)
 		args=(--store "$T/s")
 		printf '{"name": "sample", "contents": ["%s"]}\n' "$app" >"$input"

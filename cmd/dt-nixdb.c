@@ -1,0 +1,172 @@
+/*
+ * dt-nixdb: the database of Nix in which store paths are valid.
+ *
+ * stdin: dt-graph(5). stdout: an SQLite database, the db.sqlite of Nix.
+ */
+#include "buf.h"
+#include "cache.h"
+#include "err.h"
+#include "graph.h"
+#include "io.h"
+#include "mem.h"
+#include "nixdb.h"
+#include "opt.h"
+#include "pool.h"
+#include "registration.h"
+#include "store.h"
+#include "timestamp.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+enum { GRAPH_MAX = 256 << 20 };
+
+struct options {
+	const char *store;
+	bool no_cache;
+	int64_t time; /* when the paths were registered */
+};
+
+static void parse_args(struct options *o, int argc, char **argv)
+{
+	enum { NO_CACHE = 1, STORE };
+	static const struct opt options[] = {
+	    {STORE, "store", "DIR", "the store, or the root of a system that has one"},
+	    {NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of NAR hashes"},
+	    {0},
+	};
+	static const struct opt_tool tool = {
+	    .synopsis = "[OPTION]... <GRAPH >DATABASE",
+	    .purpose = "Reads a graph and writes the database of Nix in which its store "
+		       "paths are valid.",
+	    .options = options,
+	};
+
+	*o = (struct options){.time = timestamp_default()};
+	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
+		switch (key) {
+		case NO_CACHE:
+			o->no_cache = true;
+			break;
+		case STORE:
+			o->store = optarg;
+			break;
+		}
+	}
+	if (optind < argc)
+		die_usage("unexpected operand '%s'", argv[optind]);
+}
+
+struct work {
+	struct store store;
+	struct cache cache;
+	struct graph g;
+	uint32_t *order;                   /* the nodes, references first */
+	uint32_t *turn;                    /* the nodes, the largest one first */
+	struct registration *registration; /* of each node */
+};
+
+static void read_graph(struct work *w)
+{
+	struct buf text = {0};
+	struct err e;
+
+	if (io_slurp(0, &text, GRAPH_MAX) < 0)
+		die_errno("stdin");
+	if (graph_parse(&w->g, text.data, text.len, "stdin", &e) < 0)
+		die("%s", e.text);
+	buf_release(&text);
+	for (size_t i = 0; i < w->g.paths.n; i++)
+		if (store_check(&w->store, w->g.paths.name[i], &e) < 0)
+			die("stdin: %s", e.text);
+	w->order = mem_zero(w->g.paths.n, sizeof *w->order);
+	if (graph_sort(&w->g, w->order, &e) < 0)
+		die("stdin: %s", e.text);
+}
+
+static int compare_sizes(const void *a, const void *b, void *graph)
+{
+	const struct graph_node *node = ((const struct graph *)graph)->node;
+	const uint32_t *x = a, *y = b;
+
+	if (node[*x].size != node[*y].size)
+		return node[*x].size > node[*y].size ? -1 : 1;
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void find_registration(void *arg, size_t turn)
+{
+	struct work *w = arg;
+	uint32_t node = w->turn[turn];
+	const char *path = w->g.paths.name[node];
+	struct registration *r = &w->registration[node];
+
+	registration_find(r, &w->store, path, &w->cache);
+	if (r->size != w->g.node[node].size)
+		die("%s: its NAR has %" PRIu64 " bytes, but %" PRIu64 " in the graph",
+		    path, r->size, w->g.node[node].size);
+}
+
+/*
+ * Hashes all store paths on all cores. The largest come first: one of them may take a
+ * core as long as all the others take the rest.
+ */
+static void find_registrations(struct work *w)
+{
+	size_t n = w->g.paths.n;
+
+	w->registration = mem_zero(n, sizeof *w->registration);
+	w->turn = mem_zero(n, sizeof *w->turn);
+	for (size_t i = 0; i < n; i++)
+		w->turn[i] = (uint32_t)i;
+	qsort_r(w->turn, n, sizeof *w->turn, compare_sizes, &w->g);
+	pool_release(pool_start(n, find_registration, w));
+}
+
+static void make_database(const struct work *w, int64_t time, struct buf *out)
+{
+	const struct nixdb_contents contents = {
+	    .g = &w->g,
+	    .order = w->order,
+	    .registration = w->registration,
+	    .time = time,
+	};
+	struct err e;
+
+	if (nixdb_write(&contents, out, &e) < 0)
+		die("%s", e.text);
+}
+
+static void release_work(struct work *w)
+{
+	free(w->order);
+	free(w->turn);
+	free(w->registration);
+	graph_release(&w->g);
+	cache_release(&w->cache);
+	store_release(&w->store);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct work w = {0};
+	struct buf database = {0};
+
+	err_init("dt-nixdb");
+	io_init();
+	parse_args(&o, argc, argv);
+	store_init(&w.store, o.store);
+	cache_init(&w.cache, !o.no_cache);
+	read_graph(&w);
+	find_registrations(&w);
+	make_database(&w, o.time, &database);
+	io_finish_text(&database);
+	buf_release(&database);
+	release_work(&w);
+	return 0;
+}
