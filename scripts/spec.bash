@@ -95,10 +95,11 @@ spec_get() { jq -r "($1) // empty" <<<"$spec"; }
 # spec_list ARRAY FILTER: sets the array to the strings that the filter yields.
 spec_list() { mapfile -d '' -t "$1" < <(jq -j "($2) | . + \"\\u0000\"" <<<"$spec"); }
 
-# Makes $work, a scratch folder that goes away with the script.
+# Makes $work, a scratch folder that goes away with the script, after the command $at_exit.
 make_work() {
+	at_exit=:
 	work=$(mktemp -d "${TMPDIR:-/tmp}/$self.XXXXXX") || die 'cannot make a scratch folder'
-	trap 'chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"' EXIT
+	trap 'trap "" HUP INT TERM; set +e; "$at_exit"; chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
