@@ -151,15 +151,17 @@ root_above() {
 	printf '%s\n' "$1"
 }
 
-# A prefix that makes statx(2) fail as in older kernels, so that libc does without: Debian
-# 12's proot passes the call on as it is, and it would see the host's files.
+# A prefix that makes statx(2), and all calls of Linux 5.1 and later, fail as in a kernel
+# that has none, so that libc does without: Debian 12's proot knows none of them, passes
+# them on as they are, and they would see the files of the host.
 # shellcheck disable=SC2016 # these are perl's variables
-root_no_statx=(perl -e '
+root_old_kernel=(perl -e '
 	my ($prctl, $statx) = `uname -m` =~ /x86_64/ ? (157, 332) : (167, 291);
-	my $filter = pack "(SCCL)*", 0x20, 0, 0, 0, 0x15, 0, 1, $statx,
-		0x06, 0, 0, 0x00050026, 0x06, 0, 0, 0x7fff0000;
+	my ($errno, $allow) = (0x00050026, 0x7fff0000);
+	my $filter = pack "(SCCL)*", 0x20, 0, 0, 0, 0x35, 1, 0, 424, 0x15, 0, 1, $statx,
+		0x06, 0, 0, $errno, 0x06, 0, 0, $allow;
 	syscall($prctl, 38, 1, 0, 0, 0) == 0 or die "no_new_privs: $!\n";
-	syscall($prctl, 22, 2, pack("Sx6P", 4, $filter)) == 0 or die "seccomp: $!\n";
+	syscall($prctl, 22, 2, pack("Sx6P", 5, $filter)) == 0 or die "seccomp: $!\n";
 	exec @ARGV or die "$ARGV[0]: $!\n"')
 
 # root_find_box TREE CHROOT: sets $root_box, the prefix for the commands.
@@ -191,7 +193,7 @@ root_find_box() {
 		command -v proot perl >/dev/null ||
 			die 'enableFakechroot needs bubblewrap and user namespaces, or proot and perl'
 		mkdir "$work/root/dev"
-		root_box+=("${root_no_statx[@]}" proot -v -1 -r "$tree" -b /proc -b "$work/root:/.dt" -b "$work/root/dev:/dev" -w /)
+		root_box+=("${root_old_kernel[@]}" proot -v -1 -r "$tree" -b /proc -b "$work/root:/.dt" -b "$work/root/dev:/dev" -w /)
 		for point in null zero full random urandom tty; do
 			: >"$work/root/dev/$point"
 			root_box+=(-b "/dev/$point")
@@ -223,7 +225,7 @@ root_path() {
 root_wait() {
 	(exec {root_hold}>&- && exec "$@") &
 	root_child=$!
-	wait "$root_child"
+	wait "$root_child" 2>/dev/null
 }
 
 # root_own TREE: makes all of it this user's.
