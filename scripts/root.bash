@@ -283,7 +283,11 @@ root_end() {
 	root_own "$root_tree" || true
 }
 
-# root_run TREE CHROOT COMMANDS FILTER [ARG...]
+# root_run TREE CHROOT COMMANDS FILTER [ARG...]: runs the shell text COMMANDS as root of
+# TREE, which lies in $work, with TREE as / if CHROOT is true, else as the working folder;
+# their stdout goes to stderr. Then FILTER sees the owners, modes, devices and attributes
+# that they made. Returns FILTER's status; all else that fails ends the script with 1.
+# Not for a subshell or a pipe, where the script's traps do not reach.
 root_run() {
 	local chroot=$2 commands=$3 status=0
 	root_tree=$(realpath -e -- "$1") || die "$1: no such folder"
