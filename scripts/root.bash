@@ -270,6 +270,9 @@ root_check() {
 		fi
 	done <"$work/root/differ"
 	[ "$root_real" = true ] || root_check_attributes "$tree" "$owner"
+	# fakeroot shows those attributes only that it remembers.
+	real=$("${root_user[@]}" getfattr -Rhm '^(user|trusted|security[.]capability)' "$tree" 2>/dev/null || true)
+	[ -z "$real" ] || die "fakeRootCommands: fakeroot cannot see the attributes in ${real%%$'\n'*}"
 }
 
 # Ends what root_run() started, and makes the tree one that can be removed.

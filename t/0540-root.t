@@ -211,6 +211,10 @@ SETUP=''
 refuses alone true 'fakeRootCommands: able: without user namespaces, needs a chown .*' 'a capability on what nobody owns' \
 	'touch able; setcap cap_net_raw+ep able'
 
+SETUP='touch f; setfattr -n user.x -v y f'
+refuses user false 'fakeRootCommands: fakeroot cannot see the attributes in # file: .*/tree/f' 'an attribute of before' true
+SETUP=''
+
 # --- failures ---
 
 for chroot in false true; do
