@@ -16,16 +16,20 @@ B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb
-MODULES  = arrange autolayer buf cache closure config cost digest draw err export fleet \
-	   graph hashes image image-layers io json kin layer mem merge names nar nar-write \
-	   nixdb nixdb-write num opt path piece pipeline plan platform pool popularity \
-	   previous progress reference registration relation relay rootfs scan sink sources \
-	   store tar timestamp transfer tree tree-merge tree-scan tree-state unpack \
-	   unpack-list unpack-stream utf8 weights writer
+MODULES  = arrange autolayer buf cache closure compress config cost digest draw err export \
+	   fleet graph gunzip gunzip-$(GUNZIP) hashes image image-layers io json kin layer \
+	   mem merge names nar nar-write nixdb nixdb-write num opt path piece pipeline plan \
+	   platform pool popularity previous progress reference registration relation relay \
+	   rootfs scan sink sources store tar timestamp transfer tree tree-merge tree-scan \
+	   tree-state unpack unpack-list unpack-stream utf8 weights writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
-PKGS     = libarchive libcrypto libsodium jansson sqlite3
+# What uncompresses gzip: isal, or zlib, which is slower, where there is no ISA-L.
+GUNZIP  := $(if $(shell pkg-config --exists libisal && echo yes),isal,zlib)
+LIBS_gunzip = $(if $(filter isal,$(GUNZIP)),libisal,zlib)
+
+PKGS     = libarchive libcrypto libdeflate libsodium libzstd jansson sqlite3 $(LIBS_gunzip)
 ALL_CPPFLAGS = -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(CPPFLAGS) \
 	   $(shell pkg-config --cflags $(PKGS))
 ALL_CFLAGS = -std=c17 -pthread $(WARN) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
