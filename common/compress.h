@@ -34,4 +34,41 @@ int compress_inflate(int fd, off_t offset, uint64_t size,
 		     int (*write)(void *arg, const void *data, size_t len, struct err *e),
 		     void *arg, const char *what, struct err *e);
 
+/*
+ * What compresses a stream, on as many cores as the process may use. The same bytes come
+ * out on any number of them, and however the stream was cut into pieces to be added.
+ */
+struct compress {
+	/* Compresses the next `len` bytes. Returns 0, or -1 and why. */
+	int (*add)(struct compress *c, const void *data, size_t len, struct err *e);
+
+	/* Ends the stream. Until then, what was written is not a whole one at any time,
+	 * and no program uncompresses it without an error. Returns 0, or -1 and why. */
+	int (*end)(struct compress *c, struct err *e);
+
+	/* Frees it, whether it ended or not. */
+	void (*release)(struct compress *c);
+};
+
+enum { COMPRESS_GZIP_LEVELS = 12, COMPRESS_ZSTD_LEVELS = 19 };
+
+/*
+ * gzip, of members of 1 MiB each, by libdeflate; `level` is 1..COMPRESS_GZIP_LEVELS, or 0
+ * for the default, which is as small as level 6 of gzip(1). Calls write(arg, data, len,
+ * e), which returns 0, or -1 and why. The caller releases it.
+ */
+struct compress *compress_gzip(int level,
+			       int (*write)(void *arg, const void *data, size_t len,
+					    struct err *e),
+			       void *arg);
+
+/*
+ * zstd, one frame with a checksum; `level` is 1..COMPRESS_ZSTD_LEVELS, or 0 for the
+ * default, 3. The rest is as above.
+ */
+struct compress *compress_zstd(int level,
+			       int (*write)(void *arg, const void *data, size_t len,
+					    struct err *e),
+			       void *arg);
+
 #endif

@@ -21,7 +21,7 @@ struct pool {
 	size_t n_threads;
 };
 
-static size_t cores(void)
+size_t pool_cores(void)
 {
 	cpu_set_t set;
 
@@ -58,7 +58,7 @@ struct pool *pool_start(size_t n, void (*work)(void *arg, size_t i), void *arg)
 	p->done = mem_zero(n, sizeof *p->done);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->changed, NULL);
-	size_t want = cores() < n ? cores() : n;
+	size_t cores = pool_cores(), want = cores < n ? cores : n;
 	while (p->n_threads < want &&
 	       pthread_create(&p->threads[p->n_threads], NULL, run, p) == 0)
 		p->n_threads++;

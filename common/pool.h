@@ -17,6 +17,9 @@ struct pool;
  */
 struct pool *pool_start(size_t n, void (*work)(void *arg, size_t i), void *arg);
 
+/* How many threads that is: 1 or more. */
+size_t pool_cores(void);
+
 /* Returns once job `i` has returned. */
 void pool_wait(struct pool *p, size_t i);
 

@@ -31,8 +31,10 @@ void progress(const char *what, size_t done, size_t total, uint64_t bytes)
 		terminal = isatty(STDERR_FILENO);
 	if (terminal == 0 || !is_due())
 		return;
-	fprintf(stderr, "\r\033[K%s: %zu of %zu %s, %.1f MB", err_tool(), done, total,
-		what, (double)bytes / 1e6);
+	fprintf(stderr, "\r\033[K%s: %zu ", err_tool(), done);
+	if (total != 0)
+		fprintf(stderr, "of %zu ", total);
+	fprintf(stderr, "%s, %.1f MB", what, (double)bytes / 1e6);
 	fflush(stderr);
 	shown = true;
 }

@@ -9,7 +9,8 @@
 
 /*
  * Says that `done` of `total` things named `what` are through and that they were
- * `bytes` bytes. Rewrites one line at most ten times a second; silent elsewhere.
+ * `bytes` bytes; a total of 0 is not known. Rewrites one line at most ten times a second;
+ * silent elsewhere.
  */
 void progress(const char *what, size_t done, size_t total, uint64_t bytes);
 

@@ -44,10 +44,14 @@ struct unpack_stream {
 	struct archive_entry *entry; /* of the member */
 	int fd;
 	const char *what;
-	struct span *span;  /* where a layer lies; NULL: fd is read to its end */
-	uint64_t left;      /* contents of the member that are still in fd */
-	uint64_t taken;     /* contents that libarchive has not been told of */
-	int error;          /* errno of a read that failed, or 0 */
+	struct span *span; /* where a layer lies; NULL: fd is read to its end */
+	uint64_t left;     /* contents of the member that are still in fd */
+	uint64_t taken;    /* contents that libarchive has not been told of */
+	int error;         /* errno of a read that failed, or 0 */
+	int (*tee)(void *arg, const void *data, size_t len, struct err *e);
+	void *tee_arg;
+	bool refused; /* by tee(), which said why: */
+	struct err why;
 	struct buf headers; /* the blocks since the last member's contents */
 	char block[BLOCK];
 };
@@ -102,14 +106,25 @@ static ssize_t read_bytes(const struct unpack_stream *s, char *to, size_t len)
 	return (ssize_t)done;
 }
 
+/* The same, shown to who wants to see it. */
+static ssize_t take(struct unpack_stream *s, void *data, size_t len)
+{
+	ssize_t n = read_bytes(s, data, len);
+
+	if (n < 0)
+		s->error = errno;
+	if (n > 0 && s->tee != NULL && !s->refused)
+		s->refused = s->tee(s->tee_arg, data, (size_t)n, &s->why) < 0;
+	return s->refused ? -1 : n;
+}
+
 static la_ssize_t give_block(struct archive *a, void *data, const void **block)
 {
 	struct unpack_stream *s = data;
-	ssize_t n = read_bytes(s, s->block, BLOCK);
+	ssize_t n = take(s, s->block, BLOCK);
 
 	if (n < 0) {
-		s->error = errno;
-		archive_set_error(a, errno, "%s", strerror(errno));
+		archive_set_error(a, s->error, "%s", strerror(s->error));
 		return -1;
 	}
 	if (s->headers.len >= HEADERS_MAX) {
@@ -140,7 +155,7 @@ static uint64_t discard(struct unpack_stream *s, uint64_t len)
 	while (done < len) {
 		size_t want =
 		    len - done < sizeof scratch ? (size_t)(len - done) : sizeof scratch;
-		ssize_t n = io_read(s->fd, scratch, want);
+		ssize_t n = take(s, scratch, want);
 		if (n <= 0)
 			break;
 		done += (uint64_t)n;
@@ -202,6 +217,14 @@ void unpack_stream_release(struct unpack_stream *s)
 	free(s);
 }
 
+void unpack_stream_tee(struct unpack_stream *s,
+		       int (*tee)(void *arg, const void *data, size_t len, struct err *e),
+		       void *arg)
+{
+	s->tee = tee;
+	s->tee_arg = arg;
+}
+
 /* Whether the blocks since the last contents begin with an end-of-archive mark. */
 static bool ended_with_mark(const struct unpack_stream *s)
 {
@@ -229,19 +252,27 @@ static void find_records(const struct unpack_stream *s, struct unpack_member *m)
 	}
 }
 
+/* Whether reading or tee() failed, which libarchive takes for the end of the input. */
+static bool failed(const struct unpack_stream *s, struct err *e)
+{
+	if (s->refused)
+		*e = s->why;
+	else if (s->error != 0)
+		err_set(e, "%s: %s", s->what, strerror(s->error));
+	return s->refused || s->error != 0;
+}
+
 /* Reads the first header. */
 static int open_stream(struct unpack_stream *s, struct err *e)
 {
 	int opened = archive_read_open1(s->archive);
 
-	if (s->headers.len == 0 && s->error == 0)
+	if (failed(s, e))
+		return -1;
+	if (s->headers.len == 0)
 		return err_set(e, "%s: empty, no archive came in", s->what);
-	if (s->error != 0)
-		return err_set(e, "%s: %s", s->what, strerror(s->error));
 	if (opened != ARCHIVE_OK)
-		return err_set(e, "%s: not a %s: %s", s->what,
-			       s->span != NULL ? "tar" : "layer archive",
-			       reason(s->archive));
+		return err_set(e, "%s: not an archive: %s", s->what, reason(s->archive));
 	return 0;
 }
 
@@ -270,11 +301,12 @@ int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 		return -1;
 	int result = archive_read_next_header(s->archive, &entry);
 	s->left = s->taken = 0;
+	if (failed(s, e))
+		return -1;
 	if (result == ARCHIVE_EOF)
 		return check_end(s, first, e);
 	if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-		return err_set(e, "%s: not a whole %s: %s", s->what,
-			       s->span != NULL ? "tar" : "layer archive",
+		return err_set(e, "%s: not a whole archive: %s", s->what,
 			       reason(s->archive));
 	s->entry = entry;
 	m->name = archive_entry_pathname(entry);

@@ -39,6 +39,15 @@ struct unpack_stream *unpack_stream_new(int fd, const char *what);
 void unpack_stream_release(struct unpack_stream *s);
 
 /*
+ * From now on, what the stream takes from its descriptor goes to tee(arg, data, len, e),
+ * which returns 0, or -1 and why: headers, padding, contents that are passed over, and
+ * what stands behind the members, but not what unpack_copy() and unpack_read() deliver.
+ */
+void unpack_stream_tee(struct unpack_stream *s,
+		       int (*tee)(void *arg, const void *data, size_t len, struct err *e),
+		       void *arg);
+
+/*
  * Goes to the next member, past whatever is left of the one before. Returns 1; 0 at the
  * end, if the last archive ended with its end-of-archive mark; -1 and why not.
  */

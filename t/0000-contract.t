@@ -47,6 +47,12 @@ sample() {
 		args=(--store "$T/s")
 		dt-closure --source scan --store "$T/s" "$app" >"$input"
 		;;
+		;;
+	dt-compress)
+		printf '%s\n' "$lib" "$app" | dt-layer --store "$T/s" >"$input"
+		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
+		return
+		;;
 	dt-stream-layered-image)
 		args=(--store "$T/s")
 		printf '{"name": "sample", "contents": ["%s"]}\n' "$app" >"$input"
