@@ -54,8 +54,8 @@ enum { COMPRESS_GZIP_LEVELS = 12, COMPRESS_ZSTD_LEVELS = 19 };
 
 /*
  * gzip, of members of 1 MiB each, by libdeflate; `level` is 1..COMPRESS_GZIP_LEVELS, or 0
- * for the default, which is as small as level 6 of gzip(1). Calls write(arg, data, len,
- * e), which returns 0, or -1 and why. The caller releases it.
+ * for the default, 5, which makes less than level 6 of gzip(1) and pigz(1). Calls
+ * write(arg, data, len, e), which returns 0, or -1 and why. The caller releases it.
  */
 struct compress *compress_gzip(int level,
 			       int (*write)(void *arg, const void *data, size_t len,

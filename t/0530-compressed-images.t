@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compressed images in Docker, podman and skopeo.
 # shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/docker.sh"
 need jq podman skopeo
