@@ -81,7 +81,7 @@ install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/dt share/man/man1 share/man/man5 \
 	    share/man/man7)
 	install -m 755 $(TOOLS:%=$B/%) $(wildcard scripts/dt-*) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 scripts/spec.bash scripts/root.bash $(DESTDIR)$(PREFIX)/share/dt
+	install -m 644 $(wildcard scripts/*.bash) $(DESTDIR)$(PREFIX)/share/dt
 	for s in 1 5 7; do install -m 644 doc/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit; done
 
 clean:

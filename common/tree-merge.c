@@ -203,6 +203,11 @@ static void merge_attributes(struct merge *m, uint32_t i, const struct candidate
 	}
 	e->mode = S_IFDIR | 0755;
 	e->is_implied = true;
+	const struct tree_owner *owner = from[0].source->owner;
+	for (size_t k = 0; k < n && owner != NULL; k++)
+		owner = from[k].source->owner;
+	if (owner != NULL)
+		tree_set_owner(m->t, i, owner, "", 0);
 }
 
 /* Whether the path is one of the list, or above one. */

@@ -20,12 +20,12 @@ die_usage() {
 	exit 2
 }
 
-# spec_args HELP ARG...: the command line that all scripts have. Sets $spec_file, and
-# $store, the options that dt-closure and dt-layer get.
+# spec_args HELP ARG...: the command line that all scripts have. Sets $spec_file; $store,
+# the options that dt-closure and dt-layer get; and $print_build_args.
 spec_args() {
 	local help=$1
 	shift
-	store=() spec_file=-
+	store=() spec_file=- print_build_args=false
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--help)
@@ -37,6 +37,7 @@ spec_args() {
 				die 'standard output: cannot be written'
 			exit 0
 			;;
+		--print-build-args) print_build_args=true ;;
 		--store)
 			[ $# -gt 1 ] || die_usage "'--store' needs an argument"
 			store=(--store "$2")
@@ -56,9 +57,11 @@ spec_args() {
 	[ $# -eq 0 ] || spec_file=$1
 }
 
-# spec_read TYPES: reads $spec_file into $spec and checks it. TYPES is a JSON object of
-# all keys: "string", "integer", "boolean", "object", "paths" (a string or a list of
-# them), or "later" for what dt does not do yet. null is as good as not there.
+# spec_read KEYS: reads $spec_file into $spec and checks it. KEYS is a JSON object of all
+# keys, each with a list of its type and its default; without one, the key is required.
+# Types are "string", "integer", "boolean", "object", "list", "paths" (a string or a list
+# of them), "roots" (the same, where an object of "paths" may stand for a string), "any",
+# or "later" for what dt does not do yet. null is as good as not there.
 spec_read() {
 	local problem what=$spec_file
 	if [ "$spec_file" = - ]; then
@@ -71,22 +74,38 @@ spec_read() {
 	spec=$(jq -cs 'if length == 1 then .[0] else error end' <<<"$spec" 2>/dev/null) ||
 		die "$what: not one JSON object"
 	# shellcheck disable=SC2016 # these are jq's variables
-	problem=$(jq -r --argjson types "$1" '
+	problem=$(jq -r --argjson keys "$1" '
+		def is_root: type == "string" or (type == "object" and (.paths | type == "array"));
 		def is($t):
 			if $t == "integer" then type == "number" and . == floor and . >= 0
+			elif $t == "list" then type == "array"
+			elif $t == "any" then true
 			elif $t == "paths" then type == "string" or
 				(type == "array" and all(.[]; type == "string"))
+			elif $t == "roots" then is_root or (type == "array" and all(.[]; is_root))
 			else type == $t end;
+		. as $spec |
 		if type != "object" then "the spec is not a JSON object"
 		else first((to_entries[] | select(.value != null) |
-			if $types[.key] == null then "unknown key \(.key)"
-			elif $types[.key] == "later" then "\(.key) is not supported yet"
-			elif .key as $k | .value | is($types[$k]) | not then
-				"\(.key) is not of type \($types[.key])"
+			if $keys[.key] == null then "unknown key \(.key)"
+			elif $keys[.key][0] == "later" then "\(.key) is not supported yet"
+			elif .key as $k | .value | is($keys[$k][0]) | not then
+				"\(.key) is not of type \($keys[.key][0])"
 			else empty end),
-			if .name == null then "the key name is missing" else empty end)
+			($keys | to_entries[] | select((.value | length) == 1 and $spec[.key] == null) |
+				"the key \(.key) is missing"))
 		end // empty' <<<"$spec") || die "$what: not one JSON object"
 	[ -z "$problem" ] || die "$what: $problem"
+	[ "$print_build_args" = false ] || print_args "$1"
+}
+
+# print_args KEYS: the spec with the defaults filled in, on standard output; ends the script.
+print_args() {
+	# shellcheck disable=SC2016 # these are jq's variables
+	jq --argjson keys "$1" '. as $spec | $keys | with_entries(
+		.value = if $spec[.key] == null then .value[1] else $spec[.key] end)' <<<"$spec" 2>/dev/null ||
+		die 'standard output: cannot be written'
+	exit 0
 }
 
 # spec_get FILTER: what the jq filter makes of the spec, as text; nothing for null.

@@ -47,11 +47,18 @@ sample() {
 		args=(--store "$T/s")
 		dt-closure --source scan --store "$T/s" "$app" >"$input"
 		;;
-		;;
 	dt-compress)
 		printf '%s\n' "$lib" "$app" | dt-layer --store "$T/s" >"$input"
 		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
 		return
+		;;
+	dt-build-image)
+		args=(--store "$T/s")
+		printf '{"name": "sample", "copyToRoot": ["%s"], "compressor": "none"}\n' "$app" >"$input"
+		;;
+	dt-build-layered-image)
+		args=(--store "$T/s")
+		printf '{"name": "sample", "contents": ["%s"], "compressor": "none"}\n' "$app" >"$input"
 		;;
 	dt-stream-layered-image)
 		args=(--store "$T/s")

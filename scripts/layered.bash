@@ -1,0 +1,98 @@
+# An image of store paths, many of them in layers of their own. After spec.bash, image.bash
+# and root.bash.
+# shellcheck shell=bash disable=SC2034,SC2154 # others set and use what is used here
+
+layered_keys='{
+	"name": ["string"], "tag": ["string", null], "fromImage": ["string", null],
+	"contents": ["paths", []], "config": ["object", {}], "architecture": ["string", null],
+	"created": ["string", "1970-01-01T00:00:01Z"], "mtime": ["string", "1970-01-01T00:00:01Z"],
+	"maxLayers": ["integer", 100], "layeringPipeline": ["list", null],
+	"uid": ["integer", 0], "gid": ["integer", 0],
+	"uname": ["string", "root"], "gname": ["string", "root"],
+	"extraCommands": ["string", ""], "fakeRootCommands": ["string", ""],
+	"enableFakechroot": ["boolean", false], "includeStorePaths": ["boolean", true],
+	"includeNixDB": ["boolean", false], "debug": ["boolean", false],
+	"meta": ["object", {}], "passthru": ["object", {}]}'
+
+# Sets $contents: what is found at the root, as options of dt-layer: links to what is in
+# store paths, and the contents of other folders.
+find_contents() {
+	local paths path real
+	contents=()
+	spec_list paths '[.contents] | flatten[] | values'
+	for path in "${paths[@]}"; do
+		real=$(real_path contents "$path")
+		if is_store_path "$real"; then contents+=(--links "$real"); else contents+=(--tree "$real"); fi
+	done
+}
+
+# Sets $plan: how store paths share layers, as options of dt-popularity.
+find_plan() {
+	local max base=0 other=1
+	max=$(spec_get '.maxLayers // 100')
+	[ "$max" -le 127 ] || die "maxLayers is $max; no engine runs an image of more than 127 layers"
+	[ "$max" -le 125 ] || printf '%s: maxLayers is %d; Docker loads no image of more than 125 layers\n' "$self" "$max" >&2
+	if [ "$(spec_get '.layeringPipeline != null')" = true ]; then
+		jq .layeringPipeline <<<"$spec" >"$work/pipeline"
+		plan=(--pipeline "$work/pipeline")
+		return
+	fi
+	if [ "${#from[@]}" -gt 0 ]; then
+		base=$(dt-manifest --inspect "${from[@]}" "${arch[@]}" | jq '.layers | length')
+	fi
+	[ "$(spec_get .includeNixDB)" != true ] || other=2
+	[ $((max - base - other)) -gt 0 ] || die "maxLayers is $max, but the base image has $base layers and the customisation takes $other"
+	plan=(--strategy transfer --max-layers $((max - base - other)))
+}
+
+# Makes $work/customisation, a layer of the contents and of what the commands make of them.
+customise() {
+	local commands fake_commands layer
+	mkdir "$work/tree"
+	commands=$(spec_get .extraCommands)
+	fake_commands=$(spec_get .fakeRootCommands)
+	if [ -n "$commands$fake_commands" ]; then
+		unpack_layer "$work/tree" --tree "$work/tree" "${contents[@]}"
+		contents=()
+	fi
+	[ -z "$commands" ] || run_commands extraCommands "$work/tree"
+	layer=(dt-layer "${store[@]}" "${times[@]}" "${from[@]}" --tree "$work/tree" "${contents[@]}")
+	if [ -n "$fake_commands" ]; then
+		root_run "$work/tree" "$(spec_get '.enableFakechroot == true')" "$fake_commands" \
+			"${layer[@]}" --owner keep >"$work/customisation"
+	else
+		"${layer[@]}" >"$work/customisation"
+	fi
+}
+
+# Reads the spec's keys and does all that may fail by what it says.
+layered_prepare() {
+	[ "$(spec_get .debug)" != true ] || set -x
+	make_work
+	image_options
+	spec_list times "$option"'option("--mtime"; .mtime)'
+	spec_list owner "$option"'
+		option("--owner"; "\(.uid // 0):\(.gid // 0)"),
+		option("--uname"; .uname), option("--gname"; .gname)'
+	find_contents
+	find_plan
+	customise
+	: >"$work/graph"
+	[ "$(spec_get '.includeStorePaths != false')" != true ] ||
+		find_graph "$work/graph" '.contents, .config' "$work/customisation"
+	[ "$(spec_get .includeNixDB)" != true ] || make_database "$work/graph" '.contents, .config'
+}
+
+# The layers, the bottom one first.
+layered_layers() {
+	if [ -s "$work/graph" ]; then
+		dt-popularity "${plan[@]}" <"$work/graph" | dt-layer "${store[@]}" "${times[@]}" "${owner[@]}"
+	fi
+	[ ! -e "$work/db" ] || dt-layer "${times[@]}" --tree "$work/db" --comment 'Nix database'
+	cat "$work/customisation"
+}
+
+# Writes the image to standard output.
+layered_write() {
+	layered_layers | dt-manifest "${image[@]}" "${from[@]}" "${arch[@]}" --config "$work/config"
+}
