@@ -39,9 +39,9 @@ LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %
 # The libraries each tool links, and no more.
 LIBS_dt-closure    = libcrypto libsodium jansson sqlite3
 LIBS_dt-popularity = jansson
-LIBS_dt-layer      = libarchive libcrypto libsodium jansson
-LIBS_dt-manifest   = libarchive libcrypto libsodium jansson
-LIBS_dt-flatten    = libarchive libcrypto libsodium jansson
+LIBS_dt-layer      = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
+LIBS_dt-manifest   = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
+LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-nixdb      = libcrypto libsodium sqlite3
 LIBS_dt-compress   = libarchive libdeflate libzstd
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))

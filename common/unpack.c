@@ -1,5 +1,6 @@
 #include "unpack.h"
 
+#include "compress.h"
 #include "err.h"
 #include "io.h"
 #include "mem.h"
@@ -83,10 +84,7 @@ static int give_all(struct archive *a, int out, const char *what, struct err *e)
 	}
 }
 
-/*
- * Uncompresses what the opened reader `a` delivers into a new temporary file. Returns its
- * descriptor; -2 if there is nothing to uncompress; -1 and why not.
- */
+/* Uncompresses what the opened reader `a` delivers; see inflate_span(). */
 static int inflate(struct archive *a, const char *what, struct err *e)
 {
 	struct archive_entry *entry;
@@ -122,8 +120,9 @@ static struct archive *span_reader(struct span *s, int fd, off_t offset, uint64_
 	return a;
 }
 
-static int inflate_span(int fd, off_t offset, uint64_t size, const char *what,
-			struct err *e)
+/* By libarchive: what is not gzip or zstd, which it would take longer for. */
+static int inflate_other(int fd, off_t offset, uint64_t size, const char *what,
+			 struct err *e)
 {
 	struct span *s = mem_zero(1, sizeof *s);
 	struct archive *a = span_reader(s, fd, offset, size);
@@ -134,6 +133,43 @@ static int inflate_span(int fd, off_t offset, uint64_t size, const char *what,
 	archive_read_free(a);
 	free(s);
 	return result;
+}
+
+static int write_piece(void *arg, const void *data, size_t len, struct err *e)
+{
+	return io_write(*(const int *)arg, data, len) == 0
+		   ? 0
+		   : err_set_errno(e, "writing a temporary file");
+}
+
+static enum compress_format format_of(int fd, off_t offset, uint64_t size)
+{
+	char magic[COMPRESS_MAGIC];
+	size_t want = size < sizeof magic ? (size_t)size : sizeof magic;
+	ssize_t n = pread(fd, magic, want, offset);
+
+	return n > 0 ? compress_detect(magic, (size_t)n) : COMPRESS_NONE;
+}
+
+/*
+ * Uncompresses the span into a new temporary file. Returns its descriptor; -2 if there is
+ * nothing to uncompress; -1 and why not.
+ */
+static int inflate_span(int fd, off_t offset, uint64_t size, const char *what,
+			struct err *e)
+{
+	enum compress_format format = format_of(fd, offset, size);
+
+	if (format != COMPRESS_GZIP && format != COMPRESS_ZSTD)
+		return inflate_other(fd, offset, size, what, e);
+	int plain = io_tmpfile();
+	if (plain < 0)
+		return err_set_errno(e, "a temporary file");
+	if (compress_inflate(fd, offset, size, write_piece, &plain, what, e) < 0) {
+		close(plain);
+		return -1;
+	}
+	return plain;
 }
 
 /* The archive as an uncompressed regular file, or -1 and why not. */
@@ -325,10 +361,12 @@ int unpack_get(const struct unpack_index *x, const struct unpack_place *p,
 
 bool unpack_is_compressed(const struct unpack_index *x, const struct unpack_place *p)
 {
+	enum compress_format format = format_of(x->fd, p->offset, p->size);
+	if (p->size == 0 || format != COMPRESS_NONE)
+		return p->size > 0;
 	struct span *s = mem_zero(1, sizeof *s);
 	struct archive *a = span_reader(s, x->fd, p->offset, p->size);
-	bool result = p->size > 0 && archive_read_open1(a) == ARCHIVE_OK &&
-		      archive_filter_count(a) > 1;
+	bool result = archive_read_open1(a) == ARCHIVE_OK && archive_filter_count(a) > 1;
 
 	archive_read_free(a);
 	free(s);
