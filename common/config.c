@@ -21,21 +21,13 @@ static const struct {
     {"WorkingDir", STRING},
 };
 
-static bool are_strings(const json_t *list)
-{
-	for (size_t i = 0; i < json_array_size(list); i++)
-		if (!json_is_string(json_array_get(list, i)))
-			return false;
-	return json_is_array(list);
-}
-
 static int check_value(const json_t *value, const char *key, enum type type,
 		       struct err *e)
 {
 	switch (type) {
 	case COMMAND:
 	case STRINGS:
-		return are_strings(value)
+		return json_are_strings(value)
 			   ? 0
 			   : err_set(e, "%s is not a list of strings", key);
 	case OBJECT:

@@ -51,3 +51,11 @@ const char *json_string_at(const json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(object, key));
 }
+
+bool json_are_strings(const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (!json_is_string(json_array_get(list, i)))
+			return false;
+	return json_is_array(list);
+}

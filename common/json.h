@@ -5,6 +5,7 @@
 #define DT_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct buf;
@@ -27,5 +28,8 @@ void json_write(const json_t *doc, struct buf *out);
 
 /* The string under `key`, or NULL if there is none or it is not a string. */
 const char *json_string_at(const json_t *object, const char *key);
+
+/* Whether it is an array of strings. */
+bool json_are_strings(const json_t *list);
 
 #endif

@@ -76,23 +76,19 @@ void sources_add_store_path(struct sources *s, const char *path)
 
 static int check_env(json_t *doc, struct err *e)
 {
-	static const char *const keys[] = {"name", "paths", "pathsToLink"};
 	const char *key;
 	json_t *value;
-	size_t i;
 
-	if (!json_is_object(doc) || !json_is_array(json_object_get(doc, "paths")))
+	if (!json_is_object(doc) || json_object_get(doc, "paths") == NULL)
 		return err_set(e, "an environment is an object with a list of paths");
 	json_object_foreach(doc, key, value)
 	{
-		for (i = 0; i < sizeof keys / sizeof *keys; i++)
-			if (strcmp(key, keys[i]) == 0)
-				break;
-		if (i == sizeof keys / sizeof *keys)
+		bool is_list =
+		    strcmp(key, "paths") == 0 || strcmp(key, "pathsToLink") == 0;
+		if (!is_list && strcmp(key, "name") != 0)
 			return err_set(e, "unknown key '%s' of an environment", key);
-		for (size_t k = 0; i > 0 && k < json_array_size(value); k++)
-			if (!json_is_string(json_array_get(value, k)))
-				return err_set(e, "%s is not a list of strings", key);
+		if (is_list && !json_are_strings(value))
+			return err_set(e, "%s is not a list of strings", key);
 	}
 	return 0;
 }
@@ -104,7 +100,7 @@ static char **open_folders(const json_t *doc)
 	size_t n = json_array_size(list);
 	char **open = mem_zero(n + 2, sizeof *open);
 
-	if (list == NULL || json_is_null(list))
+	if (list == NULL)
 		open[0] = mem_strdup("");
 	for (size_t i = 0; i < n; i++) {
 		struct buf path = {0};
@@ -198,9 +194,10 @@ static void scan_source(void *arg, size_t i)
 
 /* --- where symlinks lead --- */
 
-/* The entry that one of the sources has at this path of the layer, or NULL. */
+/* The entry of this type that one of the sources has at this path of the layer, or NULL.
+ */
 static const struct tree_entry *find_entry(const struct sources *s, const char *path,
-					   const struct tree **tree)
+					   mode_t type, const struct tree **tree)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		const struct source *one = &s->source[i];
@@ -208,7 +205,8 @@ static const struct tree_entry *find_entry(const struct sources *s, const char *
 			continue;
 		uint32_t entry = tree_find(one->tree, path);
 		*tree = one->tree;
-		if (entry != TREE_END && !one->is_left[entry])
+		if (entry != TREE_END && !one->is_left[entry] &&
+		    (one->tree->entry[entry].mode & S_IFMT) == type)
 			return &one->tree->entry[entry];
 	}
 	return NULL;
@@ -223,13 +221,14 @@ static void follow_sources(const struct sources *s, const char *path, struct buf
 	int links = 0;
 
 	buf_addstr(to, path);
-	while ((e = find_entry(s, to->data, &tree)) != NULL && S_ISLNK(e->mode) &&
-	       links++ < LINKS_MAX) {
+	while (links < LINKS_MAX &&
+	       (e = find_entry(s, to->data, S_IFLNK, &tree)) != NULL) {
 		buf_clear(&link);
 		buf_addstr(&link, to->data);
 		path_target(link.data, tree->names.data + e->link, to);
+		links++;
 	}
-	if (links == 0 || e == NULL || !S_ISDIR(e->mode))
+	if (links == 0 || find_entry(s, to->data, S_IFDIR, &tree) == NULL)
 		buf_clear(to);
 	buf_release(&link);
 }

@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# dt-layer: copies, environments, owners as on disk, one layer of all, on top of an image.
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2016,SC2317 # what is passed on is run by others
+. "$(dirname "$0")/lib.sh"
+need tar jq fakeroot setcap setfattr mknod unshare
+
+S=$T/s
+store_path() { printf '/nix/store/%s-%s\n' "$(printf %s "$1" | sha256sum | cut -c 1-32)" "$1"; }
+one=$(store_path one) two=$(store_path two) dep=$(store_path dep)
+mkdir -p "$S$one"/{bin,share/one,nix-support} "$S$two"/{bin,lib} "$S$dep"/{lib/sub,empty}
+echo "$dep" >"$S$one/bin/one"
+echo one >"$S$one/share/one/text"
+echo x >"$S$one/nix-support/x"
+echo two >"$S$two/bin/two"
+ln -s two "$S$two/bin/second"
+ln -s "$dep/lib" "$S$two/lib/deep"      # a folder, in the store
+ln -s ../bin "$S$two/lib/up"            # a folder, in the tree itself
+ln -s .. "$S$two/lib/loop"              # a folder that it stands in
+ln -s "$dep/lib/file" "$S$two/lib/file" # no folder
+ln -s /etc "$S$two/lib/outside"         # a folder of this machine
+ln -s nowhere "$S$two/lib/dangling"
+echo file >"$S$dep/lib/file"
+echo sub >"$S$dep/lib/sub/text"
+chmod -R a-w "$S$one" "$S$two" "$S$dep"
+chmod 1755 "$S$dep/lib/sub" # a mode that somebody chose
+
+# list [OPTION]...: the members of the one layer, as TYPEMODE OWNER NAME [-> TARGET]; messages in $T/said.
+list() {
+	dt-layer --store "$S" --raw "$@" 2>"$T/said" </dev/null >"$T/layer.tar" || echo "status $?"
+	show "$T/layer.tar"
+}
+show() { tar --numeric-owner -tvf "$1" 2>&1 | awk '{ name = $6; for (i = 7; i <= NF; i++) name = name " " $i; print $1, $2, name }'; }
+said() { sed 's/^dt-layer: //' "$T/said"; }
+
+# --- copies ---
+
+is 'a copy: files are files, its folders are 0755' "$(list --copy "$one" | grep -v nix-support)" \
+	"drwxr-xr-x 0/0 bin/
+-r--r--r-- 0/0 bin/one
+drwxr-xr-x 0/0 share/
+drwxr-xr-x 0/0 share/one/
+-r--r--r-- 0/0 share/one/text"
+is 'a copy: links to folders are followed in the store and in itself, others stay' "$(list --copy "$two")" \
+	"drwxr-xr-x 0/0 bin/
+lrwxrwxrwx 0/0 bin/second -> two
+-r--r--r-- 0/0 bin/two
+drwxr-xr-x 0/0 lib/
+lrwxrwxrwx 0/0 lib/dangling -> nowhere
+drwxr-xr-x 0/0 lib/deep/
+-r--r--r-- 0/0 lib/deep/file
+drwxr-xr-t 0/0 lib/deep/sub/
+-r--r--r-- 0/0 lib/deep/sub/text
+lrwxrwxrwx 0/0 lib/file -> $dep/lib/file
+lrwxrwxrwx 0/0 lib/loop -> ..
+lrwxrwxrwx 0/0 lib/outside -> /etc
+drwxr-xr-x 0/0 lib/up/
+lrwxrwxrwx 0/0 lib/up/second -> two
+-r--r--r-- 0/0 lib/up/two"
+is 'a copy: what the files hold' "$(tar -xOf "$T/layer.tar" lib/deep/sub/text lib/up/two)" $'sub\ntwo'
+is '--keep-dirlinks: all links stay' "$(list --copy "$two" --keep-dirlinks | grep -c ^l)" 7
+mkdir -p "$T/plain/lib/deep" "$T/plain/tmp"
+echo new >"$T/plain/lib/deep/new"
+chmod 1777 "$T/plain/tmp"
+is 'a copy of any folder keeps the modes that say something' "$(list --copy "$T/plain" | grep tmp)" 'drwxrwxrwt 0/0 tmp/'
+is 'two copies are merged' "$(list --copy "$T/plain" --copy "$two" | grep lib/deep)" \
+	"drwxr-xr-x 0/0 lib/deep/
+-r--r--r-- 0/0 lib/deep/file
+-rw-r--r-- 0/0 lib/deep/new
+drwxr-xr-t 0/0 lib/deep/sub/
+-r--r--r-- 0/0 lib/deep/sub/text"
+mkdir -p "$T/links/real/x" "$T/more/via"
+ln -s real "$T/links/via"
+echo more >"$T/more/via/more"
+is '--keep-dirlinks: files go where a link of another leads' "$(list --keep-dirlinks --copy "$T/links" --copy "$T/more")" \
+	"drwxr-xr-x 0/0 real/
+-rw-r--r-- 0/0 real/more
+drwxr-xr-x 0/0 real/x/
+lrwxrwxrwx 0/0 via -> real"
+is '--keep-dirlinks: in any order' "$(list --keep-dirlinks --copy "$T/more" --copy "$T/links" | grep more)" '-rw-r--r-- 0/0 real/more'
+ln -sfn via2 "$T/links/via"
+ln -sfn via "$T/links/via2"
+fails 1 'dt-layer: /via is a folder in one and not in the other' '--keep-dirlinks: links that go round in a circle lead nowhere' \
+	timeout 20 dt-layer --raw --keep-dirlinks --copy "$T/links" --copy "$T/more"
+
+# --- environments ---
+
+env() { jq -nc --args '{paths: $ARGS.positional} + '"$1" -- "${@:2}"; }
+is 'an environment of one: its folders are copied, in the root are links' "$(list --env "$(env '{}' "$one" "$(store_path two)")" | grep -v lib/)" \
+	"drwxr-xr-x 0/0 bin/
+lrwxrwxrwx 0/0 bin/one -> $one/bin/one
+lrwxrwxrwx 0/0 bin/second -> $two/bin/second
+lrwxrwxrwx 0/0 bin/two -> $two/bin/two
+drwxr-xr-x 0/0 share/
+drwxr-xr-x 0/0 share/one/
+-r--r--r-- 0/0 share/one/text"
+is 'an environment: a folder that one path has is copied' "$(list --env "$(env '{}' "$one")")" \
+	"drwxr-xr-x 0/0 bin/
+-r--r--r-- 0/0 bin/one
+drwxr-xr-x 0/0 share/
+drwxr-xr-x 0/0 share/one/
+-r--r--r-- 0/0 share/one/text"
+is 'pathsToLink: links in just these' "$(list --env "$(env '{pathsToLink: ["/bin/"]}' "$one")")" \
+	"drwxr-xr-x 0/0 bin/
+lrwxrwxrwx 0/0 bin/one -> $one/bin/one"
+is 'pathsToLink: a folder below' "$(list --env "$(env '{pathsToLink: ["/share/one", "/none"]}' "$one")")" \
+	"drwxr-xr-x 0/0 share/
+drwxr-xr-x 0/0 share/one/
+lrwxrwxrwx 0/0 share/one/text -> $one/share/one/text"
+list --env "$(env '{}' "$one")" --env "$(env '{}' "$one")" >/dev/null
+is 'two environments are none of each other' "$(said)" \
+	"/bin/one is in both $one and $one; the first one is taken
+/share/one/text is in both $one and $one; the first one is taken"
+for json in '[]' '{}' '{"paths": "/x"}' '{"paths": [1]}' '{"paths": [], "x": 1}' '{"paths": [], "pathsToLink": "/bin"}' '{' ''; do
+	fails 1 '^dt-layer: --env: ' "no environment: $json" dt-layer --raw --env "$json"
+done
+fails 1 '^dt-layer: --env /bin: not in a store' 'an environment of what is in no store' dt-layer --raw --env '{"paths": ["/bin"]}'
+
+# --- owners ---
+
+mkdir -p "$T/own/d"
+echo x >"$T/own/d/f"
+echo p >"$T/own/p"
+cat >"$T/as-root" <<'END'
+chown 1000:100 d
+chown 2000000:2000000 d/f
+chmod 4755 d/f
+mknod c c 1 3
+setcap cap_net_raw+ep p
+setfattr -n user.note -v text p
+exec "$@"
+END
+as_root() { (cd "$T/own" && fakeroot -- bash -e "$T/as-root" dt-layer --raw --tree . --owner keep); }
+ok '--owner keep, under fakeroot' as_root
+cp "$T/out" "$T/kept.tar"
+is '--owner keep: owners, modes, devices' "$(show "$T/kept.tar")" \
+	"crw-r--r-- 0/0 c
+drwxr-xr-x 1000/100 d/
+-rwsr-xr-x 2000000/2000000 d/f
+-rw-r--r-- 0/0 p"
+/usr/bin/python3 -c 'import sys, tarfile
+for m in tarfile.open(sys.argv[1]):
+    for key, value in sorted(m.pax_headers.items()):
+        if "xattr" in key:
+            print(m.name, key, value.encode("utf-8", "surrogateescape").hex())' "$T/kept.tar" >"$T/xattrs"
+is '--owner keep: file capabilities and attributes' "$(cut -d ' ' -f 1,2 "$T/xattrs")" \
+	"p SCHILY.xattr.security.capability
+p SCHILY.xattr.user.note"
+is '--owner keep: as they are' "$(awk '/user.note/ { print $3 }' "$T/xattrs")" 74657874
+is 'a --copy has the owners of the layer' "$(list --owner 5:6 --copy "$T/own" | awk '{ print $2 }' | sort -u)" 5/6
+
+# --- one layer of all, on top of an image ---
+
+plan() { printf '%s\n' "$one $two" "$dep"; }
+single() { plan | dt-layer --store "$S" --raw --single "$@" 2>"$T/said" >"$T/layer.tar" || echo "status $?"; show "$T/layer.tar"; }
+is '--single: the plan and a tree; what is in the store is 0:0' "$(single --owner 7:8 --tree "$T/more" | awk '{ print $2, $3 }' | grep -v -e "${one#/}/." -e "${two#/}/." -e "${dep#/}/.")" \
+	"0/0 nix/
+0/0 nix/store/
+$(printf '0/0 %s/\n' "${one#/}" "${two#/}" "${dep#/}" | sort)
+7/8 via/
+7/8 via/more"
+is '--single: store paths are as they are' "$(grep -c "nix/store/${two##*/}/lib/deep -> $dep/lib" <(show "$T/layer.tar"))" 1
+is '--single: each name comes once' "$(tar -tf "$T/layer.tar" | sort | uniq -d)" ''
+is '--single: sorted along the path' "$(tar -tf "$T/layer.tar" | grep /$ | tr / '\1')" "$(tar -tf "$T/layer.tar" | grep /$ | tr / '\1' | sort)"
+is '--single: of two plans that hold the same paths' "$(plan | sort -r | dt-layer --store "$S" --raw --single | sha256sum)" \
+	"$(plan | dt-layer --store "$S" --raw --single | sha256sum)"
+
+mkdir -p "$T/base"/{usr/bin,usr/lib,tmp,etc,opt} "$T/base$two"
+chmod 1777 "$T/base/tmp"
+chmod 2750 "$T/base/usr/lib"
+ln -s usr/bin "$T/base/bin"
+ln -s /lib2 "$T/base/lib"
+ln -s usr/lib "$T/base/lib2"
+ln -s nowhere "$T/base/dangling"
+ln -s usr/bin/tool "$T/base/opt/tool"
+on_base() { fakeroot -- bash -ec 'chown -h 3:4 "$0/usr/lib"; exec dt-layer --tree "$0" --owner keep --mtime @1000000000' "$T/base"; }
+on_base | dt-manifest --name base --tag 1 >"$T/base.tar"
+mkdir -p "$T/new"/{bin,lib/new,tmp,dangling,usr,opt/tool}
+echo b >"$T/new/bin/b"
+echo l >"$T/new/lib/new/l"
+echo t >"$T/new/tmp/t"
+echo d >"$T/new/dangling/d"
+ln -s /elsewhere "$T/new/etc"
+is '--from: folders go where links of the image lead' "$(list --copy "$T/new" --from "$T/base.tar")" \
+	"drwxr-xr-x 0/0 dangling/
+-rw-r--r-- 0/0 dangling/d
+lrwxrwxrwx 0/0 etc -> /elsewhere
+drwxr-xr-x 0/0 opt/
+drwxr-xr-x 0/0 opt/tool/
+drwxrwxrwt 0/0 tmp/
+-rw-r--r-- 0/0 tmp/t
+drwxr-xr-x 0/0 usr/
+drwxr-xr-x 0/0 usr/bin/
+-rw-r--r-- 0/0 usr/bin/b
+drwxr-s--- 3/4 usr/lib/
+drwxr-xr-x 0/0 usr/lib/new/
+-rw-r--r-- 0/0 usr/lib/new/l"
+is '--from: what it says' "$(said | sed "s,$T/,,g" | sort)" \
+	"/bin is a symlink in base.tar; what new has there goes to /usr/bin
+/dangling is a symlink in base.tar, to no folder there; one of new replaces it
+/etc is a folder in base.tar, and no longer
+/lib is a symlink in base.tar; what new has there goes to /usr/lib
+/opt/tool is a symlink in base.tar, to no folder there; one of new replaces it"
+is '--from: implied folders have the time of the image, others that of the layer' \
+	"$(tar --utc -tvf "$T/layer.tar" tmp/ usr/lib/new/ | awk '/\/$/ { print $4, $NF }')" $'2001-09-09 tmp/\n1970-01-01 usr/lib/new/'
+is '--from: the folders of a --tree have been chosen' "$(list --tree "$T/new" --from "$T/base.tar" | grep -e tmp/$ -e usr/lib/$)" \
+	"drwxr-xr-x 0/0 tmp/
+drwxr-s--- 3/4 usr/lib/"
+is '--from: links go there too' "$(list --links "$two" --from "$T/base.tar" | grep bin/two)" "lrwxrwxrwx 0/0 usr/bin/two -> $two/bin/two"
+is '--from: store paths in it are left out' "$(single --from "$T/base.tar" | grep -c "nix/store/${two##*/}")" 0
+is '--from: others are not' "$(grep -c "nix/store/${one##*/}/" <(show "$T/layer.tar"))" 8
+for kind in ./ / ''; do
+	tar -C "$T/base" --transform "s,^\./,$kind,S" -cPf "$T/spelled.tar" .
+	jq -nc --arg id "sha256:$(sha256sum "$T/spelled.tar" | cut -d ' ' -f 1)" \
+		'{architecture: "amd64", os: "linux", config: {}, rootfs: {type: "layers", diff_ids: [$id]}}' >"$T/config.json"
+	echo '[{"Config": "config.json", "RepoTags": null, "Layers": ["spelled.tar"]}]' >"$T/manifest.json"
+	tar -C "$T" -cf "$T/other.tar" manifest.json config.json spelled.tar
+	is "--from: a base that spells its names '${kind}nix'" "$(single --from "$T/other.tar" | grep -c "nix/store/${two##*/}")" 0
+done
+fails 1 '^dt-layer: .*none: No such file' '--from of what is not there' dt-layer --raw --tree "$T/new" --from "$T/none"
+head -c 3000 "$T/base.tar" >"$T/cut.tar"
+fails 1 '^dt-layer: .*/cut.tar: ' '--from of what is cut off' dt-layer --raw --tree "$T/new" --from "$T/cut.tar"
+fails 1 '^dt-layer: .*: no image x:' '--from-name' dt-layer --raw --tree "$T/new" --from "$T/base.tar" --from-name x
+fails 2 '^dt-layer: --from-name and --from-tag go with --from' '--from-name without --from' dt-layer --raw --tree "$T/new" --from-name x
+fails 2 '^dt-layer: standard input is for the plan' '--from - and a plan' dt-layer --raw --single --from -
+fails 1 '^dt-layer: stdin: empty' '--single without a plan' dt-layer --raw --single --tree "$T/new"
+
+# The same again, in and out of the cache, and with the order of names in a folder turned round.
+dt-layer --store "$S" --copy "$two" --links "$one" >"$T/first" 2>/dev/null
+dt-layer --store "$S" --copy "$two" --links "$one" >"$T/second" 2>/dev/null
+same 'from the cache' "$T/first" "$T/second"
+dt-layer --no-cache --store "$S" --copy "$two" --links "$one" >"$T/second" 2>/dev/null
+same 'without the cache' "$T/first" "$T/second"
+
+finish
