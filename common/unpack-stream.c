@@ -445,28 +445,53 @@ static bool negative_time(const struct unpack_stream *s, struct unpack_attribute
 	return true;
 }
 
+/* The member's own header, behind those that extend it, or NULL. */
+static const char *own_header(const struct unpack_stream *s)
+{
+	const char *p = s->headers.data, *end = p + s->headers.len;
+	char size[13] = {0};
+
+	while (end - p >= BLOCK) {
+		if (!is_zero(p, BLOCK) && strchr("xgLKX", p[156]) == NULL)
+			return p;
+		if (!is_zero(p, BLOCK)) {
+			memcpy(size, p + 124, 12);
+			uint64_t len = strtoull(size, NULL, 8);
+			if (len > (uint64_t)(end - p))
+				return NULL;
+			p += (len + BLOCK - 1) / BLOCK * BLOCK;
+		}
+		p += BLOCK;
+	}
+	return NULL;
+}
+
+/*
+ * Whether the archive holds less, or more, of a file than it has bytes. libarchive tells
+ * only where there are holes.
+ */
+static bool is_sparse(const struct unpack_stream *s)
+{
+	const char *header = own_header(s);
+	struct unpack_member m;
+
+	find_records(s, &m);
+	return archive_entry_sparse_count(s->entry) > 0 || header == NULL ||
+	       header[156] == 'S' ||
+	       memmem(m.records, m.records_len, "GNU.sparse.", 11) != NULL ||
+	       memmem(m.records, m.records_len, "SCHILY.realsize=", 16) != NULL;
+}
+
 /* The mode in the member's header, which libarchive changes where there is an ACL. */
 static uint32_t mode_in_header(const struct unpack_stream *s, uint32_t mode)
 {
-	const char *p = s->headers.data, *end = p + s->headers.len;
-	char digits[9] = {0}, size[13] = {0};
+	const char *header = own_header(s);
+	char digits[9] = {0};
 
-	for (; end - p >= BLOCK; p += BLOCK) {
-		char type = p[156];
-		if (is_zero(p, BLOCK))
-			continue;
-		if (type != 'x' && type != 'g' && type != 'L' && type != 'K' &&
-		    type != 'X') {
-			memcpy(digits, p + 100, 8);
-			return (mode & S_IFMT) | (strtoul(digits, NULL, 8) & 07777);
-		}
-		memcpy(size, p + 124, 12);
-		uint64_t len = strtoull(size, NULL, 8);
-		if (len > (uint64_t)(end - p))
-			break;
-		p += (len + BLOCK - 1) / BLOCK * BLOCK;
-	}
-	return mode;
+	if (header == NULL)
+		return mode;
+	memcpy(digits, header + 100, 8);
+	return (mode & S_IFMT) | (strtoul(digits, NULL, 8) & 07777);
 }
 
 int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct err *e)
@@ -488,10 +513,12 @@ int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct
 	    .major = (uint32_t)archive_entry_rdevmajor(entry),
 	    .minor = (uint32_t)archive_entry_rdevminor(entry),
 	    .xattrs = xattrs,
-	    .offset = archive_entry_sparse_count(entry) > 0 ? -1 : s->span->at,
+	    .offset = is_sparse(s) ? -1 : s->span->at,
 	};
 	if (uid < 0 || gid < 0 || archive_entry_size(entry) < 0)
-		return err_set(e, "a negative owner or size");
+		return err_set(e, "%s: a negative owner or size", s->what);
+	if (a->offset >= 0 && s->left > (uint64_t)(s->span->end - s->span->at))
+		return err_set(e, "%s: cut off in the middle of a member", s->what);
 	if (archive_entry_acl_types(entry) != 0)
 		a->mode = mode_in_header(s, a->mode);
 	(void)negative_time(s, a);
@@ -501,7 +528,7 @@ int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct
 
 int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e)
 {
-	la_int64_t size = archive_entry_size(s->entry), offset;
+	la_int64_t size = archive_entry_size(s->entry), offset, end = 0;
 	const void *data;
 	size_t len;
 	int result;
@@ -513,9 +540,12 @@ int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e)
 				       s->what);
 		if (lseek(out, at + offset, SEEK_SET) < 0 || io_write(out, data, len) < 0)
 			return err_set_errno(e, "writing a temporary file");
+		end = offset + (la_int64_t)len;
 	}
 	if (result != ARCHIVE_EOF)
 		return err_set(e, "%s: %s", s->what, reason(s->archive));
+	if (archive_entry_sparse_count(s->entry) == 0 && end != size)
+		return err_set(e, "%s: a file with less in it than it says", s->what);
 	if (ftruncate(out, at + size) < 0)
 		return err_set_errno(e, "writing a temporary file");
 	return 0;
