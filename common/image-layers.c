@@ -1,12 +1,70 @@
 #include "image.h"
 
 #include "err.h"
+#include "io.h"
 #include "mem.h"
 #include "pool.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { READ_SIZE = 64 * 1024 };
+
+int image_layer_open(const struct image *im, size_t i, struct image_bytes *b,
+		     struct err *e)
+{
+	struct err why;
+
+	b->fd = unpack_plain(&im->archive->index, im->layer[i].place, &b->offset,
+			     &b->size, &b->is_own, &why);
+	if (b->fd < 0)
+		return err_set(e, "%s: layer %zu: %s", im->file, i + 1, why.text);
+	return 0;
+}
+
+void image_layer_close(struct image_bytes *b)
+{
+	if (b->is_own)
+		close(b->fd);
+}
+
+int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
+		      int out, struct err *e)
+{
+	char *block = mem_zero(1, READ_SIZE), hex[DIGEST_HEX + 1];
+	struct digest digest;
+	uint64_t left = b->size;
+	off_t at = b->offset;
+	int result = 0;
+
+	digest_init(&digest);
+	while (left > 0 && result == 0) {
+		size_t want = left < READ_SIZE ? (size_t)left : READ_SIZE;
+		ssize_t n = pread(b->fd, block, want, at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			result = err_set(e, "%s: layer %zu is cut off", im->file, i + 1);
+			break;
+		}
+		digest_update(&digest, block, (size_t)n);
+		if (out >= 0 && io_write(out, block, (size_t)n) < 0)
+			result = err_set_errno(e, "standard output");
+		at += n;
+		left -= (uint64_t)n;
+	}
+	digest_hex(&digest, hex);
+	digest_release(&digest);
+	free(block);
+	if (result == 0 && strcmp(hex, im->layer[i].diff_id) != 0)
+		result = err_set(e, "%s: layer %zu has the digest %s, not its diff_id %s",
+				 im->file, i + 1, hex, im->layer[i].diff_id);
+	return result;
+}
+
+/* --- all at once --- */
 
 struct one {
 	struct image_bytes bytes;
@@ -45,9 +103,9 @@ struct image_layers *image_layers_open(const struct image *im, bool verify)
 		struct one *one = &l->one[i];
 		const struct unpack_place *place = im->layer[i].place;
 		one->bytes.fd = -1;
-		one->is_plain = !unpack_is_compressed(&im->archive, place);
+		one->is_plain = !unpack_is_compressed(&im->archive->index, place);
 		if (one->is_plain)
-			one->bytes = (struct image_bytes){.fd = im->archive.fd,
+			one->bytes = (struct image_bytes){.fd = im->archive->index.fd,
 							  .offset = place->offset,
 							  .size = place->size};
 	}

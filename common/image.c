@@ -1,21 +1,28 @@
 #include "image.h"
 
 #include "err.h"
-#include "io.h"
 #include "mem.h"
 #include "platform.h"
 #include "reference.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { NESTED_MAX = 4, LAYERS_MAX = 4096, READ_SIZE = 64 * 1024 };
+enum { NESTED_MAX = 4, LAYERS_MAX = 4096 };
+
+void image_archive_release(struct image_archive *a)
+{
+	unpack_index_release(&a->index);
+	json_decref(a->images);
+	*a = (struct image_archive){0};
+}
 
 void image_release(struct image *im)
 {
-	unpack_index_release(&im->archive);
+	if (im->own != NULL)
+		image_archive_release(im->own);
+	free(im->own);
+	buf_release(&im->text);
 	json_decref(im->config);
 	json_decref(im->tags);
 	free(im->layer);
@@ -51,38 +58,46 @@ int64_t image_diff_ids(const json_t *config, char (**diff_ids)[DIGEST_HEX + 1],
 
 /* --- finding documents --- */
 
-/* A JSON document of the archive; `hex`, if not NULL, is what its digest must be. */
-static json_t *get_json(struct image *im, const char *member, const char *hex,
-			struct err *e)
+/*
+ * A JSON document of the archive; `hex`, if not NULL, is what its digest must be. Its
+ * bytes are appended to `text`.
+ */
+static json_t *get_text(const struct image_archive *a, const char *member,
+			const char *hex, struct buf *text, struct err *e)
 {
-	struct buf text = {0};
 	char got[DIGEST_HEX + 1];
 	struct err why;
-	json_t *doc = NULL;
 
-	const struct unpack_place *p = unpack_find(&im->archive, member, &why);
-	if (p == NULL || unpack_get(&im->archive, p, &text, JSON_LIMIT, &why) < 0) {
-		err_set(e, "%s: %s", im->file, why.text);
-		goto out;
+	const struct unpack_place *p = unpack_find(&a->index, member, &why);
+	if (p == NULL || unpack_get(&a->index, p, text, JSON_LIMIT, &why) < 0) {
+		err_set(e, "%s: %s", a->file, why.text);
+		return NULL;
 	}
-	digest_of(text.data, text.len, got);
+	digest_of(text->data, text->len, got);
 	if (hex != NULL && strcmp(got, hex) != 0) {
 		err_set(e,
 			"%s: member '%s' has the digest %s, not the one it is named by",
-			im->file, member, got);
-		goto out;
+			a->file, member, got);
+		return NULL;
 	}
-	doc = json_parse(text.data, text.len, member, &why);
+	json_t *doc = json_parse(text->data, text->len, member, &why);
 	if (doc == NULL)
-		err_set(e, "%s: %s", im->file, why.text);
-out:
+		err_set(e, "%s: %s", a->file, why.text);
+	return doc;
+}
+
+static json_t *get_json(const struct image_archive *a, const char *member, struct err *e)
+{
+	struct buf text = {0};
+	json_t *doc = get_text(a, member, NULL, &text, e);
+
 	buf_release(&text);
 	return doc;
 }
 
-static bool has_member(const struct image *im, const char *name)
+static bool has_member(const struct image_archive *a, const char *name)
 {
-	return names_find(&im->archive.names, name, strlen(name)) != NAMES_NONE;
+	return names_find(&a->index.names, name, strlen(name)) != NAMES_NONE;
 }
 
 /* What a blob of this digest is called in an OCI layout. */
@@ -92,18 +107,20 @@ static void blob_name(const char *hex, struct buf *out)
 	buf_addf(out, "blobs/sha256/%s", hex);
 }
 
-static json_t *get_blob(struct image *im, const json_t *descriptor, struct err *e)
+/* The document of a descriptor; its bytes are appended to `text`. */
+static json_t *get_blob(const struct image_archive *a, const json_t *descriptor,
+			struct buf *text, struct err *e)
 {
 	const char *digest = json_string_at(descriptor, "digest");
 	const char *hex = digest != NULL ? digest_strip(digest) : NULL;
 	struct buf name = {0};
 
 	if (hex == NULL) {
-		err_set(e, "%s: a descriptor without a sha256 digest", im->file);
+		err_set(e, "%s: a descriptor without a sha256 digest", a->file);
 		return NULL;
 	}
 	blob_name(hex, &name);
-	json_t *doc = get_json(im, name.data, hex, e);
+	json_t *doc = get_text(a, name.data, hex, text, e);
 	buf_release(&name);
 	return doc;
 }
@@ -112,7 +129,7 @@ static json_t *get_blob(struct image *im, const json_t *descriptor, struct err *
 static int add_layer(struct image *im, const char *member, struct err *e)
 {
 	struct err why;
-	const struct unpack_place *p = unpack_find(&im->archive, member, &why);
+	const struct unpack_place *p = unpack_find(&im->archive->index, member, &why);
 
 	if (p == NULL)
 		return err_set(e, "%s: a layer is missing: %s", im->file, why.text);
@@ -120,13 +137,17 @@ static int add_layer(struct image *im, const char *member, struct err *e)
 	return 0;
 }
 
-/* Takes over the configuration and makes room for `n` layers, of which it must know. */
+/*
+ * Takes over the configuration, whose bytes are im->text, and makes room for `n` layers,
+ * of which it must know.
+ */
 static int set_config(struct image *im, json_t *config, size_t n, struct err *e)
 {
 	char(*diff_ids)[DIGEST_HEX + 1] = NULL;
 	struct err why;
 
 	im->config = config;
+	digest_of(im->text.data, im->text.len, im->id);
 	int64_t known = image_diff_ids(config, &diff_ids, &why);
 	if (known < 0)
 		return err_set(e, "%s: %s", im->file, why.text);
@@ -140,44 +161,6 @@ static int set_config(struct image *im, json_t *config, size_t n, struct err *e)
 		memcpy(im->layer[i].diff_id, diff_ids[i], DIGEST_HEX + 1);
 	free(diff_ids);
 	return 0;
-}
-
-/* --- choosing one of several --- */
-
-/* Whether one of the references is the wanted one. An image without any has no name. */
-static bool is_wanted(const json_t *tags, const char *name, const char *tag)
-{
-	size_t i;
-	json_t *value;
-
-	if (name == NULL && tag == NULL)
-		return true;
-	json_array_foreach(tags, i, value)
-	{
-		const char *text = json_string_value(value);
-		if (text != NULL && reference_matches(text, name, tag))
-			return true;
-	}
-	return false;
-}
-
-static void list_tags(const json_t *tags, struct buf *out)
-{
-	size_t i;
-	json_t *value;
-
-	json_array_foreach(tags, i, value) buf_addf(out, " %s", json_string_value(value));
-	if (json_array_size(tags) == 0)
-		buf_addstr(out, " (one without a name)");
-}
-
-static int not_there(const struct image *im, const char *name, const char *tag,
-		     const struct buf *list, struct err *e)
-{
-	return err_set(e, "%s: no image %s:%s in it; it has%s", im->file,
-		       name != NULL ? name : "(any name)",
-		       tag != NULL ? tag : "(any tag)",
-		       list->data != NULL ? list->data : " none");
 }
 
 /* --- Docker's archives --- */
@@ -209,7 +192,8 @@ static int open_docker_image(struct image *im, const json_t *entry, struct err *
 		return err_set(e,
 			       "%s: manifest.json has an image without Config or Layers",
 			       im->file);
-	json_t *config = get_json(im, member, digest_in_name(member, hex), e);
+	json_t *config =
+	    get_text(im->archive, member, digest_in_name(member, hex), &im->text, e);
 	if (config == NULL || set_config(im, config, json_array_size(layers), e) < 0)
 		return -1;
 	json_array_foreach(layers, i, layer)
@@ -224,40 +208,24 @@ static int open_docker_image(struct image *im, const json_t *entry, struct err *
 	return 0;
 }
 
-static int open_docker(struct image *im, const char *name, const char *tag, struct err *e)
+static int read_manifest(struct image_archive *a, struct err *e)
 {
-	json_t *manifest = get_json(im, "manifest.json", NULL, e), *entry;
-	struct buf list = {0};
-	int result = -1;
 	size_t i;
+	json_t *entry;
 
-	if (manifest == NULL)
+	a->images = get_json(a, "manifest.json", e);
+	if (a->images == NULL)
 		return -1;
-	if (json_array_size(manifest) == 0) {
-		err_set(e, "%s: manifest.json names no image", im->file);
-		goto out;
-	}
-	json_array_foreach(manifest, i, entry)
+	if (json_array_size(a->images) == 0)
+		return err_set(e, "%s: manifest.json names no image", a->file);
+	json_array_foreach(a->images, i, entry)
 	{
-		const json_t *tags = json_object_get(entry, "RepoTags");
-		if (!json_is_object(entry)) {
-			err_set(e, "%s: manifest.json has an image that is no object",
-				im->file);
-			goto out;
-		}
-		if (is_wanted(tags, name, tag)) {
-			im->tags =
-			    json_is_array(tags) ? json_deep_copy(tags) : json_array();
-			result = open_docker_image(im, entry, e);
-			goto out;
-		}
-		list_tags(tags, &list);
+		if (!json_is_object(entry))
+			return err_set(e,
+				       "%s: manifest.json has an image that is no object",
+				       a->file);
 	}
-	not_there(im, name, tag, &list, e);
-out:
-	buf_release(&list);
-	json_decref(manifest);
-	return result;
+	return 0;
 }
 
 /* --- OCI image layouts --- */
@@ -298,18 +266,14 @@ static bool is_image_type(const json_t *descriptor)
 	return false;
 }
 
-/* The references that a descriptor's annotations give, as Docker would write them. */
-static json_t *annotated_tags(const json_t *descriptor)
+/* The name that a descriptor's annotations give, as Docker would write it, or NULL. */
+static const char *annotated_name(const json_t *descriptor)
 {
 	const json_t *notes = json_object_get(descriptor, "annotations");
 	const char *full = json_string_at(notes, "io.containerd.image.name");
-	const char *ref = json_string_at(notes, "org.opencontainers.image.ref.name");
-	const char *text = full != NULL ? full : ref;
-	json_t *tags = json_array();
 
-	if (text != NULL)
-		json_array_append_new(tags, json_string(text));
-	return tags;
+	return full != NULL ? full
+			    : json_string_at(notes, "org.opencontainers.image.ref.name");
 }
 
 static int open_oci_image(struct image *im, const json_t *manifest, struct err *e)
@@ -321,7 +285,8 @@ static int open_oci_image(struct image *im, const json_t *manifest, struct err *
 
 	if (!json_is_array(layers))
 		return err_set(e, "%s: an image manifest without layers", im->file);
-	json_t *config = get_blob(im, json_object_get(manifest, "config"), e);
+	json_t *config =
+	    get_blob(im->archive, json_object_get(manifest, "config"), &im->text, e);
 	if (config == NULL || set_config(im, config, json_array_size(layers), e) < 0)
 		return -1;
 	json_array_foreach(layers, i, layer)
@@ -344,10 +309,12 @@ static int open_oci_image(struct image *im, const json_t *manifest, struct err *
 static int open_descriptor(struct image *im, const json_t *descriptor,
 			   const struct platform *platform, int depth, struct err *e)
 {
-	json_t *doc = get_blob(im, descriptor, e), *child;
+	struct buf text = {0};
+	json_t *doc = get_blob(im->archive, descriptor, &text, e), *child;
 	int result = -1;
 	size_t i;
 
+	buf_release(&text);
 	if (doc == NULL)
 		return -1;
 	if (json_object_get(doc, "layers") != NULL && is_index(doc)) {
@@ -373,6 +340,119 @@ static int open_descriptor(struct image *im, const json_t *descriptor,
 	return result;
 }
 
+static void add_name(struct names *s, const json_t *descriptor)
+{
+	const char *name = annotated_name(descriptor);
+
+	names_add(s, name != NULL ? name : "", name != NULL ? strlen(name) : 0);
+}
+
+static bool has_name(const struct names *s, const json_t *descriptor)
+{
+	const char *name = annotated_name(descriptor);
+
+	return names_find(s, name != NULL ? name : "", name != NULL ? strlen(name) : 0) !=
+	       NAMES_NONE;
+}
+
+/* The descriptors of index.json that count, as image_archive_open() says. */
+static json_t *pick_images(const json_t *index, const struct platform *platform)
+{
+	const json_t *all = json_object_get(index, "manifests");
+	json_t *images = json_array(), *descriptor;
+	struct names here = {0}; /* the names of images for the platform */
+	size_t i;
+
+	json_array_foreach(all, i, descriptor)
+	{
+		if (is_image_type(descriptor) && is_platform(descriptor, platform))
+			add_name(&here, descriptor);
+	}
+	json_array_foreach(all, i, descriptor)
+	{
+		if (is_image_type(descriptor) &&
+		    (is_platform(descriptor, platform) || !has_name(&here, descriptor)))
+			json_array_append(images, descriptor);
+	}
+	names_release(&here);
+	return images;
+}
+
+static int read_index(struct image_archive *a, const struct platform *platform,
+		      struct err *e)
+{
+	json_t *index = get_json(a, "index.json", e);
+
+	if (index == NULL)
+		return -1;
+	a->is_oci = true;
+	a->images = pick_images(index, platform);
+	json_decref(index);
+	return 0;
+}
+
+int image_archive_open(struct image_archive *a, const char *file,
+		       const struct platform *platform, struct err *e)
+{
+	*a = (struct image_archive){.file = strcmp(file, "-") == 0 ? "stdin" : file};
+	if (unpack_index_open(&a->index, file, e) < 0)
+		return -1;
+	if (has_member(a, "manifest.json"))
+		return read_manifest(a, e);
+	if (has_member(a, "index.json"))
+		return read_index(a, platform, e);
+	return err_set(e, "%s: not an image, it has neither manifest.json nor index.json",
+		       a->file);
+}
+
+/* --- choosing one of several --- */
+
+/* The references of number `i`, a new array. */
+static json_t *tags_of(const struct image_archive *a, size_t i)
+{
+	const json_t *entry = json_array_get(a->images, i);
+	json_t *list = json_array(), *tag;
+	size_t at;
+
+	if (a->is_oci && annotated_name(entry) != NULL)
+		json_array_append_new(list, json_string(annotated_name(entry)));
+	if (a->is_oci)
+		return list;
+	json_array_foreach(json_object_get(entry, "RepoTags"), at, tag)
+	{
+		if (json_is_string(tag))
+			json_array_append(list, tag);
+	}
+	return list;
+}
+
+int image_open_at(struct image *im, const struct image_archive *a, size_t i,
+		  const struct platform *platform, struct err *e)
+{
+	const json_t *entry = json_array_get(a->images, i);
+
+	*im = (struct image){.archive = a, .file = a->file, .tags = tags_of(a, i)};
+	return a->is_oci ? open_descriptor(im, entry, platform, 1, e)
+			 : open_docker_image(im, entry, e);
+}
+
+/* Whether one of the references is the wanted one. An image without any has no name. */
+static bool is_wanted(const json_t *tags, const char *name, const char *tag)
+{
+	size_t i;
+	json_t *value;
+
+	if (name == NULL && tag == NULL)
+		return true;
+	json_array_foreach(tags, i, value)
+	{
+		const char *text = json_string_value(value);
+		if (text != NULL && reference_matches(text, name, tag))
+			return true;
+	}
+	return false;
+}
+
 /* An OCI name may be no more than the tag: "latest". */
 static bool is_wanted_oci(const json_t *tags, const char *name, const char *tag)
 {
@@ -383,101 +463,56 @@ static bool is_wanted_oci(const json_t *tags, const char *name, const char *tag)
 	return name == NULL && only != NULL && tag != NULL && strcmp(only, tag) == 0;
 }
 
-static int open_oci(struct image *im, const char *name, const char *tag,
-		    const struct platform *platform, struct err *e)
+static void list_tags(const json_t *tags, struct buf *out)
 {
-	json_t *index = get_json(im, "index.json", NULL, e), *descriptor;
-	struct buf list = {0};
-	int result = -1;
 	size_t i;
+	json_t *value;
 
-	if (index == NULL)
-		return -1;
-	json_array_foreach(json_object_get(index, "manifests"), i, descriptor)
-	{
-		json_t *tags = annotated_tags(descriptor);
-		bool wanted = is_image_type(descriptor) &&
-			      is_wanted_oci(tags, name, tag) &&
-			      is_platform(descriptor, platform);
-		if (wanted) {
-			im->tags = tags;
-			result = open_descriptor(im, descriptor, platform, 1, e);
-			goto out;
-		}
-		list_tags(tags, &list);
+	json_array_foreach(tags, i, value) buf_addf(out, " %s", json_string_value(value));
+	if (json_array_size(tags) == 0)
+		buf_addstr(out, " (one without a name)");
+}
+
+/* The number of the first image that fits, or -1 and what there is instead. */
+static int64_t choose(const struct image_archive *a, const char *name, const char *tag,
+		      const struct platform *platform, struct err *e)
+{
+	struct buf list = {0};
+	int64_t chosen = -1;
+
+	for (size_t i = 0; i < json_array_size(a->images) && chosen < 0; i++) {
+		json_t *tags = tags_of(a, i);
+		bool fits = a->is_oci
+				? is_wanted_oci(tags, name, tag) &&
+				      is_platform(json_array_get(a->images, i), platform)
+				: is_wanted(tags, name, tag);
+		if (fits)
+			chosen = (int64_t)i;
+		else
+			list_tags(tags, &list);
 		json_decref(tags);
 	}
-	not_there(im, name, tag, &list, e);
-out:
+	if (chosen < 0)
+		err_set(e, "%s: no image %s:%s in it; it has%s", a->file,
+			name != NULL ? name : "(any name)",
+			tag != NULL ? tag : "(any tag)",
+			list.data != NULL ? list.data : " none");
 	buf_release(&list);
-	json_decref(index);
-	return result;
+	return chosen;
 }
 
 int image_open(struct image *im, const char *file, const char *name, const char *tag,
 	       const struct platform *platform, struct err *e)
 {
-	*im = (struct image){.file = strcmp(file, "-") == 0 ? "stdin" : file};
-	if (unpack_index_open(&im->archive, file, e) < 0)
+	struct image_archive *a = mem_zero(1, sizeof *a);
+	int64_t i = -1;
+
+	*im = (struct image){.own = a};
+	if (image_archive_open(a, file, platform, e) == 0)
+		i = choose(a, name, tag, platform, e);
+	if (i < 0)
 		return -1;
-	if (has_member(im, "manifest.json"))
-		return open_docker(im, name, tag, e);
-	if (has_member(im, "index.json"))
-		return open_oci(im, name, tag, platform, e);
-	return err_set(e, "%s: not an image, it has neither manifest.json nor index.json",
-		       im->file);
-}
-
-/* --- layers --- */
-
-int image_layer_open(const struct image *im, size_t i, struct image_bytes *b,
-		     struct err *e)
-{
-	struct err why;
-
-	b->fd = unpack_plain(&im->archive, im->layer[i].place, &b->offset, &b->size,
-			     &b->is_own, &why);
-	if (b->fd < 0)
-		return err_set(e, "%s: layer %zu: %s", im->file, i + 1, why.text);
-	return 0;
-}
-
-void image_layer_close(struct image_bytes *b)
-{
-	if (b->is_own)
-		close(b->fd);
-}
-
-int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
-		      int out, struct err *e)
-{
-	char *block = mem_zero(1, READ_SIZE), hex[DIGEST_HEX + 1];
-	struct digest digest;
-	uint64_t left = b->size;
-	off_t at = b->offset;
-	int result = 0;
-
-	digest_init(&digest);
-	while (left > 0 && result == 0) {
-		size_t want = left < READ_SIZE ? (size_t)left : READ_SIZE;
-		ssize_t n = pread(b->fd, block, want, at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			result = err_set(e, "%s: layer %zu is cut off", im->file, i + 1);
-			break;
-		}
-		digest_update(&digest, block, (size_t)n);
-		if (out >= 0 && io_write(out, block, (size_t)n) < 0)
-			result = err_set_errno(e, "standard output");
-		at += n;
-		left -= (uint64_t)n;
-	}
-	digest_hex(&digest, hex);
-	digest_release(&digest);
-	free(block);
-	if (result == 0 && strcmp(hex, im->layer[i].diff_id) != 0)
-		result = err_set(e, "%s: layer %zu has the digest %s, not its diff_id %s",
-				 im->file, i + 1, hex, im->layer[i].diff_id);
+	int result = image_open_at(im, a, (size_t)i, platform, e);
+	im->own = a;
 	return result;
 }

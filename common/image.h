@@ -23,10 +23,33 @@ struct image_layer {
 	const struct unpack_place *place;
 };
 
+/* An archive, and the images in it. */
+struct image_archive {
+	struct unpack_index index;
+	const char *file; /* what messages call it; kept, not copied */
+	bool is_oci;      /* it has no manifest.json */
+	json_t *images;   /* an array: entries of manifest.json, or OCI descriptors */
+};
+
+/*
+ * Opens the archive `file` ("-": standard input), which must outlive it. Of the OCI
+ * descriptors that are for another platform than Linux on `platform`, those are passed
+ * over whose name, or lack of one, an image for this platform shares. Returns 0, or -1
+ * and why not; in either case the caller releases it.
+ */
+int image_archive_open(struct image_archive *a, const char *file,
+		       const struct platform *platform, struct err *e);
+
+/* A zeroed struct is a no-op. */
+void image_archive_release(struct image_archive *a);
+
 /* One image of an archive. */
 struct image {
-	struct unpack_index archive;
-	const char *file;          /* what messages call it; kept, not copied */
+	const struct image_archive *archive;
+	struct image_archive *own; /* what image_open() opened, else NULL */
+	const char *file;          /* the archive's */
+	char id[DIGEST_HEX + 1];   /* the digest of the configuration's bytes */
+	struct buf text;           /* these bytes */
 	json_t *config;            /* the image configuration, an object */
 	json_t *tags;              /* its references, an array of strings */
 	struct image_layer *layer; /* bottom layer first */
@@ -41,6 +64,14 @@ struct image {
  */
 int image_open(struct image *im, const char *file, const char *name, const char *tag,
 	       const struct platform *platform, struct err *e);
+
+/*
+ * Opens number `i` of the archive's images, counted from 0; of a descriptor of several
+ * platforms, the first image for Linux on `platform`. Returns 0, or -1 and why not; in
+ * either case the caller releases it, before the archive.
+ */
+int image_open_at(struct image *im, const struct image_archive *a, size_t i,
+		  const struct platform *platform, struct err *e);
 
 /* A zeroed struct is a no-op. */
 void image_release(struct image *im);

@@ -10,11 +10,25 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-/* Any bytes may be given to --from: an image comes of it, or a reason. */
+/* Reads all layers of the image that was opened. */
+static void read_layers(const struct image *im, int null)
+{
+	struct image_bytes bytes;
+	struct err e;
+
+	for (size_t i = 0; i < im->n; i++) {
+		if (image_layer_open(im, i, &bytes, &e) < 0)
+			break;
+		(void)image_layer_write(im, i, &bytes, null, &e);
+		image_layer_close(&bytes);
+	}
+}
+
+/* Any bytes may be given to --from or --merge: images come of it, or a reason. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	struct image_archive a = {0};
 	struct image im = {0};
-	struct image_bytes bytes;
 	struct err e;
 	char name[64];
 	int fd = memfd_create("image", MFD_CLOEXEC), null = open("/dev/null", O_WRONLY);
@@ -22,15 +36,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (fd < 0 || null < 0 || io_write(fd, data, len) < 0)
 		return 1;
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-	if (image_open(&im, name, NULL, NULL, NULL, &e) == 0) {
-		for (size_t i = 0; i < im.n; i++) {
-			if (image_layer_open(&im, i, &bytes, &e) < 0)
-				break;
-			(void)image_layer_write(&im, i, &bytes, null, &e);
-			image_layer_close(&bytes);
-		}
-	}
+	if (image_open(&im, name, NULL, NULL, NULL, &e) == 0)
+		read_layers(&im, null);
 	image_release(&im);
+	if (image_archive_open(&a, name, NULL, &e) == 0)
+		for (size_t i = 0; i < json_array_size(a.images); i++) {
+			if (image_open_at(&im, &a, i, NULL, &e) == 0)
+				read_layers(&im, null);
+			image_release(&im);
+		}
+	image_archive_release(&a);
 	close(null);
 	close(fd);
 	return 0;
