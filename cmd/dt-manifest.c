@@ -1,9 +1,11 @@
 /*
- * dt-manifest: an image of layers: configuration, history, names, base image.
+ * dt-manifest: an image of layers: configuration, history, names, base image; or the
+ * images of several archives in one.
  *
  * stdin: a layer archive; stdout: an image archive; both dt-image(5).
  */
 #include "buf.h"
+#include "bundle.h"
 #include "config.h"
 #include "digest.h"
 #include "err.h"
@@ -37,8 +39,10 @@ struct options {
 	const char *tag, *config, *os;
 	const char *from, *from_name, *from_tag;
 	struct platform platform;
-	bool has_platform, inspect;
+	bool has_platform, inspect, merge;
 	int64_t created;
+	char **file; /* what to merge */
+	size_t n_files;
 };
 
 enum {
@@ -49,6 +53,7 @@ enum {
 	OPT_FROM_NAME,
 	OPT_FROM_TAG,
 	OPT_INSPECT,
+	OPT_MERGE,
 	OPT_NAME,
 	OPT_OS,
 	OPT_TAG
@@ -67,11 +72,13 @@ static const struct opt option_table[] = {
     {OPT_FROM_NAME, "from-name", "NAME", "of the images in it, the one of this name"},
     {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
     {OPT_INSPECT, "inspect", NULL, "only print what the --from image is, as JSON"},
+    {OPT_MERGE, "merge", NULL,
+     "write all images of the archives FILE, and read no layers"},
     {0},
 };
 
 static const struct opt_tool tool = {
-    "--name NAME [OPTION]... <LAYERS >IMAGE",
+    "--name NAME [OPTION]... <LAYERS >IMAGE, or --merge FILE... >IMAGES",
     "Reads a layer archive and writes an image archive of its layers.",
     option_table,
 };
@@ -88,12 +95,45 @@ static void set_name(struct options *o, const char *value)
 		die_usage("--name: %s", why.text);
 }
 
+/* What goes with --merge: archives, and --arch. */
+static void check_merge(const struct options *o, bool has_others)
+{
+	size_t from_stdin = 0;
+
+	if (has_others)
+		die_usage("of the other options, only --arch goes with --merge");
+	if (o->n_files == 0)
+		die_usage("--merge: of which archives?");
+	for (size_t i = 0; i < o->n_files; i++)
+		from_stdin += strcmp(o->file[i], "-") == 0;
+	if (from_stdin > 1)
+		die_usage("standard input can be read but once");
+}
+
+/* What goes with the layers on standard input, or with --inspect. */
+static void check_build(const struct options *o)
+{
+	if (o->n_files > 0)
+		die_usage("unexpected operand '%s'", o->file[0]);
+	if (o->from == NULL &&
+	    (o->from_name != NULL || o->from_tag != NULL || o->inspect))
+		die_usage("--from-name, --from-tag and --inspect go with --from");
+	if (o->name == NULL && !o->inspect)
+		die_usage("--name is missing");
+	bool uses_stdin = (o->from != NULL && strcmp(o->from, "-") == 0) ||
+			  (o->config != NULL && strcmp(o->config, "-") == 0);
+	if (uses_stdin && !o->inspect)
+		die_usage("standard input is for the layers");
+}
+
 static void parse_args(struct options *o, int argc, char **argv)
 {
+	bool has_others = false; /* than --merge and --arch */
 	struct err why;
 
 	*o = (struct options){.created = timestamp_default()};
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
+		has_others = has_others || (key != OPT_MERGE && key != OPT_ARCH);
 		switch (key) {
 		case OPT_ARCH:
 			if (platform_parse(&o->platform, optarg) < 0)
@@ -118,6 +158,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 		case OPT_INSPECT:
 			o->inspect = true;
 			break;
+		case OPT_MERGE:
+			o->merge = true;
+			break;
 		case OPT_NAME:
 			set_name(o, optarg);
 			break;
@@ -133,17 +176,12 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		}
 	}
-	if (optind < argc)
-		die_usage("unexpected operand '%s'", argv[optind]);
-	if (o->from == NULL &&
-	    (o->from_name != NULL || o->from_tag != NULL || o->inspect))
-		die_usage("--from-name, --from-tag and --inspect go with --from");
-	if (o->name == NULL && !o->inspect)
-		die_usage("--name is missing");
-	bool uses_stdin = (o->from != NULL && strcmp(o->from, "-") == 0) ||
-			  (o->config != NULL && strcmp(o->config, "-") == 0);
-	if (uses_stdin && !o->inspect)
-		die_usage("standard input is for the layers");
+	o->file = argv + optind;
+	o->n_files = (size_t)(argc - optind);
+	if (o->merge)
+		check_merge(o, has_others);
+	else
+		check_build(o);
 	if (!o->has_platform)
 		platform_host(&o->platform);
 }
@@ -167,48 +205,12 @@ static json_t *layer_digest(const char *hex)
 	return json_string(text);
 }
 
-static void show_progress(const struct build *b, size_t n)
-{
-	progress("layers", n, n, b->writer.bytes);
-}
-
-/* What the base's history says of each layer, if it fits; NULL for what it does not. */
-static void base_comments(const struct image *base, const char **comment)
-{
-	const json_t *history = json_object_get(base->config, "history");
-	size_t layer = 0;
-
-	for (size_t i = 0; i < json_array_size(history); i++) {
-		const json_t *entry = json_array_get(history, i);
-		if (!json_is_true(json_object_get(entry, "empty_layer")) &&
-		    layer++ < base->n)
-			comment[layer - 1] = json_string_at(entry, "comment");
-	}
-	for (size_t i = 0; layer != base->n && i < base->n; i++)
-		comment[i] = NULL;
-}
-
 static void copy_base(struct build *b, const struct image *base)
 {
-	const char **comments = mem_zero(base->n, sizeof *comments);
-	struct image_bytes bytes;
 	struct err why;
 
-	base_comments(base, comments);
-	for (size_t i = 0; i < base->n; i++) {
-		const char *comment = comments[i] != NULL ? comments[i] : "";
-		if (image_layer_open(base, i, &bytes, &why) < 0)
-			die("%s", why.text);
-		if (writer_begin(&b->writer, base->layer[i].diff_id, bytes.size, comment,
-				 strlen(comment))) {
-			if (image_layer_write(base, i, &bytes, 1, &why) < 0)
-				die("%s", why.text);
-			writer_pad(&b->writer, bytes.size);
-		}
-		image_layer_close(&bytes);
-		show_progress(b, i + 1);
-	}
-	free(comments);
+	if (writer_copy(&b->writer, base, &why) < 0)
+		die("%s", why.text);
 	b->base = json_incref(base->config);
 }
 
@@ -231,7 +233,8 @@ static void copy_layer(struct build *b, const char *created, struct unpack_strea
 			die("%s", why.text);
 		writer_pad(&b->writer, m->size);
 	}
-	show_progress(b, b->writer.layer.n);
+	size_t n = b->writer.layer.n;
+	progress("layers", n, n, b->writer.bytes);
 }
 
 /* Keeps a small member: the documents of an image archive. */
@@ -435,7 +438,6 @@ static void release_build(struct build *b)
 	names_release(&b->kept);
 }
 
-/* Everything but --inspect. */
 static void build_image(const struct options *o, const struct image *base)
 {
 	struct build b = {
@@ -454,12 +456,27 @@ static void build_image(const struct options *o, const struct image *base)
 	find_base(&b, o);
 	check_count(&b);
 	json_t *image = image_config(&b, o, created, config);
-	writer_image(&b.writer, image, o->name, o->tag);
+	writer_image(&b.writer, image, NULL, o->name, o->tag);
 	writer_end(&b.writer);
 	io_finish();
 	json_decref(image);
 	json_decref(config);
 	release_build(&b);
+}
+
+/* What --merge writes. */
+static void merge_images(const struct options *o)
+{
+	struct writer w = {.fd = 1};
+	struct err why;
+
+	io_pipe_grow(1);
+	if (bundle_write(&w, o->file, o->n_files, &o->platform, &why) < 0)
+		die("%s", why.text);
+	progress_end();
+	writer_end(&w);
+	io_finish();
+	writer_release(&w);
 }
 
 int main(int argc, char **argv)
@@ -476,6 +493,8 @@ int main(int argc, char **argv)
 		die("%s", why.text);
 	if (o.inspect)
 		inspect(&base);
+	else if (o.merge)
+		merge_images(&o);
 	else
 		build_image(&o, &base);
 	image_release(&base);

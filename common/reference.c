@@ -122,22 +122,38 @@ void reference_full_name(const char *name, struct buf *out)
 	buf_addstr(out, name);
 }
 
-bool reference_matches(const char *reference, const char *name, const char *tag)
+/* Copies the name that `reference` begins with; returns the tag behind it. */
+static const char *take_name(const char *reference, struct buf *name)
 {
 	const char *slash = strrchr(reference, '/');
 	const char *colon = strrchr(slash != NULL ? slash : reference, ':');
-	struct buf have = {0}, have_full = {0}, want_full = {0};
-	bool same = true;
 
-	buf_add(&have, reference,
+	buf_clear(name);
+	buf_add(name, reference,
 		colon != NULL ? (size_t)(colon - reference) : strlen(reference));
-	if (name != NULL) {
+	return colon != NULL ? colon + 1 : "latest";
+}
+
+int reference_split(const char *reference, struct buf *name, const char **tag,
+		    struct err *e)
+{
+	*tag = take_name(reference, name);
+	if (reference_check_name(name->data, e) < 0)
+		return -1;
+	return reference_check_tag(*tag, e);
+}
+
+bool reference_matches(const char *reference, const char *name, const char *tag)
+{
+	struct buf have = {0}, have_full = {0}, want_full = {0};
+	const char *have_tag = take_name(reference, &have);
+	bool same = tag == NULL || strcmp(have_tag, tag) == 0;
+
+	if (same && name != NULL) {
 		reference_full_name(have.data, &have_full);
 		reference_full_name(name, &want_full);
 		same = strcmp(have_full.data, want_full.data) == 0;
 	}
-	if (tag != NULL)
-		same = same && strcmp(colon != NULL ? colon + 1 : "latest", tag) == 0;
 	buf_release(&have);
 	buf_release(&have_full);
 	buf_release(&want_full);

@@ -26,6 +26,13 @@ int reference_check_tag(const char *tag, struct err *e);
 void reference_full_name(const char *name, struct buf *out);
 
 /*
+ * Takes "NAME:TAG" or "NAME", whose tag is "latest", apart and checks both. `name` is
+ * replaced; *tag points into `reference`, or to a constant. Returns 0, or -1 and why not.
+ */
+int reference_split(const char *reference, struct buf *name, const char **tag,
+		    struct err *e);
+
+/*
  * Whether `reference` ("NAME:TAG") has just this name, however each is abbreviated, and
  * just this tag. NULL matches any.
  */

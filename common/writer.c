@@ -3,8 +3,10 @@
 #include "buf.h"
 #include "digest.h"
 #include "err.h"
+#include "image.h"
 #include "io.h"
 #include "mem.h"
+#include "progress.h"
 #include "reference.h"
 #include "tar.h"
 
@@ -15,6 +17,8 @@ void writer_release(struct writer *w)
 {
 	names_release(&w->layer);
 	free(w->size);
+	json_decref(w->index);
+	json_decref(w->docker);
 	*w = (struct writer){.fd = w->fd};
 }
 
@@ -77,6 +81,54 @@ bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
 	return true;
 }
 
+/* What the image's history says of each layer, if it fits; NULL for what it does not. */
+static const char **comments_of(const struct image *im)
+{
+	const char **comment = mem_zero(im->n, sizeof *comment);
+	const json_t *history = json_object_get(im->config, "history");
+	size_t layer = 0;
+
+	for (size_t i = 0; i < json_array_size(history); i++) {
+		const json_t *entry = json_array_get(history, i);
+		if (!json_is_true(json_object_get(entry, "empty_layer")) &&
+		    layer++ < im->n)
+			comment[layer - 1] = json_string_at(entry, "comment");
+	}
+	for (size_t i = 0; layer != im->n && i < im->n; i++)
+		comment[i] = NULL;
+	return comment;
+}
+
+static int copy_layer(struct writer *w, const struct image *im, size_t i,
+		      const char *comment, struct err *e)
+{
+	struct image_bytes bytes;
+	int result = 0;
+
+	if (names_find(&w->layer, im->layer[i].diff_id, DIGEST_HEX) != NAMES_NONE)
+		return 0;
+	if (image_layer_open(im, i, &bytes, e) < 0)
+		return -1;
+	writer_begin(w, im->layer[i].diff_id, bytes.size, comment, strlen(comment));
+	result = image_layer_write(im, i, &bytes, w->fd, e);
+	writer_pad(w, bytes.size);
+	image_layer_close(&bytes);
+	return result;
+}
+
+int writer_copy(struct writer *w, const struct image *im, struct err *e)
+{
+	const char **comment = comments_of(im);
+	int result = 0;
+
+	for (size_t i = 0; i < im->n && result == 0; i++) {
+		result = copy_layer(w, im, i, comment[i] != NULL ? comment[i] : "", e);
+		progress("layers", w->layer.n, w->layer.n, w->bytes);
+	}
+	free(comment);
+	return result;
+}
+
 void writer_end(struct writer *w)
 {
 	static const char mark[2 * TAR_BLOCK];
@@ -105,20 +157,17 @@ static json_t *descriptor(const char *media_type, const char *hex, uint64_t size
 	return d;
 }
 
-/* Writes a document as a blob and returns its descriptor. */
-static json_t *put_blob(struct writer *w, const json_t *doc, const char *media_type,
+/* Writes a blob and returns its descriptor. */
+static json_t *put_text(struct writer *w, const struct buf *text, const char *media_type,
 			char hex[DIGEST_HEX + 1])
 {
-	struct buf text = {0}, name = {0};
+	struct buf name = {0};
 
-	json_write(doc, &text);
-	digest_of(text.data, text.len, hex);
+	digest_of(text->data, text->len, hex);
 	buf_addf(&name, "blobs/sha256/%s", hex);
-	put_member(w, name.data, &text);
-	json_t *d = descriptor(media_type, hex, text.len);
-	buf_release(&text);
+	put_member(w, name.data, text);
 	buf_release(&name);
-	return d;
+	return descriptor(media_type, hex, text->len);
 }
 
 /* Writes a document under its name, and frees it. */
@@ -149,6 +198,7 @@ static json_t *put_manifest(struct writer *w, const json_t *config,
 	static const char type[] = "application/vnd.oci.image.manifest.v1+json";
 	static const char layer_type[] = "application/vnd.oci.image.layer.v1.tar";
 	json_t *manifest = json_object(), *layers = json_array();
+	struct buf text = {0};
 	char hex[DIGEST_HEX + 1];
 	const char *id;
 
@@ -162,74 +212,130 @@ static json_t *put_manifest(struct writer *w, const json_t *config,
 	json_object_set_new(manifest, "mediaType", json_string(type));
 	json_object_set_new(manifest, "config", config_descriptor);
 	json_object_set_new(manifest, "layers", layers);
-	json_t *d = put_blob(w, manifest, type, hex);
+	json_write(manifest, &text);
+	json_t *d = put_text(w, &text, type, hex);
+	buf_release(&text);
 	json_decref(manifest);
 	return d;
 }
 
-/* index.json, image-spec image-layout.md; containerd and Docker read the annotations. */
-static void put_index(struct writer *w, const json_t *config, json_t *manifest,
-		      const char *name, const char *tag)
+static json_t *platform_of(const json_t *config)
 {
-	static const char type[] = "application/vnd.oci.image.index.v1+json";
 	static const char *const keys[] = {"architecture", "os", "variant"};
-	json_t *index = json_object(), *list = json_array(), *notes = json_object();
-	json_t *platform = json_object(), *layout = json_object();
-	struct buf full = {0};
+	json_t *platform = json_object();
 
-	reference_full_name(name, &full);
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		json_t *value = json_object_get(config, keys[i]);
+		if (json_is_string(value))
+			json_object_set(platform, keys[i], value);
+	}
+	return platform;
+}
+
+/* What containerd and Docker go by. */
+static json_t *annotations(const char *reference)
+{
+	json_t *notes = json_object();
+	struct buf name = {0}, full = {0};
+	const char *tag;
+	struct err why;
+
+	if (reference_split(reference, &name, &tag, &why) < 0)
+		die("%s", why.text);
+	reference_full_name(name.data, &full);
 	buf_addf(&full, ":%s", tag);
 	json_object_set_new(notes, "io.containerd.image.name", json_string(full.data));
 	json_object_set_new(notes, "org.opencontainers.image.ref.name", json_string(tag));
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		json_t *value = json_object_get(config, keys[i]);
-		if (value != NULL)
-			json_object_set(platform, keys[i], value);
-	}
-	json_object_set_new(manifest, "platform", platform);
-	json_object_set_new(manifest, "annotations", notes);
-	json_array_append_new(list, manifest);
-	json_object_set_new(index, "schemaVersion", json_integer(2));
-	json_object_set_new(index, "mediaType", json_string(type));
-	json_object_set_new(index, "manifests", list);
-	put_document(w, "index.json", index);
-	json_object_set_new(layout, "imageLayoutVersion", json_string("1.0.0"));
-	put_document(w, "oci-layout", layout);
+	buf_release(&name);
 	buf_release(&full);
+	return notes;
 }
 
-/* manifest.json, Docker image specification v1.2, "Combined Image JSON". */
-static void put_docker(struct writer *w, const json_t *config, const char *config_hex,
-		       const char *name, const char *tag)
+/*
+ * Adds to the list of index.json, image-spec image-layout.md: the manifest's descriptor
+ * for each of its names, or once without one.
+ */
+static void list_oci(json_t *list, const json_t *config, json_t *manifest,
+		     const json_t *tags)
 {
-	json_t *entry = json_object(), *tags = json_array(), *layers = json_array();
-	json_t *list = json_array();
-	struct buf text = {0};
+	size_t i;
+	json_t *tag;
+
+	json_object_set_new(manifest, "platform", platform_of(config));
+	json_array_foreach(tags, i, tag)
+	{
+		json_t *named = json_copy(manifest);
+		json_object_set_new(named, "annotations",
+				    annotations(json_string_value(tag)));
+		json_array_append_new(list, named);
+	}
+	if (json_array_size(tags) == 0)
+		json_array_append(list, manifest);
+}
+
+/* Adds to manifest.json, Docker image specification v1.2, "Combined Image JSON". */
+static void list_docker(json_t *list, const json_t *config, const char *config_hex,
+			const json_t *tags)
+{
+	json_t *entry = json_object(), *layers = json_array();
 	const char *id;
 
-	buf_addf(&text, "%s:%s", name, tag);
-	json_array_append_new(tags, json_string(text.data));
 	for (size_t i = 0; (id = diff_id(config, i)) != NULL; i++)
 		json_array_append_new(layers, string("blobs/sha256/", id));
 	json_object_set_new(entry, "Config", string("blobs/sha256/", config_hex));
-	json_object_set_new(entry, "RepoTags", tags);
+	json_object_set_new(entry, "RepoTags", json_deep_copy(tags));
 	json_object_set_new(entry, "Layers", layers);
 	json_array_append_new(list, entry);
-	put_document(w, "manifest.json", list);
-	buf_release(&text);
 }
 
-void writer_image(struct writer *w, const json_t *config, const char *name,
-		  const char *tag)
+void writer_add(struct writer *w, const json_t *config, const struct buf *text,
+		const json_t *tags)
 {
 	static const char type[] = "application/vnd.oci.image.config.v1+json";
-	char hex[DIGEST_HEX + 1], content_tag[DIGEST_NIX32 + 1];
-	json_t *config_descriptor = put_blob(w, config, type, hex);
+	char hex[DIGEST_HEX + 1];
+	json_t *manifest = put_manifest(w, config, put_text(w, text, type, hex));
 
+	if (w->index == NULL) {
+		w->index = json_array();
+		w->docker = json_array();
+	}
+	list_oci(w->index, config, manifest, tags);
+	list_docker(w->docker, config, hex, tags);
+	json_decref(manifest);
+}
+
+void writer_list(struct writer *w)
+{
+	static const char type[] = "application/vnd.oci.image.index.v1+json";
+	json_t *index = json_object(), *layout = json_object();
+
+	json_object_set_new(index, "schemaVersion", json_integer(2));
+	json_object_set_new(index, "mediaType", json_string(type));
+	json_object_set(index, "manifests", w->index);
+	json_object_set_new(layout, "imageLayoutVersion", json_string("1.0.0"));
+	put_document(w, "index.json", index);
+	put_document(w, "oci-layout", layout);
+	put_document(w, "manifest.json", json_incref(w->docker));
+}
+
+void writer_image(struct writer *w, const json_t *config, const struct buf *text,
+		  const char *name, const char *tag)
+{
+	char hex[DIGEST_HEX + 1], content_tag[DIGEST_NIX32 + 1];
+	struct buf own = {0}, reference = {0};
+	json_t *tags = json_array();
+
+	if (text == NULL) {
+		json_write(config, &own);
+		text = &own;
+	}
+	digest_of(text->data, text->len, hex);
 	digest_nix32(hex, content_tag);
-	if (tag == NULL)
-		tag = content_tag;
-	json_t *manifest = put_manifest(w, config, config_descriptor);
-	put_index(w, config, manifest, name, tag);
-	put_docker(w, config, hex, name, tag);
+	buf_addf(&reference, "%s:%s", name, tag != NULL ? tag : content_tag);
+	json_array_append_new(tags, json_string(reference.data));
+	writer_add(w, config, text, tags);
+	writer_list(w);
+	json_decref(tags);
+	buf_release(&reference);
+	buf_release(&own);
 }

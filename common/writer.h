@@ -14,13 +14,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buf;
+struct err;
+struct image;
+
 /* A zeroed struct with `fd` set is a new archive. */
 struct writer {
 	int fd;
 	struct names layer; /* hex diff_ids of the layers in it */
 	uint64_t *size;     /* layer.n of them: of the uncompressed tars, in bytes */
 	size_t cap;
-	uint64_t bytes; /* all of them together */
+	uint64_t bytes;         /* all of them together */
+	json_t *index, *docker; /* what index.json and manifest.json list, so far */
 };
 
 void writer_release(struct writer *w);
@@ -38,13 +43,30 @@ bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
 void writer_pad(struct writer *w, uint64_t size);
 
 /*
- * Writes the documents of an image, all of whose layers are in the archive: the image
- * configuration `config`, the OCI manifest, index.json, oci-layout, and Docker's
- * manifest.json. If `tag` is NULL, the tag is derived from the configuration's digest,
- * as Nix would name an output of it.
+ * Writes those layers of the image that the archive does not have yet, with what its
+ * history says of each, and compares them with their diff_ids on the way. Returns 0, or
+ * -1 and why not, when the archive must not be ended.
  */
-void writer_image(struct writer *w, const json_t *config, const char *name,
-		  const char *tag);
+int writer_copy(struct writer *w, const struct image *im, struct err *e);
+
+/*
+ * Writes the configuration, whose bytes are `text`, and the OCI manifest of an image all
+ * of whose layers are in the archive, and no image of the same configuration. `tags` are
+ * its references, an array of strings that reference_split() takes.
+ */
+void writer_add(struct writer *w, const json_t *config, const struct buf *text,
+		const json_t *tags);
+
+/* Writes the documents that list the images: index.json, oci-layout, manifest.json. */
+void writer_list(struct writer *w);
+
+/*
+ * Writes all documents of an archive of one image, the bytes of whose configuration are
+ * `text`, or of our making if that is NULL. If `tag` is NULL, the tag is derived from
+ * the configuration's digest, as Nix would name an output of it.
+ */
+void writer_image(struct writer *w, const json_t *config, const struct buf *text,
+		  const char *name, const char *tag);
 
 /* Writes the end-of-archive mark. */
 void writer_end(struct writer *w);

@@ -1,0 +1,25 @@
+/*
+ * bundle: all images of several archives, in one. Level 7.
+ */
+#ifndef DT_BUNDLE_H
+#define DT_BUNDLE_H
+
+#include <stddef.h>
+
+struct err;
+struct platform;
+struct writer;
+
+/*
+ * Writes the images of the `n` archives `file` ("-": standard input) in their order, all
+ * but the end of the archive: first the layers, each once and compared with its diff_id,
+ * then the documents. An image that comes up again is listed once, with the names of
+ * both. Of images of the same name and tag the last one gets it, as in `docker load`,
+ * which is warned of; so is a name that no engine takes, which is left out. Of an OCI
+ * index of several platforms, the image for Linux on `platform` is taken. Returns 0, or
+ * -1 and why not.
+ */
+int bundle_write(struct writer *w, char *const *file, size_t n,
+		 const struct platform *platform, struct err *e);
+
+#endif
