@@ -2,7 +2,7 @@
 # What every tool must do.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
-need make mandoc perl
+need make mandoc perl jq
 
 # The value of one of the Makefile's variables.
 make_var() {
@@ -59,6 +59,11 @@ sample() {
 	dt-build-layered-image)
 		args=(--store "$T/s")
 		printf '{"name": "sample", "contents": ["%s"], "compressor": "none"}\n' "$app" >"$input"
+		;;
+	dt-merge-images | dt-export-image)
+		echo "$lib" | dt-layer --store "$T/s" | dt-manifest --name sample >"$T/sample.tar"
+		jq -n --arg file "$T/sample.tar" --arg tool "$1" \
+			'if $tool == "dt-merge-images" then {images: [$file]} else {fromImage: $file} end' >"$input"
 		;;
 	dt-stream-layered-image)
 		args=(--store "$T/s")
