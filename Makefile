@@ -18,7 +18,7 @@ comma    = ,
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-compress
 MODULES  = arrange autolayer buf bundle cache closure compress compress-gzip compress-zstd \
 	   config cost digest draw err export fleet graph gunzip gunzip-$(GUNZIP) hashes \
-	   image image-layers io json kin layer mem merge names nar nar-write nixdb \
+	   image image-layers intake io json kin layer mem merge names nar nar-write nixdb \
 	   nixdb-write num opt path piece pipeline plan platform pool popularity previous \
 	   progress reference registration relation relay rootfs scan sink sources store \
 	   tar timestamp transfer tree tree-merge tree-scan tree-state unpack unpack-list \

@@ -7,19 +7,17 @@
 #include "buf.h"
 #include "bundle.h"
 #include "config.h"
-#include "digest.h"
 #include "err.h"
 #include "image.h"
+#include "intake.h"
 #include "io.h"
 #include "json.h"
 #include "mem.h"
-#include "names.h"
 #include "opt.h"
 #include "platform.h"
 #include "progress.h"
 #include "reference.h"
 #include "timestamp.h"
-#include "unpack.h"
 #include "writer.h"
 
 #include <ctype.h>
@@ -189,177 +187,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 /* The image in the making. */
 struct build {
 	struct writer writer;
-	json_t *diff_ids;    /* of the layers that came in, in order, as "sha256:HEX" */
-	json_t *history;     /* an entry for each of them */
-	json_t *base;        /* the base image's configuration, or NULL */
-	struct names kept;   /* other members of the input, by name */
-	struct buf *content; /* what is in them */
-	size_t cap_content;
+	json_t *base; /* the base image's configuration, or NULL; it is another's */
+	struct intake in;
 };
-
-static json_t *layer_digest(const char *hex)
-{
-	char text[sizeof "sha256:" + DIGEST_HEX];
-
-	snprintf(text, sizeof text, "sha256:%s", hex);
-	return json_string(text);
-}
-
-static void copy_base(struct build *b, const struct image *base)
-{
-	struct err why;
-
-	if (writer_copy(&b->writer, base, &why) < 0)
-		die("%s", why.text);
-	b->base = json_incref(base->config);
-}
-
-/* A layer of the input: passed on, or dropped if it has been written before. */
-static void copy_layer(struct build *b, const char *created, struct unpack_stream *s,
-		       const struct unpack_member *m)
-{
-	const char *hex = m->name + strlen("blobs/sha256/"), *comment = "";
-	size_t len = 0;
-	struct err why;
-
-	(void)unpack_record(m, "DT.comment", &comment, &len);
-	json_array_append_new(b->diff_ids, layer_digest(hex));
-	json_t *entry = config_history(created, comment, len);
-	if (entry == NULL)
-		die("stdin: the comment of a layer is not UTF-8");
-	json_array_append_new(b->history, entry);
-	if (writer_begin(&b->writer, hex, m->size, comment, len)) {
-		if (unpack_copy(s, 1, &why) < 0)
-			die("%s", why.text);
-		writer_pad(&b->writer, m->size);
-	}
-	size_t n = b->writer.layer.n;
-	progress("layers", n, n, b->writer.bytes);
-}
-
-/* Keeps a small member: the documents of an image archive. */
-static void keep_member(struct build *b, struct unpack_stream *s,
-			const struct unpack_member *m)
-{
-	size_t before = b->kept.n;
-	struct buf text = {0};
-	struct err why;
-
-	if (m->size > JSON_LIMIT)
-		die("stdin: member '%s' is not of a layer archive; images of other tools "
-		    "go in by "
-		    "--from",
-		    m->name);
-	if (unpack_read(s, &text, JSON_LIMIT, &why) < 0)
-		die("%s", why.text);
-	uint32_t i = names_add(&b->kept, m->name, strlen(m->name));
-	if (b->kept.n == before)
-		die("stdin: member '%s' comes twice; an image has one base image",
-		    m->name);
-	b->content = mem_grow(b->content, &b->cap_content, b->kept.n, sizeof *b->content);
-	b->content[i] = text;
-}
-
-/* Whether it is a layer, by the record that says so, and not a blob of another kind. */
-static bool is_layer(const struct unpack_member *m)
-{
-	static const char folder[] = "blobs/sha256/";
-	const char *value;
-	size_t len;
-
-	if (!unpack_record(m, "DT.diff_id", &value, &len))
-		return false;
-	if (strncmp(m->name, folder, sizeof folder - 1) != 0 ||
-	    !digest_is_hex(m->name + sizeof folder - 1) || len != DIGEST_HEX ||
-	    memcmp(value, m->name + sizeof folder - 1, len) != 0)
-		die("stdin: member '%s' does not bear the name of its diff_id", m->name);
-	return true;
-}
-
-static void copy_input(struct build *b, const char *created)
-{
-	struct unpack_stream *s = unpack_stream_new(0, "stdin");
-	struct unpack_member m;
-	struct err why;
-	int more;
-
-	while ((more = unpack_next(s, &m, &why)) > 0) {
-		if (is_layer(&m))
-			copy_layer(b, created, s, &m);
-		else if (m.is_file)
-			keep_member(b, s, &m);
-	}
-	if (more < 0)
-		die("%s", why.text);
-	unpack_stream_release(s);
-	progress_end();
-}
-
-/* --- a base image that came in on stdin --- */
-
-static json_t *kept_json(const struct build *b, const char *name)
-{
-	struct err why;
-	uint32_t i = names_find(&b->kept, name, strlen(name));
-
-	if (i == NAMES_NONE)
-		die("stdin: the image archive has no member '%s'", name);
-	json_t *doc = json_parse(b->content[i].data, b->content[i].len, name, &why);
-	if (doc == NULL)
-		die("stdin: %s", why.text);
-	return doc;
-}
-
-/* Takes the base's layers, each of which is stored once, from the front of the list. */
-static void take_base_layers(struct build *b)
-{
-	char(*diff_ids)[DIGEST_HEX + 1];
-	struct names seen = {0};
-	struct err why;
-	int64_t n = image_diff_ids(b->base, &diff_ids, &why);
-
-	if (n < 0)
-		die("stdin: %s", why.text);
-	for (int64_t i = 0; i < n; i++) {
-		size_t before = seen.n;
-		names_add(&seen, diff_ids[i], DIGEST_HEX);
-		if (seen.n == before)
-			continue;
-		const char *first = json_string_value(json_array_get(b->diff_ids, 0));
-		if (first == NULL || strcmp(digest_strip(first), diff_ids[i]) != 0)
-			die("stdin: layer %d of the image archive is not in its place",
-			    (int)i + 1);
-		json_array_remove(b->diff_ids, 0);
-		json_array_remove(b->history, 0);
-	}
-	names_release(&seen);
-	free(diff_ids);
-}
-
-/*
- * An image archive on stdin, with layer archives behind it, is the base image of what
- * follows it.
- */
-static void find_base(struct build *b, const struct options *o)
-{
-	if (b->kept.n == 0)
-		return;
-	if (names_find(&b->kept, "manifest.json", strlen("manifest.json")) == NAMES_NONE)
-		die("stdin: member '%s' is not of a layer archive", b->kept.name[0]);
-	if (o->from != NULL)
-		die("stdin: holds an image, and so does --from %s; one of them is too "
-		    "many",
-		    o->from);
-	json_t *manifest = kept_json(b, "manifest.json");
-	const char *member = json_string_at(json_array_get(manifest, 0), "Config");
-	if (json_array_size(manifest) != 1 || member == NULL)
-		die("stdin: not an image archive of one image; others go in by --from");
-	b->base = kept_json(b, member);
-	take_base_layers(b);
-	json_decref(manifest);
-}
-
-/* --- the configuration --- */
 
 static json_t *read_config(const struct options *o)
 {
@@ -383,8 +213,8 @@ static json_t *image_config(const struct build *b, const struct options *o,
 	const struct config_image parts = {
 	    .base = b->base,
 	    .config = config,
-	    .diff_ids = b->diff_ids,
-	    .history = b->history,
+	    .diff_ids = b->in.diff_ids,
+	    .history = b->in.history,
 	    .created = created,
 	    .arch = o->has_platform || !is_told ? o->platform.arch : NULL,
 	    .variant = o->platform.variant,
@@ -398,7 +228,7 @@ static void check_count(const struct build *b)
 {
 	const json_t *base =
 	    json_object_get(json_object_get(b->base, "rootfs"), "diff_ids");
-	size_t n = json_array_size(base) + json_array_size(b->diff_ids);
+	size_t n = json_array_size(base) + json_array_size(b->in.diff_ids);
 
 	if (n == 0)
 		die("stdin: no layers came in");
@@ -415,7 +245,8 @@ static void inspect(const struct image *base)
 	struct buf text = {0};
 
 	for (size_t i = 0; i < base->n; i++)
-		json_array_append_new(layers, layer_digest(base->layer[i].diff_id));
+		json_array_append_new(layers,
+				      json_sprintf("sha256:%s", base->layer[i].diff_id));
 	json_object_set(doc, "repoTags", base->tags);
 	json_object_set_new(doc, "layers", layers);
 	json_object_set(doc, "image", base->config);
@@ -426,34 +257,33 @@ static void inspect(const struct image *base)
 	buf_release(&text);
 }
 
-static void release_build(struct build *b)
+/* The layers, of the base image and of the input. */
+static void copy_layers(struct build *b, const struct options *o,
+			const struct image *base, const char *created)
 {
-	writer_release(&b->writer);
-	json_decref(b->diff_ids);
-	json_decref(b->history);
-	json_decref(b->base);
-	for (size_t i = 0; i < b->kept.n; i++)
-		buf_release(&b->content[i]);
-	free(b->content);
-	names_release(&b->kept);
+	struct err why;
+
+	if (o->from != NULL && writer_copy(&b->writer, base, &why) < 0)
+		die("%s", why.text);
+	if (intake_read(&b->in, &b->writer, created, &why) < 0)
+		die("%s", why.text);
+	progress_end();
+	if (o->from != NULL && b->in.base != NULL)
+		die("stdin: holds an image, and so does --from %s; one of them is too "
+		    "many",
+		    o->from);
+	b->base = o->from != NULL ? base->config : b->in.base;
 }
 
 static void build_image(const struct options *o, const struct image *base)
 {
-	struct build b = {
-	    .writer = {.fd = 1},
-	    .diff_ids = json_array(),
-	    .history = json_array(),
-	};
+	struct build b = {.writer = {.fd = 1}};
 	char created[TIMESTAMP_TEXT];
 
 	timestamp_format(o->created, created);
 	json_t *config = read_config(o);
 	io_pipe_grow(1);
-	if (o->from != NULL)
-		copy_base(&b, base);
-	copy_input(&b, created);
-	find_base(&b, o);
+	copy_layers(&b, o, base, created);
 	check_count(&b);
 	json_t *image = image_config(&b, o, created, config);
 	writer_image(&b.writer, image, NULL, o->name, o->tag);
@@ -461,7 +291,8 @@ static void build_image(const struct options *o, const struct image *base)
 	io_finish();
 	json_decref(image);
 	json_decref(config);
-	release_build(&b);
+	intake_release(&b.in);
+	writer_release(&b.writer);
 }
 
 /* What --merge writes. */

@@ -202,6 +202,10 @@ refuses 'a layer that was changed' 'damaged.tar: layer 1 has the digest [0-9a-f]
 full() { "$@" >/dev/full; }
 fails 1 '^dt-manifest: standard output: ' 'no room' full dt-manifest --merge a.tar b.tar
 
+fails 1 '^dt-manifest: stdin: not an image archive of one image; others go in by --from$' \
+	'several images are no base image' on abc.tar dt-manifest --name x
+is 'several images are no base image: no end of archive' "$(ended out)" no
+
 # --- dt-merge-images ---
 
 script_same() { # DESCRIPTION SPEC FILE: what $script makes of the spec is the file

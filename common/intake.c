@@ -1,0 +1,217 @@
+#include "intake.h"
+
+#include "buf.h"
+#include "config.h"
+#include "digest.h"
+#include "err.h"
+#include "image.h"
+#include "mem.h"
+#include "names.h"
+#include "progress.h"
+#include "unpack.h"
+#include "writer.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char blobs[] = "blobs/sha256/";
+
+/* Other members than layers: the documents of an image. */
+struct documents {
+	struct names names;
+	struct buf *content; /* names.n of them */
+	size_t cap;
+};
+
+static void release_documents(struct documents *d)
+{
+	for (size_t i = 0; i < d->names.n; i++)
+		buf_release(&d->content[i]);
+	free(d->content);
+	names_release(&d->names);
+}
+
+void intake_release(struct intake *in)
+{
+	json_decref(in->base);
+	json_decref(in->diff_ids);
+	json_decref(in->history);
+	*in = (struct intake){0};
+}
+
+/* --- the archive --- */
+
+/*
+ * Whether it is a layer, by the record that says so, and not a blob of another kind: 1 or
+ * 0; -1 if it bears another name.
+ */
+static int is_layer(const struct unpack_member *m, struct err *e)
+{
+	size_t folder = sizeof blobs - 1, len;
+	const char *value;
+
+	if (!unpack_record(m, "DT.diff_id", &value, &len))
+		return 0;
+	if (strncmp(m->name, blobs, folder) != 0 || !digest_is_hex(m->name + folder) ||
+	    len != DIGEST_HEX || memcmp(value, m->name + folder, len) != 0)
+		return err_set(e,
+			       "stdin: member '%s' does not bear the name of its diff_id",
+			       m->name);
+	return 1;
+}
+
+/* A layer: passed on, or dropped if it has been written before. */
+static int take_layer(struct intake *in, struct writer *w, const char *created,
+		      struct unpack_stream *s, const struct unpack_member *m,
+		      struct err *e)
+{
+	const char *hex = m->name + sizeof blobs - 1, *comment = "";
+	size_t len = 0;
+
+	(void)unpack_record(m, "DT.comment", &comment, &len);
+	json_t *entry = config_history(created, comment, len);
+	if (entry == NULL)
+		return err_set(e, "stdin: the comment of a layer is not UTF-8");
+	json_array_append_new(in->history, entry);
+	json_array_append_new(in->diff_ids, json_sprintf("sha256:%s", hex));
+	if (writer_begin(w, hex, m->size, comment, len)) {
+		if (unpack_copy(s, w->fd, e) < 0)
+			return -1;
+		writer_pad(w, m->size);
+	}
+	progress("layers", w->layer.n, w->layer.n, w->bytes);
+	return 0;
+}
+
+static int keep_document(struct documents *d, struct unpack_stream *s,
+			 const struct unpack_member *m, struct err *e)
+{
+	size_t before = d->names.n;
+	struct buf text = {0};
+
+	if (m->size > JSON_LIMIT)
+		return err_set(e,
+			       "stdin: member '%s' is not of a layer archive; images of "
+			       "other tools go in by --from",
+			       m->name);
+	if (names_find(&d->names, m->name, strlen(m->name)) != NAMES_NONE)
+		return err_set(
+		    e, "stdin: member '%s' comes twice; an image has one base image",
+		    m->name);
+	if (unpack_read(s, &text, JSON_LIMIT, e) < 0) {
+		buf_release(&text);
+		return -1;
+	}
+	names_add(&d->names, m->name, strlen(m->name));
+	d->content = mem_grow(d->content, &d->cap, d->names.n, sizeof *d->content);
+	d->content[before] = text;
+	return 0;
+}
+
+static int read_archive(struct intake *in, struct documents *d, struct writer *w,
+			const char *created, struct err *e)
+{
+	struct unpack_stream *s = unpack_stream_new(0, "stdin");
+	struct unpack_member m;
+	int result;
+
+	while ((result = unpack_next(s, &m, e)) > 0) {
+		result = is_layer(&m, e);
+		if (result > 0)
+			result = take_layer(in, w, created, s, &m, e);
+		else if (result == 0 && m.is_file)
+			result = keep_document(d, s, &m, e);
+		if (result < 0)
+			break;
+	}
+	unpack_stream_release(s);
+	return result;
+}
+
+/* --- a base image in it --- */
+
+static json_t *document(const struct documents *d, const char *name, struct err *e)
+{
+	uint32_t i = names_find(&d->names, name, strlen(name));
+	struct err why;
+
+	if (i == NAMES_NONE) {
+		err_set(e, "stdin: the image archive has no member '%s'", name);
+		return NULL;
+	}
+	json_t *doc = json_parse(d->content[i].data, d->content[i].len, name, &why);
+	if (doc == NULL)
+		err_set(e, "stdin: %s", why.text);
+	return doc;
+}
+
+/* Whether the first layer that is left is this one. */
+static bool is_next(const struct intake *in, const char *diff_id)
+{
+	const char *first = json_string_value(json_array_get(in->diff_ids, 0));
+
+	return first != NULL && strcmp(digest_strip(first), diff_id) == 0;
+}
+
+/* Takes the base's layers, each of which is stored once, from the front of the list. */
+static int drop_base_layers(struct intake *in, struct err *e)
+{
+	char(*diff_ids)[DIGEST_HEX + 1];
+	struct names seen = {0};
+	struct err why;
+	int64_t n = image_diff_ids(in->base, &diff_ids, &why);
+	int result = n < 0 ? err_set(e, "stdin: %s", why.text) : 0;
+
+	for (int64_t i = 0; i < n && result == 0; i++) {
+		size_t before = seen.n;
+		names_add(&seen, diff_ids[i], DIGEST_HEX);
+		if (seen.n == before)
+			continue;
+		if (!is_next(in, diff_ids[i]))
+			result = err_set(e,
+					 "stdin: layer %d of the image archive is not in "
+					 "its place",
+					 (int)i + 1);
+		json_array_remove(in->diff_ids, 0);
+		json_array_remove(in->history, 0);
+	}
+	names_release(&seen);
+	free(diff_ids);
+	return result;
+}
+
+static int find_base(struct intake *in, const struct documents *d, struct err *e)
+{
+	static const char list[] = "manifest.json";
+
+	if (d->names.n == 0)
+		return 0;
+	if (names_find(&d->names, list, sizeof list - 1) == NAMES_NONE)
+		return err_set(e, "stdin: member '%s' is not of a layer archive",
+			       d->names.name[0]);
+	json_t *manifest = document(d, list, e);
+	if (manifest == NULL)
+		return -1;
+	const char *member = json_string_at(json_array_get(manifest, 0), "Config");
+	if (json_array_size(manifest) != 1 || member == NULL)
+		err_set(
+		    e,
+		    "stdin: not an image archive of one image; others go in by --from");
+	else
+		in->base = document(d, member, e);
+	json_decref(manifest);
+	return in->base != NULL ? drop_base_layers(in, e) : -1;
+}
+
+int intake_read(struct intake *in, struct writer *w, const char *created, struct err *e)
+{
+	struct documents d = {0};
+
+	*in = (struct intake){.diff_ids = json_array(), .history = json_array()};
+	int result = read_archive(in, &d, w, created, e);
+	if (result == 0)
+		result = find_base(in, &d, e);
+	release_documents(&d);
+	return result;
+}
