@@ -20,13 +20,15 @@ die_usage() {
 	exit 2
 }
 
-# spec_args HELP ARG...: the command line that all scripts have. Sets $spec_file; $store,
+# spec_args HELP ARG...: the command line that all scripts have; --store only where HELP
+# has it. Sets $spec_file; $store,
 # the options that dt-closure and dt-layer get; and $print_build_args.
 spec_args() {
 	local help=$1
 	shift
 	store=() spec_file=- print_build_args=false
 	while [ $# -gt 0 ]; do
+		[[ $1 != --store* || $help == *--store* ]] || die_usage "unknown option '$1'"
 		case $1 in
 		--help)
 			printf '%s\n' "$help" 2>/dev/null || die 'standard output: cannot be written'
