@@ -187,10 +187,10 @@ ok 'hard links and xattrs, any one bit changed and not verified' flat flip links
 
 flat tree
 dt-flatten tree.tar >tree.want
-is 'a tree with something of everything' "$(tar -tf tree.want | wc -l)" 27
+is 'a tree with something of everything' "$(tar -tf tree.want 2>/dev/null | wc -l)" 27
 
 # names ARG...: the members of what dt-flatten writes to $T/sub
-names() { dt-flatten "$@" >"$T/sub" && ended "$T/sub" && tar --quoting-style=c -tf "$T/sub"; }
+names() { dt-flatten "$@" >"$T/sub" && ended "$T/sub" && tar --quoting-style=c -tf "$T/sub" 2>/dev/null; }
 is 'a sub-tree' "$(names tree.tar etc)" 'yes
 "etc/"
 "etc/deep/"
@@ -203,13 +203,14 @@ cp sub sub.want
 for spelling in /etc etc/ ./etc //etc/. tmp/../etc ../etc; do
 	gives "a sub-tree spelled $spelling" sub.want dt-flatten tree.tar "$spelling"
 done
-is 'a hard link: the first name there carries the bytes' "$(layers ls sub | grep /link)" \
-	"$(dt-flatten tree.tar etc/deep/er/link | layers ls /dev/stdin)"
+is 'a hard link: the first name there carries the bytes' "$(layers ls sub | grep -E '^(file|link).*(passwd|link)' | cut -d ' ' -f 1,5-7)" \
+	"file 'etc/deep/er/link' 22:880a0678:b'root:x:0:0::/:/bin/s'
+link 'etc/passwd' -> 'etc/deep/er/link'"
 is 'a sub-tree that is a file' "$(names tree.tar etc/passwd)" $'yes\n"etc/passwd"'
 is 'a name of a hard link, alone' "$(names tree.tar bin/sudo)" $'yes\n"bin/sudo"'
 is 'it carries the bytes' "$(tar -xOf sub bin/sudo | wc -c)" 1400
 is 'its attributes too' "$(layers ls sub | cut -d ' ' -f 1-4)" 'file 4755 0:42 1600000000.25'
-names tree.tar bin/sudo bin/su >names
+names tree.tar bin/sudo bin/su >both
 is 'the other is a link to it where both are asked for' "$(layers ls sub | cut -d ' ' -f 1)" $'file\nlink'
 is 'a symlink is not followed' "$(names tree.tar lib)" $'yes\n"lib"'
 refuses 'what is behind a symlink' '(.*: )?lib/a.*' tree.tar lib/a
@@ -239,10 +240,10 @@ is '--list: the root is the first' "$(sed -n '/^[^#\/]/{s/ .*//;p;q}' tree.mtree
 layers mtree tree.mtree | grep -v "^b'.' " | sort >listed
 layers mtree-of tree.want | sort >listed.want
 same '--list: all of each name' listed listed.want
-is '--list: as libarchive reads it' "$(bsdtar -tf tree.mtree | sed 's,^\./,,' | grep -vx . | sort)" \
-	"$(bsdtar -tf tree.want | sed 's,/$,,' | sort)"
+is '--list: as libarchive reads it' "$(bsdtar -tf tree.mtree 2>/dev/null | sed 's,^\./,,' | grep -vx . | sort)" \
+	"$(bsdtar -tf tree.want 2>/dev/null | sed 's,/$,,' | sort)"
 mkdir unpacked
-tar -xpf tree.want -C unpacked --numeric-owner --delay-directory-restore --xattrs --xattrs-include='*'
+tar -xpf tree.want -C unpacked --numeric-owner --delay-directory-restore --xattrs --xattrs-include='*' 2>/dev/null
 chmod 755 unpacked
 chown 0:0 unpacked
 touch -d @0 unpacked
@@ -316,6 +317,6 @@ done
 flat huge
 dt-flatten --no-verify huge.tar 2>"$T/err" | head -c 1536 | tail -c 1024 >huge.head
 is 'a file beyond 8 GiB: its header' "$(head -c 19 huge.head)" '19 size=8589934597'
-is 'a file beyond 8 GiB: all of it' "$(dt-flatten --no-verify huge.tar | tail -c +1537 | wc -c)" $((8589934592 + 10240 - 1536))
+is 'a file behind one beyond 8 GiB' "$(dt-flatten --no-verify huge.tar small | tar -xO small)" 'behind it'
 
 finish
