@@ -6,6 +6,13 @@ need /usr/bin/python3
 
 layers() { "$t_dir/fixtures/layers.py" "$@"; }
 ended() { if [ -s "$1" ]; then "$t_dir/fixtures/archive.py" ended "$1"; else echo no; fi; }
+for seed in 1 2; do
+	mkdir "$T/$seed"
+	layers random "$seed" 250 "$T/$seed" >"$T/$seed/said" 2>&1 &
+	random[seed]=$!
+done
+# shellcheck disable=SC2016 # at_exit evaluates it
+at_exit 'kill "${random[@]}" 2>/dev/null'
 mkdir "$T/corners"
 ok 'the corners are made' layers make "$T/corners"
 
@@ -67,15 +74,9 @@ like 'a root that no layer describes' <(root_of) ' mode=0?755( |$)'
 layers image 'the root again leaves what is below it' >"$T/image"
 like 'a root that two layers describe' <(root_of) ' mode=0?700( |$)'
 
-# --- random images ---
+# --- random images: what was begun above ---
 
-seeds=(1 2)
-for seed in "${seeds[@]}"; do
-	mkdir "$T/$seed"
-	layers random "$seed" 300 "$T/$seed" >"$T/$seed/said" 2>&1 &
-	random[seed]=$!
-done
-for seed in "${seeds[@]}"; do
+for seed in "${!random[@]}"; do
 	wait "${random[seed]}"
 	is "random images, seed $seed: as the model merges them" "$?" 0
 	t_note <"$T/$seed/said"
