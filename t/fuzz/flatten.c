@@ -1,0 +1,156 @@
+#include "rootfs.h"
+
+#include "err.h"
+#include "image.h"
+#include "io.h"
+#include "tar.h"
+#include "unpack.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* No name twice or empty, none that leads out of the root, and no whiteout. */
+static void check_path(const char *before, const char *path)
+{
+	if (*path == '\0' || strcmp(before, path) == 0)
+		abort();
+	for (const char *p = path; p != NULL;) {
+		size_t n = strcspn(p, "/");
+		if (n == 0 || strncmp(p, ".wh.", 4) == 0 ||
+		    (n <= 2 && strncmp(p, "..", n) == 0))
+			abort();
+		p = p[n] == '/' ? p + n + 1 : NULL;
+	}
+}
+
+/* A file's contents are there, from the first byte to the last. */
+static void check_contents(const struct rootfs_inode *inode)
+{
+	off_t end = inode->offset + (off_t)inode->size;
+	char byte;
+
+	if (!S_ISREG(inode->mode) || inode->size == 0)
+		return;
+	if (pread(inode->fd, &byte, 1, inode->offset) != 1 ||
+	    pread(inode->fd, &byte, 1, end - 1) != 1)
+		abort();
+}
+
+static void put_header(struct buf *out, const struct rootfs *r, const char *path,
+		       const struct rootfs_inode *inode)
+{
+	struct buf xattrs = {r->text.data + inode->xattrs, inode->xattrs_len, 0};
+	const struct tar_member m = {
+	    .name = path,
+	    .link = S_ISLNK(inode->mode) ? r->text.data + inode->link : NULL,
+	    .type = tar_type(inode->mode),
+	    .mode = inode->mode,
+	    .uid = inode->uid,
+	    .gid = inode->gid,
+	    .size = inode->size,
+	    .mtime = inode->mtime,
+	    .nsec = inode->nsec,
+	    .major = inode->major,
+	    .minor = inode->minor,
+	    .records = &xattrs,
+	};
+
+	buf_clear(out);
+	tar_header(out, &m);
+	if (out->len == 0 || out->len % TAR_BLOCK != 0)
+		abort();
+}
+
+static void walk(struct rootfs *r)
+{
+	struct buf before = {0}, path = {0}, header = {0};
+
+	rootfs_sort(r);
+	buf_addstr(&before, "");
+	for (size_t i = 1; i < r->n_order; i++) {
+		const struct rootfs_inode *inode = rootfs_inode(r, r->order[i]);
+		buf_clear(&path);
+		rootfs_path(r, r->order[i], &path);
+		check_path(before.data, path.data);
+		if (rootfs_find(r, path.data) != r->order[i])
+			abort();
+		check_contents(inode);
+		put_header(&header, r, path.data, inode);
+		(void)rootfs_follow(r, path.data);
+		buf_clear(&before);
+		buf_add(&before, path.data, path.len);
+	}
+	buf_release(&before);
+	buf_release(&path);
+	buf_release(&header);
+}
+
+/* All that is no file's contents, as an mtree specification. */
+static void list(const struct rootfs *r)
+{
+	struct buf text = {0}, path = {0};
+	struct err e;
+	struct unpack_list *l = unpack_list_new(&text);
+
+	for (size_t i = 0; i < r->n_order; i++) {
+		const struct rootfs_inode *inode = rootfs_inode(r, r->order[i]);
+		const struct unpack_attributes a = {.mode = inode->mode,
+						    .link = r->text.data + inode->link,
+						    .uid = inode->uid,
+						    .gid = inode->gid,
+						    .mtime = inode->mtime,
+						    .nsec = inode->nsec,
+						    .major = inode->major,
+						    .minor = inode->minor};
+		if (S_ISREG(inode->mode) && inode->size > 0)
+			continue;
+		buf_clear(&path);
+		rootfs_path(r, r->order[i], &path);
+		if (unpack_list_add(l, path.data, &a, 0, inode->names, &e) < 0)
+			break;
+	}
+	(void)unpack_list_end(l, &e);
+	buf_release(&text);
+	buf_release(&path);
+}
+
+/* The input is an image, or else a layer, which is laid on top of itself. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct image im = {0};
+	struct image_layers *layers = NULL;
+	struct rootfs r = {0};
+	struct err e;
+	char name[64];
+	int result, fd = memfd_create("image", MFD_CLOEXEC);
+
+	if (fd < 0 || io_write(fd, data, len) < 0)
+		return 1;
+	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	if (image_open(&im, name, NULL, NULL, NULL, &e) == 0) {
+		layers = image_layers_open(&im, false);
+		result = rootfs_of_image(&r, &im, layers, &e);
+	} else {
+		rootfs_init(&r);
+		result = rootfs_add_layer(&r, fd, 0, len, "lower", &e);
+		if (result == 0)
+			result = rootfs_add_layer(&r, fd, 0, len, "upper", &e);
+	}
+	if (result == 0) {
+		walk(&r);
+		list(&r);
+	}
+	rootfs_release(&r);
+	if (layers != NULL)
+		image_layers_release(layers);
+	image_release(&im);
+	close(fd);
+	return 0;
+}
