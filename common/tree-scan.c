@@ -119,20 +119,21 @@ struct scan {
 	uint32_t folder;
 	int fd;
 	struct buf path;    /* where the folder lies */
-	struct buf records; /* xattrs of a child */
+	struct buf child;   /* where a child lies */
+	struct buf records; /* its xattrs */
 };
 
 /* The path of `name` in the folder. Changes with the next call. */
 static const char *child_path(struct scan *s, const char *name)
 {
-	static _Thread_local struct buf path;
+	struct buf *path = &s->child;
 
-	buf_clear(&path);
+	buf_clear(path);
 	if (s->path.len + strlen(name) + 1 < PATH_MAX)
-		buf_addf(&path, "%s/%s", s->path.data, name);
+		buf_addf(path, "%s/%s", s->path.data, name);
 	else
-		buf_addf(&path, "/proc/self/fd/%d/%s", s->fd, name);
-	return path.data;
+		buf_addf(path, "/proc/self/fd/%d/%s", s->fd, name);
+	return path->data;
 }
 
 /* Whether the folder, or one it is in, lies at `path`: to go there would never end. */
@@ -316,5 +317,6 @@ void tree_scan(struct tree *t, const char *path, const struct tree_scan *how)
 			scan_folder(&s, i);
 	free(s.place);
 	buf_release(&s.path);
+	buf_release(&s.child);
 	buf_release(&s.records);
 }
