@@ -15,14 +15,16 @@ WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwri
 B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
-TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-compress
-MODULES  = arrange autolayer buf bundle cache closure compress compress-gzip compress-zstd \
-	   config cost digest draw err export fleet graph gunzip gunzip-$(GUNZIP) hashes \
-	   image image-layers intake io json kin layer mem merge names nar nar-write nixdb \
-	   nixdb-write num opt path piece pipeline plan platform pool popularity previous \
-	   progress reference registration relation relay rootfs scan sink sources store \
-	   tar timestamp transfer tree tree-merge tree-scan tree-state unpack unpack-list \
-	   unpack-stream utf8 weights writer
+TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-compress \
+	   dt-pull
+MODULES  = arrange autolayer blobs buf bundle cache challenge closure compress \
+	   compress-gzip compress-zstd config cost credentials digest dockerarchive draw \
+	   err export fetch fleet graph gunzip gunzip-$(GUNZIP) hashes http image \
+	   image-layers intake io json kin layer manifest mem merge names nar nar-write \
+	   nixdb nixdb-write num opt path piece pipeline plan platform pool popularity \
+	   previous progress reference registration registry relation relay rootfs scan \
+	   secret sink sources store tar timestamp transfer tree tree-merge tree-scan \
+	   tree-state unpack unpack-list unpack-stream utf8 weights writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
@@ -30,7 +32,11 @@ FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 GUNZIP  := $(if $(shell pkg-config --exists libisal && echo yes),isal,zlib)
 LIBS_gunzip = $(if $(filter isal,$(GUNZIP)),libisal,zlib)
 
-PKGS     = libarchive libcrypto libdeflate libsodium libzstd jansson sqlite3 $(LIBS_gunzip)
+PKGS     = libarchive libcrypto libdeflate libsodium libzstd jansson sqlite3 $(LIBS_gunzip) \
+	   libcurl
+UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
+FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
+
 ALL_CPPFLAGS = -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(CPPFLAGS) \
 	   $(shell pkg-config --cflags $(PKGS))
 ALL_CFLAGS = -std=c17 -pthread $(WARN) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
@@ -44,6 +50,9 @@ LIBS_dt-manifest   = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzi
 LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-nixdb      = libcrypto libsodium sqlite3
 LIBS_dt-compress   = libarchive libdeflate libzstd
+LIBS_dt-layer      = libcrypto libsodium jansson
+LIBS_dt-manifest   = libarchive libcrypto libsodium jansson
+LIBS_dt-pull       = libarchive libcrypto libcurl libsodium jansson
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 
 all: $(TOOLS:%=$B/%) $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)

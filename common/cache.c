@@ -80,8 +80,7 @@ bool cache_get(const struct cache *c, const char *kind, const char *key, struct 
 	return hit;
 }
 
-/* mkdir -p of everything before the last slash; 0700, as XDG asks. */
-static void make_folders(char *name)
+void cache_make_folders(char *name)
 {
 	for (char *p = strchr(name + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
 		*p = '\0';
@@ -99,7 +98,7 @@ static int make_draft(struct buf *draft, const char *template)
 		int fd = mkostemp(draft->data, O_CLOEXEC);
 		if (fd >= 0 || errno != ENOENT)
 			return fd;
-		make_folders(draft->data);
+		cache_make_folders(draft->data);
 	}
 	return -1;
 }

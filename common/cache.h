@@ -29,4 +29,7 @@ bool cache_get(const struct cache *c, const char *kind, const char *key, struct 
 void cache_put(const struct cache *c, const char *kind, const char *key, const char *fact,
 	       size_t len);
 
+/* Makes the folders, of mode 0700 as XDG asks, that the file `name` lies in. */
+void cache_make_folders(char *name);
+
 #endif

@@ -1,9 +1,9 @@
 #include "digest.h"
 
 #include "err.h"
+#include "secret.h"
 
 #include <openssl/evp.h>
-#include <sodium.h>
 #include <string.h>
 
 static void start(struct digest *d)
@@ -39,7 +39,7 @@ void digest_hex(struct digest *d, char hex[DIGEST_HEX + 1])
 
 	if (EVP_DigestFinal_ex(d->state, raw, &len) != 1 || len != DIGEST_BYTES)
 		die("libcrypto: SHA-256 failed");
-	sodium_bin2hex(hex, DIGEST_HEX + 1, raw, DIGEST_BYTES);
+	secret_hex(hex, raw, DIGEST_BYTES);
 	start(d);
 }
 
@@ -51,6 +51,11 @@ void digest_of(const void *data, size_t len, char hex[DIGEST_HEX + 1])
 	digest_update(&d, data, len);
 	digest_hex(&d, hex);
 	digest_release(&d);
+}
+
+bool digest_is_same(const char *a, const char *b)
+{
+	return secret_equal(a, b, DIGEST_HEX);
 }
 
 bool digest_is_hex(const char *s)
@@ -68,13 +73,14 @@ const char *digest_strip(const char *s)
 	return digest_is_hex(s) ? s : NULL;
 }
 
+static const char nix32[] = "0123456789abcdfghijklmnpqrsvwxyz";
+
 void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1])
 {
-	static const char alphabet[] = "0123456789abcdfghijklmnpqrsvwxyz";
 	enum { FOLDED = 20 };
 	unsigned char raw[DIGEST_BYTES], folded[FOLDED + 1] = {0};
 
-	if (sodium_hex2bin(raw, sizeof raw, hex, DIGEST_HEX, NULL, NULL, NULL) != 0)
+	if (secret_unhex(raw, sizeof raw, hex) < 0)
 		die("'%s' is no digest", hex);
 	for (size_t i = 0; i < DIGEST_BYTES; i++)
 		folded[i % FOLDED] ^= raw[i];
@@ -82,7 +88,55 @@ void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1])
 	for (size_t i = 0; i < DIGEST_NIX32; i++) {
 		size_t bit = (DIGEST_NIX32 - 1 - i) * 5;
 		unsigned two = folded[bit / 8] | (unsigned)folded[bit / 8 + 1] << 8;
-		out[i] = alphabet[two >> (bit % 8) & 31];
+		out[i] = nix32[two >> (bit % 8) & 31];
 	}
 	out[DIGEST_NIX32] = '\0';
+}
+
+/* All 256 bits as Nix writes them: 52 digits, the highest first, one bit of it in use. */
+static int from_nix32(unsigned char raw[DIGEST_BYTES], const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n != (DIGEST_BYTES * 8 + 4) / 5)
+		return -1;
+	memset(raw, 0, DIGEST_BYTES);
+	for (size_t i = 0; i < n; i++) {
+		const char *digit = strchr(nix32, text[i]);
+		size_t bit = (n - 1 - i) * 5;
+		if (digit == NULL)
+			return -1;
+		unsigned two = (unsigned)(digit - nix32) << (bit % 8);
+		raw[bit / 8] |= (unsigned char)two;
+		if (two >> 8 != 0 && bit / 8 + 1 == DIGEST_BYTES)
+			return -1;
+		if (two >> 8 != 0)
+			raw[bit / 8 + 1] |= (unsigned char)(two >> 8);
+	}
+	return 0;
+}
+
+int digest_pin(const char *text, char hex[DIGEST_HEX + 1])
+{
+	unsigned char raw[DIGEST_BYTES];
+	size_t len = 0;
+
+	if (strncmp(text, "sha256-", 7) == 0 || strncmp(text, "sha256:", 7) == 0)
+		text += 7;
+	if (secret_unhex(raw, sizeof raw, text) < 0 && from_nix32(raw, text) < 0 &&
+	    (secret_unbase64((char *)raw, sizeof raw, text, &len) < 0 ||
+	     len != sizeof raw))
+		return -1;
+	secret_hex(hex, raw, sizeof raw);
+	return 0;
+}
+
+void digest_sri(const char *hex, char out[DIGEST_SRI])
+{
+	unsigned char raw[DIGEST_BYTES];
+
+	if (secret_unhex(raw, sizeof raw, hex) < 0)
+		die("'%s' is no digest", hex);
+	memcpy(out, "sha256-", 7);
+	secret_base64(out + 7, (const char *)raw, sizeof raw);
 }

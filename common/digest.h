@@ -27,6 +27,9 @@ void digest_hex(struct digest *d, char hex[DIGEST_HEX + 1]);
 /* The hex SHA-256 of `len` bytes. */
 void digest_of(const void *data, size_t len, char hex[DIGEST_HEX + 1]);
 
+/* Whether two hex digests are equal, in a time that does not tell where they differ. */
+bool digest_is_same(const char *a, const char *b);
+
 /* Whether `s` is exactly 64 lower-case hex digits. */
 bool digest_is_hex(const char *s);
 
@@ -39,5 +42,15 @@ const char *digest_strip(const char *s);
  */
 enum { DIGEST_NIX32 = 32 };
 void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1]);
+
+/*
+ * Reads a pinned SHA-256 as Nix takes it: hex, base 64 or Nix' base 32, "sha256:" in
+ * front or not, or "sha256-" and base 64 (W3C Subresource Integrity). Returns 0, or -1.
+ */
+int digest_pin(const char *text, char hex[DIGEST_HEX + 1]);
+
+/* Writes "sha256-" and the digest in base 64. */
+enum { DIGEST_SRI = 7 + 44 + 1 };
+void digest_sri(const char *hex, char out[DIGEST_SRI]);
 
 #endif

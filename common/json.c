@@ -3,8 +3,10 @@
 #include "buf.h"
 #include "err.h"
 #include "io.h"
+#include "mem.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 json_t *json_parse(const char *text, size_t len, const char *what, struct err *e)
 {
@@ -45,6 +47,23 @@ void json_write(const json_t *doc, struct buf *out)
 {
 	if (json_dump_callback(doc, add, out, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
 		die("cannot write JSON");
+}
+
+void json_wipe_freed(void)
+{
+	json_set_alloc_funcs(malloc, mem_wiping_free);
+}
+
+const char *json_value_end(const char *text, size_t len)
+{
+	json_error_t where;
+	json_t *value =
+	    json_loadb(text, len, JSON_DISABLE_EOF_CHECK | JSON_DECODE_ANY, &where);
+
+	if (value == NULL)
+		return NULL;
+	json_decref(value);
+	return text + where.position;
 }
 
 const char *json_string_at(const json_t *object, const char *key)

@@ -26,6 +26,18 @@ json_t *json_read_file(const char *file, size_t limit, struct err *e);
 /* Appends the document without needless blanks, keys in the order they were set. */
 void json_write(const json_t *doc, struct buf *out);
 
+/*
+ * From now on, the memory of documents is overwritten when it is freed: some hold
+ * passwords. Called before any document is made.
+ */
+void json_wipe_freed(void);
+
+/*
+ * The end of the JSON value that begins at `text`, which is at most `len` bytes long and
+ * may be followed by anything; NULL if none begins there.
+ */
+const char *json_value_end(const char *text, size_t len);
+
 /* The string under `key`, or NULL if there is none or it is not a string. */
 const char *json_string_at(const json_t *object, const char *key);
 

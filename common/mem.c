@@ -2,6 +2,7 @@
 
 #include "err.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,4 +46,24 @@ void *mem_grow(void *p, size_t *cap, size_t need, size_t size)
 	}
 	*cap = n;
 	return mem_resize(p, n, size);
+}
+
+void mem_wiping_free(void *p)
+{
+	if (p != NULL)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
+}
+
+void *mem_wiping_realloc(void *p, size_t size)
+{
+	size_t old = p != NULL ? malloc_usable_size(p) : 0;
+	void *q = malloc(size);
+
+	if (q == NULL)
+		return NULL;
+	if (p != NULL)
+		memcpy(q, p, old < size ? old : size);
+	mem_wiping_free(p);
+	return q;
 }

@@ -26,4 +26,11 @@ void *mem_resize(void *p, size_t n, size_t size);
  */
 void *mem_grow(void *p, size_t *cap, size_t need, size_t size);
 
+/*
+ * free(3) and realloc(3) that overwrite what they give up, for libraries that are handed
+ * secrets. mem_wiping_realloc() returns NULL if memory runs out, as they expect.
+ */
+void mem_wiping_free(void *p);
+void *mem_wiping_realloc(void *p, size_t size);
+
 #endif

@@ -50,6 +50,12 @@ static void *run(void *arg)
 
 struct pool *pool_start(size_t n, void (*work)(void *arg, size_t i), void *arg)
 {
+	return pool_start_wide(pool_cores(), n, work, arg);
+}
+
+struct pool *pool_start_wide(size_t threads, size_t n, void (*work)(void *arg, size_t i),
+			     void *arg)
+{
 	struct pool *p = mem_zero(1, sizeof *p);
 
 	p->work = work;
@@ -58,7 +64,9 @@ struct pool *pool_start(size_t n, void (*work)(void *arg, size_t i), void *arg)
 	p->done = mem_zero(n, sizeof *p->done);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->changed, NULL);
-	size_t cores = pool_cores(), want = cores < n ? cores : n;
+	size_t want = threads < n ? threads : n;
+	if (want > THREADS_MAX)
+		want = THREADS_MAX;
 	while (p->n_threads < want &&
 	       pthread_create(&p->threads[p->n_threads], NULL, run, p) == 0)
 		p->n_threads++;

@@ -20,6 +20,10 @@ struct pool *pool_start(size_t n, void (*work)(void *arg, size_t i), void *arg);
 /* How many threads that is: 1 or more. */
 size_t pool_cores(void);
 
+/* The same in up to `threads` threads, for jobs that wait more than they compute. */
+struct pool *pool_start_wide(size_t threads, size_t n, void (*work)(void *arg, size_t i),
+			     void *arg);
+
 /* Returns once job `i` has returned. */
 void pool_wait(struct pool *p, size_t i);
 

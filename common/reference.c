@@ -2,8 +2,10 @@
 
 #include "buf.h"
 #include "err.h"
+#include "mem.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
@@ -113,8 +115,12 @@ int reference_check_tag(const char *tag, struct err *e)
 
 void reference_full_name(const char *name, struct buf *out)
 {
-	const char *slash = strchr(name, '/');
+	static const char *const hub[] = {"docker.io/", "index.docker.io/"};
 
+	for (size_t i = 0; i < sizeof hub / sizeof *hub; i++)
+		if (strncmp(name, hub[i], strlen(hub[i])) == 0)
+			name += strlen(hub[i]);
+	const char *slash = strchr(name, '/');
 	if (slash == NULL)
 		buf_addstr(out, "docker.io/library/");
 	else if (!is_host(name, (size_t)(slash - name)))
@@ -158,4 +164,54 @@ bool reference_matches(const char *reference, const char *name, const char *tag)
 	buf_release(&have_full);
 	buf_release(&want_full);
 	return same;
+}
+
+static int parse_parts(struct reference *r, const char *name, const char *digest,
+		       struct err *e)
+{
+	const char *hex = digest != NULL ? digest_strip(digest) : "";
+	struct buf full = {0};
+
+	if (hex == NULL)
+		return err_set(e, "'%s' is not sha256: and 64 lower-case hex digits",
+			       digest);
+	if (digest != NULL && r->tag != NULL)
+		return err_set(e, "either a tag or a digest names the image, not both");
+	memcpy(r->digest, hex, strlen(hex) + 1);
+	if (reference_check_name(name, e) < 0 ||
+	    (r->tag != NULL && reference_check_tag(r->tag, e) < 0))
+		return -1;
+	reference_full_name(name, &full);
+	r->name = full.data;
+	const char *slash = strchr(r->name, '/');
+	r->host = mem_strndup(r->name, (size_t)(slash - r->name));
+	r->path = mem_strdup(slash + 1);
+	return 0;
+}
+
+int reference_parse(struct reference *r, const char *text, struct err *e)
+{
+	const char *at = strchr(text, '@');
+	char *name =
+	    at != NULL ? mem_strndup(text, (size_t)(at - text)) : mem_strdup(text);
+	char *slash = strrchr(name, '/');
+	char *colon = strrchr(slash != NULL ? slash : name, ':');
+
+	*r = (struct reference){0};
+	if (colon != NULL) {
+		*colon = '\0';
+		r->tag = mem_strdup(colon + 1);
+	}
+	int result = parse_parts(r, name, at != NULL ? at + 1 : NULL, e);
+	free(name);
+	return result;
+}
+
+void reference_release(struct reference *r)
+{
+	free(r->name);
+	free(r->host);
+	free(r->path);
+	free(r->tag);
+	*r = (struct reference){0};
 }

@@ -8,6 +8,8 @@
 #ifndef DT_REFERENCE_H
 #define DT_REFERENCE_H
 
+#include "digest.h"
+
 #include <stdbool.h>
 
 struct buf;
@@ -21,7 +23,8 @@ int reference_check_tag(const char *tag, struct err *e);
 
 /*
  * Appends the name that Docker writes in full: "docker.io/library/NAME" for one
- * component, "docker.io/NAME" where the first is no host.
+ * component, with or without "docker.io/" in front; "docker.io/NAME" where the first is
+ * no host.
  */
 void reference_full_name(const char *name, struct buf *out);
 
@@ -37,5 +40,18 @@ int reference_split(const char *reference, struct buf *name, const char **tag,
  * just this tag. NULL matches any.
  */
 bool reference_matches(const char *reference, const char *name, const char *tag);
+
+/* An image in a registry; the strings are owned. */
+struct reference {
+	char *name;                  /* in full, "docker.io/library/hello" */
+	char *host;                  /* "docker.io" */
+	char *path;                  /* "library/hello" */
+	char *tag;                   /* or NULL */
+	char digest[DIGEST_HEX + 1]; /* of its manifest, or "" */
+};
+
+/* Reads "NAME", "NAME:TAG" or "NAME@sha256:HEX". Returns 0, or -1 and why not. */
+int reference_parse(struct reference *r, const char *text, struct err *e);
+void reference_release(struct reference *r);
 
 #endif

@@ -131,13 +131,30 @@ static void add_header(struct buf *out, struct header *h)
 	buf_add(out, h, sizeof *h);
 }
 
+/* The name of the extended header of `m`. */
+static void put_extended_name(struct header *h, const struct tar_member *m)
+{
+	const char *slash = strrchr(m->name, '/');
+	size_t dir = slash != NULL ? (size_t)(slash + 1 - m->name) : 0;
+	struct buf name = {0};
+
+	if (m->dialect == TAR_PYTHON)
+		buf_addstr(&name, "././@PaxHeader");
+	else
+		buf_addf(&name, "%.*sPaxHeaders.0/%s", (int)dir, m->name, m->name + dir);
+	put_text(h->name, sizeof h->name, name.data);
+	buf_release(&name);
+}
+
 /* The extended header that holds `records`. */
-static void add_extended(struct buf *out, const struct buf *records, bool is_binary)
+static void add_extended(struct buf *out, const struct tar_member *m,
+			 const struct buf *records, bool is_binary)
 {
 	static const char zeroes[TAR_BLOCK], binary[] = "21 hdrcharset=BINARY\n";
 	size_t len = records->len + (is_binary ? sizeof binary - 1 : 0);
-	struct header h = {.name = "././@PaxHeader", .type = 'x'};
+	struct header h = {.type = 'x'};
 
+	put_extended_name(&h, m);
 	put_octal(h.mode, sizeof h.mode, 0);
 	put_octal(h.uid, sizeof h.uid, 0);
 	put_octal(h.gid, sizeof h.gid, 0);
@@ -182,7 +199,7 @@ void tar_header(struct buf *out, const struct tar_member *m)
 	if (m->records != NULL)
 		buf_add(&records, m->records->data, m->records->len);
 	if (records.len > 0)
-		add_extended(out, &records, !utf8_is_valid(records.data, records.len));
+		add_extended(out, m, &records, !utf8_is_valid(records.data, records.len));
 
 	put_text(h.name, sizeof h.name, name);
 	put_octal(h.mode, sizeof h.mode, m->mode & 07777);
@@ -193,7 +210,7 @@ void tar_header(struct buf *out, const struct tar_member *m)
 	put_text(h.link, sizeof h.link, link);
 	put_text(h.uname, sizeof h.uname, uname);
 	put_text(h.gname, sizeof h.gname, gname);
-	if (m->type == TAR_CHAR || m->type == TAR_BLOCK_DEVICE) {
+	if (m->type == TAR_CHAR || m->type == TAR_BLOCK_DEVICE || m->dialect == TAR_GO) {
 		put_octal(h.major, sizeof h.major, m->major);
 		put_octal(h.minor, sizeof h.minor, m->minor);
 	}

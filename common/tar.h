@@ -30,6 +30,13 @@ enum tar_type {
 	TAR_FIFO = '6',
 };
 
+/* Whose spelling; see above. Go's archive/tar differs from Python's in two ways. */
+enum tar_dialect {
+	TAR_PYTHON,
+	TAR_GO, /* extended headers are DIR/PaxHeaders.0/BASE; device numbers are digits
+		 */
+};
+
 /* The type of what has this st_mode; what is nothing else is a file. */
 enum tar_type tar_type(uint32_t mode);
 
@@ -45,6 +52,7 @@ struct tar_member {
 	const char *uname, *gname;
 	uint32_t major, minor;     /* of a device */
 	const struct buf *records; /* more pax records, from tar_record(), or NULL */
+	enum tar_dialect dialect;
 };
 
 /* Appends the member's headers, a multiple of TAR_BLOCK bytes. */

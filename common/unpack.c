@@ -396,3 +396,42 @@ int unpack_plain(const struct unpack_index *x, const struct unpack_place *p,
 	*is_own = true;
 	return fd;
 }
+
+static int give_pieces(struct archive *a,
+		       int (*write)(void *arg, const void *data, size_t len,
+				    struct err *e),
+		       void *arg, const char *what, struct err *e)
+{
+	struct archive_entry *entry;
+	const void *data;
+	size_t len;
+	la_int64_t offset;
+	int result = archive_read_next_header(a, &entry);
+
+	while (result == ARCHIVE_OK) {
+		result = archive_read_data_block(a, &data, &len, &offset);
+		if (result == ARCHIVE_OK && write(arg, data, len, e) < 0)
+			return -1;
+	}
+	return result == ARCHIVE_EOF ? 0 : err_set(e, "%s: %s", what, reason(a));
+}
+
+int unpack_inflate(int fd, off_t offset, uint64_t size,
+		   int (*write)(void *arg, const void *data, size_t len, struct err *e),
+		   void *arg, const char *what, struct err *e)
+{
+	struct span *s = mem_zero(1, sizeof *s);
+	struct archive *a = new_reader();
+
+	*s = (struct span){.fd = fd, .at = offset, .left = size};
+	archive_read_support_format_raw(a);
+	archive_read_support_format_empty(a);
+	archive_read_set_callback_data(a, s);
+	archive_read_set_read_callback(a, give_span);
+	int result = archive_read_open1(a) == ARCHIVE_OK
+			 ? give_pieces(a, write, arg, what, e)
+			 : err_set(e, "%s: %s", what, reason(a));
+	archive_read_free(a);
+	free(s);
+	return result;
+}

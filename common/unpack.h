@@ -163,4 +163,12 @@ bool unpack_is_compressed(const struct unpack_index *x, const struct unpack_plac
 int unpack_plain(const struct unpack_index *x, const struct unpack_place *p,
 		 off_t *offset, uint64_t *size, bool *is_own, struct err *e);
 
+/*
+ * Uncompresses what `fd` holds from `offset` on, `size` bytes that any program
+ * compressed; calls write(arg, data, len) with pieces. Returns 0, or -1 and why.
+ */
+int unpack_inflate(int fd, off_t offset, uint64_t size,
+		   int (*write)(void *arg, const void *data, size_t len, struct err *e),
+		   void *arg, const char *what, struct err *e);
+
 #endif

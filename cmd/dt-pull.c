@@ -1,0 +1,509 @@
+/*
+ * dt-pull: an image from a registry, by its digest.
+ *
+ * stdout: the archive that skopeo would write to docker-archive:, or an image archive,
+ * dt-image(5).
+ */
+#include "buf.h"
+#include "cache.h"
+#include "digest.h"
+#include "dockerarchive.h"
+#include "err.h"
+#include "fetch.h"
+#include "image.h"
+#include "io.h"
+#include "json.h"
+#include "manifest.h"
+#include "mem.h"
+#include "names.h"
+#include "num.h"
+#include "opt.h"
+#include "platform.h"
+#include "pool.h"
+#include "progress.h"
+#include "reference.h"
+#include "registry.h"
+#include "writer.h"
+
+#include <getopt.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	LAYERS_MAX = 500, /* each is an open file */
+	NESTING_MAX = 4,  /* indexes in indexes */
+	JOBS = 4,
+	JOBS_MAX = 64,
+	TIMEOUT = 60,
+	TIMEOUT_MAX = 86400,
+};
+
+enum format { DOCKER_ARCHIVE, IMAGE_ARCHIVE };
+enum answer { ARCHIVE, PRINT_DIGEST, PRINT_HASH };
+
+struct options {
+	struct reference ref;
+	char *name; /* in full, or as dt-image(5) has it; owned */
+	const char *tag, *os;
+	struct platform platform;
+	struct registry_options registry;
+	char pin[DIGEST_HEX + 1]; /* "" if there is none */
+	enum format format;
+	enum answer answer;
+	size_t jobs;
+	bool no_cache;
+};
+
+enum {
+	OPT_ARCH = 1,
+	OPT_FORMAT,
+	OPT_JOBS,
+	OPT_MIRROR,
+	OPT_NAME,
+	OPT_NO_CACHE,
+	OPT_OS,
+	OPT_PRINT,
+	OPT_SHA256,
+	OPT_TAG,
+	OPT_TIMEOUT,
+	OPT_TLS_VERIFY
+};
+
+static const struct opt option_table[] = {
+    {OPT_OS, "os", "OS", "of an index, the image for this system (linux)"},
+    {OPT_ARCH, "arch", "ARCH", "and this architecture (this machine's)"},
+    {OPT_NAME, "name", "NAME", "what the image is called in the archive (its name)"},
+    {OPT_TAG, "tag", "TAG", "and its tag (latest)"},
+    {OPT_SHA256, "sha256", "HASH", "refuse any other archive than the one of this hash"},
+    {OPT_FORMAT, "format", "FORMAT", "docker-archive, as skopeo writes it, or dt"},
+    {OPT_PRINT, "print", "WHAT",
+     "no archive: print the digest of NAME:TAG, or the hash for --sha256"},
+    {OPT_TLS_VERIFY, "tls-verify", "BOOL",
+     "false: take any certificate, and HTTP without TLS"},
+    {OPT_MIRROR, "mirror", "HOST", "ask here for images of Docker Hub first (DT_MIRROR)"},
+    {OPT_JOBS, "jobs", "N", "how many layers to download at once (4)"},
+    {OPT_TIMEOUT, "timeout", "SECONDS", "give up what stands still for so long (60)"},
+    {OPT_NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of blobs"},
+    {0},
+};
+
+static const struct opt_tool tool = {
+    "[OPTION]... NAME@DIGEST >IMAGE",
+    "Downloads an image, verifies all of it, and writes it as one archive.",
+    option_table,
+};
+
+/* One of the words, by its number. */
+static int choose(const char *option, const char *value, const char *const words[2])
+{
+	for (int i = 0; i < 2; i++)
+		if (strcmp(value, words[i]) == 0)
+			return i;
+	die_usage("--%s takes %s or %s, not '%s'", option, words[0], words[1], value);
+}
+
+static void set_option(struct options *o, int key)
+{
+	static const char *const formats[] = {"docker-archive", "dt"};
+	static const char *const answers[] = {"digest", "hash"};
+	static const char *const booleans[] = {"false", "true"};
+	struct err why;
+
+	switch (key) {
+	case OPT_ARCH:
+		if (platform_parse(&o->platform, optarg) < 0)
+			die_usage("--arch: '%s' is no architecture", optarg);
+		break;
+	case OPT_FORMAT:
+		o->format = (enum format)choose("format", optarg, formats);
+		break;
+	case OPT_JOBS:
+		o->jobs = num_option("jobs", optarg, 1, JOBS_MAX);
+		break;
+	case OPT_MIRROR:
+		o->registry.mirror = optarg;
+		break;
+	case OPT_NAME:
+		free(o->name);
+		o->name = mem_strdup(optarg);
+		if (reference_check_name(o->name, &why) < 0)
+			die_usage("--name: %s", why.text);
+		break;
+	case OPT_NO_CACHE:
+		o->no_cache = true;
+		break;
+	case OPT_OS:
+		if (!platform_is_os(optarg))
+			die_usage("--os: '%s' is no operating system", optarg);
+		o->os = optarg;
+		break;
+	case OPT_PRINT:
+		o->answer =
+		    choose("print", optarg, answers) == 0 ? PRINT_DIGEST : PRINT_HASH;
+		break;
+	case OPT_SHA256:
+		if (digest_pin(optarg, o->pin) < 0)
+			die_usage("--sha256: '%s' is no SHA-256 in hex, base 32 or "
+				  "base 64",
+				  optarg);
+		break;
+	case OPT_TAG:
+		if (reference_check_tag(optarg, &why) < 0)
+			die_usage("--tag: %s", why.text);
+		o->tag = optarg;
+		break;
+	case OPT_TIMEOUT:
+		o->registry.timeout =
+		    (unsigned)num_option("timeout", optarg, 1, TIMEOUT_MAX);
+		break;
+	case OPT_TLS_VERIFY:
+		o->registry.verify = choose("tls-verify", optarg, booleans) == 1;
+		break;
+	}
+}
+
+static void check_args(struct options *o, const char *operand)
+{
+	struct err why;
+
+	if (reference_parse(&o->ref, operand, &why) < 0)
+		die_usage("%s", why.text);
+	if (o->ref.digest[0] == '\0' && o->answer != PRINT_DIGEST)
+		die_usage("'%s' has no digest, NAME@sha256:HEX", operand);
+	if (o->format != DOCKER_ARCHIVE && (o->answer != ARCHIVE || o->pin[0] != '\0'))
+		die_usage("--sha256 and --print are about the format docker-archive");
+	if (o->name == NULL)
+		o->name = mem_strndup(operand, strcspn(operand, "@"));
+}
+
+static void parse_args(struct options *o, int argc, char **argv)
+{
+	const char *mirror = getenv("DT_MIRROR");
+
+	*o = (struct options){
+	    .os = "linux",
+	    .tag = "latest",
+	    .jobs = JOBS,
+	    .registry = {.verify = true, .timeout = TIMEOUT},
+	};
+	platform_host(&o->platform);
+	if (mirror != NULL && *mirror != '\0')
+		o->registry.mirror = mirror;
+	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
+		set_option(o, key);
+	if (optind == argc)
+		die_usage("NAME@DIGEST is missing");
+	if (optind + 1 < argc)
+		die_usage("unexpected operand '%s'", argv[optind + 1]);
+	check_args(o, argv[optind]);
+}
+
+/* --- what is to be pulled --- */
+
+/* A layer of the archive, which the image may list several times. */
+struct job {
+	const struct manifest_blob *blob;
+	const char *diff_id;
+	struct fetch_layer layer;
+};
+
+struct pull {
+	const struct options *o;
+	struct cache cache;
+	struct fetch fetch;
+	struct manifest manifest;
+	struct buf config_text;
+	json_t *config;
+	char (*diff_id)[DIGEST_HEX + 1]; /* manifest.n of them */
+	struct job *job;
+	size_t n_jobs;
+	/* How far it is; under `lock`. */
+	pthread_mutex_t lock;
+	size_t done, reused;
+	uint64_t came; /* bytes */
+};
+
+/* Ends the process; a second thread that would, too, has nothing to say any more. */
+static _Noreturn void fail(const struct pull *p, const struct err *why)
+{
+	static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+
+	pthread_mutex_lock(&once);
+	progress_end();
+	die("%s: %s", p->o->ref.name, why->text);
+}
+
+/* The manifest of the image, through indexes. */
+static void read_manifest(struct pull *p)
+{
+	char hex[DIGEST_HEX + 1], type[128];
+	struct manifest_blob chosen;
+	struct buf text = {0};
+	struct err why;
+
+	memcpy(hex, p->o->ref.digest, sizeof hex);
+	for (int depth = 0;; depth++) {
+		manifest_release(&p->manifest);
+		if (fetch_document(&p->fetch, "manifests", hex, &text, type, &why) < 0 ||
+		    manifest_parse(&p->manifest, text.data, text.len,
+				   *type != '\0' ? type : NULL, &why) < 0)
+			fail(p, &why);
+		if (!p->manifest.is_index)
+			break;
+		if (depth == NESTING_MAX)
+			die("%s: indexes in indexes, more than %d deep", p->o->ref.name,
+			    NESTING_MAX);
+		if (manifest_choose(&p->manifest, &p->o->platform, p->o->os, &chosen,
+				    &why) < 0)
+			fail(p, &why);
+		memcpy(hex, chosen.hex, sizeof hex);
+	}
+	buf_release(&text);
+	if (p->manifest.n > LAYERS_MAX)
+		die("%s: %zu layers; more than %d are not taken", p->o->ref.name,
+		    p->manifest.n, LAYERS_MAX);
+}
+
+/* The configuration, and what it says the layers are. */
+static void read_config(struct pull *p)
+{
+	char type[128];
+	struct err why;
+
+	if (fetch_document(&p->fetch, "blobs", p->manifest.config.hex, &p->config_text,
+			   type, &why) < 0)
+		fail(p, &why);
+	p->config = json_parse(p->config_text.data, p->config_text.len,
+			       "the configuration", &why);
+	if (p->config == NULL)
+		fail(p, &why);
+	int64_t n = image_diff_ids(p->config, &p->diff_id, &why);
+	if (n < 0)
+		fail(p, &why);
+	if ((size_t)n != p->manifest.n)
+		die("%s: the manifest has %zu layers, the configuration has %zu",
+		    p->o->ref.name, p->manifest.n, (size_t)n);
+}
+
+/* A job for each layer that is another one than those before. */
+static void list_jobs(struct pull *p)
+{
+	struct names seen = {0};
+
+	p->job = mem_zero(p->manifest.n, sizeof *p->job);
+	for (size_t i = 0; i < p->manifest.n; i++) {
+		size_t before = seen.n;
+		names_add(&seen, p->diff_id[i], DIGEST_HEX);
+		if (seen.n > before)
+			p->job[p->n_jobs++] = (struct job){.blob = &p->manifest.layer[i],
+							   .diff_id = p->diff_id[i]};
+	}
+	names_release(&seen);
+}
+
+/* --- downloads --- */
+
+static void show(struct pull *p)
+{
+	progress("layers", p->done, p->n_jobs, p->came);
+}
+
+static void bytes_came(void *arg, size_t bytes)
+{
+	struct pull *p = arg;
+
+	pthread_mutex_lock(&p->lock);
+	p->came += bytes;
+	if (p->n_jobs > 0)
+		show(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static void fetch_job(void *arg, size_t i)
+{
+	struct pull *p = arg;
+	struct job *job = &p->job[i];
+	struct err why;
+
+	if (fetch_layer(&p->fetch, job->blob, job->diff_id, &job->layer, &why) < 0)
+		fail(p, &why);
+	pthread_mutex_lock(&p->lock);
+	p->done++;
+	p->reused += job->layer.is_cached;
+	show(p);
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* --- archives --- */
+
+static void print_line(const char *line)
+{
+	struct buf text = {0};
+
+	buf_addf(&text, "%s\n", line);
+	io_finish_text(&text);
+	buf_release(&text);
+}
+
+/* Ends the archive, if it is the one that was asked for. */
+static void finish_docker_archive(const struct pull *p, struct dockerarchive *a)
+{
+	const struct options *o = p->o;
+	char hex[DIGEST_HEX + 1], got[DIGEST_SRI], want[DIGEST_SRI];
+
+	if (a->is_summed) {
+		dockerarchive_hex(a, hex);
+		digest_sri(hex, got);
+	}
+	if (*o->pin != '\0' && !digest_is_same(hex, o->pin)) {
+		digest_sri(o->pin, want);
+		progress_end();
+		die("%s: the archive is %s, not %s", o->ref.name, got, want);
+	}
+	progress_end();
+	if (o->answer == PRINT_HASH) {
+		print_line(got);
+	} else {
+		dockerarchive_end(a);
+		io_finish();
+	}
+}
+
+static void write_docker_archive(struct pull *p, struct pool *pool)
+{
+	const struct options *o = p->o;
+	bool is_hash = o->answer == PRINT_HASH;
+	struct dockerarchive a;
+	struct buf name = {0};
+	struct err why;
+
+	reference_full_name(o->name, &name);
+	const struct dockerarchive_image im = {
+	    .config = &p->config_text,
+	    .diff_id = (const char(*)[DIGEST_HEX + 1]) p->diff_id,
+	    .n = p->manifest.n,
+	    .name = name.data,
+	    .tag = o->tag,
+	};
+	dockerarchive_init(&a, is_hash ? -1 : STDOUT_FILENO, is_hash || *o->pin != '\0');
+	for (size_t i = 0; i < p->n_jobs; i++) {
+		struct job *job = &p->job[i];
+		pool_wait(pool, i);
+		dockerarchive_layer(&a, job->diff_id, job->layer.fd, job->layer.size);
+		close(job->layer.fd);
+	}
+	if (dockerarchive_documents(&a, &im, &why) < 0)
+		fail(p, &why);
+	finish_docker_archive(p, &a);
+	dockerarchive_release(&a);
+	buf_release(&name);
+}
+
+static void write_image_archive(struct pull *p, struct pool *pool)
+{
+	struct writer w = {.fd = STDOUT_FILENO};
+
+	for (size_t i = 0; i < p->n_jobs; i++) {
+		struct job *job = &p->job[i];
+		off_t at = 0;
+		pool_wait(pool, i);
+		writer_begin(&w, job->diff_id, job->layer.size, "", 0);
+		int64_t n = io_copy(job->layer.fd, &at, w.fd, job->layer.size);
+		if (n < 0 || (uint64_t)n != job->layer.size)
+			die_errno("standard output");
+		writer_pad(&w, job->layer.size);
+		close(job->layer.fd);
+	}
+	writer_image(&w, p->config, &p->config_text, p->o->name, p->o->tag);
+	writer_end(&w);
+	writer_release(&w);
+	progress_end();
+	io_finish();
+}
+
+/* The digest of what NAME:TAG is now. */
+static void print_digest(struct pull *p)
+{
+	const struct reference *ref = &p->o->ref;
+	const char *tag = ref->tag != NULL ? ref->tag : p->o->tag;
+	char hex[DIGEST_HEX + 1], type[128], line[sizeof "sha256:" + DIGEST_HEX];
+	struct buf text = {0};
+	struct err why;
+
+	if (*ref->digest != '\0')
+		memcpy(hex, ref->digest, sizeof hex);
+	else if (fetch_tagged(&p->fetch, tag, &text, type, hex, &why) < 0 ||
+		 manifest_parse(&p->manifest, text.data, text.len, type, &why) < 0)
+		fail(p, &why);
+	buf_release(&text);
+	snprintf(line, sizeof line, "sha256:%s", hex);
+	print_line(line);
+}
+
+static void pull(struct pull *p)
+{
+	struct timespec start, end;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	read_manifest(p);
+	read_config(p);
+	list_jobs(p);
+	struct pool *pool = pool_start_wide(p->o->jobs, p->n_jobs, fetch_job, p);
+	io_pipe_grow(STDOUT_FILENO);
+	if (p->o->format == DOCKER_ARCHIVE)
+		write_docker_archive(p, pool);
+	else
+		write_image_archive(p, pool);
+	pool_release(pool);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	if (isatty(STDERR_FILENO))
+		warn("%s: %.1f MB in %.1f s, %zu of %zu layers were here", p->o->ref.name,
+		     (double)p->came / 1e6,
+		     (double)(end.tv_sec - start.tv_sec) +
+			 (double)(end.tv_nsec - start.tv_nsec) / 1e9,
+		     p->reused, p->n_jobs);
+}
+
+static void release_pull(struct pull *p, struct options *o)
+{
+	registry_release(p->fetch.registry);
+	cache_release(&p->cache);
+	manifest_release(&p->manifest);
+	buf_release(&p->config_text);
+	json_decref(p->config);
+	free(p->diff_id);
+	free(p->job);
+	pthread_mutex_destroy(&p->lock);
+	reference_release(&o->ref);
+	free(o->name);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct pull p = {.o = &o};
+
+	err_init("dt-pull");
+	io_init();
+	json_wipe_freed(); /* credentials come as JSON */
+	parse_args(&o, argc, argv);
+	pthread_mutex_init(&p.lock, NULL);
+	cache_init(&p.cache, !o.no_cache);
+	p.fetch = (struct fetch){
+	    .cache = &p.cache,
+	    .registry = registry_new(&o.ref, &o.registry),
+	    .came = bytes_came,
+	    .arg = &p,
+	};
+	if (o.answer == PRINT_DIGEST)
+		print_digest(&p);
+	else
+		pull(&p);
+	release_pull(&p, &o);
+	return 0;
+}

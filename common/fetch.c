@@ -1,0 +1,293 @@
+#include "fetch.h"
+
+#include "blobs.h"
+#include "buf.h"
+#include "err.h"
+#include "io.h"
+#include "json.h"
+#include "registry.h"
+#include "unpack.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BLOCK = 256 << 10 };
+
+/* --- downloads --- */
+
+/* A blob that comes in. */
+struct incoming {
+	const struct fetch *f;
+	struct blobs_part part;
+	struct digest sum;
+};
+
+static int restart(void *arg, struct err *e)
+{
+	struct incoming *in = arg;
+	char unused[DIGEST_HEX + 1];
+
+	digest_hex(&in->sum, unused);
+	return blobs_restart(&in->part, e);
+}
+
+static int take(void *arg, const void *data, size_t len, struct err *e)
+{
+	struct incoming *in = arg;
+
+	digest_update(&in->sum, data, len);
+	if (io_write(in->part.fd, data, len) < 0)
+		return err_set_errno(e, "a blob's file");
+	if (in->f->came != NULL)
+		in->f->came(in->f->arg, len);
+	return 0;
+}
+
+/* Sums up the file from its beginning, and goes to its end. Returns its size, or -1. */
+static int64_t sum_file(struct digest *sum, int fd, struct err *e)
+{
+	char block[BLOCK];
+	int64_t size = 0;
+	ssize_t n;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_set_errno(e, "a blob's file");
+	while ((n = io_read(fd, block, sizeof block)) > 0) {
+		digest_update(sum, block, (size_t)n);
+		size += n;
+	}
+	return n < 0 ? err_set_errno(e, "a blob's file") : size;
+}
+
+/* From the registry, or from where else the layer is said to be. */
+static int get(const struct fetch *f, const char *kind, const struct manifest_blob *b,
+	       struct http_request *q, char *type, struct err *e)
+{
+	char what[sizeof "sha256:" + DIGEST_HEX] = "sha256:";
+	int result;
+
+	memcpy(what + strlen(what), b->hex, sizeof b->hex);
+	result = registry_get(f->registry, kind, what, q, type, e);
+	for (size_t i = 0; result < 0 && i < json_array_size(b->urls); i++) {
+		const char *url = json_string_value(json_array_get(b->urls, i));
+		if (url != NULL)
+			result = registry_get_url(f->registry, url, q, e);
+	}
+	return result;
+}
+
+/* Fills the part. `size` is not known if it is UINT64_MAX. */
+static int fill(struct incoming *in, const char *kind, const struct manifest_blob *b,
+		uint64_t limit, char *type, struct err *e)
+{
+	char hex[DIGEST_HEX + 1];
+	bool is_left = in->part.have > 0; /* by another process: it may be anything */
+
+	for (;;) {
+		struct http_request q = {
+		    .accept = strcmp(kind, "manifests") == 0 ? manifest_types : NULL,
+		    .have = in->part.have,
+		    .limit = limit,
+		    .restart = restart,
+		    .take = take,
+		    .arg = in,
+		};
+		if (q.have < b->size && get(in->f, kind, b, &q, type, e) < 0)
+			return -1;
+		digest_hex(&in->sum, hex);
+		bool is_whole = b->size == UINT64_MAX || q.have == b->size;
+		if (is_whole && strcmp(hex, b->hex) == 0)
+			return 0;
+		if (blobs_restart(&in->part, e) < 0)
+			return -1;
+		if (!is_left)
+			return err_set(e, "sha256:%s: what came has %s", b->hex,
+				       is_whole ? "another digest" : "another size");
+		is_left = false;
+	}
+}
+
+static int download(struct incoming *in, const char *kind, const struct manifest_blob *b,
+		    uint64_t limit, char *type, struct err *e)
+{
+	int64_t have = sum_file(&in->sum, in->part.fd, e);
+
+	if (have < 0)
+		return -1;
+	in->part.have = (uint64_t)have;
+	if (in->part.have > limit && restart(in, e) < 0)
+		return -1;
+	return fill(in, kind, b, limit, type, e);
+}
+
+/*
+ * A descriptor of the blob's file: as it was found in the cache, or downloaded and
+ * verified. Returns -1 and why there is none.
+ */
+static int open_blob(const struct fetch *f, const char *kind,
+		     const struct manifest_blob *b, uint64_t limit, char *type,
+		     bool *is_cached, struct err *e)
+{
+	struct incoming in = {.f = f};
+	int fd = blobs_open(f->cache, b->hex);
+
+	*is_cached = true;
+	if (fd >= 0)
+		return fd;
+	int begun = blobs_begin(f->cache, b->hex, &in.part, e);
+	if (begun < 0)
+		return -1;
+	if (begun == 0)
+		return in.part.fd;
+	*is_cached = false;
+	digest_init(&in.sum);
+	fd = download(&in, kind, b, limit, type, e) < 0 ? -1 : blobs_finish(&in.part, e);
+	if (fd < 0)
+		blobs_leave(&in.part);
+	digest_release(&in.sum);
+	return fd;
+}
+
+/* --- documents --- */
+
+int fetch_document(const struct fetch *f, const char *kind, const char *hex,
+		   struct buf *out, char *type, struct err *e)
+{
+	struct manifest_blob b = {.size = UINT64_MAX};
+	char found[DIGEST_HEX + 1];
+	bool is_cached;
+
+	memcpy(b.hex, hex, sizeof b.hex);
+	for (;;) {
+		*type = '\0';
+		int fd = open_blob(f, kind, &b, JSON_LIMIT, type, &is_cached, e);
+		if (fd < 0)
+			return -1;
+		buf_clear(out);
+		int result =
+		    lseek(fd, 0, SEEK_SET) < 0 ? -1 : io_slurp(fd, out, JSON_LIMIT);
+		close(fd);
+		if (result == 0) {
+			digest_of(out->data, out->len, found);
+			if (strcmp(found, hex) == 0)
+				return 0;
+		}
+		if (!is_cached)
+			return err_set(e, "sha256:%s: its file cannot be read", hex);
+		blobs_forget(f->cache, hex);
+	}
+}
+
+int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *type,
+		 char hex[DIGEST_HEX + 1], struct err *e)
+{
+	struct http_request q = {.accept = manifest_types};
+
+	http_into(&q, out, JSON_LIMIT);
+	if (registry_get(f->registry, "manifests", tag, &q, type, e) < 0)
+		return -1;
+	digest_of(out->data, out->len, hex);
+	return 0;
+}
+
+/* --- layers --- */
+
+/* A layer that is being uncompressed. */
+struct plain {
+	int fd;
+	struct digest sum;
+	uint64_t size;
+};
+
+static int take_plain(void *arg, const void *data, size_t len, struct err *e)
+{
+	struct plain *p = arg;
+
+	digest_update(&p->sum, data, len);
+	p->size += len;
+	return io_write(p->fd, data, len) < 0
+		   ? err_set_errno(e, "a temporary file, in TMPDIR")
+		   : 0;
+}
+
+/* Whether programs know the file for compressed. */
+static bool is_compressed(int fd)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} magic[] = {{"\x1f\x8b", 2},
+		     {"\x28\xb5\x2f\xfd", 4},
+		     {"\xfd"
+		      "7zXZ",
+		      6},
+		     {"BZh", 3}};
+	char head[6] = "";
+
+	ssize_t n = pread(fd, head, sizeof head, 0);
+	for (size_t i = 0; i < sizeof magic / sizeof *magic; i++)
+		if (n >= (ssize_t)magic[i].len &&
+		    memcmp(head, magic[i].bytes, magic[i].len) == 0)
+			return true;
+	return false;
+}
+
+/* Uncompresses `fd` to `p`, or, if it is plain, sums it up and makes it p->fd. */
+static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
+{
+	struct stat st;
+
+	if (!is_compressed(fd)) {
+		int64_t size = sum_file(&p->sum, fd, e);
+		p->fd = dup(fd);
+		p->size = (uint64_t)size;
+		return size < 0 ? -1 : p->fd < 0 ? err_set_errno(e, "%s", what) : 0;
+	}
+	p->fd = io_tmpfile();
+	if (p->fd < 0 || fstat(fd, &st) < 0)
+		return err_set_errno(e, "a temporary file, in TMPDIR");
+	return unpack_inflate(fd, 0, (uint64_t)st.st_size, take_plain, p, what, e);
+}
+
+/* Uncompresses and compares with the diff_id. */
+static int unpack_layer(int fd, const char *hex, const char *diff_id,
+			struct fetch_layer *layer, struct err *e)
+{
+	struct plain p = {.fd = -1};
+	char what[sizeof "layer sha256:" + DIGEST_HEX] = "layer sha256:";
+	char found[DIGEST_HEX + 1];
+
+	memcpy(what + strlen(what), hex, DIGEST_HEX + 1);
+	digest_init(&p.sum);
+	int result = uncompress(fd, &p, what, e);
+	digest_hex(&p.sum, found);
+	if (result == 0 && strcmp(found, diff_id) != 0)
+		result =
+		    err_set(e, "%s unpacks to sha256:%s, not to its diff_id sha256:%s",
+			    what, found, diff_id);
+	if (result < 0 && p.fd >= 0)
+		close(p.fd);
+	layer->fd = p.fd;
+	layer->size = p.size;
+	digest_release(&p.sum);
+	return result;
+}
+
+int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char *diff_id,
+		struct fetch_layer *layer, struct err *e)
+{
+	for (;;) {
+		int fd = open_blob(f, "blobs", b, b->size, NULL, &layer->is_cached, e);
+		if (fd < 0)
+			return -1;
+		int result = unpack_layer(fd, b->hex, diff_id, layer, e);
+		close(fd);
+		if (result == 0 || !layer->is_cached)
+			return result;
+		/* Either the image is wrong or its file is damaged, and then a new one
+		 * helps. */
+		blobs_forget(f->cache, b->hex);
+	}
+}

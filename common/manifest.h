@@ -1,0 +1,54 @@
+/*
+ * manifest: the documents by which a registry describes images. Level 5.
+ *
+ * Image manifests and indexes of OCI (image-spec, manifest.md and image-index.md), and
+ * Docker's, "Image Manifest Version 2, Schema 2" and its manifest list, which are alike.
+ */
+#ifndef DT_MANIFEST_H
+#define DT_MANIFEST_H
+
+#include "digest.h"
+#include "json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct platform;
+
+/* The media types of both, for an Accept header. */
+extern const char manifest_types[];
+
+/* What a descriptor points to. */
+struct manifest_blob {
+	char hex[DIGEST_HEX + 1];
+	uint64_t size;
+	const json_t *urls; /* where else it is, an array; or NULL */
+};
+
+struct manifest {
+	json_t *doc;
+	bool is_index; /* then there is nothing below */
+	struct manifest_blob config;
+	struct manifest_blob *layer; /* bottom layer first */
+	size_t n;
+};
+
+/*
+ * Reads a manifest or an index. `type` is the media type it came with, or NULL. Returns
+ * 0, or -1 and why it is none; in either case the caller releases it.
+ */
+int manifest_parse(struct manifest *m, const char *text, size_t len, const char *type,
+		   struct err *e);
+void manifest_release(struct manifest *m);
+
+/*
+ * Chooses from an index what is for this platform, as skopeo(1) does: an entry of the
+ * same variant, or of one that its processors run, too, in the order of preference; the
+ * first one where several are alike. Where skopeo finds none, an entry of any variant
+ * will do. Entries that are no manifests are passed over. Returns 0, or -1 and why not.
+ */
+int manifest_choose(const struct manifest *m, const struct platform *p, const char *os,
+		    struct manifest_blob *out, struct err *e);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * registry: asking a registry for manifests and blobs. Level 6.
+ *
+ * The pull side of the OCI distribution specification, with the token authentication of
+ * the distribution project: anonymous, Basic or Bearer, as the registry asks for it. What
+ * comes is not checked here; whoever asks has a digest to compare it with.
+ *
+ * Credentials go to the registry that they are for and to the realm that it names; the
+ * realm of a registry with TLS must have TLS, and that of a registry elsewhere may not be
+ * on this machine. All functions may be called by several threads at once.
+ */
+#ifndef DT_REGISTRY_H
+#define DT_REGISTRY_H
+
+#include "http.h"
+
+#include <stdbool.h>
+
+struct err;
+struct reference;
+struct registry;
+
+struct registry_options {
+	const char *mirror; /* HOST[:PORT][/PATH] to ask before Docker Hub, or NULL */
+	bool verify;        /* else any certificate will do, and HTTP without TLS */
+	unsigned timeout;   /* of transfers that stand still, in seconds */
+};
+
+/* The registry of the image `ref`, which is kept, as `o` is. The caller releases it. */
+struct registry *registry_new(const struct reference *ref,
+			      const struct registry_options *o);
+void registry_release(struct registry *r);
+
+/*
+ * Asks for KIND/WHAT of the repository, KIND being "manifests" or "blobs"; `q` says what
+ * of it and where it goes. A transfer that is cut, and an answer that says "later", are
+ * tried again, a few times. Sets `type`, of 128 bytes, to the media type of what came.
+ * Returns 0, or -1 and why not; what came by then is counted in q->have.
+ */
+int registry_get(struct registry *r, const char *kind, const char *what,
+		 struct http_request *q, char *type, struct err *e);
+
+/* The same of a URL anywhere, without credentials. */
+int registry_get_url(struct registry *r, const char *url, struct http_request *q,
+		     struct err *e);
+
+#endif

@@ -1,0 +1,67 @@
+#include "secret.h"
+
+#include "err.h"
+
+#include <sodium.h>
+#include <string.h>
+
+char *secret_new(size_t size)
+{
+	if (sodium_init() < 0)
+		die("libsodium does not work here");
+	char *s = sodium_malloc(size != 0 ? size : 1);
+	if (s == NULL)
+		die("out of guarded memory");
+	memset(s, 0, size);
+	return s;
+}
+
+void secret_free(char *s)
+{
+	sodium_free(s);
+}
+
+char *secret_copy(const char *s)
+{
+	if (s == NULL)
+		return NULL;
+	size_t size = strlen(s) + 1;
+	return memcpy(secret_new(size), s, size);
+}
+
+bool secret_equal(const void *a, const void *b, size_t len)
+{
+	return sodium_memcmp(a, b, len) == 0;
+}
+
+void secret_hex(char *out, const unsigned char *data, size_t len)
+{
+	sodium_bin2hex(out, 2 * len + 1, data, len);
+}
+
+int secret_unhex(unsigned char *out, size_t size, const char *text)
+{
+	size_t len;
+
+	if (strlen(text) != 2 * size ||
+	    sodium_hex2bin(out, size, text, 2 * size, NULL, &len, NULL) != 0)
+		return -1;
+	return len == size ? 0 : -1;
+}
+
+size_t secret_base64_size(size_t len)
+{
+	return sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
+}
+
+void secret_base64(char *out, const char *data, size_t len)
+{
+	sodium_bin2base64(out, secret_base64_size(len), (const unsigned char *)data, len,
+			  sodium_base64_VARIANT_ORIGINAL);
+}
+
+int secret_unbase64(char *out, size_t size, const char *text, size_t *len)
+{
+	return sodium_base642bin((unsigned char *)out, size, text, strlen(text), NULL,
+				 len, NULL, sodium_base64_VARIANT_ORIGINAL);
+}
