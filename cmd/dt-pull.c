@@ -41,6 +41,8 @@ enum {
 	JOBS_MAX = 64,
 	TIMEOUT = 60,
 	TIMEOUT_MAX = 86400,
+	RETRIES = 4,
+	RETRIES_MAX = 20,
 };
 
 enum format { DOCKER_ARCHIVE, IMAGE_ARCHIVE };
@@ -68,6 +70,7 @@ enum {
 	OPT_NO_CACHE,
 	OPT_OS,
 	OPT_PRINT,
+	OPT_RETRIES,
 	OPT_SHA256,
 	OPT_TAG,
 	OPT_TIMEOUT,
@@ -88,6 +91,7 @@ static const struct opt option_table[] = {
     {OPT_MIRROR, "mirror", "HOST", "ask here for images of Docker Hub first (DT_MIRROR)"},
     {OPT_JOBS, "jobs", "N", "how many layers to download at once (4)"},
     {OPT_TIMEOUT, "timeout", "SECONDS", "give up what stands still for so long (60)"},
+    {OPT_RETRIES, "retries", "N", "how often to try again what may pass (4)"},
     {OPT_NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of blobs"},
     {0},
 };
@@ -146,6 +150,10 @@ static void set_option(struct options *o, int key)
 		o->answer =
 		    choose("print", optarg, answers) == 0 ? PRINT_DIGEST : PRINT_HASH;
 		break;
+	case OPT_RETRIES:
+		o->registry.retries =
+		    (unsigned)num_option("retries", optarg, 0, RETRIES_MAX);
+		break;
 	case OPT_SHA256:
 		if (digest_pin(optarg, o->pin) < 0)
 			die_usage("--sha256: '%s' is no SHA-256 in hex, base 32 or "
@@ -189,7 +197,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	    .os = "linux",
 	    .tag = "latest",
 	    .jobs = JOBS,
-	    .registry = {.verify = true, .timeout = TIMEOUT},
+	    .registry = {.verify = true, .timeout = TIMEOUT, .retries = RETRIES},
 	};
 	platform_host(&o->platform);
 	if (mirror != NULL && *mirror != '\0')
@@ -205,7 +213,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 
 /* --- what is to be pulled --- */
 
-/* A layer of the archive, which the image may list several times. */
+/* A layer to fetch; the image may list it several times. */
 struct job {
 	const struct manifest_blob *blob;
 	const char *diff_id;
@@ -290,15 +298,18 @@ static void read_config(struct pull *p)
 		    p->o->ref.name, p->manifest.n, (size_t)n);
 }
 
-/* A job for each layer that is another one than those before. */
+/* A job for each layer that is another one than those before, packed or unpacked. */
 static void list_jobs(struct pull *p)
 {
+	char both[2 * DIGEST_HEX + 1];
 	struct names seen = {0};
 
 	p->job = mem_zero(p->manifest.n, sizeof *p->job);
 	for (size_t i = 0; i < p->manifest.n; i++) {
 		size_t before = seen.n;
-		names_add(&seen, p->diff_id[i], DIGEST_HEX);
+		snprintf(both, sizeof both, "%s%s", p->diff_id[i],
+			 p->manifest.layer[i].hex);
+		names_add(&seen, both, 2 * DIGEST_HEX);
 		if (seen.n > before)
 			p->job[p->n_jobs++] = (struct job){.blob = &p->manifest.layer[i],
 							   .diff_id = p->diff_id[i]};
@@ -409,14 +420,15 @@ static void write_image_archive(struct pull *p, struct pool *pool)
 	struct writer w = {.fd = STDOUT_FILENO};
 
 	for (size_t i = 0; i < p->n_jobs; i++) {
-		struct job *job = &p->job[i];
+		const struct job *job = &p->job[i];
 		off_t at = 0;
 		pool_wait(pool, i);
-		writer_begin(&w, job->diff_id, job->layer.size, "", 0);
-		int64_t n = io_copy(job->layer.fd, &at, w.fd, job->layer.size);
-		if (n < 0 || (uint64_t)n != job->layer.size)
-			die_errno("standard output");
-		writer_pad(&w, job->layer.size);
+		if (writer_begin(&w, job->diff_id, job->layer.size, "", 0)) {
+			int64_t n = io_copy(job->layer.fd, &at, w.fd, job->layer.size);
+			if (n < 0 || (uint64_t)n != job->layer.size)
+				die_errno("standard output");
+			writer_pad(&w, job->layer.size);
+		}
 		close(job->layer.fd);
 	}
 	writer_image(&w, p->config, &p->config_text, p->o->name, p->o->tag);

@@ -142,43 +142,64 @@ int http_origin(struct http_origin *o, const char *url, struct err *e)
 	return 0;
 }
 
-static bool is_near4(uint32_t a)
+/* Bits that say where an address is; 0 is far away. */
+enum { ON_MACHINE = 1, ON_LINK = 2 };
+
+static int nearness4(uint32_t a)
 {
-	return a >> 24 == 127 || a >> 24 == 0 || a >> 16 == 0xa9fe;
+	if (a >> 24 == 127 || a >> 24 == 0)
+		return ON_MACHINE;
+	return a >> 16 == 0xa9fe ? ON_LINK : 0;
 }
 
-static bool is_near_address(const struct sockaddr *a)
+static int nearness6(const struct in6_addr *a)
 {
-	if (a->sa_family == AF_INET) {
-		struct sockaddr_in in;
-		memcpy(&in, a, sizeof in);
-		return is_near4(ntohl(in.sin_addr.s_addr));
-	}
-	struct sockaddr_in6 in6;
-	memcpy(&in6, a, sizeof in6);
-	const struct in6_addr *i = &in6.sin6_addr;
-	uint32_t low = (uint32_t)i->s6_addr[12] << 24 | (uint32_t)i->s6_addr[13] << 16 |
-		       (uint32_t)i->s6_addr[14] << 8 | i->s6_addr[15];
-	return IN6_IS_ADDR_LOOPBACK(i) || IN6_IS_ADDR_UNSPECIFIED(i) ||
-	       IN6_IS_ADDR_LINKLOCAL(i) || (IN6_IS_ADDR_V4MAPPED(i) && is_near4(low));
+	const uint8_t *b = a->s6_addr;
+
+	if (IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a))
+		return ON_MACHINE;
+	if (IN6_IS_ADDR_LINKLOCAL(a))
+		return ON_LINK;
+	if (IN6_IS_ADDR_V4MAPPED(a))
+		return nearness4((uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 |
+				 (uint32_t)b[14] << 8 | b[15]);
+	return 0;
 }
 
-bool http_is_near(const char *host)
+/* Of all addresses that the host has. */
+static int nearness(const char *host)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *list = NULL;
-	bool is_near = false;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	int bits = 0;
 	size_t len = strlen(host);
 	char *bare = host[0] == '[' ? mem_strndup(host + 1, len - 2) : mem_strdup(host);
 
-	if (getaddrinfo(bare, NULL, &hints, &list) == 0) {
-		for (const struct addrinfo *i = list; i != NULL; i = i->ai_next)
-			if (i->ai_family == AF_INET || i->ai_family == AF_INET6)
-				is_near = is_near || is_near_address(i->ai_addr);
-		freeaddrinfo(list);
+	if (getaddrinfo(bare, NULL, &hints, &list) != 0)
+		list = NULL;
+	for (const struct addrinfo *i = list; i != NULL; i = i->ai_next) {
+		if (i->ai_family == AF_INET) {
+			memcpy(&in, i->ai_addr, sizeof in);
+			bits |= nearness4(ntohl(in.sin_addr.s_addr));
+		} else if (i->ai_family == AF_INET6) {
+			memcpy(&in6, i->ai_addr, sizeof in6);
+			bits |= nearness6(&in6.sin6_addr);
+		}
 	}
+	if (list != NULL)
+		freeaddrinfo(list);
 	free(bare);
-	return is_near;
+	return bits;
+}
+
+bool http_may_lead(const char *from, const char *to)
+{
+	if (strcasecmp(from, to) == 0)
+		return true;
+	int there = nearness(to);
+	return there == 0 || there == nearness(from);
 }
 
 void http_escape(struct buf *out, const char *text)
@@ -304,24 +325,27 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return size * n;
 }
 
+/* Has the caller forget what it has, so that the next try begins anew. */
+static int start_over(struct exchange *x)
+{
+	x->q->have = 0;
+	return x->q->restart(x->q->arg, x->e);
+}
+
 /* Whether what comes is what follows the bytes that the caller has. */
 static int begin(struct exchange *x)
 {
-	struct http_request *q = x->q;
-
 	if (x->begun)
 		return 0;
 	x->begun = true;
-	if (x->r->status == 206) {
-		if (x->r->first < 0 || (uint64_t)x->r->first != q->have)
-			return err_set(x->e,
-				       "asked for what follows byte %" PRIu64
-				       ", the server sends another part",
-				       q->have);
+	if (x->r->status != 206)
+		return start_over(x);
+	if (x->r->first >= 0 && (uint64_t)x->r->first == x->q->have)
 		return 0;
-	}
-	q->have = 0;
-	return q->restart(q->arg, x->e);
+	x->r->is_cut = true;
+	if (start_over(x) == 0)
+		err_set(x->e, "the server sends another part than was asked for");
+	return -1;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *arg)
@@ -460,8 +484,7 @@ static int redirect(struct http *h, struct exchange *x, struct buf *url)
 		result = http_origin(&to, target, x->e);
 	if (result == 0 && h->verify && from.is_secure && !to.is_secure)
 		result = err_set(x->e, "redirected from https to http");
-	if (result == 0 && strcmp(from.host, to.host) != 0 && http_is_near(to.host) &&
-	    !http_is_near(from.host))
+	if (result == 0 && !http_may_lead(from.host, to.host))
 		result = err_set(x->e, "redirected to this machine, to %s", to.text);
 	buf_clear(url);
 	buf_addstr(url, target);
@@ -521,11 +544,10 @@ int http_send(struct http *h, struct http_request *q, struct http_response *r,
 			authorization = NULL; /* for good */
 	}
 	if (result == 0 && r->status == 416 && q->have > 0) {
-		q->have = 0;
 		r->is_cut = true;
-		result = q->restart(q->arg, e) < 0
-			     ? -1
-			     : err_set(e, "the server does not have what follows");
+		result = start_over(&x);
+		if (result == 0)
+			result = err_set(e, "the server does not have what follows");
 	}
 	buf_release(&x.location);
 	buf_release(&url);

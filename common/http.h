@@ -80,8 +80,11 @@ struct http_origin {
  */
 int http_origin(struct http_origin *o, const char *url, struct err *e);
 
-/* Whether the host is, or has the address of, this machine or its link. */
-bool http_is_near(const char *host);
+/*
+ * Whether a server at `from` may send us to the host `to`: itself, or anywhere, but for
+ * this machine and what is on its link, unless it is there, too.
+ */
+bool http_may_lead(const char *from, const char *to);
 
 /* Appends the text with all but letters, digits and -._~ escaped. */
 void http_escape(struct buf *out, const char *text);

@@ -16,7 +16,6 @@
 #include <time.h>
 
 enum {
-	TRIES = 5,
 	WAIT_MS = 200,  /* before the second try; twice as long before each next one */
 	WAIT_MAX = 60,  /* seconds of a Retry-After that are heeded */
 	STEP = 1 << 20, /* bytes that a try must bring not to count */
@@ -139,8 +138,7 @@ static int check_realm(const struct endpoint *p, struct err *e)
 	if (own.is_secure && !realm.is_secure)
 		return err_set(e, "%s wants a token of %s, without TLS", p->host,
 			       realm.text);
-	if (strcmp(own.host, realm.host) != 0 && http_is_near(realm.host) &&
-	    !http_is_near(own.host))
+	if (!http_may_lead(own.host, realm.host))
 		return err_set(e, "%s wants a token of this machine, of %s", p->host,
 			       realm.text);
 	return 0;
@@ -397,12 +395,12 @@ static int send_until(struct registry *r, struct endpoint *p, struct http_reques
 		}
 		if (q->have >= before + STEP)
 			attempt = 0;
-		if (!again || attempt == TRIES - 1)
+		if (!again || attempt == (int)r->o->retries)
 			break;
 		wait_for(attempt, a.wait);
 	}
 	if (result == 0 && type != NULL)
-		snprintf(type, sizeof a.type, "%s", a.type);
+		snprintf(type, sizeof a.type, "%s", *a.type != '\0' ? a.type : "none");
 	http_response_release(&a);
 	return_client(r, h);
 	return result;
@@ -414,7 +412,7 @@ static int get_from(struct registry *r, struct endpoint *p, const char *kind,
 	struct buf url = {0}, name = {0};
 	int result;
 
-	buf_addf(&name, "%s/%s: %s/%s", p->host, p->path, kind, what);
+	buf_addf(&name, "%s: %s/%s", p->host, kind, what);
 	do {
 		pthread_mutex_lock(&r->lock);
 		endpoint_url(p, &url);
@@ -451,9 +449,9 @@ int registry_get_url(struct registry *r, const char *url, struct http_request *q
 		return -1;
 	const char *own = r->endpoint[r->n - 1].host;
 	char *host = mem_strndup(own, strcspn(own, ":"));
-	bool is_lured = http_is_near(o.host) && !http_is_near(host);
+	bool may = http_may_lead(host, o.host);
 	free(host);
-	if (is_lured)
+	if (!may)
 		return err_set(e, "a layer on this machine, at %s", o.text);
 	q->url = url;
 	int result = send_until(r, NULL, q, NULL, o.text, e);

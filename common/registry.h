@@ -24,6 +24,7 @@ struct registry_options {
 	const char *mirror; /* HOST[:PORT][/PATH] to ask before Docker Hub, or NULL */
 	bool verify;        /* else any certificate will do, and HTTP without TLS */
 	unsigned timeout;   /* of transfers that stand still, in seconds */
+	unsigned retries;   /* of what failed in a way that may pass */
 };
 
 /* The registry of the image `ref`, which is kept, as `o` is. The caller releases it. */
@@ -34,8 +35,8 @@ void registry_release(struct registry *r);
 /*
  * Asks for KIND/WHAT of the repository, KIND being "manifests" or "blobs"; `q` says what
  * of it and where it goes. A transfer that is cut, and an answer that says "later", are
- * tried again, a few times. Sets `type`, of 128 bytes, to the media type of what came.
- * Returns 0, or -1 and why not; what came by then is counted in q->have.
+ * tried again, a few times. Sets `type`, of 128 bytes, to the media type of what came, or
+ * "none". Returns 0, or -1 and why not; what came by then is counted in q->have.
  */
 int registry_get(struct registry *r, const char *kind, const char *what,
 		 struct http_request *q, char *type, struct err *e);
