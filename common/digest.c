@@ -121,11 +121,13 @@ int digest_pin(const char *text, char hex[DIGEST_HEX + 1])
 	unsigned char raw[DIGEST_BYTES];
 	size_t len = 0;
 
-	if (strncmp(text, "sha256-", 7) == 0 || strncmp(text, "sha256:", 7) == 0)
+	bool is_sri = strncmp(text, "sha256-", 7) == 0;
+	if (is_sri || strncmp(text, "sha256:", 7) == 0)
 		text += 7;
-	if (secret_unhex(raw, sizeof raw, text) < 0 && from_nix32(raw, text) < 0 &&
-	    (secret_unbase64((char *)raw, sizeof raw, text, &len) < 0 ||
-	     len != sizeof raw))
+	bool is_base64 = secret_unbase64((char *)raw, sizeof raw, text, &len) == 0 &&
+			 len == sizeof raw;
+	if (!is_base64 && (is_sri || (secret_unhex(raw, sizeof raw, text) < 0 &&
+				      from_nix32(raw, text) < 0)))
 		return -1;
 	secret_hex(hex, raw, sizeof raw);
 	return 0;

@@ -338,7 +338,7 @@ static int bad_status(const char *what, long status, struct err *e)
 	return err_set(e, "%s: status %ld%s", what, status, text);
 }
 
-static void wait_for(int attempt, uint64_t seconds)
+static void wait_for(unsigned attempt, uint64_t seconds)
 {
 	uint64_t ms = (uint64_t)WAIT_MS << attempt;
 
@@ -350,25 +350,48 @@ static void wait_for(int attempt, uint64_t seconds)
 }
 
 /* Whether the next try may bring what this one did not. */
-static bool is_worth_it(int result, const struct http_response *a)
+static bool is_worth_it(const struct http_response *a)
 {
-	return (result < 0 && a->is_cut) || a->status == 429 || a->status >= 500;
+	return a->is_cut || a->status == 429 || a->status >= 500;
 }
 
-/* Whether a host that gave no answer may know no TLS. */
-static bool may_be_plain(struct registry *r, struct endpoint *p, bool has_answered)
+/*
+ * Whether a host that gave no answer, to a request with TLS, may know no TLS. Another
+ * thread may have found that out by now.
+ */
+static bool may_be_plain(struct registry *r, struct endpoint *p, bool is_secure,
+			 bool has_answered)
 {
 	pthread_mutex_lock(&r->lock);
 	p->is_proven = p->is_proven || has_answered;
-	bool may = !p->is_proven && !p->is_plain && !r->o->verify;
+	bool may =
+	    is_secure && !has_answered && !r->o->verify && (p->is_plain || !p->is_proven);
 	pthread_mutex_unlock(&r->lock);
 	return may;
 }
 
 /*
- * Sends it until it is answered; p is NULL for a URL of no registry. Returns 0, -1 and
- * why not, or -2 if it should be sent without TLS.
+ * Sends it once; p is NULL for a URL of no registry. Returns 0 if what was asked for
+ * came, -1 and why not, or -2 if it should be sent without TLS.
  */
+static int send_once(struct registry *r, struct endpoint *p, struct http *h,
+		     struct http_request *q, struct http_response *a, const char *what,
+		     struct err *e)
+{
+	bool is_secure = strncmp(q->url, "https:", 6) == 0;
+	int result =
+	    p != NULL ? send_authorized(r, p, h, q, a, e) : http_send(h, q, a, e);
+
+	if (p != NULL && may_be_plain(r, p, is_secure, a->status != 0))
+		return -2;
+	if (result < 0) {
+		const struct err why = *e;
+		return err_set(e, "%s: %s", what, why.text);
+	}
+	return a->status == 200 || a->status == 206 ? 0 : bad_status(what, a->status, e);
+}
+
+/* Sends it until it is answered, or should not be sent any more. */
 static int send_until(struct registry *r, struct endpoint *p, struct http_request *q,
 		      char *type, const char *what, struct err *e)
 {
@@ -376,26 +399,14 @@ static int send_until(struct registry *r, struct endpoint *p, struct http_reques
 	struct http_response a = {0};
 	int result;
 
-	for (int attempt = 0;; attempt++) {
+	for (unsigned attempt = 0;; attempt++) {
 		uint64_t before = q->have;
-		result = p != NULL ? send_authorized(r, p, h, q, &a, e)
-				   : http_send(h, q, &a, e);
-		if (result == 0 && (a.status == 200 || a.status == 206))
+		result = send_once(r, p, h, q, &a, what, e);
+		if (result != -1 || !is_worth_it(&a))
 			break;
-		bool again = is_worth_it(result, &a);
-		if (p != NULL && may_be_plain(r, p, a.status != 0)) {
-			result = -2;
-			break;
-		}
-		if (result == 0) {
-			result = bad_status(what, a.status, e);
-		} else {
-			struct err why = *e;
-			err_set(e, "%s: %s", what, why.text);
-		}
 		if (q->have >= before + STEP)
 			attempt = 0;
-		if (!again || attempt == (int)r->o->retries)
+		if (attempt == r->o->retries)
 			break;
 		wait_for(attempt, a.wait);
 	}

@@ -31,12 +31,10 @@ takes() {
 	is "$how, $image: nothing to say" "$(cat "$T/err")" ''
 }
 
-# refuses HOW IMAGE REGEX: nothing that could pass for an image, one line
+# refuses HOW IMAGE REGEX [OPTION]...: nothing that could pass for an image, one line
 refuses() {
-	fails 1 "^dt-pull: [^ ]+: .*$3" "$1, $2: refused" pull "$1" "$2"
-	if [ -s "$T/out" ]; then
-		is "$1, $2: no end" "$(tail -c 1024 "$T/out" | tr -d '\0' | wc -c | tr -d 0)" "$(tail -c 1024 "$T/out" | tr -d '\0' | wc -c)"
-	fi
+	fails 1 "^dt-pull: [^ ]+: .*$3" "$1, $2: refused" pull "$1" "$2" "${@:4}"
+	[ ! -s "$T/out" ] || is "$1, $2: no end of archive" "$("$t_dir/fixtures/archive.py" ended "$T/out")" no
 	is "$1, $2: no temporary file" "$(ls -A "$T/tmp")" ''
 }
 
@@ -46,6 +44,12 @@ takes honest plain-layers
 takes honest no-layers
 takes honest untyped
 takes honest gzip-two
+takes honest docker
+takes honest twice
+takes honest twice-packed
+takes honest empty
+takes honest odd-config
+takes honest bare-config
 
 # --- digests and documents ---
 
@@ -145,17 +149,18 @@ takes no-range
 takes other-range
 takes no-content-range
 takes bad-range
-refuses partial good 'another part'
-refuses cut-always good '(transfer closed|end of response|bytes remaining)'
-is 'cut-always: not tried without end' "$([ "$(asked 'blobs/')" -le 25 ] && echo yes)" yes
+refuses partial good 'another part' --retries 1
+refuses cut-always good '(transfer closed|end of response|bytes remaining)' --retries 2
+is 'cut-always: not tried without end' "$([ "$(asked 'blobs/')" -le 10 ] && echo yes)" yes
 takes busy.503.2
-takes busy.500.1
+takes busy.500.2
 start=$(date +%s%N)
 takes busy.429.1
 is 'a Retry-After is heeded' "$([ $(($(date +%s%N) - start)) -ge 1000000000 ] && echo yes)" yes
 refuses busy.503.99 good 'status 503'
 is 'busy.503.99: five tries' "$(asked 'manifests/')" 5
-refuses busy.429.99 good 'status 429, too many requests'
+refuses busy.429.99 good 'status 429, too many requests' --retries 0
+is 'busy.429.99: one try, if that is asked for' "$(asked 'manifests/')" 1
 refuses busy.404.99 good 'status 404'
 is 'busy.404.99: one try' "$(asked 'manifests/')" 1
 
@@ -164,7 +169,7 @@ is 'busy.404.99: one try' "$(asked 'manifests/')" 1
 timed() { pull "$1" "$2" --timeout 1 --retries 1; }
 fails 1 'imed out|too slow|[Tt]imeout' 'stall.head' timed stall.head good
 fails 1 'imed out|too slow|[Tt]imeout' 'stall.body' timed stall.body good
-is 'stall.body: goes on where it stood' "$([ "$(asked 'bytes=1000-')" -ge 1 ] && echo yes)" yes
+is 'stall.body: goes on where it stood' "$([ "$(asked 'bytes=100-')" -ge 1 ] && echo yes)" yes
 fails 1 'imed out|too slow|[Tt]imeout' 'a byte now and then' timed drip good
 
 # --- redirects ---
