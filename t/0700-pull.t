@@ -43,7 +43,8 @@ layer 4 3000000 | make_image >"$T/large.tar"
 for image in one many twice empty large; do push "$image" "$T/$image.tar"; done
 push oci "$T/many.tar" --format oci
 for i in 41 42; do layer $i 50000; done | make_image >"$T/zstd.tar" # new ones, or skopeo reuses those with gzip
-push oci-zstd "$T/zstd.tar" --format oci --dest-compress-format zstd
+skopeo copy -q --insecure-policy "docker-archive:$T/zstd.tar" "oci:$T/zstd:1"
+skopeo copy -q --insecure-policy --dest-tls-verify=false --dest-compress-format zstd "oci:$T/zstd:1" "docker://$r/oci-zstd:1"
 push deep/er/name "$T/one.tar"
 
 # digest REPOSITORY: of what has the tag 1 there
@@ -60,8 +61,8 @@ for image in one many twice empty large oci deep/er/name; do
 	is "$image: nothing to say" "$(cat "$T/err")" ''
 	cp "$T/out" "$T/got.$(basename "$image")"
 done
-# Debian's skopeo writes no docker-archive of zstd, but one of the archive that was pushed.
-skopeo copy -q --insecure-policy "docker-archive:$T/zstd.tar" "docker-archive:$T/plain.tar:example.org/a/b:c"
+# Debian's skopeo writes no docker-archive of zstd, but one of the image that was pushed.
+skopeo copy -q --insecure-policy "oci:$T/zstd:1" "docker-archive:$T/plain.tar:example.org/a/b:c"
 ok 'oci-zstd: comes' pull --name example.org/a/b --tag c "$r/oci-zstd@$(digest oci-zstd)"
 same 'oci-zstd: as skopeo writes it' "$T/out" "$T/plain.tar"
 kinds() { skopeo inspect --raw --tls-verify=false "docker://$r/$1:1" | jq -r '.mediaType, .layers[].mediaType' | sort -u; }
