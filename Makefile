@@ -33,6 +33,7 @@ GUNZIP  := $(if $(shell pkg-config --exists libisal && echo yes),isal,zlib)
 LIBS_gunzip = $(if $(filter isal,$(GUNZIP)),libisal,zlib)
 
 PKGS     = libarchive libcrypto libdeflate libsodium libzstd jansson sqlite3 $(LIBS_gunzip) \
+	   \
 	   libcurl
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))

@@ -85,7 +85,7 @@ static const struct opt option_table[] = {
     {OPT_SHA256, "sha256", "HASH", "refuse any other archive than the one of this hash"},
     {OPT_FORMAT, "format", "FORMAT", "docker-archive, as skopeo writes it, or dt"},
     {OPT_PRINT, "print", "WHAT",
-     "no archive: print the digest of NAME:TAG, or the hash for --sha256"},
+     "print only the digest of NAME:TAG, or the hash for --sha256"},
     {OPT_TLS_VERIFY, "tls-verify", "BOOL",
      "false: take any certificate, and HTTP without TLS"},
     {OPT_MIRROR, "mirror", "HOST", "ask here for images of Docker Hub first (DT_MIRROR)"},
@@ -442,7 +442,7 @@ static void write_image_archive(struct pull *p, struct pool *pool)
 static void print_digest(struct pull *p)
 {
 	const struct reference *ref = &p->o->ref;
-	const char *tag = ref->tag != NULL ? ref->tag : p->o->tag;
+	const char *tag = ref->tag != NULL ? ref->tag : "latest";
 	char hex[DIGEST_HEX + 1], type[128], line[sizeof "sha256:" + DIGEST_HEX];
 	struct buf text = {0};
 	struct err why;

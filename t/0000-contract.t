@@ -16,8 +16,18 @@ mkdir -p "$T/s$app" "$T/s$lib"
 echo "exec cat $lib/text" >"$T/s$app/run"
 echo hello >"$T/s$lib/text"
 
+# keep TEXT: puts it into the cache of blobs, and prints its digest and size as JSON.
+keep() {
+	local digest
+	digest=$(printf %s "$1" | sha256sum | cut -d ' ' -f 1)
+	mkdir -p "$DT_CACHE/blobs"
+	printf %s "$1" >"$DT_CACHE/blobs/$digest"
+	printf '"digest": "sha256:%s", "size": %d' "$digest" "${#1}"
+}
+
 # sample TOOL: sets `args` and `input`, the arguments and the file on stdin with which the
-# tool succeeds, and `cut`, a file that is the same input cut off. Each new tool has one.
+# tool succeeds, and `cut`, a file that is the same input cut off, or '' if the tool does
+# not read stdin. Each new tool has one.
 sample() {
 	args=() input=$T/input cut=$T/cut
 	case $1 in
@@ -64,6 +74,18 @@ sample() {
 		echo "$lib" | dt-layer --store "$T/s" | dt-manifest --name sample >"$T/sample.tar"
 		jq -n --arg file "$T/sample.tar" --arg tool "$1" \
 			'if $tool == "dt-merge-images" then {images: [$file]} else {fromImage: $file} end' >"$input"
+		;;
+		;;
+	dt-pull)
+		# All of it is in the cache, so no registry is asked.
+		local layer config manifest types=application/vnd.oci.image
+		layer=$(keep 'the layer')
+		config=$(keep "{\"rootfs\": {\"type\": \"layers\", \"diff_ids\": [$(cut -d ' ' -f 2 <<<"$layer" | tr -d ,)]}}")
+		manifest=$(keep "{\"schemaVersion\": 2, \"config\": {\"mediaType\": \"$types.config.v1+json\", $config},
+			\"layers\": [{\"mediaType\": \"$types.layer.v1.tar\", $layer}]}")
+		args=("example.invalid/sample@$(cut -d '"' -f 4 <<<"$manifest")")
+		input=/dev/null cut=''
+		return
 		;;
 	dt-stream-layered-image)
 		args=(--store "$T/s")
@@ -126,6 +148,7 @@ check_io() { # TOOL, after `sample`
 	is "$1: nothing to say" "$(cat "$T/err")" ''
 	fails 1 "^dt-[a-z-]*: " "$1: no room" full on "$input" "$1" "${args[@]}"
 	fails 1 "^dt-[a-z-]*: " "$1: stdout closed" closed on "$input" "$1" "${args[@]}"
+	[ -n "$cut" ] || return 0
 	fails 1 "^dt-[a-z-]*: " "$1: empty stdin" on /dev/null "$1" "${args[@]}"
 	silent "$1: empty stdin"
 	fails 1 "^dt-[a-z-]*: " "$1: a cut stream" on "$cut" "$1" "${args[@]}"

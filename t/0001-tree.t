@@ -39,7 +39,7 @@ module_of() {
 level() { sed -nE '1,20s/.*Level ([0-9])\..*/\1/p' "common/$1.h" | head -n 1; }
 
 read -ra warnings < <(make_var WARN)
-read -ra cflags < <(pkg-config --cflags libarchive libcrypto libdeflate libisal libsodium libzstd \
+read -ra cflags < <(pkg-config --cflags libarchive libcrypto libcurl libdeflate libisal libsodium libzstd \
 	jansson sqlite3 zlib)
 flags=(-std=c17 -D_GNU_SOURCE -DDT_VERSION='"0"' -Icommon "${cflags[@]}" "${warnings[@]}"
 	-Werror -fsyntax-only)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # dt-pull: registries that lie, stall, cut, redirect and never end.
 # shellcheck source-path=SCRIPTDIR
-# shellcheck disable=SC2154 # start_liar sets them
+# shellcheck disable=SC2154,SC2317 # start_liar sets them; what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/registry.sh"
 need skopeo jq
