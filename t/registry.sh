@@ -1,6 +1,6 @@
 # Registries for tests, on loopback and ports of their own: Debian's docker-registry, and
 # one that lies (t/fixtures/registry.py).
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # lib.sh sets t_dir
 
 # start_registry NAME [LINE...]: one with a folder of its own; LINEs are more of its
 # configuration. Sets $NAME to its HOST:PORT and NAME_pid; $T/NAME.log tells what it was asked.
@@ -12,7 +12,8 @@ start_registry() {
 		port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 		printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $T/$name.data}}" \
 			'http:' "  addr: 127.0.0.1:$port" '  relativeurls: true' "$@" >"$T/$name.yml"
-		docker-registry serve "$T/$name.yml" >"$T/$name.log" 2>&1 </dev/null &
+		# It takes REGISTRY_* of the environment for its configuration.
+		env -u REGISTRY_AUTH_FILE docker-registry serve "$T/$name.yml" >"$T/$name.log" 2>&1 </dev/null &
 		pid=$!
 		for ((i = 0; i < 500; i++)); do
 			kill -0 "$pid" 2>/dev/null || break
