@@ -1,0 +1,132 @@
+#!/usr/bin/env bash
+# dt-pull-image and dt-prefetch-image: nixpkgs' pullImage and nix-prefetch-docker.
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2154,SC2317 # start_registry sets $r; what is passed on is run by others
+. "$(dirname "$0")/lib.sh"
+. "$t_dir/registry.sh"
+need skopeo jq nix-instantiate nix-hash
+unset http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY REGISTRY_AUTH_FILE XDG_RUNTIME_DIR
+start_registry r
+start_liar
+
+mkdir "$T/tree"
+echo hello >"$T/tree/file"
+dt-layer --tree "$T/tree" | dt-manifest --name x --tag 1 --arch amd64 >"$T/x.tar"
+for tag in 1 latest; do
+	skopeo copy -q --insecure-policy --dest-tls-verify=false "docker-archive:$T/x.tar" "docker://$r/my/app:$tag"
+done
+digest=$(skopeo inspect --tls-verify=false "docker://$r/my/app:1" | jq -r .Digest)
+# want NAME:TAG [OPTION]...: what nixpkgs' builder writes, and its hash
+want() {
+	rm -f "$T/want.tar"
+	skopeo --insecure-policy --override-os linux --override-arch amd64 copy -q --src-tls-verify=false \
+		"docker://${2:-$r/my/app@$digest}" "docker-archive://$T/want.tar:$1"
+	hash=$(nix-hash --flat --type sha256 --base32 "$T/want.tar")
+	sri=sha256-$(openssl dgst -sha256 -binary "$T/want.tar" | base64)
+}
+spec() { jq -n "{imageName: \"$r/my/app\", imageDigest: \"$digest\", sha256: \"$hash\", tlsVerify: false} + ($1)" >"$T/spec.json"; }
+on() { local file=$1; shift; "$@" <"$file"; }
+
+# --- dt-pull-image ---
+
+want "$r/my/app:latest"
+spec '{}'
+ok 'only what is required' dt-pull-image "$T/spec.json"
+same 'only what is required: what nixpkgs gets' "$T/out" "$T/want.tar"
+ok 'from stdin' on "$T/spec.json" dt-pull-image
+same 'from stdin: the same' "$T/out" "$T/want.tar"
+want other/name:2.11.1
+spec "{finalImageName: \"other/name\", finalImageTag: \"2.11.1\", os: \"linux\", arch: \"x86_64\", name: \"x.tar\", sha256: null, hash: \"$sri\"}"
+ok 'all keys' dt-pull-image "$T/spec.json"
+same 'all keys: what nixpkgs gets' "$T/out" "$T/want.tar"
+spec "{finalImageName: \"other/name\", finalImageTag: \"2.11.1\", sha256: \"wrong\", hash: \"$sri\"}"
+ok 'hash counts before sha256' dt-pull-image "$T/spec.json"
+want other/name:3
+spec "{finalImageName: \"other/name\", finalImageTag: \"4\"}"
+fails 1 '^dt-pull: .*: the archive is sha256-.*, not sha256-' 'another tag is another hash' dt-pull-image "$T/spec.json"
+spec '{tlsVerify: true}'
+fails 1 '^dt-pull: .*(SSL|TLS)' 'tlsVerify' env DT_CACHE="$T/empty" dt-pull-image "$T/spec.json"
+bad_spec() { # REGEX JSON
+	printf '%s' "$2" >"$T/bad.json"
+	fails 1 "^dt-pull-image: $T/bad.json: $1\$" "a bad spec: $2" dt-pull-image "$T/bad.json"
+	is "a bad spec: $2: nothing" "$(wc -c <"$T/out")" 0
+}
+bad_spec 'empty, a JSON object is expected' ''
+bad_spec 'not one JSON object' '{'
+bad_spec 'the spec is not a JSON object' '[]'
+bad_spec 'the key imageName is missing' '{}'
+bad_spec 'the key imageDigest is missing' '{"imageName": "x"}'
+bad_spec 'the key hash or sha256 is missing' '{"imageName": "x", "imageDigest": "y", "hash": null}'
+bad_spec 'unknown key digest' '{"imageName": "x", "digest": "y"}'
+for bad in 'imageName: 1' 'imageDigest: []' 'tlsVerify: "false"' 'finalImageTag: 5' 'arch: ["x"]'; do
+	bad_spec "${bad%%:*} is not of type [a-z]+" "$(jq -nc "{$bad}")"
+done
+for bad in 'imageDigest: "sha256:0"' 'imageDigest: "latest"' 'imageName: "a b"' 'imageName: "--help"' 'imageName: "x:1"' 'sha256: ""' \
+	'arch: "a b"' 'os: ""' 'finalImageName: "A"' 'finalImageTag: "-"'; do
+	spec "{$bad}"
+	fails 2 '^dt-pull: ' "what dt-pull does not take, $bad" dt-pull-image "$T/spec.json"
+	is "what dt-pull does not take, $bad: nothing" "$(wc -c <"$T/out")" 0
+done
+fails 2 "^dt-pull-image: unknown option '--store'" '--store' dt-pull-image --store x
+
+# --- dt-prefetch-image ---
+
+prefetch() { dt-prefetch-image --tls-verify false "$@"; }
+# found NAME DIGEST NAME TAG: JSON with a hash that is what nixpkgs pins
+is_spec() { # DESCRIPTION FINAL-NAME FINAL-TAG
+	want "$2:$3"
+	is "$1" "$(jq -cS . "$T/out")" "$(jq -ncS "{imageName: \"$r/my/app\", imageDigest: \"$digest\", hash: \"$sri\",
+		finalImageName: \"$2\", finalImageTag: \"$3\", os: \"linux\", arch: \"amd64\"}")"
+}
+ok 'IMAGE' prefetch --json "$r/my/app"
+is_spec 'IMAGE: what it prints' "$r/my/app" latest
+is 'IMAGE: what it says' "$(cat "$T/err")" "-> ImageName: $r/my/app
+-> ImageDigest: $digest
+-> FinalImageName: $r/my/app
+-> FinalImageTag: latest
+-> ImageHash: $sri"
+for args in 'APP 1' 'APP:1' '--image-name APP --image-tag 1' '--image-name=APP --image-tag=1' 'APP --image-tag 1'; do
+	# shellcheck disable=SC2086 # a list
+	ok "$args" prefetch --json --quiet ${args//APP/$r/my/app}
+	is_spec "$args: what it prints" "$r/my/app" 1
+	is "$args --quiet: nothing to say" "$(cat "$T/err")" ''
+done
+for args in "APP $digest" "--image-name APP --image-digest $digest"; do
+	# shellcheck disable=SC2086 # a list
+	ok "$args" prefetch --json --quiet ${args//APP/$r/my/app}
+	is_spec "$args: what it prints" "$r/my/app" latest
+done
+ok 'final names' prefetch --quiet --json --os linux --arch x86_64-linux --final-image-name my/own --final-image-tag 5 "$r/my/app" 1
+want my/own:5
+is 'final names: hash' "$(jq -r .hash "$T/out")" "$sri"
+is 'final names: what they are' "$(jq -c '[.finalImageName, .finalImageTag, .arch]' "$T/out")" '["my/own","5","x86_64-linux"]'
+cp "$T/out" "$T/prefetched.json"
+ok 'the object is a spec' dt-pull-image <(jq '. + {tlsVerify: false}' "$T/prefetched.json")
+same 'the object is a spec: of what nixpkgs gets' "$T/out" "$T/want.tar"
+ok 'for Nix' prefetch --quiet --final-image-name my/own --final-image-tag 5 "$r/my/app" 1
+nix-instantiate --eval --strict --json -E "$(cat "$T/out")" >"$T/evaluated" 2>"$T/err"
+is 'for Nix: the same' "$(jq -cS . "$T/evaluated")" "$(jq -cS '.arch = "amd64"' "$T/prefetched.json")"
+
+# Of an index, by the digest of the index, for an architecture.
+ok 'an index' prefetch --quiet --json --arch arm64 "$liar/honest/index" 1
+is 'an index: its own digest' "$(jq -r .imageDigest "$T/out")" "$(digest_of index)"
+rm -f "$T/want.tar"
+skopeo copy -q --insecure-policy --src-tls-verify=false --override-arch arm64 "docker://$liar/honest/index@$(digest_of index)" \
+	"docker-archive:$T/want.tar:$liar/honest/index:1"
+is 'an index: the hash of the image for that architecture' "$(jq -r .hash "$T/out")" \
+	"sha256-$(openssl dgst -sha256 -binary "$T/want.tar" | base64)"
+
+failing() { prefetch --quiet --json "$@"; }
+fails 1 '^dt-pull: .*status 404' 'no such tag' failing "$r/my/app" 2
+is 'no such tag: nothing' "$(wc -c <"$T/out")" 0
+fails 1 '^dt-pull: .*no image for linux/s390x' 'no such architecture' failing --arch s390x "$liar/honest/index" 1
+is 'no such architecture: nothing' "$(wc -c <"$T/out")" 0
+fails 2 '^dt-prefetch-image: IMAGE is missing: ' 'no image' failing
+fails 2 "^dt-prefetch-image: unexpected operand 'c': " 'too many operands' failing a b c
+fails 2 "^dt-prefetch-image: '--json' takes no argument: " 'an argument too much' failing --json=1 a
+for option in --image-name --image-tag --image-digest --final-image-name --final-image-tag --os --arch --tls-verify; do
+	fails 2 "^dt-prefetch-image: '$option' needs an argument: " "$option without argument" failing a "$option"
+done
+fails 2 '^dt-pull: ' 'a name that is none' failing 'a b"; x'
+
+finish
