@@ -21,6 +21,16 @@ static void nix32(const char *hex)
 	digest_nix32(hex, out);
 }
 
+static void pin(const char *text, bool good)
+{
+	char hex[DIGEST_HEX + 1] = "", want[DIGEST_HEX + 1];
+
+	digest_of("abc", 3, want);
+	tap_ok((digest_pin(text, hex) == 0) == good, text);
+	if (good)
+		tap_ok(digest_is_same(hex, want), "the digest");
+}
+
 int main(void)
 {
 	char hex[DIGEST_HEX + 1], base[DIGEST_NIX32 + 1], name[DIGEST_HEX + 8];
@@ -61,6 +71,24 @@ int main(void)
 	tap_ok(digest_strip("sha256:") == NULL, "nothing but the prefix");
 	name[4] = '1';
 	tap_ok(digest_strip(name) == NULL, "another algorithm");
+
+	/* The SHA-256 of "abc", by nix-hash. */
+	pin("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", true);
+	pin("1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s", true);
+	pin("sha256:1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s", true);
+	pin("sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=", true);
+	pin("ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=", true);
+	pin("sha256-1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s", false);
+	pin("2b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5s", false);
+	pin("1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5e", false);
+	pin("1b8m03r63zqhnjf7l5wnldhh7c134ap5vpj0850ymkq1iyzicy5", false);
+	pin("ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0", false);
+	pin("sha512-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=", false);
+	pin("sha256:", false);
+	pin("", false);
+	digest_of("abc", 3, hex);
+	digest_sri(hex, name);
+	tap_is(name, "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=", "as SRI");
 
 	tap_dies(1, nix32, "", "Nix' form of nothing");
 	tap_dies(1, nix32, hex + 1, "Nix' form of a digest that is short");
