@@ -217,6 +217,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 struct job {
 	const struct manifest_blob *blob;
 	const char *diff_id;
+	size_t turn; /* when it is fetched */
 	struct fetch_layer layer;
 };
 
@@ -228,7 +229,8 @@ struct pull {
 	struct buf config_text;
 	json_t *config;
 	char (*diff_id)[DIGEST_HEX + 1]; /* manifest.n of them */
-	struct job *job;
+	struct job *job;                 /* in the order of the archive */
+	struct job **order;              /* in that of their turns */
 	size_t n_jobs;
 	/* How far it is; under `lock`. */
 	pthread_mutex_t lock;
@@ -317,6 +319,26 @@ static void list_jobs(struct pull *p)
 	names_release(&seen);
 }
 
+static int by_size(const void *a, const void *b)
+{
+	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+
+	if (x->blob->size != y->blob->size)
+		return x->blob->size < y->blob->size ? 1 : -1;
+	return x < y ? -1 : x > y;
+}
+
+/* The largest layers first: the last one to begin should not be the last one to end. */
+static void order_jobs(struct pull *p)
+{
+	p->order = mem_zero(p->n_jobs, sizeof *p->order);
+	for (size_t i = 0; i < p->n_jobs; i++)
+		p->order[i] = &p->job[i];
+	qsort(p->order, p->n_jobs, sizeof *p->order, by_size);
+	for (size_t i = 0; i < p->n_jobs; i++)
+		p->order[i]->turn = i;
+}
+
 /* --- downloads --- */
 
 static void show(struct pull *p)
@@ -338,7 +360,7 @@ static void bytes_came(void *arg, size_t bytes)
 static void fetch_job(void *arg, size_t i)
 {
 	struct pull *p = arg;
-	struct job *job = &p->job[i];
+	struct job *job = p->order[i];
 	struct err why;
 
 	if (fetch_layer(&p->fetch, job->blob, job->diff_id, &job->layer, &why) < 0)
@@ -404,7 +426,7 @@ static void write_docker_archive(struct pull *p, struct pool *pool)
 	dockerarchive_init(&a, is_hash ? -1 : STDOUT_FILENO, is_hash || *o->pin != '\0');
 	for (size_t i = 0; i < p->n_jobs; i++) {
 		struct job *job = &p->job[i];
-		pool_wait(pool, i);
+		pool_wait(pool, job->turn);
 		dockerarchive_layer(&a, job->diff_id, job->layer.fd, job->layer.size);
 		close(job->layer.fd);
 	}
@@ -422,7 +444,7 @@ static void write_image_archive(struct pull *p, struct pool *pool)
 	for (size_t i = 0; i < p->n_jobs; i++) {
 		const struct job *job = &p->job[i];
 		off_t at = 0;
-		pool_wait(pool, i);
+		pool_wait(pool, job->turn);
 		if (writer_begin(&w, job->diff_id, job->layer.size, "", 0)) {
 			int64_t n = io_copy(job->layer.fd, &at, w.fd, job->layer.size);
 			if (n < 0 || (uint64_t)n != job->layer.size)
@@ -465,6 +487,7 @@ static void pull(struct pull *p)
 	read_manifest(p);
 	read_config(p);
 	list_jobs(p);
+	order_jobs(p);
 	struct pool *pool = pool_start_wide(p->o->jobs, p->n_jobs, fetch_job, p);
 	io_pipe_grow(STDOUT_FILENO);
 	if (p->o->format == DOCKER_ARCHIVE)
@@ -490,6 +513,7 @@ static void release_pull(struct pull *p, struct options *o)
 	json_decref(p->config);
 	free(p->diff_id);
 	free(p->job);
+	free(p->order);
 	pthread_mutex_destroy(&p->lock);
 	reference_release(&o->ref);
 	free(o->name);

@@ -6,14 +6,16 @@
 #include "io.h"
 #include "json.h"
 #include "registry.h"
+#include "relay.h"
 #include "unpack.h"
 
-#include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK = 256 << 10 };
+enum { BLOCK = 256 << 10, PIECES = 4 };
 
 /* --- downloads --- */
 
@@ -194,22 +196,56 @@ int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *
 
 /* --- layers --- */
 
-/* A layer that is being uncompressed. */
+/*
+ * A layer that is being uncompressed. Another thread sums it up and writes it, so that a
+ * large layer keeps two cores at work.
+ */
 struct plain {
 	int fd;
 	struct digest sum;
 	uint64_t size;
+	struct relay *relay; /* of pieces */
+	_Atomic bool failed; /* `why` says why */
+	struct err why;
 };
+
+struct piece {
+	size_t len;
+	char data[BLOCK];
+};
+
+static void *finish_pieces(void *arg)
+{
+	struct plain *p = arg;
+	struct piece *piece;
+
+	while ((piece = relay_take(p->relay)) != NULL) {
+		digest_update(&p->sum, piece->data, piece->len);
+		p->size += piece->len;
+		if (!p->failed && io_write(p->fd, piece->data, piece->len) < 0) {
+			err_set_errno(&p->why, "a temporary file, in TMPDIR");
+			p->failed = true;
+		}
+		relay_return(p->relay);
+	}
+	return NULL;
+}
 
 static int take_plain(void *arg, const void *data, size_t len, struct err *e)
 {
 	struct plain *p = arg;
+	const char *from = data;
 
-	digest_update(&p->sum, data, len);
-	p->size += len;
-	return io_write(p->fd, data, len) < 0
-		   ? err_set_errno(e, "a temporary file, in TMPDIR")
-		   : 0;
+	(void)e;
+	while (len > 0 && !p->failed) {
+		struct piece *piece = relay_fill(p->relay);
+		piece->len = len < sizeof piece->data ? len : sizeof piece->data;
+		memcpy(piece->data, from, piece->len);
+		from += piece->len;
+		len -= piece->len;
+		relay_pass(p->relay);
+	}
+	return p->failed ? -1 : 0;
 }
 
 /* Whether programs know the file for compressed. */
@@ -234,6 +270,26 @@ static bool is_compressed(int fd)
 	return false;
 }
 
+/* Uncompresses the `size` bytes of `fd` into the file of `p`. */
+static int inflate(int fd, uint64_t size, struct plain *p, const char *what,
+		   struct err *e)
+{
+	pthread_t thread;
+
+	p->relay = relay_new(PIECES, sizeof(struct piece));
+	if (pthread_create(&thread, NULL, finish_pieces, p) != 0)
+		die("cannot start a thread");
+	int result = unpack_inflate(fd, 0, size, take_plain, p, what, e);
+	relay_end(p->relay);
+	pthread_join(thread, NULL);
+	relay_release(p->relay);
+	if (p->failed) {
+		*e = p->why;
+		result = -1;
+	}
+	return result;
+}
+
 /* Uncompresses `fd` to `p`, or, if it is plain, sums it up and makes it p->fd. */
 static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
 {
@@ -248,7 +304,7 @@ static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
 	p->fd = io_tmpfile();
 	if (p->fd < 0 || fstat(fd, &st) < 0)
 		return err_set_errno(e, "a temporary file, in TMPDIR");
-	return unpack_inflate(fd, 0, (uint64_t)st.st_size, take_plain, p, what, e);
+	return inflate(fd, (uint64_t)st.st_size, p, what, e);
 }
 
 /* Uncompresses and compares with the diff_id. */
