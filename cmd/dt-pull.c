@@ -183,6 +183,8 @@ static void check_args(struct options *o, const char *operand)
 		die_usage("%s", why.text);
 	if (o->ref.digest[0] == '\0' && o->answer != PRINT_DIGEST)
 		die_usage("'%s' has no digest, NAME@sha256:HEX", operand);
+	if (o->ref.digest[0] != '\0' && o->answer == PRINT_DIGEST)
+		die_usage("'%s' has a digest already", operand);
 	if (o->format != DOCKER_ARCHIVE && (o->answer != ARCHIVE || o->pin[0] != '\0'))
 		die_usage("--sha256 and --print are about the format docker-archive");
 	if (o->name == NULL)
@@ -469,10 +471,8 @@ static void print_digest(struct pull *p)
 	struct buf text = {0};
 	struct err why;
 
-	if (*ref->digest != '\0')
-		memcpy(hex, ref->digest, sizeof hex);
-	else if (fetch_tagged(&p->fetch, tag, &text, type, hex, &why) < 0 ||
-		 manifest_parse(&p->manifest, text.data, text.len, type, &why) < 0)
+	if (fetch_tagged(&p->fetch, tag, &text, type, hex, &why) < 0 ||
+	    manifest_parse(&p->manifest, text.data, text.len, type, &why) < 0)
 		fail(p, &why);
 	buf_release(&text);
 	snprintf(line, sizeof line, "sha256:%s", hex);

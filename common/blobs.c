@@ -67,8 +67,9 @@ int blobs_begin(const struct cache *c, const char *hex, struct blobs_part *p,
 		int whole = p->fd >= 0 ? blobs_open(c, hex) : -1;
 		if (whole >= 0) {
 			unlink(p->name);
-			blobs_leave(p);
-			p->fd = whole;
+			close(p->fd);
+			free(p->name);
+			*p = (struct blobs_part){.fd = whole};
 			return 0;
 		}
 	}
@@ -112,6 +113,11 @@ int blobs_finish(struct blobs_part *p, struct err *e)
 
 void blobs_leave(struct blobs_part *p)
 {
+	struct stat st;
+
+	/* The lock is still ours. */
+	if (p->name != NULL && fstat(p->fd, &st) == 0 && st.st_size == 0)
+		unlink(p->name);
 	if (p->fd >= 0)
 		close(p->fd);
 	free(p->name);

@@ -36,7 +36,7 @@ int blobs_restart(struct blobs_part *p, struct err *e);
 /* Makes the part the whole blob. Returns its descriptor, or -1 and why not. */
 int blobs_finish(struct blobs_part *p, struct err *e);
 
-/* Lets go of the part, and leaves it for the next time. */
+/* Lets go of the part, and leaves it for the next time if there is anything in it. */
 void blobs_leave(struct blobs_part *p);
 
 /* Forgets a blob that turned out to be damaged. */

@@ -105,6 +105,9 @@ is '--print digest: what it is' "$(cat "$T/out")" "$(digest many)"
 fails 1 'status 404, not found' '--print digest of latest, which is not there' pull --print digest "$r/many"
 fails 1 'status 404, not found' 'no such repository' pull --no-cache "$r/none@$(digest one)"
 fails 1 'status 404, not found' 'no such image' pull --no-cache "$r/one@sha256:$zeros"
+pull "$r/many@sha256:$zeros" >"$T/out" 2>"$T/err"
+is 'no such image: nothing is left of it' "$(find "$DT_CACHE/blobs" -size 0)" ''
+fails 2 'has a digest already' '--print digest of a digest' pull --print digest "$one"
 for bad in "$r/one" "$r/one:1" "$r/one:1@$(digest one)" "$r/one@sha256:0" "$r/one@sha512:$zeros" "$r/ONE@$(digest one)" "$r/one@" "@$(digest one)" ''; do
 	fails 2 "dt-pull: .*: try 'dt-pull --help'\$" "'$bad' is no NAME@DIGEST" pull "$bad"
 done
