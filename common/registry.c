@@ -8,7 +8,6 @@
 #include "reference.h"
 #include "secret.h"
 
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
