@@ -32,12 +32,8 @@ FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 GUNZIP  := $(if $(shell pkg-config --exists libisal && echo yes),isal,zlib)
 LIBS_gunzip = $(if $(filter isal,$(GUNZIP)),libisal,zlib)
 
-PKGS     = libarchive libcrypto libdeflate libsodium libzstd jansson sqlite3 $(LIBS_gunzip) \
-	   \
-	   libcurl
-UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
-FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
-
+PKGS     = libarchive libcrypto libcurl libdeflate libsodium libzstd jansson sqlite3 \
+	   $(LIBS_gunzip)
 ALL_CPPFLAGS = -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(CPPFLAGS) \
 	   $(shell pkg-config --cflags $(PKGS))
 ALL_CFLAGS = -std=c17 -pthread $(WARN) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
@@ -51,9 +47,7 @@ LIBS_dt-manifest   = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzi
 LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-nixdb      = libcrypto libsodium sqlite3
 LIBS_dt-compress   = libarchive libdeflate libzstd
-LIBS_dt-layer      = libcrypto libsodium jansson
-LIBS_dt-manifest   = libarchive libcrypto libsodium jansson
-LIBS_dt-pull       = libarchive libcrypto libcurl libsodium jansson
+LIBS_dt-pull       = libarchive libcrypto libcurl libsodium libzstd jansson $(LIBS_gunzip)
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 
 all: $(TOOLS:%=$B/%) $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)

@@ -68,44 +68,6 @@ static la_ssize_t give_span(struct archive *a, void *data, const void **block)
 	return n;
 }
 
-static int give_all(struct archive *a, int out, const char *what, struct err *e)
-{
-	for (;;) {
-		const void *data;
-		size_t len;
-		la_int64_t offset;
-		int result = archive_read_data_block(a, &data, &len, &offset);
-		if (result == ARCHIVE_EOF)
-			return 0;
-		if (result != ARCHIVE_OK)
-			return err_set(e, "%s: %s", what, reason(a));
-		if (io_write(out, data, len) < 0)
-			return err_set_errno(e, "writing a temporary file");
-	}
-}
-
-/* Uncompresses what the opened reader `a` delivers; see inflate_span(). */
-static int inflate(struct archive *a, const char *what, struct err *e)
-{
-	struct archive_entry *entry;
-	int result = archive_read_next_header(a, &entry);
-
-	if (result == ARCHIVE_EOF)
-		return -2;
-	if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-		return err_set(e, "%s: %s", what, reason(a));
-	if (archive_filter_count(a) <= 1)
-		return -2;
-	int fd = io_tmpfile();
-	if (fd < 0)
-		return err_set_errno(e, "a temporary file");
-	if (give_all(a, fd, what, e) < 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 /* A reader of what the span holds when it is uncompressed; both are the caller's. */
 static struct archive *span_reader(struct span *s, int fd, off_t offset, uint64_t size)
 {
@@ -115,19 +77,67 @@ static struct archive *span_reader(struct span *s, int fd, off_t offset, uint64_
 	s->at = offset;
 	s->left = size;
 	archive_read_support_format_raw(a);
+	archive_read_support_format_empty(a);
 	archive_read_set_callback_data(a, s);
 	archive_read_set_read_callback(a, give_span);
 	return a;
 }
 
-/* By libarchive: what is not gzip or zstd, which it would take longer for. */
-static int inflate_other(int fd, off_t offset, uint64_t size, const char *what,
-			 struct err *e)
+static enum compress_format format_of(int fd, off_t offset, uint64_t size)
 {
+	char magic[COMPRESS_MAGIC];
+	size_t want = size < sizeof magic ? (size_t)size : sizeof magic;
+	ssize_t n = pread(fd, magic, want, offset);
+
+	return n > 0 ? compress_detect(magic, (size_t)n) : COMPRESS_NONE;
+}
+
+/* Going by its magic, or by what libarchive finds in it. */
+static bool is_compressed(int fd, off_t offset, uint64_t size)
+{
+	if (size == 0 || format_of(fd, offset, size) != COMPRESS_NONE)
+		return size > 0;
+	struct span *s = mem_zero(1, sizeof *s);
+	struct archive *a = span_reader(s, fd, offset, size);
+	bool result = archive_read_open1(a) == ARCHIVE_OK && archive_filter_count(a) > 1;
+
+	archive_read_free(a);
+	free(s);
+	return result;
+}
+
+static int give_pieces(struct archive *a,
+		       int (*write)(void *arg, const void *data, size_t len,
+				    struct err *e),
+		       void *arg, const char *what, struct err *e)
+{
+	struct archive_entry *entry;
+	const void *data;
+	size_t len;
+	la_int64_t offset;
+	int result = archive_read_next_header(a, &entry);
+
+	while (result == ARCHIVE_OK) {
+		result = archive_read_data_block(a, &data, &len, &offset);
+		if (result == ARCHIVE_OK && write(arg, data, len, e) < 0)
+			return -1;
+	}
+	return result == ARCHIVE_EOF ? 0 : err_set(e, "%s: %s", what, reason(a));
+}
+
+int unpack_inflate(int fd, off_t offset, uint64_t size,
+		   int (*write)(void *arg, const void *data, size_t len, struct err *e),
+		   void *arg, const char *what, struct err *e)
+{
+	enum compress_format format = format_of(fd, offset, size);
+
+	/* libarchive can do these, too, but takes longer. */
+	if (format == COMPRESS_GZIP || format == COMPRESS_ZSTD)
+		return compress_inflate(fd, offset, size, write, arg, what, e);
 	struct span *s = mem_zero(1, sizeof *s);
 	struct archive *a = span_reader(s, fd, offset, size);
 	int result = archive_read_open1(a) == ARCHIVE_OK
-			 ? inflate(a, what, e)
+			 ? give_pieces(a, write, arg, what, e)
 			 : err_set(e, "%s: %s", what, reason(a));
 
 	archive_read_free(a);
@@ -142,15 +152,6 @@ static int write_piece(void *arg, const void *data, size_t len, struct err *e)
 		   : err_set_errno(e, "writing a temporary file");
 }
 
-static enum compress_format format_of(int fd, off_t offset, uint64_t size)
-{
-	char magic[COMPRESS_MAGIC];
-	size_t want = size < sizeof magic ? (size_t)size : sizeof magic;
-	ssize_t n = pread(fd, magic, want, offset);
-
-	return n > 0 ? compress_detect(magic, (size_t)n) : COMPRESS_NONE;
-}
-
 /*
  * Uncompresses the span into a new temporary file. Returns its descriptor; -2 if there is
  * nothing to uncompress; -1 and why not.
@@ -158,14 +159,12 @@ static enum compress_format format_of(int fd, off_t offset, uint64_t size)
 static int inflate_span(int fd, off_t offset, uint64_t size, const char *what,
 			struct err *e)
 {
-	enum compress_format format = format_of(fd, offset, size);
-
-	if (format != COMPRESS_GZIP && format != COMPRESS_ZSTD)
-		return inflate_other(fd, offset, size, what, e);
+	if (!is_compressed(fd, offset, size))
+		return -2;
 	int plain = io_tmpfile();
 	if (plain < 0)
 		return err_set_errno(e, "a temporary file");
-	if (compress_inflate(fd, offset, size, write_piece, &plain, what, e) < 0) {
+	if (unpack_inflate(fd, offset, size, write_piece, &plain, what, e) < 0) {
 		close(plain);
 		return -1;
 	}
@@ -361,16 +360,7 @@ int unpack_get(const struct unpack_index *x, const struct unpack_place *p,
 
 bool unpack_is_compressed(const struct unpack_index *x, const struct unpack_place *p)
 {
-	enum compress_format format = format_of(x->fd, p->offset, p->size);
-	if (p->size == 0 || format != COMPRESS_NONE)
-		return p->size > 0;
-	struct span *s = mem_zero(1, sizeof *s);
-	struct archive *a = span_reader(s, x->fd, p->offset, p->size);
-	bool result = archive_read_open1(a) == ARCHIVE_OK && archive_filter_count(a) > 1;
-
-	archive_read_free(a);
-	free(s);
-	return result;
+	return is_compressed(x->fd, p->offset, p->size);
 }
 
 int unpack_plain(const struct unpack_index *x, const struct unpack_place *p,
@@ -395,43 +385,4 @@ int unpack_plain(const struct unpack_index *x, const struct unpack_place *p,
 	*size = (uint64_t)st.st_size;
 	*is_own = true;
 	return fd;
-}
-
-static int give_pieces(struct archive *a,
-		       int (*write)(void *arg, const void *data, size_t len,
-				    struct err *e),
-		       void *arg, const char *what, struct err *e)
-{
-	struct archive_entry *entry;
-	const void *data;
-	size_t len;
-	la_int64_t offset;
-	int result = archive_read_next_header(a, &entry);
-
-	while (result == ARCHIVE_OK) {
-		result = archive_read_data_block(a, &data, &len, &offset);
-		if (result == ARCHIVE_OK && write(arg, data, len, e) < 0)
-			return -1;
-	}
-	return result == ARCHIVE_EOF ? 0 : err_set(e, "%s: %s", what, reason(a));
-}
-
-int unpack_inflate(int fd, off_t offset, uint64_t size,
-		   int (*write)(void *arg, const void *data, size_t len, struct err *e),
-		   void *arg, const char *what, struct err *e)
-{
-	struct span *s = mem_zero(1, sizeof *s);
-	struct archive *a = new_reader();
-
-	*s = (struct span){.fd = fd, .at = offset, .left = size};
-	archive_read_support_format_raw(a);
-	archive_read_support_format_empty(a);
-	archive_read_set_callback_data(a, s);
-	archive_read_set_read_callback(a, give_span);
-	int result = archive_read_open1(a) == ARCHIVE_OK
-			 ? give_pieces(a, write, arg, what, e)
-			 : err_set(e, "%s: %s", what, reason(a));
-	archive_read_free(a);
-	free(s);
-	return result;
 }

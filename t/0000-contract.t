@@ -75,7 +75,6 @@ sample() {
 		jq -n --arg file "$T/sample.tar" --arg tool "$1" \
 			'if $tool == "dt-merge-images" then {images: [$file]} else {fromImage: $file} end' >"$input"
 		;;
-		;;
 	dt-pull)
 		# All of it is in the cache, so no registry is asked.
 		local layer config manifest types=application/vnd.oci.image
