@@ -17,7 +17,7 @@ d_remove_folder() {
 # start_dockerd: from here on, `docker` talks to a daemon that has no images.
 start_dockerd() {
 	need docker dockerd
-	d_make_folder
+	[ -n "${D:-}" ] || d_make_folder
 	dockerd --bridge=none --iptables=false --ip6tables=false --data-root "$D/data" \
 		--exec-root "$D/exec" --pidfile "$D/pid" -H "unix://$D/sock" >"$D/log" 2>&1 </dev/null &
 	D_pid=$!
