@@ -276,9 +276,15 @@ static int open_stream(struct unpack_stream *s, struct err *e)
 	return 0;
 }
 
-/* Whether what there was may be all: a layer needs no mark and no members. */
+/*
+ * Whether what there was may be all. A layer needs no mark and no members; but one block
+ * of zeros is no mark, though libarchive takes it for one.
+ */
 static int check_end(const struct unpack_stream *s, bool is_empty, struct err *e)
 {
+	if (s->span != NULL && s->headers.len >= 2 * BLOCK &&
+	    !is_zero(s->headers.data, 2 * BLOCK))
+		return err_set(e, "%s: half an end-of-archive mark", s->what);
 	if (s->span != NULL)
 		return 0;
 	if (is_empty)
