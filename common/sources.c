@@ -166,7 +166,7 @@ static void scan_source(void *arg, size_t i)
 		s->keep_owners && one->kind == TREE_AS_IS && !one->is_store_path,
 	    .no_devices = one->is_store_path,
 	    .follow =
-		!s->keep_dirlinks && (one->kind == TREE_COPY || one->kind == TREE_ENV),
+		one->kind == TREE_ENV || (one->kind == TREE_COPY && !s->keep_dirlinks),
 	};
 
 	if (s->store->dir != NULL) {
@@ -329,6 +329,7 @@ static void merge(const struct sources *s, struct tree *t)
 		    .as_links = one->path,
 		    .env = one->env,
 		    .open = one->open,
+		    .keeps_links = s->keep_dirlinks,
 		    .owner = one->is_store_path ? &root : NULL,
 		    .said_as = one->path,
 		};

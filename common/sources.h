@@ -64,9 +64,9 @@ void sources_add_store_path(struct sources *s, const char *path);
 
 /*
  * Reads all of them, on all cores, and merges them into the empty tree `t`; see
- * tree_merge(). Symlinks to folders are followed in copies and environments, unless
- * `keep_dirlinks`: then they stay, and what other sources have in a folder of that name
- * goes where they lead.
+ * tree_merge(). Symlinks to folders are followed in copies and environments. With
+ * `keep_dirlinks` those of copies stay, and what other sources have in a folder of that
+ * name goes where they lead; and those that an environment is made of stay.
  *
  * With an image below, a folder goes where a symlink of that name leads in the image,
  * with a warning; and folders that nobody chose the attributes of have those of the

@@ -282,7 +282,13 @@ static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from
 		copy_owner(t, i, &from[0]);
 		return;
 	}
+	const bool was_copied = from[0].is_copied;
 	decide_env(m, i, from, n);
+	if (n == 1 && from[0].is_copied && !was_copied && from[0].source->keeps_links) {
+		from[0].is_copied = false;
+		merge_leaf(m, e, &from[0]);
+		return;
+	}
 	merge_attributes(m, i, from, n);
 	set_folder(m, i, from, n);
 }

@@ -121,8 +121,10 @@ struct tree_source {
 	const char *as_links; /* of TREE_LINKS and TREE_ENV: what the tree is called */
 	unsigned env;
 	char *const
-	    *open; /* of TREE_ENV: canonical paths, NULL at the end; these folders,
-		      and those above them, have links in them in any case */
+	    *open;        /* of TREE_ENV: canonical paths, NULL at the end; these folders,
+			     and those above them, have links in them in any case */
+	bool keeps_links; /* of TREE_ENV: a folder that no other source has becomes a
+			     link, instead of a copy */
 	const struct tree_owner *owner; /* of all its entries; NULL: as they are */
 	const char *said_as;            /* how messages call it */
 };
