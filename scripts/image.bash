@@ -58,12 +58,19 @@ find_graph() {
 make_database() {
 	local nix=$work/db/nix/var/nix root
 	mkdir -p "$nix/db" "$nix/gcroots/docker"
-	: >"$nix/db/db.sqlite"
-	[ ! -s "$1" ] || dt-nixdb "${store[@]}" <"$1" >"$nix/db/db.sqlite"
+	[ -s "$1" ] || return 0 # Nix makes one of nothing by itself
+	dt-nixdb "${store[@]}" <"$1" >"$nix/db/db.sqlite"
 	printf 10 >"$nix/db/schema"
 	while IFS= read -r root; do
 		ln -sfn "$root" "$nix/gcroots/docker/"
 	done < <(jq "$2" <<<"$spec" | grep -oE '/[^"]*/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+' | sort -u)
+}
+
+# end_pipeline STATUS...: ends the script as its pipeline failed: with 2 if a tool was given
+# what it does not take, whatever those before and behind it made of that.
+end_pipeline() {
+	[[ " $* " == *' 2 '* ]] || exit 1
+	exit 2
 }
 
 # find_compressor: sets $compress, the filter that the spec's compressor means.
