@@ -75,6 +75,14 @@ root_copy_busybox() {
 	die 'enableFakechroot needs a static busybox'
 }
 
+# root_list_alike DIR: of the programs in DIR that mention the same libraries one, since
+# asking the loader takes a process for each.
+root_list_alike() {
+	(cd "$1" && grep -aoE '[[:alnum:]_.+-]+\.so(\.[0-9]+)*' -- *) | sort -u |
+		awk -F: '{ names[$1] = names[$1] " " $2 } END { for (file in names) one[names[file]] = file
+			for (set in one) print one[set] }'
+}
+
 # The shell and the tools for a chroot, in $work/root, which is /.dt there: links to those
 # that are in the store; of others copies and their libraries, since / has no loader that
 # they could use: busybox starts it for them.
@@ -101,8 +109,8 @@ root_copy_tools() {
 	cp -- "${copied[@]}" "$dt/tools"
 	cp -- "$(ldd "$(type -P bash)" | awk '$1 ~ /^\// { print $1 }')" "$dt/loader" ||
 		die 'enableFakechroot needs a bash that is dynamically linked'
-	for file in "$dt"/tools/*; do
-		"$dt/loader" --list "$file"
+	root_list_alike "$dt/tools" | while IFS= read -r file; do
+		"$dt/loader" --list "$dt/tools/$file"
 	done | awk '$3 ~ /^\// { name = $3; sub(".*/", "", name); if (!seen[name]++) print $3 }' | xargs -d '\n' cp -t "$dt/lib" --
 	# shellcheck disable=SC2016 # the inner shell expands it
 	printf '#!/.dt/busybox sh\n%s\n' \
