@@ -111,7 +111,7 @@ print_args() {
 }
 
 # spec_get FILTER: what the jq filter makes of the spec, as text; nothing for null.
-spec_get() { jq -r "($1) // empty" <<<"$spec"; }
+spec_get() { jq -r "($1) | values" <<<"$spec"; }
 
 # spec_list ARRAY FILTER: sets the array to the strings that the filter yields.
 spec_list() { mapfile -d '' -t "$1" < <(jq -j "($2) | . + \"\\u0000\"" <<<"$spec"); }

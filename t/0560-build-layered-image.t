@@ -125,6 +125,9 @@ done
 ok 'flattened' dt-flatten "$T/as_user.true.tar"
 is '[40] owners survive flattening' "$(python3 "$T/list.py" "$T/out" | grep data)" $'data 5 1000:7 755\ndata/file 0 12345:12345 4755'
 
+commands='[ "$PWD" != / ]; [ -e /usr ]; touch f'
+builds '[40] without enableFakechroot / is that of the machine' '{fakeRootCommands: $commands}' as_user
+is '[40] and the commands run in the tree' "$(cat "$T/list")" 'f 0 0:0 644'
 commands='[ "$PWD" = / ]; [ ! -e /usr ]; mkdir -p /bin /etc; echo "absolute" >/etc/file; ln -s '"$hello"'/bin/hello /bin/hi
 	/bin/hi >/said; [ "$(ls -A /)" != "" ]; chown 8:9 /etc/file'
 builds '[47] absolute names mean the image' '{fakeRootCommands: $commands, enableFakechroot: true}' as_user
