@@ -80,16 +80,21 @@ layered_prepare() {
 	: >"$work/graph"
 	[ "$(spec_get '.includeStorePaths != false')" != true ] ||
 		find_graph "$work/graph" '.contents, .config' "$work/customisation"
-	[ "$(spec_get .includeNixDB)" != true ] || make_database "$work/graph" '.contents, .config'
+	: >"$work/plan"
+	[ ! -s "$work/graph" ] || dt-popularity "${plan[@]}" <"$work/graph" >"$work/plan"
+	: >"$work/database"
+	if [ "$(spec_get .includeNixDB)" = true ]; then
+		make_database "$work/graph" '.contents, .config'
+		dt-layer "${times[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
+	fi
 }
 
-# The layers, the bottom one first.
+# The layers, the bottom one first. Nothing follows those that failed.
 layered_layers() {
-	if [ -s "$work/graph" ]; then
-		dt-popularity "${plan[@]}" <"$work/graph" | dt-layer "${store[@]}" "${times[@]}" "${owner[@]}"
+	if [ -s "$work/plan" ]; then
+		dt-layer "${store[@]}" "${times[@]}" "${owner[@]}" <"$work/plan" || return
 	fi
-	[ ! -e "$work/db" ] || dt-layer "${times[@]}" --tree "$work/db" --comment 'Nix database'
-	cat "$work/customisation"
+	cat "$work/database" "$work/customisation"
 }
 
 # Writes the image to standard output.

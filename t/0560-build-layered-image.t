@@ -10,7 +10,7 @@ need jq bwrap fakeroot setcap setpriv nix-store python3 setsid zstd
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
 root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
-hello=$(root hello) links=$(root hard-links) self=$(root self-reference) odd=$(root odd-names)
+hello=$(root hello) links=$(root hard-links) self=$(root self-reference) odd=$(root odd-names) file=$(root plain-file)
 archive() { "$t_dir/fixtures/archive.py" "$@"; }
 mkdir -m 1777 "$T/tmp"
 chmod 755 "$T"
@@ -23,7 +23,7 @@ as_user() { "${user[@]}" dt-build-layered-image --store "$small" "$@"; }
 
 # spec JQ-OBJECT: $T/spec.json of a name, a tag, and that. In it, $hello and the like are store paths.
 spec() {
-	jq -n --arg hello "$hello" --arg links "$links" --arg self "$self" --arg odd "$odd" --arg T "$T" --arg commands "${commands-}" --arg file "$(root plain-file)" \
+	jq -n --arg hello "$hello" --arg links "$links" --arg self "$self" --arg odd "$odd" --arg T "$T" --arg commands "${commands-}" --arg file "$file" \
 		'{name: "x", tag: "t", compressor: "none"} + '"$1" >"$T/spec.json"
 }
 # builds DESCRIPTION JQ-OBJECT [TOOL]: $T/image is an image of that; $T/shown has its documents,
@@ -206,7 +206,7 @@ for bad in layeringPipeline:{} fakeRootCommands:[] enableFakechroot:1 'includeNi
 done
 spec '{contents: $hello, layeringPipeline: [["no such thing"]]}'
 tool "$T/spec.json" >"$T/out" 2>"$T/err"
-is 'a pipeline that is none: status, no scratch folder' "$?:$(left)" 1:
+is 'a pipeline that is none: status, no image, no scratch folder' "$?:$(wc -c <"$T/out"):$(left)" 1:0:
 like 'a pipeline that is none: says so' "$T/err" '^dt-popularity: .*no such thing'
 
 # --- includeNixDB ---

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2016,SC2317 # jq and what is passed on expand these
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/docker.sh"
-need jq python3 skopeo
+need jq python3 skopeo zstd
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small} large=${DT_TEST_LARGE:-/var/tmp/dt-large}
 ok 'a real store' "$t_dir/realstore" small "$small"
@@ -25,8 +25,11 @@ loads() {
 		--arg port "${port-}" --arg commands "${commands-}" \
 		'{name: "x", tag: "t"} + '"$3" >"$T/spec.json"
 	"$1" --store "$store" "$T/spec.json" >"$T/image" 2>"$T/warnings" || cat "$T/warnings"
+	# Docker reads zstd from version 23 on.
+	! zstd -tq "$T/image" 2>/dev/null || zstd -dqf "$T/image" -o "$T/image.tar"
+	[ ! -e "$T/image.tar" ] || mv "$T/image.tar" "$T/image"
 	ok "$2: docker loads it" docker load -q -i "$T/image"
-	image=$(sed 's/^Loaded image: //' "$T/out")
+	image=$(sed -n 's/^Loaded image: //p' "$T/out")
 }
 build() { loads dt-build-image "$@"; }
 layered() { loads dt-build-layered-image "$@"; }
@@ -59,7 +62,6 @@ for compressor in none zstd; do
 	build "[10] $compressor" "{copyToRoot: \$hello, config: {Cmd: [\"hello\"], Env: [\"PATH=/bin\"]}, compressor: \"$compressor\"}"
 	says "[10] $compressor: hello" 'Hello, world!' in_docker "$image"
 done
-cp "$T/image" "$T/hello.zst"
 build '[12] [37]' '{copyToRoot: {paths: [$bash, $coreutils, $hello], pathsToLink: ["/bin"]}, config: {Env: ["PATH=/bin", "LINK=" + $link, "FILE=" + $file], Cmd: ["bash"]},
 	extraCommands: "mkdir -m 1777 tmp; mkdir data \u0027a (b)\u0027; echo \"it\u0027s (here)\" >\u0027a (b)/c\u0027", uid: 1000, gid: 100}'
 says '[12] [67] somebody runs bash, and the store is open' $'/nix 755\n/nix/store 755\nHello, world!' \
@@ -80,18 +82,110 @@ says '[48] a bare path' 'a bare path' in_docker "$image" /bin/cat /hello.txt
 
 # --- buildLayeredImage ---
 
-commands='mkdir -p home/jane; chown -R 1000:100 home/jane; chmod 700 home/jane; echo 1 >home/jane/file; chown 12345:12345 home/jane/file
-	mknod -m 666 null c 1 3; cp bin/su-like suid; chown 7:7 suid; chmod 4755 suid; echo '"$hello"' >ref'
-layered '[40]' '{name: "registry/Layered", contents: [$bash, $coreutils], extraCommands: "cp $(readlink bin/id) bin/su-like",
-	fakeRootCommands: $commands, config: {Env: ["PATH=/bin"], Cmd: [$hello + "/bin/hello"], WorkingDir: "/home/jane"}}' 2>/dev/null
-commands=${commands/bin\/su-like/\"$small$(root coreutils)\/bin\/id\"}
-layered '[40] owners' '{name: "registry/Layered", contents: [$bash, $coreutils],
+commands='mkdir -p home/jane; chown -R 1000:100 home/jane; chmod 700 home/jane; echo 1 >file; chown 12345:12345 file
+	mknod -m 666 null c 1 3; echo >suid; chown 7:8 suid; chmod 6755 suid; echo '"$hello"' >ref'
+layered '[40] owners' '{name: "registry/Layered", contents: [$bash, $coreutils], extraCommands: "echo extra >extra",
 	fakeRootCommands: $commands, config: {Env: ["PATH=/bin"], Cmd: [$hello + "/bin/hello"], WorkingDir: "/home/jane"}}'
 is '[39] the name' "$image" registry/layered:t
 says '[21] Cmd runs' 'Hello, world!' in_docker "$image"
-says '[40] [52] owners, modes, a device' $'1000:100 700\n12345:12345 644\n7:7 4755\n1:3 character special file\n7 5' \
-	in_docker -u 5:5 "$image" bash -euc 'stat -c "%u:%g %a" /home/jane; exec 3>&1; cd /; true' 2>/dev/null
+says '[40] [52] owners, modes, a device' $'1000:100 700 directory\n12345:12345 644 regular file\n7:8 6755 regular file\n0:0 666 character special file' \
+	in_docker "$image" stat -c '%u:%g %a %F' /home/jane /file /suid /null
+says '[21] the file that extraCommands made' extra in_docker "$image" cat /extra
 says '[22] its WorkingDir can be written to' '/home/jane' in_docker -u 1000:100 "$image" bash -euc 'pwd; : >x'
 says '[44] what is only mentioned in what fakeRootCommands made' 'Hello, world!' in_docker "$image" bash -c '$(cat /ref)/bin/hello'
 layers=$(inspect "$image" '.RootFS.Layers[]' | sort)
 cp "$T/image" "$T/layered.gz"
+commands='mkdir /bin /data; ln -s '"$bash"'/bin/bash /bin/sh; chown 12345:12345 /data; install -D -m 640 /dev/null /etc/made'
+layered '[47] enableFakechroot' '{fakeRootCommands: $commands, enableFakechroot: true, config: {Cmd: [$coreutils + "/bin/stat", "-c", "%u:%g %a", "/data", "/etc/made"]}}'
+says '[47] [50] [52] absolute names' $'12345:12345 755\n0:0 640' in_docker "$image"
+says '[44] a shell that only this refers to' ok in_docker "$image" /bin/sh -c 'echo ok'
+layered '[20] created now' '{created: "now", contents: $hello}'
+is '[20] created now is now' "$((($(date +%s) - $(date -d "$(inspect "$image" .Created)" +%s)) < 600))" 1
+layered '[24] another one' '{contents: [$hello, $bash], maxLayers: 40}'
+is '[24] two images have layers in common' "$([ "$(inspect "$image" '.RootFS.Layers[]' | sort | comm -12 <(echo "$layers") - | wc -l)" -ge 3 ] && echo yes)" yes
+layered '[31] maxLayers 2' '{contents: [$hello], maxLayers: 2, config: {Cmd: ["/bin/hello"]}}'
+is '[31] two layers' "$(inspect "$image" '.RootFS.Layers | length')" 2
+says '[32] nothing is lost' 'Hello, world!' in_docker "$image"
+
+# --- bases ---
+
+build '[22] [23] on a layered one' '{fromImage: ($T + "/layered.gz"), name: "two", extraCommands: "echo two >extra; echo two >two", config: {Env: ["A=two"]}}'
+is '[22] [28] [29] the configuration is inherited' "$(inspect two:t '.Config | [.Env, .WorkingDir]')" '[["PATH=/bin","A=two"],"/home/jane"]'
+says '[22] its WorkingDir can be written to' two in_docker -u 1000:100 two:t bash -euc ': >x; cat /extra'
+docker save two:t >"$T/two.tar"
+skopeo copy -q "docker-archive:$T/two.tar" "oci-archive:$T/two.oci.tar:two:t"
+for base in two.tar two.oci.tar; do
+	layered "[25] three, on what was saved as $base" '{fromImage: ($T + "/'"$base"'"), name: "three", contents: $hello, extraCommands: "echo three >extra", config: {Env: ["PATH=/bin:/sbin"]}}'
+	says '[25] the child overrides, all parents are seen' $'three\ntwo\n/home/jane\n/bin:/sbin' in_docker three:t bash -euc 'cat /extra /two; pwd; echo "$PATH"'
+	is '[30] each variable once' "$(inspect three:t .Config.Env)" '["PATH=/bin:/sbin","A=two"]'
+	docker image rm -f three:t >/dev/null
+done
+docker tag registry/hello two:1 2>/dev/null || docker tag x:t two:1
+docker save two:t two:1 >"$T/several.tar"
+build 'one of several that docker saved' '{fromImage: ($T + "/several.tar"), fromImageName: "two", fromImageTag: "t", name: "four", copyToRoot: $hello}'
+is 'the one that was named' "$(inspect four:t '.RootFS.Layers[:-1]')" "$(inspect two:t .RootFS.Layers)"
+is 'the store paths that it has are not there again' "$(tar -xOf <(zcat "$T/image") "$(tar -xOf <(zcat "$T/image") manifest.json | jq -r '.[0].Layers[-1]')" | tar -t | grep -c '^nix/store/')" 0
+docker export "$(docker create two:t)" | docker import -c 'ENV PATH=/bin' - imported:1 >/dev/null
+docker save imported:1 >"$T/imported.tar"
+build '[15] [17] on what docker imported' '{fromImage: ($T + "/imported.tar"), name: "five", copyToRoot: $hello, config: {Cmd: ["hello"]}}'
+says '[15] [17] on what docker imported' 'Hello, world!' in_docker five:t
+
+# A system whose /bin is a link.
+mkdir -p "$T/merged/usr/bin"
+ln -s usr/bin "$T/merged/bin"
+cp "$(type -P busybox)" "$T/merged/usr/bin/busybox"
+ln -s busybox "$T/merged/usr/bin/ls"
+ln -s busybox "$T/merged/usr/bin/sh"
+tar -c -C "$T/merged" . | docker import - merged:1 >/dev/null
+docker save merged:1 >"$T/merged.tar"
+for script in build layered; do
+	"$script" "UsrMerge, $script" '{fromImage: ($T + "/merged.tar"), '"$([ "$script" = build ] && echo copyToRoot || echo contents)"': $hello, config: {Cmd: ["/bin/hello"]}}'
+	says "UsrMerge, $script: what is new" 'Hello, world!' in_docker x:t
+	says "UsrMerge, $script: what was there" /bin/ls in_docker x:t /bin/sh -c '/bin/ls /bin/ls'
+	like "UsrMerge, $script: a warning" "$T/warnings" '^dt-layer: /bin is a symlink in '
+done
+
+# --- servers ---
+
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+mkdir -p "$T/server"/{etc,srv,var/log/nginx,var/lib/nginx}
+printf '%s:x:%d:%d::/:/bin/sh\n' root 0 0 nobody 65534 65534 >"$T/server/etc/passwd"
+printf '%s:x:%d:\n' root 0 nobody 65534 >"$T/server/etc/group"
+echo 'what is served' >"$T/server/srv/index.html"
+cat >"$T/server/etc/nginx.conf" <<CONF
+user nobody nobody;
+daemon off;
+pid /tmp/nginx.pid;
+error_log /dev/stderr;
+events {}
+http {
+	access_log off;
+	server { listen 127.0.0.1:$port; root /srv; }
+}
+CONF
+build '[16] nginx' '{copyToRoot: ($T + "/server"), extraCommands: "mkdir -m 1777 tmp", config: {Cmd: [$nginx + "/sbin/nginx", "-c", "/etc/nginx.conf"]}}'
+docker run -d --name nginx --network=host x:t >/dev/null
+get() { python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode(), end="")' "http://127.0.0.1:$port/"; }
+ok '[16] nginx answers' answers get
+is '[16] nginx serves, by HTTP' "$(cat "$T/out")" 'what is served'
+docker rm -f nginx >/dev/null
+
+commands='mkdir -p data; chown 1000:1000 data'
+layered 'redis' '{contents: [$tools], fakeRootCommands: $commands, config: {Cmd: [$redis + "/bin/redis-server", "--save", "", "--dir", "/data"], User: "1000:1000"}}'
+docker run -d --name redis --network=none x:t >/dev/null
+ok 'redis starts' answers docker exec redis /bin/redis-cli ping
+says 'redis remembers' OK docker exec redis /bin/redis-cli set key 'a value'
+says 'redis recalls' 'a value' docker exec redis /bin/redis-cli get key
+docker rm -f redis >/dev/null
+
+store=$large
+commands='mkdir -p data; chown 1000:1000 data; echo user:x:1000:1000::/:/bin/sh >etc/passwd; mkdir -m 1777 tmp; ln -s bash bin/sh'
+layered 'postgres' '{contents: [$sh, $core], extraCommands: "mkdir -p etc; chmod u+w etc bin", fakeRootCommands: $commands, maxLayers: 20, compressor: "zstd",
+	config: {Env: ["PATH=/bin:" + $postgres + "/lib/postgresql/15/bin:" + $psql + "/lib/postgresql/15/bin", "PGDATA=/data/pg", "PGHOST=/tmp", "PGUSER=user", "LC_ALL=C"], User: "1000:1000"}}'
+docker run -d --name pg --network=none x:t bash -euc 'initdb -A trust >/dev/null
+	exec postgres -c listen_addresses= -c unix_socket_directories=/tmp' >/dev/null
+ok 'postgres starts' answers docker exec pg psql -d postgres -c 'select 1'
+says 'postgres counts' 500500 docker exec pg psql -d postgres -At -c 'select sum(n) from generate_series(1, 1000) n'
+docker rm -f pg >/dev/null
+
+finish
