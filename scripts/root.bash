@@ -128,6 +128,7 @@ root_kill() {
 			file=${file//[!0-9]/}
 			[[ $spared == *" $file "* ]] || pids+=("$file")
 		done < <(exec env -i "PATH=$PATH" grep -lsxz "DT_ROOT=$root_mark" /proc/[0-9]*/environ)
+		wait "$!" || true # proot's status is that of whoever ends last
 		[ "${#pids[@]}" -gt 0 ]
 	do
 		kill -KILL "${pids[@]}" 2>/dev/null || true

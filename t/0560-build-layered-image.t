@@ -5,7 +5,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # jq and what is passed on expand these
 . "$(dirname "$0")/lib.sh"
-need jq bwrap fakeroot setcap setpriv nix-store python3 setsid zstd
+need jq bwrap fakeroot setcap setpriv nix-store python3 zstd
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
@@ -163,19 +163,6 @@ for chroot in false true; do
 	commands='head -c 100000000 /dev/zero >file'
 	refuses 1 'fakeRootCommands failed with status 1' "a full disk, enableFakechroot $chroot" '{fakeRootCommands: $commands, enableFakechroot: '"$chroot"'}' small_disk
 done
-for signal in TERM INT; do
-	commands='mkdir -m 0 d; setsid sleep 60 & touch '"$T/tmp/started"'; sleep 61'
-	spec '{fakeRootCommands: $commands}'
-	env --default-signal setsid "${user[@]}" dt-build-layered-image --store "$small" "$T/spec.json" >"$T/cut" 2>/dev/null &
-	pid=$!
-	until [ -e "$T/tmp/started" ]; do sleep 0.01; done
-	rm "$T/tmp/started"
-	kill -"$signal" -- "-$pid"
-	wait "$pid"
-	is "SIG$signal in fakeRootCommands: status" "$?" $((128 + $(kill -l "$signal")))
-	is "SIG$signal in fakeRootCommands: no image, no scratch folder" "$(wc -c <"$T/cut"):$(left)" 0:
-done
-
 # --- a base with /bin -> usr/bin ---
 
 builds 'a base' '{extraCommands: "mkdir -p usr/bin; mkdir -m 1777 tmp; echo base >usr/bin/sh; ln -s usr/bin bin"}'
