@@ -9,9 +9,11 @@
 #include "store.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { LINKS_MAX = 40 };
 
@@ -156,6 +158,21 @@ static void leave_unlinked(struct source *one)
 
 /* --- reading --- */
 
+/* Where what the store has at this place is, if that is a symlink into the store. */
+static char *follow_in_store(const struct store *store, struct buf *place)
+{
+	char target[PATH_MAX];
+
+	for (int links = 0; links < LINKS_MAX; links++) {
+		ssize_t n = readlink(place->data, target, sizeof target - 1);
+		if (n < 0 || target[0] != '/')
+			break;
+		target[n] = '\0';
+		store_locate(store, target, place);
+	}
+	return realpath(place->data, NULL);
+}
+
 static void scan_source(void *arg, size_t i)
 {
 	const struct sources *s = arg;
@@ -178,8 +195,9 @@ static void scan_source(void *arg, size_t i)
 		store_locate(s->store, one->path, &place);
 	else
 		buf_addstr(&place, one->path);
-	char *real =
-	    one->is_store_path ? mem_strdup(place.data) : realpath(place.data, NULL);
+	char *real = one->is_store_path ? mem_strdup(place.data)
+		     : one->is_in_store ? follow_in_store(s->store, &place)
+					: realpath(place.data, NULL);
 	if (real == NULL)
 		die_errno("%s", place.data);
 	one->tree = mem_zero(1, sizeof *one->tree);

@@ -177,6 +177,17 @@ static void merge_leaf(struct merge *m, struct tree_entry *e, const struct candi
 	buf_release(&target);
 }
 
+/* Whether an entry has an owner or attributes that are not those of most files. */
+static bool is_owned(const struct candidate *c)
+{
+	uint32_t i = entry_of(c)->owner;
+
+	if (i == TREE_END)
+		return false;
+	const struct tree_owner *owner = &c->source->tree->owner[i];
+	return owner->uid != 0 || owner->gid != 0 || owner->xattrs_len > 0;
+}
+
 /* Whether somebody meant the folder to have the attributes that it has. */
 static bool is_chosen(const struct candidate *c)
 {
@@ -186,7 +197,8 @@ static bool is_chosen(const struct candidate *c)
 	    (source->is_moved && c->entry == source->root))
 		return false;
 	mode_t mode = entry_of(c)->mode & 07777;
-	return source->kind == TREE_AS_IS || (mode != STORE_FOLDER && mode != ANY_FOLDER);
+	return is_owned(c) || (mode != ANY_FOLDER &&
+			       (mode != STORE_FOLDER || source->kind == TREE_AS_IS));
 }
 
 static void merge_attributes(struct merge *m, uint32_t i, const struct candidate *from,

@@ -135,7 +135,8 @@ struct tree_source {
  * out of its source. Where two sources have a leaf of the same name, the first one wins,
  * and a warning names both unless they are the same link. A leaf against a folder ends
  * the process. A merged folder has the attributes that it has in the first source that
- * chose them; if none did, it is implied, with mode 0755.
+ * chose them, as 0755 without an owner of its own is not; if none did, it is implied,
+ * with mode 0755.
  */
 void tree_merge(struct tree *t, const struct tree_source *sources, size_t n);
 

@@ -120,15 +120,16 @@ root_copy_tools() {
 
 # root_kill PID...: ends what the commands left running, but for those.
 root_kill() {
-	local file pids spared
+	local files file pids spared
 	printf -v spared ' %s' "$@" ''
 	while
 		pids=()
-		while IFS= read -r file; do
+		# Waited for, since proot's status is that of whoever ends last.
+		files=$(exec env -i "PATH=$PATH" grep -lsxz "DT_ROOT=$root_mark" /proc/[0-9]*/environ) || true
+		for file in $files; do
 			file=${file//[!0-9]/}
 			[[ $spared == *" $file "* ]] || pids+=("$file")
-		done < <(exec env -i "PATH=$PATH" grep -lsxz "DT_ROOT=$root_mark" /proc/[0-9]*/environ)
-		wait "$!" || true # proot's status is that of whoever ends last
+		done
 		[ "${#pids[@]}" -gt 0 ]
 	do
 		kill -KILL "${pids[@]}" 2>/dev/null || true
@@ -287,8 +288,8 @@ root_check() {
 # Ends what root_run() started, and makes the tree one that can be removed.
 root_end() {
 	at_exit=:
+	# Not waited for: after a signal in mid-wait, bash may wait for it in vain.
 	[ -z "$root_child" ] || kill -KILL "$root_child" 2>/dev/null || true
-	[ -z "$root_child" ] || wait "$root_child" 2>/dev/null || true
 	root_kill 0
 	exec {root_hold}>&- || true
 	"${root_user[@]}" chmod -R u+rwX "$root_tree" || true

@@ -203,9 +203,17 @@ is '--from: what it says' "$(said | sed "s,$T/,,g" | sort)" \
 /opt/tool is a symlink in base.tar, to no folder there; one of new replaces it"
 is '--from: implied folders have the time of the image, others that of the layer' \
 	"$(tar --utc -tvf "$T/layer.tar" tmp/ usr/lib/new/ | awk '/\/$/ { print $4, $NF }')" $'2001-09-09 tmp/\n1970-01-01 usr/lib/new/'
-is '--from: the folders of a --tree have been chosen' "$(list --tree "$T/new" --from "$T/base.tar" | grep -e tmp/$ -e usr/lib/$)" \
-	"drwxr-xr-x 0/0 tmp/
+chmod 700 "$T/new/tmp"
+is '--from: folders of a --tree whose mode was chosen, and others' "$(list --tree "$T/new" --from "$T/base.tar" | grep -e tmp/$ -e usr/lib/$)" \
+	"drwx------ 0/0 tmp/
 drwxr-s--- 3/4 usr/lib/"
+chmod 755 "$T/new/tmp"
+is '--from: 0755 says nothing' "$(list --tree "$T/new" --from "$T/base.tar" | grep tmp/$)" 'drwxrwxrwt 0/0 tmp/'
+kept() { fakeroot -- bash -ec 'chown 5 "$0/tmp"; exec dt-layer --raw --tree "$0" --owner keep --from "$1"' "$T/new" "$T/base.tar" 2>/dev/null; }
+kept >"$T/layer.tar"
+is '--from: an owner does' "$(show "$T/layer.tar" | grep tmp/$)" 'drwxr-xr-x 5/0 tmp/'
+ln -s "$two" "$S$(store_path link)"
+is 'a copy of a store path that is a symlink' "$(list --copy "$(store_path link)" | grep two$)" $'lrwxrwxrwx 0/0 bin/second -> two\n-r--r--r-- 0/0 bin/two\nlrwxrwxrwx 0/0 lib/up/second -> two\n-r--r--r-- 0/0 lib/up/two'
 is '--from: links go there too' "$(list --links "$two" --from "$T/base.tar" | grep bin/two)" "lrwxrwxrwx 0/0 usr/bin/two -> $two/bin/two"
 is '--from: store paths in it are left out' "$(single --from "$T/base.tar" | grep -c "nix/store/${two##*/}")" 0
 is '--from: others are not' "$(grep -c "nix/store/${one##*/}/" <(show "$T/layer.tar"))" 8
