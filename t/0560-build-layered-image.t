@@ -3,7 +3,7 @@
 # layeringPipeline of dt-stream-layered-image, for root and for a user. The numbers are those of
 # what nixpkgs asserts of its own.
 # shellcheck source-path=SCRIPTDIR
-# shellcheck disable=SC2016,SC2317 # jq and what is passed on expand these
+# shellcheck disable=SC2001,SC2012,SC2016,SC2119,SC2120,SC2154,SC2317 # jq and what is passed on expand these
 . "$(dirname "$0")/lib.sh"
 need jq bwrap fakeroot setcap setpriv nix-store python3 zstd
 

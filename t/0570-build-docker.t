@@ -2,7 +2,7 @@
 # Images of dt-build-image and dt-build-layered-image in a real Docker: what nixpkgs asserts of its
 # own, by numbers; servers; bases that Docker saved.
 # shellcheck source-path=SCRIPTDIR
-# shellcheck disable=SC2016,SC2317 # jq and what is passed on expand these
+# shellcheck disable=SC2001,SC2012,SC2016,SC2119,SC2120,SC2154,SC2317 # jq and what is passed on expand these
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/docker.sh"
 need jq python3 skopeo zstd
