@@ -219,7 +219,9 @@ is 'two at once: status of the other' "$?" 0
 same 'two at once: one' "$T/second" "$T/good.tar"
 same 'two at once: the other' "$T/third" "$T/good.tar"
 is 'two at once: nothing to say' "$(cat "$T/err2" "$T/err3")" ''
-is 'two at once: no part of a layer came twice' "$(grep blobs/ "$L/log" | sort | uniq -d)" ''
+# What the dead one had asked for without getting any of it is asked for again.
+is 'two at once: no part of a layer came twice' \
+	"$(grep blobs/ "$L/log" | sort | uniq -c | awk '$1 > (/bytes=/ ? 1 : 2)')" ''
 is 'two at once: they go on with what the dead one had' "$(asked 'GET .*bytes=[1-9][0-9]+-')" 2
 
 # --- interfaces ---
