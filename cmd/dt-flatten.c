@@ -16,7 +16,6 @@
 #include "tar.h"
 #include "unpack.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -196,9 +195,7 @@ static int list_contents(struct unpack_list *list, const struct rootfs_inode *in
 		size_t want = inode->size - done < sizeof block
 				  ? (size_t)(inode->size - done)
 				  : sizeof block;
-		ssize_t n = pread(inode->fd, block, want, inode->offset + (off_t)done);
-		if (n < 0 && errno == EINTR)
-			continue;
+		ssize_t n = io_pread(inode->fd, block, want, inode->offset + (off_t)done);
 		if (n <= 0)
 			return err_set(e, "the contents of a file are cut off");
 		if (unpack_list_data(list, block, (size_t)n, e) < 0)

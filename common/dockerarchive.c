@@ -69,7 +69,7 @@ static void copy_summed(struct dockerarchive *a, int layer, uint64_t size)
 	off_t at = 0;
 
 	while ((uint64_t)at < size) {
-		ssize_t n = pread(layer, block, sizeof block, at);
+		ssize_t n = io_pread(layer, block, sizeof block, at);
 		if (n <= 0)
 			die("a temporary file cannot be read");
 		put(a, block, (size_t)n);

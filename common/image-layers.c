@@ -5,7 +5,6 @@
 #include "mem.h"
 #include "pool.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,9 +41,7 @@ int image_layer_write(const struct image *im, size_t i, const struct image_bytes
 	digest_init(&digest);
 	while (left > 0 && result == 0) {
 		size_t want = left < READ_SIZE ? (size_t)left : READ_SIZE;
-		ssize_t n = pread(b->fd, block, want, at);
-		if (n < 0 && errno == EINTR)
-			continue;
+		ssize_t n = io_pread(b->fd, block, want, at);
 		if (n <= 0) {
 			result = err_set(e, "%s: layer %zu is cut off", im->file, i + 1);
 			break;

@@ -21,6 +21,9 @@ void io_init(void);
 /* Reads until `len` bytes or end of file; returns how many. */
 ssize_t io_read(int fd, void *data, size_t len);
 
+/* The same from this position on; the file's own is not used. */
+ssize_t io_pread(int fd, void *data, size_t len, off_t at);
+
 int io_write(int fd, const void *data, size_t len);
 
 /*

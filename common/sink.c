@@ -123,8 +123,8 @@ void sink_zeroes(struct sink *s, size_t n)
 	sink_added(s, before);
 }
 
-/* Reads the file into pieces. */
-static uint64_t sink_read(struct sink *s, int fd, uint64_t size)
+/* Reads the span into pieces; returns how many bytes there were. */
+static uint64_t read_span(struct sink *s, int fd, off_t offset, uint64_t size)
 {
 	uint64_t done = 0;
 
@@ -132,7 +132,8 @@ static uint64_t sink_read(struct sink *s, int fd, uint64_t size)
 		struct buf *bytes = &s->piece->bytes;
 		size_t room = BLOCK - bytes->len, before = bytes->len;
 		size_t want = size - done < room ? (size_t)(size - done) : room;
-		ssize_t n = io_read(fd, buf_reserve(bytes, want), want);
+		ssize_t n =
+		    io_pread(fd, buf_reserve(bytes, want), want, offset + (off_t)done);
 		if (n <= 0)
 			break;
 		bytes->len += (size_t)n;
@@ -159,33 +160,11 @@ void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint
 		s->total += size;
 		sink_flush(s);
 	} else {
-		uint64_t done = sink_read(s, fd, size);
+		uint64_t done = read_span(s, fd, 0, size);
 		tree_check_unchanged(t, i, fd, done);
 		close(fd);
 	}
 	sink_zeroes(s, tar_padding(size));
-}
-
-/* Reads the span into pieces; returns how many bytes there were. */
-static uint64_t read_span(struct sink *s, int fd, off_t offset, uint64_t size)
-{
-	uint64_t done = 0;
-
-	while (done < size) {
-		struct buf *bytes = &s->piece->bytes;
-		size_t room = BLOCK - bytes->len, before = bytes->len;
-		size_t want = size - done < room ? (size_t)(size - done) : room;
-		ssize_t n =
-		    pread(fd, buf_reserve(bytes, want), want, offset + (off_t)done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		bytes->len += (size_t)n;
-		done += (uint64_t)n;
-		sink_added(s, before);
-	}
-	return done;
 }
 
 void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *name)

@@ -70,11 +70,8 @@ static ssize_t move_window(const struct unpack_stream *s)
 	struct span *span = s->span;
 	off_t left = span->end - span->at;
 	size_t want = left < WINDOW ? (size_t)left : WINDOW;
-	ssize_t n;
+	ssize_t n = io_pread(s->fd, span->data, want, span->at);
 
-	do
-		n = pread(s->fd, span->data, want, span->at);
-	while (n < 0 && errno == EINTR);
 	span->window = span->at;
 	span->held = n > 0 ? (size_t)n : 0;
 	return n;

@@ -56,7 +56,7 @@ static la_ssize_t give_span(struct archive *a, void *data, const void **block)
 {
 	struct span *s = data;
 	size_t want = s->left < READ_SIZE ? (size_t)s->left : READ_SIZE;
-	ssize_t n = pread(s->fd, s->data, want, s->at);
+	ssize_t n = io_pread(s->fd, s->data, want, s->at);
 
 	if (n < 0) {
 		archive_set_error(a, errno, "%s", strerror(errno));
@@ -87,7 +87,7 @@ static enum compress_format format_of(int fd, off_t offset, uint64_t size)
 {
 	char magic[COMPRESS_MAGIC];
 	size_t want = size < sizeof magic ? (size_t)size : sizeof magic;
-	ssize_t n = pread(fd, magic, want, offset);
+	ssize_t n = io_pread(fd, magic, want, offset);
 
 	return n > 0 ? compress_detect(magic, (size_t)n) : COMPRESS_NONE;
 }
@@ -239,7 +239,7 @@ static int check_end(const struct unpack_index *x, off_t end, const char *file,
 	static const char mark[2 * BLOCK];
 	char found[sizeof mark];
 
-	if (pread(x->fd, found, sizeof found, end) != sizeof found ||
+	if (io_pread(x->fd, found, sizeof found, end) != sizeof found ||
 	    memcmp(found, mark, sizeof mark) != 0)
 		return err_set(e, "%s: cut off, it has no end-of-archive mark", file);
 	return 0;
@@ -350,7 +350,7 @@ int unpack_get(const struct unpack_index *x, const struct unpack_place *p,
 	if (p->size > limit)
 		return err_set(e, "a member of more than %zu bytes", limit);
 	size_t size = (size_t)p->size;
-	ssize_t n = pread(x->fd, buf_reserve(out, size), size, p->offset);
+	ssize_t n = io_pread(x->fd, buf_reserve(out, size), size, p->offset);
 	if (n < 0 || (size_t)n != size)
 		return err_set(e, "cut off in the middle of a member");
 	out->len += size;
