@@ -22,7 +22,7 @@ MODULES  = arrange autolayer blobs buf bundle cache challenge closure compress \
 	   err export fetch fleet graph gunzip gunzip-$(GUNZIP) hashes http image \
 	   image-layers intake io json kin layer manifest mem merge names nar nar-write \
 	   nixdb nixdb-write num opt path piece pipeline plan platform pool popularity \
-	   previous progress reference registration registry relation relay rootfs scan \
+	   previous progress reference registration registry relation relay rootfs rootfs-write scan \
 	   secret sink sources store tar timestamp transfer tree tree-merge tree-scan \
 	   tree-state unpack unpack-list unpack-stream utf8 weights writer
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))

@@ -30,6 +30,7 @@
 struct err;
 struct image;
 struct image_layers;
+struct sink;
 
 enum { ROOTFS_NONE = UINT32_MAX };
 
@@ -98,6 +99,17 @@ int rootfs_of_image(struct rootfs *r, const struct image *im, struct image_layer
  * folder before what is in it. The root comes first.
  */
 void rootfs_sort(struct rootfs *r);
+
+/*
+ * Adds the members of the nodes in `order` that are `wanted`, by node, to the sink, as a
+ * rootfs tar has them (dt-image(5)); all but the end of the archive, and but for the
+ * root. Ends the process if contents cannot be read or written.
+ */
+void rootfs_write(const struct rootfs *r, const bool *wanted, struct sink *s);
+
+/* Appends an mtree specification of them. Returns 0, or -1 and why not. */
+int rootfs_list(const struct rootfs *r, const bool *wanted, struct buf *out,
+		struct err *e);
 
 /* The node of this path, which is made canonical; ROOTFS_NONE if there is none. */
 uint32_t rootfs_find(const struct rootfs *r, const char *path);
