@@ -42,6 +42,7 @@ struct span {
 struct unpack_stream {
 	struct archive *archive;
 	struct archive_entry *entry; /* of the member */
+	struct unpack_member member;
 	int fd;
 	const char *what;
 	struct span *span; /* where a layer lies; NULL: fd is read to its end */
@@ -320,6 +321,7 @@ int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 	m->size = m->is_file ? (uint64_t)archive_entry_size(entry) : 0;
 	s->left = m->size;
 	find_records(s, m);
+	s->member = *m;
 	return 1;
 }
 
@@ -425,13 +427,11 @@ static void add_xattrs(struct archive_entry *entry, struct buf *records)
  */
 static bool negative_time(const struct unpack_stream *s, struct unpack_attributes *a)
 {
-	struct unpack_member m;
 	const char *text;
 	size_t len;
 	uint64_t seconds, nsec = 0;
 
-	find_records(s, &m);
-	if (!unpack_record(&m, "mtime", &text, &len) || len < 2 || text[0] != '-')
+	if (!unpack_record(&s->member, "mtime", &text, &len) || len < 2 || text[0] != '-')
 		return false;
 	const char *point = memchr(text, '.', len);
 	size_t whole = point != NULL ? (size_t)(point - text) : len;
@@ -451,20 +451,20 @@ static bool negative_time(const struct unpack_stream *s, struct unpack_attribute
 /* The member's own header, behind those that extend it, or NULL. */
 static const char *own_header(const struct unpack_stream *s)
 {
+	static const char extending[] = {'x', 'g', 'L', 'K', 'X'};
 	const char *p = s->headers.data, *end = p + s->headers.len;
 	char size[13] = {0};
 
-	while (end - p >= BLOCK) {
-		if (!is_zero(p, BLOCK) && strchr("xgLKX", p[156]) == NULL)
+	for (; end - p >= BLOCK; p += BLOCK) {
+		if (is_zero(p, BLOCK))
+			continue;
+		if (memchr(extending, p[156], sizeof extending) == NULL)
 			return p;
-		if (!is_zero(p, BLOCK)) {
-			memcpy(size, p + 124, 12);
-			uint64_t len = strtoull(size, NULL, 8);
-			if (len > (uint64_t)(end - p))
-				return NULL;
-			p += (len + BLOCK - 1) / BLOCK * BLOCK;
-		}
-		p += BLOCK;
+		memcpy(size, p + 124, 12);
+		uint64_t len = strtoull(size, NULL, 8);
+		if (len > (uint64_t)(end - p))
+			return NULL;
+		p += (len + BLOCK - 1) / BLOCK * BLOCK;
 	}
 	return NULL;
 }
@@ -475,14 +475,12 @@ static const char *own_header(const struct unpack_stream *s)
  */
 static bool is_sparse(const struct unpack_stream *s)
 {
-	const char *header = own_header(s);
-	struct unpack_member m;
+	const char *header = own_header(s), *records = s->member.records;
+	size_t len = s->member.records_len;
 
-	find_records(s, &m);
 	return archive_entry_sparse_count(s->entry) > 0 || header == NULL ||
-	       header[156] == 'S' ||
-	       memmem(m.records, m.records_len, "GNU.sparse.", 11) != NULL ||
-	       memmem(m.records, m.records_len, "SCHILY.realsize=", 16) != NULL;
+	       header[156] == 'S' || memmem(records, len, "GNU.sparse.", 11) != NULL ||
+	       memmem(records, len, "SCHILY.realsize=", 16) != NULL;
 }
 
 /* The mode in the member's header, which libarchive changes where there is an ACL. */
