@@ -32,6 +32,16 @@ void digest_update(struct digest *d, const void *data, size_t len)
 		die("libcrypto: SHA-256 failed");
 }
 
+void digest_text(struct digest *d, const char *s)
+{
+	digest_update(d, s, strlen(s) + 1);
+}
+
+void digest_number(struct digest *d, uint64_t n)
+{
+	digest_update(d, &n, sizeof n);
+}
+
 void digest_hex(struct digest *d, char hex[DIGEST_HEX + 1])
 {
 	unsigned char raw[EVP_MAX_MD_SIZE];

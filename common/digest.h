@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { DIGEST_BYTES = 32, DIGEST_HEX = 64 };
 
@@ -20,6 +21,11 @@ struct digest {
 void digest_init(struct digest *d);
 void digest_release(struct digest *d);
 void digest_update(struct digest *d, const void *data, size_t len);
+
+/* Adds a text with its NUL, and a number: so that what follows cannot be taken for them.
+ */
+void digest_text(struct digest *d, const char *s);
+void digest_number(struct digest *d, uint64_t n);
 
 /* Ends the sum, writes its hex form, and makes `d` ready for the next one. */
 void digest_hex(struct digest *d, char hex[DIGEST_HEX + 1]);

@@ -150,16 +150,6 @@ static bool is_settled(const struct layer *l)
 	return true;
 }
 
-static void digest_text(struct digest *d, const char *s)
-{
-	digest_update(d, s, strlen(s) + 1);
-}
-
-static void digest_number(struct digest *d, uint64_t n)
-{
-	digest_update(d, &n, sizeof n);
-}
-
 /* All that a layer's bytes depend on, and how to tell that a file is still the same. */
 static void layer_key(const struct layer *l, char key[DIGEST_HEX + 1])
 {

@@ -13,16 +13,6 @@ static int64_t nanoseconds(struct timespec ts)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static void digest_text(struct digest *d, const char *s)
-{
-	digest_update(d, s, strlen(s) + 1);
-}
-
-static void digest_number(struct digest *d, uint64_t n)
-{
-	digest_update(d, &n, sizeof n);
-}
-
 static void digest_owner(struct digest *d, const struct tree *t,
 			 const struct tree_owner *owner)
 {
