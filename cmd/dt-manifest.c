@@ -245,8 +245,7 @@ static void inspect(const struct image *base)
 	struct buf text = {0};
 
 	for (size_t i = 0; i < base->n; i++)
-		json_array_append_new(layers,
-				      json_sprintf("sha256:%s", base->layer[i].diff_id));
+		json_array_append_new(layers, json_digest(base->layer[i].diff_id));
 	json_object_set(doc, "repoTags", base->tags);
 	json_object_set_new(doc, "layers", layers);
 	json_object_set(doc, "image", base->config);

@@ -74,7 +74,7 @@ static int take_layer(struct intake *in, struct writer *w, const char *created,
 	if (entry == NULL)
 		return err_set(e, "stdin: the comment of a layer is not UTF-8");
 	json_array_append_new(in->history, entry);
-	json_array_append_new(in->diff_ids, json_sprintf("sha256:%s", hex));
+	json_array_append_new(in->diff_ids, json_digest(hex));
 	if (writer_begin(w, hex, m->size, comment, len)) {
 		if (unpack_copy(s, w->fd, e) < 0)
 			return -1;

@@ -41,6 +41,10 @@ const char *json_value_end(const char *text, size_t len);
 /* The string under `key`, or NULL if there is none or it is not a string. */
 const char *json_string_at(const json_t *object, const char *key);
 
+/* A new string of both texts; and "sha256:HEX", as documents have a digest. */
+json_t *json_joined(const char *first, const char *second);
+json_t *json_digest(const char *hex);
+
 /* Whether it is an array of strings. */
 bool json_are_strings(const json_t *list);
 

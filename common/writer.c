@@ -136,23 +136,13 @@ void writer_end(struct writer *w)
 	put(w, mark, sizeof mark);
 }
 
-static json_t *string(const char *prefix, const char *s)
-{
-	struct buf text = {0};
-
-	buf_addf(&text, "%s%s", prefix, s);
-	json_t *value = json_string(text.data);
-	buf_release(&text);
-	return value;
-}
-
 /* OCI image specification, descriptor.md. */
 static json_t *descriptor(const char *media_type, const char *hex, uint64_t size)
 {
 	json_t *d = json_object();
 
 	json_object_set_new(d, "mediaType", json_string(media_type));
-	json_object_set_new(d, "digest", string("sha256:", hex));
+	json_object_set_new(d, "digest", json_digest(hex));
 	json_object_set_new(d, "size", json_integer((json_int_t)size));
 	return d;
 }
@@ -281,8 +271,8 @@ static void list_docker(json_t *list, const json_t *config, const char *config_h
 	const char *id;
 
 	for (size_t i = 0; (id = diff_id(config, i)) != NULL; i++)
-		json_array_append_new(layers, string("blobs/sha256/", id));
-	json_object_set_new(entry, "Config", string("blobs/sha256/", config_hex));
+		json_array_append_new(layers, json_joined("blobs/sha256/", id));
+	json_object_set_new(entry, "Config", json_joined("blobs/sha256/", config_hex));
 	json_object_set_new(entry, "RepoTags", json_deep_copy(tags));
 	json_object_set_new(entry, "Layers", layers);
 	json_array_append_new(list, entry);
