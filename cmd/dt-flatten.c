@@ -50,8 +50,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
 		switch (key) {
 		case OPT_ARCH:
-			if (platform_parse(&o->platform, optarg) < 0)
-				die_usage("--arch: '%s' is no architecture", optarg);
+			platform_arch_option(&o->platform, optarg);
 			break;
 		case OPT_FROM_NAME:
 			o->from_name = optarg;

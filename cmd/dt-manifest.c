@@ -134,8 +134,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 		has_others = has_others || (key != OPT_MERGE && key != OPT_ARCH);
 		switch (key) {
 		case OPT_ARCH:
-			if (platform_parse(&o->platform, optarg) < 0)
-				die_usage("--arch: '%s' is no architecture", optarg);
+			platform_arch_option(&o->platform, optarg);
 			o->has_platform = true;
 			break;
 		case OPT_CONFIG:
@@ -163,9 +162,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 			set_name(o, optarg);
 			break;
 		case OPT_OS:
-			if (!platform_is_os(optarg))
-				die_usage("--os: '%s' is no operating system", optarg);
-			o->os = optarg;
+			o->os = platform_os_option(optarg);
 			break;
 		case OPT_TAG:
 			if (reference_check_tag(optarg, &why) < 0)

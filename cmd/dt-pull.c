@@ -120,8 +120,7 @@ static void set_option(struct options *o, int key)
 
 	switch (key) {
 	case OPT_ARCH:
-		if (platform_parse(&o->platform, optarg) < 0)
-			die_usage("--arch: '%s' is no architecture", optarg);
+		platform_arch_option(&o->platform, optarg);
 		break;
 	case OPT_FORMAT:
 		o->format = (enum format)choose("format", optarg, formats);
@@ -142,9 +141,7 @@ static void set_option(struct options *o, int key)
 		o->no_cache = true;
 		break;
 	case OPT_OS:
-		if (!platform_is_os(optarg))
-			die_usage("--os: '%s' is no operating system", optarg);
-		o->os = optarg;
+		o->os = platform_os_option(optarg);
 		break;
 	case OPT_PRINT:
 		o->answer =

@@ -1,5 +1,7 @@
 #include "platform.h"
 
+#include "err.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -71,4 +73,17 @@ bool platform_is_os(const char *text)
 	size_t len = strspn(text, WORD);
 
 	return len > 0 && text[len] == '\0';
+}
+
+void platform_arch_option(struct platform *p, const char *value)
+{
+	if (platform_parse(p, value) < 0)
+		die_usage("--arch: '%s' is no architecture", value);
+}
+
+const char *platform_os_option(const char *value)
+{
+	if (!platform_is_os(value))
+		die_usage("--os: '%s' is no operating system", value);
+	return value;
 }

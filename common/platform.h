@@ -19,6 +19,10 @@ struct platform {
  */
 int platform_parse(struct platform *p, const char *text);
 
+/* The values of the options --arch and --os; end the process if they could not be. */
+void platform_arch_option(struct platform *p, const char *value);
+const char *platform_os_option(const char *value);
+
 /* The architecture of this machine. */
 void platform_host(struct platform *p);
 
