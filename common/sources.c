@@ -377,13 +377,14 @@ static void compare_with_base(const struct sources *s, struct tree *t)
 {
 	struct buf path = {0};
 
-	for (uint32_t i = 1; i < t->n; i++) {
+	for (uint32_t i = tree_next(t, 0), next; i != TREE_END; i = next) {
+		next = tree_next(t, i);
 		buf_clear(&path);
 		tree_path(t, i, &path);
 		uint32_t node = rootfs_find(s->base, path.data);
 		if (node == ROOTFS_NONE || !S_ISDIR(rootfs_inode(s->base, node)->mode))
-			continue;
-		if (!S_ISDIR(t->entry[i].mode))
+			next = tree_skip(t, i); /* nothing below can be there */
+		else if (!S_ISDIR(t->entry[i].mode))
 			warn("/%s is a folder in %s, and no longer", path.data,
 			     s->base_name);
 		else if (t->entry[i].is_implied)
