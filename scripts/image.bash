@@ -1,17 +1,13 @@
 # What the scripts that make images share. After spec.bash.
 # shellcheck shell=bash disable=SC2034,SC2154 # the scripts use what is set here
 
-# What a key says becomes an option, unless it says nothing.
-# shellcheck disable=SC2016 # these are jq's variables
-option='def option($name; $value): select($value != null) | $name, "\($value)";'
-
 # image_options: sets the arrays $image, $from and $arch, options of dt-manifest.
 image_options() {
-	spec_list image "$option"'
+	spec_list image '
 		option("--name"; .name), option("--tag"; .tag), option("--created"; .created)'
-	spec_list from "$option"'option("--from"; .fromImage),
+	spec_list from 'option("--from"; .fromImage),
 		option("--from-name"; .fromImageName), option("--from-tag"; .fromImageTag)'
-	spec_list arch "$option"'option("--arch"; .architecture)'
+	spec_list arch 'option("--arch"; .architecture)'
 	jq '.config // {}' <<<"$spec" >"$work/config"
 }
 

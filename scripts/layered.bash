@@ -70,8 +70,8 @@ layered_prepare() {
 	[ "$(spec_get .debug)" != true ] || set -x
 	make_work
 	image_options
-	spec_list times "$option"'option("--mtime"; .mtime)'
-	spec_list owner "$option"'
+	spec_list times 'option("--mtime"; .mtime)'
+	spec_list owner '
 		option("--owner"; "\(.uid // 0):\(.gid // 0)"),
 		option("--uname"; .uname), option("--gname"; .gname)'
 	find_contents

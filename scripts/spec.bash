@@ -15,6 +15,9 @@ die() {
 	exit 1
 }
 
+# print TEXT: as a line on standard output.
+print() { printf '%s\n' "$1" 2>/dev/null || die 'standard output: cannot be written'; }
+
 die_usage() {
 	printf "%s: %s: try '%s --help'\n" "$self" "$1" "$self" >&2
 	exit 2
@@ -31,12 +34,11 @@ spec_args() {
 		[[ $1 != --store* || $help == *--store* ]] || die_usage "unknown option '$1'"
 		case $1 in
 		--help)
-			printf '%s\n' "$help" 2>/dev/null || die 'standard output: cannot be written'
+			print "$help"
 			exit 0
 			;;
 		--version)
-			printf '%s\n' "$self $(dt-layer --version | cut -d ' ' -f 2)" 2>/dev/null ||
-				die 'standard output: cannot be written'
+			print "$self $(dt-layer --version | cut -d ' ' -f 2)"
 			exit 0
 			;;
 		--print-build-args) print_build_args=true ;;
@@ -113,8 +115,13 @@ print_args() {
 # spec_get FILTER: what the jq filter makes of the spec, as text; nothing for null.
 spec_get() { jq -r "($1) | values" <<<"$spec"; }
 
-# spec_list ARRAY FILTER: sets the array to the strings that the filter yields.
-spec_list() { mapfile -d '' -t "$1" < <(jq -j "($2) | . + \"\\u0000\"" <<<"$spec"); }
+# spec_list ARRAY FILTER: sets the array to the strings that the filter yields. In it,
+# option(NAME; VALUE) yields an option of a tool, or nothing if VALUE is null.
+spec_list() {
+	# shellcheck disable=SC2016 # these are jq's variables
+	local option='def option($name; $value): select($value != null) | $name, "\($value)";'
+	mapfile -d '' -t "$1" < <(jq -j "$option ($2) | . + \"\\u0000\"" <<<"$spec")
+}
 
 # Makes $work, a scratch folder that goes away with the script, after the command $at_exit.
 make_work() {
