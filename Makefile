@@ -19,7 +19,7 @@ TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-
 	   dt-pull
 MODULES  = arrange autolayer blobs buf bundle cache challenge closure compress \
 	   compress-gzip compress-zstd config cost credentials digest dockerarchive draw \
-	   err export fetch fleet graph gunzip gunzip-$(GUNZIP) hashes http image \
+	   err export fetch fleet graph gunzip gunzip-$(GUNZIP) hashes http http-url image \
 	   image-layers intake io json kin layer manifest mem merge names nar nar-write \
 	   nixdb nixdb-write num opt path piece pipeline plan platform pool popularity \
 	   previous progress reference registration registry relation relay rootfs rootfs-write scan \

@@ -80,6 +80,9 @@ struct http_origin {
  */
 int http_origin(struct http_origin *o, const char *url, struct err *e);
 
+/* Replaces `url` by what a reference in it means, RFC 3986. Returns 0, or -1. */
+int http_join(struct buf *url, const char *reference);
+
 /*
  * Whether a server at `from` may send us to the host `to`: itself, or anywhere, but for
  * this machine and what is on its link, unless it is there, too.

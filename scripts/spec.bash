@@ -24,8 +24,8 @@ die_usage() {
 }
 
 # spec_args HELP ARG...: the command line that all scripts have; --store only where HELP
-# has it. Sets $spec_file; $store,
-# the options that dt-closure and dt-layer get; and $print_build_args.
+# has it. Sets $spec_file; $store, the options that dt-closure and dt-layer get; and
+# $print_build_args.
 spec_args() {
 	local help=$1
 	shift
