@@ -21,12 +21,6 @@ links() { dt-layer --store "$small" --tree "$T/root" "${@/#/--links=}"; }
 loaded() { # DESCRIPTION IMAGE: `docker load` was run by `ok`
 	is "$1: the name that Docker tells" "$(cat "$T/out")" "Loaded image: $2"
 }
-says() { # DESCRIPTION WANTED COMMAND...
-	local what=$1 want=$2
-	shift 2
-	ok "$what: runs" "$@"
-	is "$what: says" "$(cat "$T/out")" "$want"
-}
 inspect() { docker image inspect --format '{{json .}}' "$1" | jq -c "$2"; }
 
 # What all images have at their root, but for store paths.
@@ -76,19 +70,7 @@ ctr -a "$ctr_address" -n dt-test images rm docker.io/library/hello:1 >/dev/null
 # --- all of a store, with links to some of it ---
 
 # What the servers need at the root.
-mkdir -p "$T/root/var/log/nginx" "$T/root/var/lib/nginx" "$T/root/srv"
-echo 'what is served' >"$T/root/srv/index.html"
-cat >"$T/root/etc/nginx.conf" <<'END'
-user www-data;
-daemon off;
-pid /tmp/nginx.pid;
-error_log /dev/stderr;
-events {}
-http {
-	access_log off;
-	server { listen 127.0.0.1:80; root /srv; }
-}
-END
+nginx_files "$T/root" www-data 80
 
 { root everything; for odd in hard-links odd-names plain-file self-reference symlink; do root "$odd"; done; } >"$T/roots"
 dt-closure --store "$small" <"$T/roots" >"$T/graph"

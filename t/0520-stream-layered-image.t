@@ -327,21 +327,10 @@ ok '[53] store paths of an owner' load_stream cat
 says '[53] are theirs' yes in_docker -u 1000:100 x:t "$bash/bin/bash" -c "[[ -O $hello/bin/hello && -G /nix/store ]] && : >/nix/store/new && echo yes"
 
 # A server and its account, and a folder to serve.
-mkdir -p "$T/server"/{etc,srv,tmp,var/log/nginx,var/lib/nginx}
+nginx_files "$T/server" 'nobody nobody' 80
+mkdir "$T/server/tmp"
 printf '%s:x:%d:%d::/:/bin/sh\n' root 0 0 nobody 65534 65534 >"$T/server/etc/passwd"
 printf '%s:x:%d:\n' root 0 nobody 65534 nogroup 65533 >"$T/server/etc/group"
-echo 'what is served' >"$T/server/srv/index.html"
-cat >"$T/server/etc/nginx.conf" <<'END'
-user nobody nobody;
-daemon off;
-pid /tmp/nginx.pid;
-error_log /dev/stderr;
-events {}
-http {
-	access_log off;
-	server { listen 127.0.0.1:80; root /srv; }
-}
-END
 spec '{contents: ["'"$T/server"'", $bash, $coreutils], config: {Cmd: ["'"$(root nginx)"'/sbin/nginx", "-c", "/etc/nginx.conf"], Env: ["PATH=/bin"]}}'
 ok '[16] a server' load_stream cat
 docker run -d --name server --network=none x:t >/dev/null

@@ -33,12 +33,6 @@ loads() {
 }
 build() { loads dt-build-image "$@"; }
 layered() { loads dt-build-layered-image "$@"; }
-says() { # DESCRIPTION WANTED COMMAND...
-	local what=$1 want=$2
-	shift 2
-	ok "$what: runs" "$@"
-	is "$what: says" "$(cat "$T/out")" "$want"
-}
 inspect() { docker image inspect --format '{{json .}}' "$1" | jq -rc "$2"; }
 answers() { # COMMAND...: it succeeds before long
 	local i
@@ -148,21 +142,9 @@ done
 # --- servers ---
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-mkdir -p "$T/server"/{etc,srv,var/log/nginx,var/lib/nginx}
+nginx_files "$T/server" 'nobody nobody' "$port"
 printf '%s:x:%d:%d::/:/bin/sh\n' root 0 0 nobody 65534 65534 >"$T/server/etc/passwd"
 printf '%s:x:%d:\n' root 0 nobody 65534 >"$T/server/etc/group"
-echo 'what is served' >"$T/server/srv/index.html"
-cat >"$T/server/etc/nginx.conf" <<CONF
-user nobody nobody;
-daemon off;
-pid /tmp/nginx.pid;
-error_log /dev/stderr;
-events {}
-http {
-	access_log off;
-	server { listen 127.0.0.1:$port; root /srv; }
-}
-CONF
 build '[16] nginx' '{copyToRoot: ($T + "/server"), extraCommands: "mkdir -m 1777 tmp", config: {Cmd: [$nginx + "/sbin/nginx", "-c", "/etc/nginx.conf"]}}'
 docker run -d --name nginx --network=host x:t >/dev/null
 get() { python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode(), end="")' "http://127.0.0.1:$port/"; }

@@ -54,3 +54,29 @@ in_podman() {
 		--tmpdir "$D/podman.tmp" --storage-driver vfs --events-backend none \
 		--cgroup-manager cgroupfs "$1" "${limits[@]}" "${@:2}"
 }
+
+# says DESCRIPTION WANTED COMMAND...: it succeeds, and this is what it prints.
+says() {
+	local what=$1 want=$2
+	shift 2
+	ok "$what: runs" "$@"
+	is "$what: says" "$(cat "$T/out")" "$want"
+}
+
+# nginx_files DIR USER PORT: what nginx needs at the root to serve a page on loopback; USER is
+# what its configuration has behind `user`.
+nginx_files() {
+	mkdir -p "$1"/{etc,srv,var/log/nginx,var/lib/nginx}
+	echo 'what is served' >"$1/srv/index.html"
+	cat >"$1/etc/nginx.conf" <<-END
+		user $2;
+		daemon off;
+		pid /tmp/nginx.pid;
+		error_log /dev/stderr;
+		events {}
+		http {
+			access_log off;
+			server { listen 127.0.0.1:$3; root /srv; }
+		}
+	END
+}
