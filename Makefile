@@ -16,15 +16,17 @@ B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-compress \
-	   dt-pull
-MODULES  = arrange autolayer blobs buf bundle cache challenge closure compress \
-	   compress-gzip compress-zstd config cost credentials digest dockerarchive draw \
-	   err export fetch fleet graph gunzip gunzip-$(GUNZIP) hashes http http-url image \
-	   image-layers intake io json kin layer manifest mem merge names nar nar-write \
-	   nixdb nixdb-write num opt path piece pipeline plan platform pool popularity \
-	   previous progress reference registration registry relation relay rootfs rootfs-write scan \
-	   secret sink sources store tar timestamp transfer tree tree-merge tree-scan \
-	   tree-state unpack unpack-list unpack-stream utf8 weights writer
+	   dt-pull dt-vmrun
+MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure compress \
+	   compress-gzip compress-zstd config cost cpio credentials digest dockerarchive \
+	   draw erofs err export extract fetch fleet graph guest gunzip gunzip-$(GUNZIP) \
+	   hashes helper http http-url image image-layers intake io jail job json kernel \
+	   kin kvm layer manifest mem merge names nar nar-write nixdb nixdb-write num opt \
+	   pack path piece pipeline plan platform pool popularity previous progress \
+	   reference registration registry relation relay rootfs rootfs-write scan secret \
+	   sink sources store talk tar timestamp transfer tree tree-merge tree-scan \
+	   tree-state unpack unpack-list unpack-stream userns utf8 vm weights writer \
+	   xattrs
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
@@ -48,9 +50,13 @@ LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzi
 LIBS_dt-nixdb      = libcrypto libsodium sqlite3
 LIBS_dt-compress   = libarchive libdeflate libzstd
 LIBS_dt-pull       = libarchive libcrypto libcurl libsodium libzstd jansson $(LIBS_gunzip)
+LIBS_dt-vmrun      = libarchive libcrypto libsodium jansson
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 
-all: $(TOOLS:%=$B/%) $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)
+# What dt-vmrun's guest runs: without libraries, and never with sanitizers.
+INIT     = guest/init.c $(patsubst %,common/%.c,buf err io jail mem num pack talk tar utf8 xattrs)
+
+all: $(TOOLS:%=$B/%) $B/guest/init $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)
 
 $(TOOLS:%=$B/%): $B/%: $B/cmd/%.o $B/libdt.a
 	$(LINK) $(call pkg,$(LIBS_$*))
@@ -60,6 +66,11 @@ $(UNITS:%=$B/unit/%): $B/unit/%: $B/t/unit/%.o $B/libdt.a
 
 $(FUZZERS:%=$B/fuzz/%): $B/fuzz/%: $B/t/fuzz/%.o $B/t/fuzz-main.o $B/libdt.a
 	$(LINK) $(call pkg,$(PKGS))
+
+$B/guest/init: $(INIT) $(wildcard common/*.h) Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(WARN) -O2 -static -s \
+	    -o $@ $(INIT)
 
 $B/libdt.a: $(MODULES:%=$B/common/%.o)
 	rm -f $@ && $(AR) rcs $@ $^
@@ -78,13 +89,14 @@ fuzz: all
 	DT_BUILD='$(abspath $B)' t/fuzz/run
 
 lint:
-	clang-format --dry-run --Werror cmd/*.c common/*.[ch] t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c
+	clang-format --dry-run --Werror cmd/*.c common/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c
 	shellcheck -x scripts/* t/*.t t/*.sh t/realstore t/with-nix .ci/run
 
 install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/dt share/man/man1 share/man/man5 \
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \
 	    share/man/man7)
 	install -m 755 $(TOOLS:%=$B/%) $(wildcard scripts/dt-*) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $B/guest/init $(DESTDIR)$(PREFIX)/libexec/dt
 	install -m 644 $(wildcard scripts/*.bash) $(DESTDIR)$(PREFIX)/share/dt
 	for s in 1 5 7; do install -m 644 doc/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit; done
 

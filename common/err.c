@@ -10,10 +10,21 @@
 enum { MESSAGE_MAX = 8192 };
 
 static const char *tool_name = "dt";
+static int die_status = 1, usage_status = 2;
 
 void err_init(const char *tool)
 {
 	tool_name = tool;
+}
+
+void err_status(int status)
+{
+	die_status = usage_status = status;
+}
+
+void leave(int status)
+{
+	_exit(status);
 }
 
 const char *err_tool(void)
@@ -87,7 +98,7 @@ void die(const char *fmt, ...)
 	va_start(ap, fmt);
 	message(fmt, ap, NULL);
 	va_end(ap);
-	_exit(1);
+	_exit(die_status);
 }
 
 void die_errno(const char *fmt, ...)
@@ -97,7 +108,7 @@ void die_errno(const char *fmt, ...)
 	va_start(ap, fmt);
 	message(fmt, ap, reason);
 	va_end(ap);
-	_exit(1);
+	_exit(die_status);
 }
 
 void die_usage(const char *fmt, ...)
@@ -108,5 +119,5 @@ void die_usage(const char *fmt, ...)
 	va_start(ap, fmt);
 	message(fmt, ap, hint);
 	va_end(ap);
-	_exit(2);
+	_exit(usage_status);
 }

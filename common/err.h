@@ -19,6 +19,15 @@ struct err {
 /* Names the tool in all messages. `tool` is kept, not copied. */
 void err_init(const char *tool);
 
+/*
+ * Has die() and die_usage() end the process with this status instead: for a tool whose
+ * own status belongs to what it runs.
+ */
+void err_status(int status);
+
+/* Ends a process that was forked off, without a word. */
+_Noreturn void leave(int status);
+
 /* The name given to err_init(). */
 const char *err_tool(void);
 

@@ -2,7 +2,7 @@
 # What every tool must do.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
-need make mandoc perl jq
+need make mandoc perl jq busybox
 
 # The value of one of the Makefile's variables.
 make_var() {
@@ -62,6 +62,13 @@ sample() {
 		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
 		return
 		;;
+	dt-vmrun)
+		args=(--backend userns "$T/script")
+		echo 'echo x >/x' >"$T/script"
+		printf '%s\n' "$lib" "$app" | dt-layer --store "$T/s" | dt-manifest --name sample >"$input"
+		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
+		return
+		;;
 	dt-build-image)
 		args=(--store "$T/s")
 		printf '{"name": "sample", "copyToRoot": ["%s"], "compressor": "none"}\n' "$app" >"$input"
@@ -97,6 +104,12 @@ sample() {
 	head -c -5 "$input" >"$cut"
 }
 
+# statuses TOOL: sets $failed and $misused, its statuses for input and command line.
+statuses() {
+	failed=1 misused=2
+	[ "$1" != dt-vmrun ] || failed=125 misused=125 # the others belong to its script
+}
+
 # What `ok` and `fails` run a command by.
 # shellcheck disable=SC2317
 {
@@ -125,7 +138,7 @@ unfinished() {
 # usage_error TOOL ARG...
 usage_error() {
 	local what="$*"
-	fails 2 "^$1: .*: try '$1 --help'\$" "$what" "$@"
+	fails "$misused" "^$1: .*: try '$1 --help'\$" "$what" "$@"
 	silent "$what"
 }
 
@@ -135,8 +148,8 @@ check_help() { # TOOL
 	is "$1 --help: nothing on stderr" "$(cat "$T/err")" ''
 	like "$1 --help: the usage" "$T/help" "^usage: $1( |\$)"
 	is "$1 --help: no long lines" "$(awk 'length > 90' "$T/help")" ''
-	fails 1 . "$1 --help, no room" full "$1" --help
-	fails 1 . "$1 --help, stdout closed" closed "$1" --help
+	fails "$failed" . "$1 --help, no room" full "$1" --help
+	fails "$failed" . "$1 --help, stdout closed" closed "$1" --help
 	usage_error "$1" --no-such-option
 	usage_error "$1" -xy
 }
@@ -145,12 +158,12 @@ check_io() { # TOOL, after `sample`
 	ok "$1: the sample" on "$input" "$1" "${args[@]}"
 	is "$1: an answer" "$([ -s "$T/out" ] && echo yes)" yes
 	is "$1: nothing to say" "$(cat "$T/err")" ''
-	fails 1 "^dt-[a-z-]*: " "$1: no room" full on "$input" "$1" "${args[@]}"
-	fails 1 "^dt-[a-z-]*: " "$1: stdout closed" closed on "$input" "$1" "${args[@]}"
+	fails "$failed" "^dt-[a-z-]*: " "$1: no room" full on "$input" "$1" "${args[@]}"
+	fails "$failed" "^dt-[a-z-]*: " "$1: stdout closed" closed on "$input" "$1" "${args[@]}"
 	[ -n "$cut" ] || return 0
-	fails 1 "^dt-[a-z-]*: " "$1: empty stdin" on /dev/null "$1" "${args[@]}"
+	fails "$failed" "^dt-[a-z-]*: " "$1: empty stdin" on /dev/null "$1" "${args[@]}"
 	silent "$1: empty stdin"
-	fails 1 "^dt-[a-z-]*: " "$1: a cut stream" on "$cut" "$1" "${args[@]}"
+	fails "$failed" "^dt-[a-z-]*: " "$1: a cut stream" on "$cut" "$1" "${args[@]}"
 	unfinished "$1: a cut stream"
 }
 
@@ -171,6 +184,7 @@ version=$(make_var VERSION)
 tools=$(make_var TOOLS)
 is 'there are tools' "$([ -n "$tools" ] && echo yes)" yes
 for tool in $tools; do
+	statuses "$tool"
 	if [ ! -x "$build/$tool" ]; then
 		t_report 1 "$tool is built"
 		continue
@@ -179,7 +193,7 @@ for tool in $tools; do
 	ok "$tool --version" "$tool" --version
 	is "$tool --version: what it says" "$(cat "$T/out")" "$tool $version"
 	while read -r option; do
-		fails 2 "^$tool: '$option' needs an argument: try '$tool --help'\$" \
+		fails "$misused" "^$tool: '$option' needs an argument: try '$tool --help'\$" \
 			"$tool $option, and no argument" "$tool" "$option"
 		silent "$tool $option"
 	done < <(sed -nE 's/^  (--[a-z0-9-]+) [A-Z].*/\1/p' "$T/help")
@@ -195,6 +209,7 @@ done
 for script in "$top"/scripts/dt-*; do
 	[ -x "$script" ] || continue
 	name=$(basename "$script")
+	statuses "$name"
 	check_help "$name"
 	check_manual "$name"
 	! sample "$name" || check_io "$name"

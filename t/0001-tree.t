@@ -49,7 +49,7 @@ for cc in gcc clang; do
 	for header in common/*.h; do
 		"$cc" "${flags[@]}" -x c "$header" 2>&1
 	done | none "each header compiles alone, with $cc"
-	for source in cmd/*.c common/*.c t/unit/*.c t/fuzz/*.c t/fuzz-main.c; do
+	for source in cmd/*.c common/*.c guest/*.c t/unit/*.c t/fuzz/*.c t/fuzz-main.c; do
 		"$cc" "${flags[@]}" "$source" 2>&1
 	done | none "no source has warnings, with $cc"
 done
@@ -89,13 +89,13 @@ for file in common/*.c; do
 done
 calls '_?exit|_Exit|quick_exit|abort' "${modules[@]}" |
 	none 'only err, opt and the tools end the process'
-calls 'strcpy|strcat|v?sprintf|gets|strtok|ato[il]|system|popen|tmpnam' cmd/*.c common/*.[ch] |
+calls 'strcpy|strcat|v?sprintf|gets|strtok|ato[il]|system|popen|tmpnam' cmd/*.c common/*.[ch] guest/*.c |
 	none 'no function is used that has a better one'
 grep -nE 'TO''DO|FIX''ME' -r Makefile cmd common doc guest scripts t |
 	none 'nothing is left for later'
 grep -nE '^typedef +(struct|union)' cmd/*.c common/*.[ch] | none 'no struct hides its being one'
 
-clang-format --dry-run --Werror cmd/*.c common/*.[ch] t/unit/*.[ch] t/fuzz/*.[ch] \
+clang-format --dry-run --Werror cmd/*.c common/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] \
 	t/fuzz-main.c 2>&1 | none 'clang-format'
 scripts=(t/lib.sh)
 while IFS= read -r file; do

@@ -1,0 +1,308 @@
+/*
+ * dt-vmrun: runs a script as root on top of an image; what changes is a layer.
+ *
+ * stdin: an image archive; stdout: a layer archive; both dt-image(5).
+ */
+#include "digest.h"
+#include "err.h"
+#include "image.h"
+#include "io.h"
+#include "job.h"
+#include "mem.h"
+#include "num.h"
+#include "opt.h"
+#include "platform.h"
+#include "rootfs.h"
+#include "talk.h"
+#include "timestamp.h"
+#include "userns.h"
+#include "vm.h"
+#include "writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	TROUBLE = 125, /* the status that is not the script's; 126 and 127 as in env(1) */
+	MISSING = 127,
+	SCRIPT_MAX = 16 << 20,
+	MEMORY_MIN = 96, /* MiB, to boot in */
+	DISK_MIN = 8,
+	MIB_MAX = 1 << 24,
+	TIMEOUT_MAX = 1 << 30,
+};
+
+struct options {
+	struct job job;
+	const char *from, *from_name, *from_tag, *comment, *backend, *kernel;
+	bool is_empty;
+	struct platform platform;
+};
+
+enum {
+	OPT_BACKEND = 1,
+	OPT_BIND,
+	OPT_COMMENT,
+	OPT_DISK_SIZE,
+	OPT_FROM,
+	OPT_FROM_NAME,
+	OPT_FROM_TAG,
+	OPT_KERNEL,
+	OPT_MEMORY,
+	OPT_MTIME,
+	OPT_NO_IMAGE,
+	OPT_TIMEOUT,
+	OPT_TREE,
+};
+
+static const struct opt option_table[] = {
+    {OPT_FROM, "from", "FILE", "the image archive (standard input)"},
+    {OPT_FROM_NAME, "from-name", "NAME", "of the images in it, the one of this name"},
+    {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
+    {OPT_NO_IMAGE, "no-image", NULL, "there is no image, and nothing on standard input"},
+    {OPT_TREE, "tree", "DIR", "lay DIR's contents over the image, for the layer too"},
+    {OPT_BIND, "bind", "PATH", "show the script this folder or file, at its own place"},
+    {OPT_DISK_SIZE, "disk-size", "MIB", "how much it may write (1024)"},
+    {OPT_MEMORY, "memory", "MIB", "the virtual machine's memory (512)"},
+    {OPT_BACKEND, "backend", "NAME", "auto, kvm, tcg or userns (DT_BACKEND, else auto)"},
+    {OPT_KERNEL, "kernel", "FILE", "the virtual machine's kernel (one in /boot)"},
+    {OPT_TIMEOUT, "timeout", "SECONDS", "end what runs longer (never)"},
+    {OPT_MTIME, "mtime", "TIME",
+     "latest file time (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
+    {OPT_COMMENT, "comment", "TEXT", "what the image's history says of the layer"},
+    {0},
+};
+
+static const struct opt_tool tool = {
+    "[OPTION]... SCRIPT <IMAGE >LAYERS",
+    "Runs a script as root on top of an image and writes what it changed as a layer.",
+    option_table,
+};
+
+static void set_option(struct options *o, int key)
+{
+	struct job *j = &o->job;
+
+	switch (key) {
+	case OPT_BACKEND:
+		o->backend = optarg;
+		break;
+	case OPT_BIND:
+		j->bind[j->n_binds++] = optarg;
+		break;
+	case OPT_COMMENT:
+		o->comment = optarg;
+		break;
+	case OPT_DISK_SIZE:
+		j->disk = num_option("disk-size", optarg, DISK_MIN, MIB_MAX);
+		break;
+	case OPT_FROM:
+		o->from = optarg;
+		break;
+	case OPT_FROM_NAME:
+		o->from_name = optarg;
+		break;
+	case OPT_FROM_TAG:
+		o->from_tag = optarg;
+		break;
+	case OPT_KERNEL:
+		o->kernel = optarg;
+		break;
+	case OPT_MEMORY:
+		j->memory = num_option("memory", optarg, MEMORY_MIN, MIB_MAX);
+		break;
+	case OPT_MTIME:
+		j->mtime = timestamp_option("mtime", optarg);
+		break;
+	case OPT_NO_IMAGE:
+		o->is_empty = true;
+		break;
+	case OPT_TIMEOUT:
+		j->timeout = num_option("timeout", optarg, 1, TIMEOUT_MAX);
+		break;
+	case OPT_TREE:
+		j->tree = optarg;
+		break;
+	}
+}
+
+static void parse_args(struct options *o, int argc, char **argv)
+{
+	const char *backend = getenv("DT_BACKEND");
+
+	*o = (struct options){.from = "-", .comment = ""};
+	o->job = (struct job){.memory = 512, .disk = 1024, .mtime = timestamp_default()};
+	o->job.bind = mem_zero((size_t)argc, sizeof *o->job.bind);
+	o->backend = backend != NULL && *backend != '\0' ? backend : "auto";
+	platform_host(&o->platform);
+	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
+		set_option(o, key);
+	if (strcmp(o->backend, "auto") != 0 && strcmp(o->backend, "kvm") != 0 &&
+	    strcmp(o->backend, "tcg") != 0 && strcmp(o->backend, "userns") != 0)
+		die_usage("--backend: '%s' is none of auto, kvm, tcg and userns",
+			  o->backend);
+	if (optind == argc)
+		die_usage("the script is missing");
+	if (optind + 1 < argc)
+		die_usage("unexpected operand '%s'", argv[optind + 1]);
+	o->job.script_name = argv[optind];
+}
+
+static void read_script(struct job *j)
+{
+	struct stat st;
+
+	if (stat(j->script_name, &st) < 0 && (errno == ENOENT || errno == ENOTDIR))
+		err_status(MISSING);
+	if (io_slurp_file(j->script_name, &j->script, SCRIPT_MAX) < 0)
+		die_errno("%s", j->script_name);
+}
+
+/* --- the image --- */
+
+struct base {
+	struct image image;
+	struct image_layers *layers;
+	struct rootfs rootfs;
+};
+
+static void open_base(struct base *b, const struct options *o)
+{
+	struct err why;
+
+	*b = (struct base){0};
+	if (o->is_empty) {
+		rootfs_init(&b->rootfs);
+		return;
+	}
+	if (image_open(&b->image, o->from, o->from_name, o->from_tag, &o->platform,
+		       &why) < 0)
+		die("%s", why.text);
+	b->layers = image_layers_open(&b->image, true);
+	if (rootfs_of_image(&b->rootfs, &b->image, b->layers, &why) < 0)
+		die("%s", why.text);
+}
+
+static int check_base(void *base, struct err *e)
+{
+	struct base *b = base;
+
+	return b->layers != NULL ? image_layers_check(b->layers, e) : 0;
+}
+
+static void close_base(struct base *b)
+{
+	rootfs_release(&b->rootfs);
+	if (b->layers == NULL)
+		return;
+	image_layers_release(b->layers);
+	image_release(&b->image);
+}
+
+/* --- the run --- */
+
+/* Returns the status, and why if it is not 0. */
+static int run(struct options *o, struct base *b, uint64_t *size, struct err *e)
+{
+	struct talk talk = {0};
+	bool is_vm = strcmp(o->backend, "userns") != 0;
+	struct vm vm = {.kernel = o->kernel};
+	int status = TROUBLE, result;
+
+	o->job.rootfs = &b->rootfs;
+	o->job.layer = io_tmpfile();
+	if (o->job.layer < 0)
+		return err_set_errno(e, "a temporary file"), TROUBLE;
+	if (job_prepare(&o->job, e) < 0)
+		return TROUBLE;
+	vm.may_kvm = strcmp(o->backend, "tcg") != 0;
+	vm.may_tcg = strcmp(o->backend, "kvm") != 0;
+	result = is_vm ? vm_run(&o->job, &vm, &talk, check_base, b, e)
+		       : userns_run(&o->job, &talk, check_base, b, e);
+	if (result == 0)
+		status =
+		    talk_verdict(&talk, o->job.script_name, is_vm ? o->job.memory : 0,
+				 is_vm ? o->job.disk : 0, e);
+	*size = talk.layer;
+	talk_release(&talk);
+	return status;
+}
+
+/* --- the layer --- */
+
+/* Reads all of the layer, past its holes, which are zero. */
+static void digest_layer(int fd, uint64_t size, char hex[DIGEST_HEX + 1])
+{
+	static char block[1 << 20];
+	struct digest d;
+	uint64_t at = 0;
+
+	digest_init(&d);
+	while (at < size) {
+		size_t want =
+		    size - at < sizeof block ? (size_t)(size - at) : sizeof block;
+		ssize_t n = pread(fd, block, want, (off_t)at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			die("the layer is shorter than it was said to be");
+		digest_update(&d, block, (size_t)n);
+		at += (uint64_t)n;
+	}
+	digest_hex(&d, hex);
+	digest_release(&d);
+}
+
+static void write_layer(int fd, uint64_t size, const char *comment)
+{
+	struct writer w = {.fd = STDOUT_FILENO};
+	char diff_id[DIGEST_HEX + 1];
+	off_t at = 0;
+
+	io_pipe_grow(STDOUT_FILENO);
+	digest_layer(fd, size, diff_id);
+	if (writer_begin(&w, diff_id, size, comment, strlen(comment))) {
+		int64_t n = io_copy(fd, &at, STDOUT_FILENO, size);
+		if (n < 0)
+			die_errno("standard output");
+		if ((uint64_t)n != size)
+			die("the layer is shorter than it was said to be");
+		writer_pad(&w, size);
+	}
+	writer_end(&w);
+	io_finish();
+	writer_release(&w);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o;
+	struct base base;
+	struct err why;
+	uint64_t size;
+
+	err_init("dt-vmrun");
+	err_status(TROUBLE);
+	io_init();
+	parse_args(&o, argc, argv);
+	read_script(&o.job);
+	open_base(&base, &o);
+	int status = run(&o, &base, &size, &why);
+	if (status != 0) {
+		err_status(status);
+		die("%s", why.text);
+	}
+	write_layer(o.job.layer, size, o.comment);
+
+	close_base(&base);
+	close(o.job.layer);
+	buf_release(&o.job.script);
+	free(o.job.bind);
+	return 0;
+}

@@ -1,0 +1,80 @@
+#include "busybox.h"
+
+#include "buf.h"
+#include "err.h"
+#include "helper.h"
+#include "io.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LIST_MAX = 65536, HEADERS_MAX = 64 };
+
+/* Opens the first one and sets its path. */
+static int find(char *path, size_t size)
+{
+	const char *p = getenv("PATH");
+	int fd = -1;
+
+	while (p != NULL && *p != '\0' && fd < 0) {
+		size_t n = strcspn(p, ":");
+		snprintf(path, size, "%.*s/busybox", (int)n, p);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		p += n + (p[n] == ':');
+	}
+	if (fd < 0)
+		snprintf(path, size, "/bin/busybox");
+	return fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Whether it is an ELF program that needs no loader. */
+static bool is_static(int fd)
+{
+	Elf64_Ehdr h;
+	Elf64_Phdr p[HEADERS_MAX];
+
+	if (pread(fd, &h, sizeof h, 0) != sizeof h ||
+	    memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
+	    h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_phnum > HEADERS_MAX)
+		return false;
+	size_t size = h.e_phnum * sizeof *p;
+	if (pread(fd, p, size, (off_t)h.e_phoff) != (ssize_t)size)
+		return false;
+	for (int i = 0; i < h.e_phnum; i++)
+		if (p[i].p_type == PT_INTERP)
+			return false;
+	return true;
+}
+
+int busybox_open(struct buf *names, struct err *e)
+{
+	static const char install[] = "install busybox-static";
+	char path[4096];
+	int fds[2], fd = find(path, sizeof path);
+
+	if (fd < 0)
+		return err_set_errno(e, "busybox (%s)", install);
+	const char *const list[] = {path, "--list", NULL};
+	int result =
+	    is_static(fd) ? 0 : err_set(e, "busybox: it is not static: %s", install);
+	if (result == 0 && pipe2(fds, O_CLOEXEC) < 0)
+		result = err_set_errno(e, "a pipe");
+	if (result == 0) {
+		io_pipe_grow(fds[1]);
+		result = helper_run(list, fds[1], -1, NULL, 0, e);
+		close(fds[1]);
+		if (result == 0 && io_slurp(fds[0], names, LIST_MAX) < 0)
+			result = err_set_errno(e, "busybox --list");
+		close(fds[0]);
+	}
+	if (result == 0)
+		return fd;
+	close(fd);
+	return -1;
+}

@@ -1,0 +1,507 @@
+#include "jail.h"
+
+#include "err.h"
+#include "io.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+const char *const jail_points[] = {"dev", "proc", "sys", ".dt", NULL};
+
+/* --- the overlay --- */
+
+/* Gives the folder `to` what the folder `from` has; the image's root shows it. */
+static int copy_attributes(const char *from, const char *to, struct err *e)
+{
+	static char names[65536], value[65536];
+	struct stat st;
+	ssize_t n, len;
+
+	if (stat(from, &st) < 0 || chown(to, st.st_uid, st.st_gid) < 0 ||
+	    chmod(to, st.st_mode & 07777) < 0)
+		return err_set_errno(e, "the root folder");
+	len = listxattr(from, names, sizeof names);
+	for (char *p = names; p < names + len; p += strlen(p) + 1)
+		if (strstr(p, "overlay.") == NULL && strcmp(p, "security.selinux") != 0 &&
+		    (n = getxattr(from, p, value, sizeof value)) >= 0 &&
+		    setxattr(to, p, value, (size_t)n, 0) < 0)
+			return err_set_errno(e, "the root folder: %s", p);
+	return 0;
+}
+
+static int mount_overlay(const struct jail *j, struct err *e)
+{
+	char options[512];
+
+	if (mkdir("disk/upper", 0755) < 0 || mkdir("disk/work", 0755) < 0 ||
+	    (mkdir("root", 0755) < 0 && errno != EEXIST))
+		return err_set_errno(e, "the stage");
+	if (copy_attributes("lower", "disk/upper", e) < 0)
+		return -1;
+	snprintf(options, sizeof options,
+		 "lowerdir=lower,upperdir=disk/upper,workdir=disk/work,"
+		 "index=off,metacopy=off,xino=off%s%s%s",
+		 j->is_user_ns ? ",userxattr" : ",redirect_dir=off",
+		 j->options != NULL ? "," : "", j->options != NULL ? j->options : "");
+	if (mount("overlay", "root", "overlay", MS_NOATIME, options) < 0)
+		return err_set_errno(e, "mounting an overlay");
+	return 0;
+}
+
+/* --- laying a tree over the image --- */
+
+static int lay_tree(int from, int to, struct err *e);
+
+static int lay_folder(int from, int to, const char *name, mode_t mode, struct err *e)
+{
+	bool is_new = mkdirat(to, name, 0700) == 0;
+	int result, in, out;
+
+	if (!is_new && errno != EEXIST)
+		return err_set_errno(e, "%s", name);
+	in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	out = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (in < 0 || out < 0)
+		result = err_set_errno(e, "%s", name);
+	else if ((is_new || (mode != 0755 && mode != 0555)) && fchmod(out, mode) < 0)
+		result = err_set_errno(e, "%s", name);
+	else
+		result = lay_tree(in, out, e);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return result;
+}
+
+static int lay_file(int from, int to, const char *name, const struct stat *st,
+		    struct err *e)
+{
+	int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int out =
+	    openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int result = 0;
+
+	if (in < 0 || out < 0 || io_copy(in, NULL, out, (uint64_t)st->st_size) < 0 ||
+	    fchmod(out, st->st_mode & 07777) < 0)
+		result = err_set_errno(e, "%s", name);
+	if (in >= 0)
+		close(in);
+	if (out >= 0 && close(out) < 0 && result == 0)
+		result = err_set_errno(e, "%s", name);
+	return result;
+}
+
+static int lay_entry(int from, int to, const char *name, struct err *e)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+
+	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set_errno(e, "%s", name);
+	if (S_ISDIR(st.st_mode))
+		return lay_folder(from, to, name, st.st_mode & 07777, e);
+	if (unlinkat(to, name, 0) < 0 && errno != ENOENT)
+		return err_set_errno(e, "%s", name);
+	if (S_ISREG(st.st_mode))
+		return lay_file(from, to, name, &st, e);
+	if (!S_ISLNK(st.st_mode))
+		return err_set(e, "%s: neither a file nor a folder nor a symlink", name);
+	n = readlinkat(from, name, target, sizeof target - 1);
+	target[n > 0 ? n : 0] = '\0';
+	if (n < 0 || symlinkat(target, to, name) < 0)
+		return err_set_errno(e, "%s", name);
+	return 0;
+}
+
+/* Lays what is in the folder `from` over the folder `to`, owned by root. */
+static int lay_tree(int from, int to, struct err *e)
+{
+	int again = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
+	DIR *dir = again >= 0 ? fdopendir(again) : NULL;
+	struct dirent *d;
+
+	if (dir == NULL)
+		return err_set_errno(e, "the tree");
+	while (errno = 0, result == 0 && (d = readdir(dir)) != NULL)
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			result = lay_entry(from, to, d->d_name, e);
+	if (result == 0 && errno != 0)
+		result = err_set_errno(e, "the tree");
+	closedir(dir);
+	return result;
+}
+
+/* Says why to the descriptor, as the only thing that is ever said. */
+static _Noreturn void leave_saying(int fd, const struct err *e)
+{
+	leave(io_write(fd, e->text, strlen(e->text)) == 0 ? 1 : 2);
+}
+
+/* In a process that has the image as its root, where links lead as in the image. */
+static int lay(struct err *e)
+{
+	int fds[2], status;
+	struct err why;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_set_errno(e, "a pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		int from = open("tree", O_RDONLY | O_DIRECTORY | O_CLOEXEC), to;
+		umask(0);
+		if (from < 0 || chroot("root") < 0 ||
+		    (to = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+			err_set_errno(&why, "the root folder");
+		else if (lay_tree(from, to, &why) == 0)
+			leave(0);
+		leave_saying(fds[1], &why);
+	}
+	close(fds[1]);
+	ssize_t n = io_read(fds[0], why.text, sizeof why.text - 1);
+	close(fds[0]);
+	why.text[n > 0 ? n : 0] = '\0';
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return err_set_errno(e, "fork");
+	if (status != 0)
+		return err_set(e, "laying the tree over the image: %s", why.text);
+	return 0;
+}
+
+int jail_mount(const struct jail *j, struct err *e)
+{
+	if (mount_overlay(j, e) < 0)
+		return -1;
+	return j->has_tree ? lay(e) : 0;
+}
+
+int jail_unmount(struct err *e)
+{
+	if (umount2("root", 0) == 0)
+		return 0;
+	return err_set_errno(e, "unmounting the overlay");
+}
+
+/* --- what the script sees --- */
+
+/*
+ * Opens a mount point in the image. Links lead as in the image; `path` is absolute, too.
+ */
+static int open_point(const char *path, struct err *e)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
+	int root = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
+
+	if (fd < 0)
+		err_set_errno(e, "%s in the image", path);
+	close(root);
+	return fd;
+}
+
+/* mount(2) at a path of the image; then again with `again`, if that is not 0. */
+static int mount_at(const char *from, const char *path, const char *type,
+		    unsigned long flags, const char *options, unsigned long again,
+		    struct err *e)
+{
+	char at[64];
+	int fd = open_point(path, e);
+
+	if (fd < 0)
+		return -1;
+	snprintf(at, sizeof at, "/proc/self/fd/%d", fd);
+	int result = mount(from, at, type, flags, options);
+	if (result < 0)
+		err_set_errno(e, "mounting /%s", path);
+	close(fd);
+	if (result == 0 && again != 0) {
+		fd = open_point(path, e);
+		snprintf(at, sizeof at, "/proc/self/fd/%d", fd);
+		if (fd < 0 || mount(NULL, at, NULL, again, NULL) < 0)
+			result = err_set_errno(e, "mounting /%s", path);
+		close(fd);
+	}
+	return result;
+}
+
+static const struct device {
+	const char *name;
+	unsigned major, minor;
+} devices[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
+	       {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+
+/* A device, or, where none may be made, the machine's own. */
+static int make_device(int dev, const struct device *d, struct err *e)
+{
+	char from[32], at[64];
+
+	if (mknodat(dev, d->name, S_IFCHR | 0666, makedev(d->major, d->minor)) == 0)
+		return 0;
+	int fd = openat(dev, d->name, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+	snprintf(from, sizeof from, "/dev/%s", d->name);
+	snprintf(at, sizeof at, "/proc/self/fd/%d/%s", dev, d->name);
+	if (fd < 0 || mount(from, at, NULL, MS_BIND, NULL) < 0)
+		return err_set_errno(e, "%s", from);
+	close(fd);
+	return 0;
+}
+
+static int fill_dev(struct err *e)
+{
+	static const char *const links[][2] = {{"/proc/self/fd", "fd"},
+					       {"/proc/self/fd/0", "stdin"},
+					       {"/proc/self/fd/1", "stdout"},
+					       {"/proc/self/fd/2", "stderr"},
+					       {"pts/ptmx", "ptmx"}};
+	int point = open_point("dev", e);
+	int dev =
+	    point >= 0 ? openat(point, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int result = dev < 0 ? -1 : 0;
+
+	for (size_t i = 0; i < sizeof devices / sizeof *devices && result == 0; i++)
+		result = make_device(dev, &devices[i], e);
+	for (size_t i = 0; i < sizeof links / sizeof *links && result == 0; i++)
+		if (symlinkat(links[i][0], dev, links[i][1]) < 0)
+			result = err_set_errno(e, "/dev/%s", links[i][1]);
+	if (result == 0 && (mkdirat(dev, "pts", 0755) < 0 || mkdirat(dev, "shm", 0) < 0 ||
+			    fchmodat(dev, "shm", 01777, 0) < 0))
+		result = err_set_errno(e, "/dev");
+	close(point);
+	close(dev);
+	return result;
+}
+
+/* What root of the machine could do it harm by. */
+static int guard_host(struct err *e)
+{
+	static const int lost[] = {CAP_SYS_MODULE,   CAP_SYS_RAWIO,      CAP_SYS_BOOT,
+				   CAP_SYS_TIME,     CAP_SYSLOG,         CAP_MAC_ADMIN,
+				   CAP_MAC_OVERRIDE, CAP_LINUX_IMMUTABLE};
+	const unsigned long ro = MS_BIND | MS_REMOUNT | MS_RDONLY;
+
+	for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
+		prctl(PR_CAPBSET_DROP, lost[i], 0, 0, 0);
+	if (access("root/proc/sysrq-trigger", F_OK) == 0 &&
+	    mount_at("root/proc/sysrq-trigger", "proc/sysrq-trigger", NULL, MS_BIND, NULL,
+		     ro, e) < 0)
+		return -1;
+	return mount_at("root/proc/sys", "proc/sys", NULL, MS_BIND, NULL, ro, e);
+}
+
+static int mount_all(const struct jail *j, struct err *e)
+{
+	const unsigned long no = MS_NOSUID | MS_NOEXEC | MS_NODEV;
+	const unsigned long ro = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_set_errno(e, "a mount namespace");
+	if (mount_at("dt", ".dt", NULL, MS_BIND, NULL, ro, e) < 0 ||
+	    mount_at("dev", "dev", "tmpfs", MS_NOSUID, "mode=755", 0, e) < 0 ||
+	    fill_dev(e) < 0 ||
+	    mount_at("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+		     "newinstance,ptmxmode=0666,mode=620", 0, e) < 0)
+		return -1;
+	for (size_t i = 0; i < j->n_binds; i++)
+		if (mount_at(j->bind[i].from, j->bind[i].to, NULL, MS_BIND | MS_REC, NULL,
+			     ro, e) < 0)
+			return -1;
+	if (mount_at("proc", "proc", "proc", no, NULL, 0, e) < 0)
+		return -1;
+	mount_at("sys", "sys", "sysfs", no | MS_RDONLY, NULL, 0, e); /* or none */
+	return j->spare_host ? guard_host(e) : 0;
+}
+
+/* Makes the image the root, and what was the root out of reach. */
+static int enter_root(struct err *e)
+{
+	if (chdir("root") < 0)
+		return err_set_errno(e, "the root folder");
+	if (syscall(SYS_pivot_root, ".", ".") == 0)
+		return umount2(".", MNT_DETACH) < 0 || chdir("/") < 0
+			   ? err_set_errno(e, "the root folder")
+			   : 0;
+	/* An initramfs cannot be left so. */
+	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		return err_set_errno(e, "the root folder");
+	return 0;
+}
+
+/* --- running the script --- */
+
+/* The first two words of the script's "#!" line, empty if there is none. */
+static void read_interpreter(char *program, char *arg, size_t size)
+{
+	char line[512], *p = line + 2;
+	int fd = open("/.dt/script", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? io_read(fd, line, sizeof line - 1) : 0;
+
+	line[n > 0 ? n : 0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+	program[0] = arg[0] = '\0';
+	if (fd >= 0)
+		close(fd);
+	if (strncmp(line, "#!", 2) != 0)
+		return;
+	p += strspn(p, " \t");
+	size_t len = strcspn(p, " \t");
+	snprintf(program, size, "%.*s", (int)len, p);
+	p += len + strspn(p + len, " \t");
+	snprintf(arg, size, "%.*s", (int)strcspn(p, " \t"), p);
+}
+
+static bool is_shell(const char *program, const char *arg)
+{
+	static const char *const shells[] = {"sh", "bash", "dash", "ash"};
+	const char *slash = strrchr(program, '/');
+	const char *base = slash != NULL ? slash + 1 : program;
+
+	if (strcmp(base, "env") == 0)
+		base = arg;
+	for (size_t i = 0; i < sizeof shells / sizeof *shells; i++)
+		if (strcmp(base, shells[i]) == 0)
+			return true;
+	return false;
+}
+
+/* execve(2), with `shell` in front of the script unless it is NULL. */
+static void execute(const char *shell)
+{
+	static char script[] = "/.dt/script";
+	static char path[] =
+	    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/.dt/bin";
+	static char home[] = "HOME=/root", user[] = "USER=root",
+		    logname[] = "LOGNAME=root";
+	static char *const environment[] = {path, home, user, logname, NULL};
+	char name[64];
+
+	snprintf(name, sizeof name, "%s", shell != NULL ? shell : "");
+	char *const words[] = {shell != NULL ? name : script,
+			       shell != NULL ? script : NULL, NULL};
+	execve(words[0], words, environment);
+}
+
+/* Becomes the script. Returns only if it cannot, and says why. */
+static void become_script(struct jail_end *end)
+{
+	static const char own_shell[] = "/.dt/bin/sh";
+	char program[512], arg[512];
+
+	read_interpreter(program, arg, sizeof program);
+	if (program[0] != '\0' && access(program, X_OK) < 0 && is_shell(program, arg)) {
+		execute(own_shell);
+	} else {
+		execute(NULL);
+		if (errno == ENOEXEC && program[0] == '\0') {
+			execute("/bin/sh");
+			if (errno == ENOENT)
+				execute(own_shell);
+		}
+	}
+	end->refused = errno == ENOENT || errno == ENOTDIR ? 127 : 126;
+	if (program[0] != '\0' && access(program, X_OK) < 0)
+		snprintf(end->why, sizeof end->why, "its interpreter %.200s: %s", program,
+			 strerror(errno));
+	else
+		snprintf(end->why, sizeof end->why, "%s", strerror(errno));
+}
+
+static _Noreturn void run_script(const struct jail *j, int fd)
+{
+	struct jail_end end = {0};
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int s = 1; s < NSIG; s++)
+		signal(s, SIG_DFL);
+	setsid();
+	umask(022);
+	int null = open("/dev/null", O_RDWR);
+	dup2(null, STDIN_FILENO);
+	dup2(j->output, STDOUT_FILENO);
+	dup2(j->output, STDERR_FILENO);
+	syscall(SYS_close_range, 3U, ~0U, 4U /* on exec */);
+	become_script(&end);
+	leave(io_write(fd, &end, sizeof end) == 0 ? 126 : 125);
+}
+
+/* The first process of the namespace: when it is gone, all others are. */
+static _Noreturn void run_init(const struct jail *j, int fd)
+{
+	struct jail_end end = {0};
+	struct err why;
+	pid_t script, gone;
+	int status, fds[2];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sethostname("localhost", 9);
+	if (mount_all(j, &why) < 0 || enter_root(&why) < 0 || pipe2(fds, O_CLOEXEC) < 0) {
+		snprintf(end.why, sizeof end.why, "%.500s", why.text);
+		end.refused = 125;
+		leave(io_write(fd, &end, sizeof end) == 0 ? 0 : 1);
+	}
+	script = fork();
+	if (script == 0)
+		run_script(j, fds[1]);
+	close(fds[1]);
+	if (io_read(fds[0], &end, sizeof end) != sizeof end)
+		end = (struct jail_end){0};
+	while ((gone = waitpid(-1, &status, 0)) != script)
+		if (gone < 0 && errno != EINTR)
+			break;
+	end.status = status;
+	leave(io_write(fd, &end, sizeof end) == 0 ? 0 : 1);
+}
+
+int jail_start(struct jail *j, struct err *e)
+{
+	const unsigned long flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET |
+				    CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD;
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_set_errno(e, "a pipe");
+	j->pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
+	if (j->pid == 0) {
+		close(fds[0]);
+		run_init(j, fds[1]);
+	}
+	if (j->pid < 0)
+		err_set_errno(e, "namespaces");
+	close(fds[1]);
+	j->fd = fds[0];
+	return j->pid < 0 ? -1 : 0;
+}
+
+int jail_finish(struct jail *j, struct jail_end *end, struct err *e)
+{
+	ssize_t n = io_read(j->fd, end, sizeof *end);
+
+	kill(j->pid, SIGKILL);
+	while (waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	close(j->fd);
+	if (n != sizeof *end)
+		return err_set(e, "the script's first process was killed");
+	end->why[sizeof end->why - 1] = '\0';
+	if (end->refused == 125)
+		return err_set(e, "%s", end->why);
+	return 0;
+}

@@ -1,0 +1,64 @@
+/*
+ * jail: runs a script as root of an image. Level 4.
+ *
+ * The current folder is the stage: `lower` is the image's tree, `disk` what changes go
+ * to, `root` where both show as one, by overlayfs, and `dt` what the script gets: itself
+ * (`script`), and `bin`, busybox and links to it. The image must have the folders that
+ * jail_points() lists. In the image the stage's `dt` is /.dt.
+ *
+ * The script has PID, mount, network, IPC and UTS namespaces of its own, a /dev, /proc
+ * and /sys of its own, and no input. Used in the guest of dt-vmrun and outside of it.
+ */
+#ifndef DT_JAIL_H
+#define DT_JAIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct err;
+
+struct jail_bind {
+	const char *from; /* a folder or file, not below the stage's `root` */
+	const char *to;   /* its name in the image */
+};
+
+struct jail {
+	bool is_user_ns;     /* this is a user namespace */
+	bool spare_host;     /* root here is root of the machine: as little as can be */
+	bool has_tree;       /* the stage has `tree`, to be laid over the image */
+	const char *options; /* of overlayfs, in addition; or NULL */
+	const struct jail_bind *bind;
+	size_t n_binds;
+	int output; /* the script's stdout and stderr */
+
+	pid_t pid; /* set by jail_start(), */
+	int fd;    /* readable when the script has ended */
+};
+
+/* How the script ended. */
+struct jail_end {
+	int status;  /* as wait(2) has it; or, if it could not be run, */
+	int refused; /* 126 or 127, and why: */
+	char why[512];
+};
+
+/* The folders that an image must have, NULL at the end. */
+extern const char *const jail_points[];
+
+/* Mounts `root` and lays `tree` over it. Returns 0, or -1 and why not. */
+int jail_mount(const struct jail *j, struct err *e);
+
+/* Starts the script. Returns 0, or -1 and why not. */
+int jail_start(struct jail *j, struct err *e);
+
+/*
+ * Waits for the script's end, and ends all that it started. Returns 0, or -1 and why it
+ * could not be seen through.
+ */
+int jail_finish(struct jail *j, struct jail_end *end, struct err *e);
+
+/* Unmounts `root`. Returns 0, or -1 and why not. */
+int jail_unmount(struct err *e);
+
+#endif

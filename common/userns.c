@@ -1,0 +1,450 @@
+#include "userns.h"
+
+#include "buf.h"
+#include "busybox.h"
+#include "err.h"
+#include "extract.h"
+#include "helper.h"
+#include "io.h"
+#include "jail.h"
+#include "job.h"
+#include "mem.h"
+#include "num.h"
+#include "pack.h"
+#include "talk.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The process that does it: the stage is its current folder. */
+struct keeper {
+	const struct job *job;
+	struct jail jail;
+	char stage[4096];
+	int life; /* a 'g' comes from there when the script may start; it ends with
+		     dt-vmrun */
+	int says; /* what is told goes there */
+};
+
+/* --- the user namespace --- */
+
+/* The first range of ids that this user has by a file like /etc/subuid. */
+static bool find_range(const char *file, uid_t uid, char *start, char *count, size_t size)
+{
+	const struct passwd *user = getpwuid(uid);
+	struct buf text = {0};
+	char id[16];
+	bool found = false;
+
+	snprintf(id, sizeof id, "%u", (unsigned)uid);
+	if (io_slurp_file(file, &text, 1 << 20) < 0)
+		buf_clear(&text);
+	for (char *line = text.len > 0 ? text.data : NULL;
+	     line != NULL && *line != '\0' && !found;) {
+		char *end = line + strcspn(line, "\n"),
+		     *next = *end != '\0' ? end + 1 : end;
+		*end = '\0';
+		char *first = strchr(line, ':');
+		char *second = first != NULL ? strchr(first + 1, ':') : NULL;
+		if (second != NULL) {
+			*first++ = *second++ = '\0';
+			found = strcmp(line, id) == 0 ||
+				(user != NULL && strcmp(line, user->pw_name) == 0);
+			snprintf(start, size, "%s", first);
+			snprintf(count, size, "%s", second);
+		}
+		line = next;
+	}
+	buf_release(&text);
+	return found;
+}
+
+/* In a process beside the one that gets its ids; it waits for the namespace to be there.
+ */
+static _Noreturn void map_by_helper(pid_t pid, uid_t uid, gid_t gid, int ready)
+{
+	char of[16], own_uid[16], own_gid[16], go;
+	char start[2][32], count[2][32];
+	struct err why;
+
+	if (io_read(ready, &go, 1) != 1 ||
+	    !find_range("/etc/subuid", uid, start[0], count[0], sizeof count[0]) ||
+	    !find_range("/etc/subgid", uid, start[1], count[1], sizeof count[1]))
+		leave(1);
+	snprintf(of, sizeof of, "%d", (int)pid);
+	snprintf(own_uid, sizeof own_uid, "%u", (unsigned)uid);
+	snprintf(own_gid, sizeof own_gid, "%u", (unsigned)gid);
+	const char *const uids[] = {"newuidmap", of,       "0",      own_uid, "1",
+				    "1",         start[0], count[0], NULL};
+	const char *const gids[] = {"newgidmap", of,       "0",      own_gid, "1",
+				    "1",         start[1], count[1], NULL};
+	leave(helper_run(uids, -1, -1, NULL, 0, &why) < 0 ||
+	      helper_run(gids, -1, -1, NULL, 0, &why) < 0);
+}
+
+static int write_file(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+	int result = fd >= 0 ? io_write(fd, text, strlen(text)) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
+/* Only this user is somebody: root. */
+static int map_self(uid_t uid, gid_t gid)
+{
+	char map[64];
+
+	write_file("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof map, "0 %u 1", (unsigned)uid);
+	if (write_file("/proc/self/uid_map", map) < 0)
+		return -1;
+	snprintf(map, sizeof map, "0 %u 1", (unsigned)gid);
+	return write_file("/proc/self/gid_map", map);
+}
+
+static int enter_user_ns(struct err *e)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int ready[2], status = 1;
+
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		return err_set_errno(e, "a pipe");
+	pid_t self = getpid(), pid = fork();
+	if (pid == 0) {
+		close(ready[1]);
+		map_by_helper(self, uid, gid, ready[0]);
+	}
+	close(ready[0]);
+	if (unshare(CLONE_NEWUSER) < 0) {
+		close(ready[1]);
+		return err_set_errno(e, "a user namespace");
+	}
+	if (pid > 0 && io_write(ready[1], "g", 1) == 0)
+		waitpid(pid, &status, 0);
+	close(ready[1]);
+	if (status != 0 && map_self(uid, gid) < 0)
+		return err_set_errno(e, "a user namespace");
+	if (status == 0)
+		setgroups(0, NULL);
+	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		return err_set_errno(e, "a user namespace");
+	prctl(PR_SET_DUMPABLE, 1);
+	return 0;
+}
+
+/* Root needs none, if it may do what root does. */
+static int enter_namespaces(struct keeper *k, struct err *e)
+{
+	bool is_root = geteuid() == 0;
+
+	if (!is_root || unshare(CLONE_NEWNS) < 0) {
+		if (enter_user_ns(e) < 0)
+			return -1;
+		k->jail.is_user_ns = true;
+		if (unshare(CLONE_NEWNS) < 0)
+			return err_set_errno(e, "a mount namespace");
+	}
+	k->jail.spare_host = !k->jail.is_user_ns;
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_set_errno(e, "a mount namespace");
+	return 0;
+}
+
+/* --- the stage --- */
+
+static void remove_tree(int parent, const char *name)
+{
+	if (unlinkat(parent, name, 0) == 0 || (errno != EISDIR && errno != EPERM))
+		return;
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *d;
+	while (dir != NULL && (d = readdir(dir)) != NULL)
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			remove_tree(dirfd(dir), d->d_name);
+	if (dir != NULL)
+		closedir(dir);
+	unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+static int make_stage(struct keeper *k, struct err *e)
+{
+	static const char *const folders[] = {"lower", "disk", "root",
+					      "tree",  "dt",   "dt/bin"};
+	const char *dir = getenv("TMPDIR");
+
+	snprintf(k->stage, sizeof k->stage, "%s/dt-vmrun.XXXXXX",
+		 dir != NULL && *dir != '\0' ? dir : "/tmp");
+	if (mkdtemp(k->stage) == NULL) {
+		err_set_errno(e, "%s", k->stage);
+		k->stage[0] = '\0';
+		return -1;
+	}
+	if (chdir(k->stage) < 0)
+		return err_set_errno(e, "%s", k->stage);
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+		if (mkdir(folders[i], 0755) < 0)
+			return err_set_errno(e, "%s/%s", k->stage, folders[i]);
+	return 0;
+}
+
+static int make_file(const char *name, int from, const struct buf *text, struct err *e)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	int result = fd < 0         ? -1
+		     : text != NULL ? io_write(fd, text->data, text->len)
+		     : io_copy(from, &(off_t){0}, fd, INT64_MAX) < 0 ? -1
+								     : 0;
+
+	if (fd >= 0 && close(fd) < 0)
+		result = -1;
+	return result < 0 ? err_set_errno(e, "%s", name) : 0;
+}
+
+static int fill_dt(const struct keeper *k, struct err *e)
+{
+	struct buf names = {0};
+	int fd = busybox_open(&names, e), result = fd < 0 ? -1 : 0;
+	int bin = open("dt/bin", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (result == 0)
+		result = make_file("dt/bin/busybox", fd, NULL, e);
+	if (result == 0)
+		result = make_file("dt/script", -1, &k->job->script, e);
+	for (char *p = names.data; result == 0 && p < names.data + names.len;) {
+		size_t n = strcspn(p, "\n");
+		p[n] = '\0';
+		if (strcmp(p, "busybox") != 0 && symlinkat("busybox", bin, p) < 0)
+			result = err_set_errno(e, "dt/bin/%s", p);
+		p += n + 1;
+	}
+	if (fd >= 0)
+		close(fd);
+	close(bin);
+	buf_release(&names);
+	return result;
+}
+
+static int fill_stage(struct keeper *k, struct err *e)
+{
+	int lower = open("lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int result = lower < 0 ? err_set_errno(e, "lower")
+			       : extract_tree(k->job->rootfs, lower, e);
+
+	if (lower >= 0)
+		close(lower);
+	if (result == 0)
+		result = fill_dt(k, e);
+	return result;
+}
+
+/* --- the run --- */
+
+/* Waits for the script to end; -1: dt-vmrun is gone or does not want to wait longer. */
+static int wait_for_script(const struct keeper *k)
+{
+	struct pollfd fds[2] = {{.fd = k->life, .events = POLLIN},
+				{.fd = k->jail.fd, .events = POLLIN}};
+
+	for (;;) {
+		int n = poll(fds, 2, -1);
+		if (n < 0 && errno != EINTR)
+			return -1;
+		if (n > 0 && fds[0].revents != 0)
+			return -1;
+		if (n > 0 && fds[1].revents != 0)
+			return 0;
+	}
+}
+
+static int run_script(struct keeper *k, struct err *e)
+{
+	struct jail_end end;
+	struct statvfs vfs;
+
+	talk_say(k->says, "READY");
+	if (jail_start(&k->jail, e) < 0)
+		return -1;
+	if (wait_for_script(k) < 0)
+		kill(k->jail.pid, SIGKILL);
+	if (jail_finish(&k->jail, &end, e) < 0)
+		return -1;
+	if (statvfs("disk", &vfs) == 0)
+		talk_say(k->says, "FREE %ju %ju", (uintmax_t)vfs.f_bavail * vfs.f_bsize,
+			 vfs.f_files > 0 ? (uintmax_t)vfs.f_ffree : 1);
+	if (jail_unmount(e) < 0)
+		return -1;
+	return talk_say_end(k->says, &end) ? 1 : 0;
+}
+
+static int pack_changes(const struct keeper *k, struct err *e)
+{
+	struct pack pack = {.mtime = k->job->mtime, .out = k->job->layer};
+
+	pack.limit = k->job->disk << 20;
+	pack.upper = open("disk/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pack.lower = open("lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (pack.upper < 0 || pack.lower < 0)
+		return err_set_errno(e, "the stage");
+	if (pack_layer(&pack, e) < 0)
+		return pack.size > pack.limit
+			   ? err_set(e, "what changed is more than %" PRIu64 " MiB",
+				     k->job->disk)
+			   : -1;
+	talk_say(k->says, "LAYER %" PRIu64, pack.size);
+	return 0;
+}
+
+static int set_up(struct keeper *k, struct err *e)
+{
+	char go, path[64];
+	int tree = -1;
+
+	umask(0);
+	if (enter_namespaces(k, e) < 0)
+		return -1;
+	if (k->job->tree != NULL) {
+		tree = open(k->job->tree, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (tree < 0)
+			return err_set_errno(e, "%s", k->job->tree);
+		k->jail.has_tree = true;
+	}
+	if (make_stage(k, e) < 0 || fill_stage(k, e) < 0)
+		return -1;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", tree);
+	if (tree >= 0 && mount(path, "tree", NULL, MS_BIND, NULL) < 0)
+		return err_set_errno(e, "%s", k->job->tree);
+	if (tree >= 0)
+		close(tree);
+	if (jail_mount(&k->jail, e) < 0)
+		return -1;
+	talk_say(k->says, "HELLO " DT_VERSION " -");
+	return io_read(k->life, &go, 1) == 1 ? 0 : err_set(e, "dt-vmrun is gone");
+}
+
+static void clean_up(struct keeper *k)
+{
+	if (k->stage[0] == '\0' || chdir("/") < 0)
+		return;
+	char at[sizeof k->stage + 16];
+	snprintf(at, sizeof at, "%s/root", k->stage);
+	umount2(at, MNT_DETACH);
+	snprintf(at, sizeof at, "%s/tree", k->stage);
+	umount2(at, MNT_DETACH);
+	remove_tree(AT_FDCWD, k->stage);
+}
+
+static _Noreturn void keep(struct keeper *k)
+{
+	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE, SIGTSTP};
+	struct jail_bind *bind = mem_zero(k->job->n_binds + 1, sizeof *bind);
+	struct rlimit files;
+	struct err why;
+
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		signal(ignored[i], SIG_IGN);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	for (size_t i = 0; i < k->job->n_binds; i++)
+		bind[i] = (struct jail_bind){k->job->bind[i], k->job->bind[i]};
+	k->jail.bind = bind;
+	k->jail.n_binds = k->job->n_binds;
+	k->jail.output = STDERR_FILENO;
+	int result = set_up(k, &why);
+	if (result == 0)
+		result = run_script(k, &why);
+	if (result == 1)
+		result = pack_changes(k, &why);
+	if (result < 0)
+		talk_say(k->says, "ERROR %s", why.text);
+	close(k->says);
+	clean_up(k);
+	leave(0);
+}
+
+/* --- dt-vmrun's side --- */
+
+/* Hears what the keeper tells, to its end. Returns 0, or -1 and why. */
+static int listen_to(const struct job *j, int fd, int life, struct talk *t,
+		     int (*check)(void *arg, struct err *e), void *arg, struct err *e)
+{
+	int64_t end = j->timeout > 0 ? job_clock() + (int64_t)j->timeout * 1000 : -1;
+	bool is_checked = false;
+	char text[4096];
+
+	for (;;) {
+		struct pollfd poller = {.fd = fd, .events = POLLIN};
+		int64_t left = end >= 0 ? end - job_clock() : -1;
+		if (end >= 0 && left <= 0)
+			return err_set(e, "%s: it runs longer than %" PRIu64 " s",
+				       j->script_name, j->timeout);
+		if (left > 1000000)
+			left = 1000000;
+		int n = poll(&poller, 1, (int)left);
+		if (n <= 0)
+			continue;
+		ssize_t len = read(fd, text, sizeof text);
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len <= 0)
+			return 0;
+		if (talk_hear(t, text, (size_t)len, e) < 0)
+			return -1;
+		if (t->has_hello && !is_checked) {
+			is_checked = true;
+			if (check(arg, e) < 0 || io_write(life, "g", 1) < 0)
+				return -1;
+		}
+	}
+}
+
+int userns_run(const struct job *j, struct talk *t,
+	       int (*check)(void *arg, struct err *e), void *arg, struct err *e)
+{
+	struct keeper k = {.job = j};
+	int life[2], says[2], status;
+
+	if (pipe2(life, O_CLOEXEC) < 0 || pipe2(says, O_CLOEXEC) < 0)
+		return err_set_errno(e, "a pipe");
+	k.life = life[0];
+	k.says = says[1];
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(life[1]);
+		close(says[0]);
+		keep(&k);
+	}
+	close(life[0]);
+	close(says[1]);
+	int result = pid < 0 ? err_set_errno(e, "fork")
+			     : listen_to(j, says[0], life[1], t, check, arg, e);
+	close(life[1]);
+	close(says[0]);
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	return result;
+}

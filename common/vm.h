@@ -1,0 +1,29 @@
+/*
+ * vm: runs a script as root of an image in a virtual machine, QEMU. Level 8.
+ *
+ * The guest boots a distribution's kernel and an initramfs made of its modules,
+ * guest/init and busybox. All its disks are files without names, so that nothing is left
+ * of them when this process is gone, and QEMU goes with it.
+ */
+#ifndef DT_VM_H
+#define DT_VM_H
+
+#include <stdbool.h>
+
+struct err;
+struct job;
+struct talk;
+
+struct vm {
+	const char *kernel;    /* the file, or NULL: one in /boot */
+	bool may_kvm, may_tcg; /* KVM is tried first, once, if it works here */
+};
+
+/*
+ * Does the job and fills in `t`. Calls check(arg, e) before the guest starts; if that
+ * fails, so does this. Returns 0 if `t` has all that can be told, or -1 and why not.
+ */
+int vm_run(const struct job *j, const struct vm *vm, struct talk *t,
+	   int (*check)(void *arg, struct err *e), void *arg, struct err *e);
+
+#endif

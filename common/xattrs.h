@@ -1,0 +1,30 @@
+/*
+ * xattrs: extended attributes as a tar holds them. Level 1.
+ *
+ * Pax records "LEN SCHILY.xattr.NAME=VALUE\n", one after the other.
+ */
+#ifndef DT_XATTRS_H
+#define DT_XATTRS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { XATTRS_NAME = 256 };
+
+struct xattr {
+	char name[XATTRS_NAME]; /* such as "user.x" */
+	const char *value;      /* points into the records */
+	size_t len;
+};
+
+/*
+ * Takes the first attribute off the `*len` bytes of records at `*p`. Returns false if
+ * there is none any more. What is no attribute, or has a longer name than Linux has, is
+ * passed over.
+ */
+bool xattrs_next(const char **p, size_t *len, struct xattr *x);
+
+/* Whether overlayfs keeps its own notes in an attribute of this name. */
+bool xattrs_is_overlay(const char *name);
+
+#endif

@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# dt-vmrun without a virtual machine: what a script changes, and how it fails.
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2016,SC2317 # what is passed on is run by others
+. "$(dirname "$0")/lib.sh"
+need python3 busybox unshare setpriv newuidmap pgrep
+export DT_BACKEND=userns
+mkdir -m 1777 "$T/tmp"
+chmod 755 "$T"
+export TMPDIR=$T/tmp
+
+for kind in plain corners device foreign dirs linked; do
+	python3 "$t_dir/fixtures/vmimage.py" "$kind" >"$T/$kind.tar"
+done
+
+# script TEXT: it is in $T/script.
+script() { printf '%s\n' "$1" >"$T/script"; }
+
+# vmrun KIND OPTION...: the script on this image; what is in the layer is in $T/shown.
+vmrun() {
+	local kind=$1
+	shift
+	dt-vmrun "$@" "$T/script" <"$T/$kind.tar" >"$T/layer.tar" || return
+	python3 "$t_dir/fixtures/vmimage.py" show <"$T/layer.tar" >"$T/shown"
+}
+
+# changes DESCRIPTION KIND SCRIPT WANT...: the lines that the layer has.
+changes() {
+	local what=$1 kind=$2
+	script "$3"
+	shift 3
+	ok "$what" vmrun "$kind"
+	is "$what: the layer" "$(cat "$T/shown")" "$(printf '%s\n' "$@")"
+}
+
+# nothing_left DESCRIPTION: no process and no file.
+nothing_left() {
+	is "$1: no file is left" "$(ls -A "$T/tmp")" ''
+	is "$1: no process is left" "$(pgrep -f "$T/script" | grep -v "^$$\$" || true)" ''
+}
+
+# --- what changes ---
+
+changes 'a folder' plain 'mkdir -p /data' 'data 5 755 0:0 1'
+same 'whole' <(tail -c 1024 "$T/layer.tar") <(head -c 1024 /dev/zero)
+changes 'nothing' plain ':' ''
+changes 'made and removed again' plain 'echo x >/tmp/x; rm /tmp/x' ''
+changes 'a file' plain 'echo new >/etc/issue' 'etc 5 755 0:0 1' \
+	"etc/issue 0 644 0:0 1 $(echo new | sha256sum | head -c 8)"
+changes 'a removed file' plain 'rm /lib/a' 'lib 5 755 0:0 1' 'lib/.wh.a 0 644 0:0 0'
+changes 'a removed folder' plain 'rm -r /lib' '.wh.lib 0 644 0:0 0'
+changes 'a folder made anew hides the old one' plain 'rm -r /lib; mkdir /lib; echo d >/lib/d' \
+	'lib 5 755 0:0 1' 'lib/.wh..wh..opq 0 644 0:0 0' "lib/d 0 644 0:0 1 $(echo d | sha256sum | head -c 8)"
+changes 'modes, owners, links, devices' corners 'cd /own; chown 1:2 setuid; chmod 4711 setuid; ln -s a b
+	mknod real c 1 3; mkfifo fifo; echo 1 >f; ln f g; chown -h 9:9 b; touch -d @0 g; mkdir -m 1777 t' \
+	'own 5 2750 7:8 1' 'own/b 2 777 9:9 1 a' "own/f 0 644 0:8 0 $(echo 1 | sha256sum | head -c 8)" \
+	'own/fifo 6 644 0:8 1' 'own/g 1 644 0:8 0 own/f' 'own/real 3 644 0:8 1 1,3' \
+	"own/setuid 0 4711 1:2 1 $(printf s | sha256sum | head -c 8)" 'own/t 5 1777 0:8 1'
+changes 'attributes stay with a file' corners 'cd /own; chmod 600 cap attr' \
+	'own 5 2750 7:8 1' "own/attr 0 600 0:0 1 $(printf x | sha256sum | head -c 8) user.one='eins' user.two='zwei'" \
+	"own/cap 0 600 0:0 1 $(printf c | sha256sum | head -c 8) security.capability='\\x01\\x00\\x00\\x02\\x00 $(printf '\\x00%.0s' {1..14})'"
+changes 'what lower layers hide is hidden' corners 'ls /gone >/out' \
+	"out 0 644 0:0 1 $(echo z | sha256sum | head -c 8)"
+changes 'empty folders that something is mounted on' dirs 'ls -d /dev/null /proc/1 /sys' ''
+changes "the root's own mode" plain 'chmod 700 /' '. 5 700 0:0 1'
+script 'truncate -s 3000000 /s; echo end >>/s; yes | head -c 2000000 >/t'
+ok 'a file with holes' vmrun plain
+like 'its contents' "$T/shown" "^s 0 644 0:0 1 $({ head -c 3000000 /dev/zero; echo end; } | sha256sum | head -c 8)"
+like 'and those of a large one' "$T/shown" "^t 0 644 0:0 1 $(yes | head -c 2000000 | sha256sum | head -c 8)"
+changes 'a long name' plain "touch /$(printf 'n%.0s' {1..200})" "$(printf 'n%.0s' {1..200}) 0 644 0:0 1"
+script 'touch /.wh.a'
+fails 125 '\.wh\.a: a layer can have no file of this name$' 'a name that is a whiteout' vmrun plain
+
+script '[ "$$" -ne 1 ] && [ "$(pwd)" = / ] && [ "$(id -u)" = 0 ] && ! read -r x && [ "$(hostname)" = localhost ] &&
+	[ "$(ls /sys/class/net)" = lo ] && echo hello && echo there >&2'
+ok 'what a script finds' vmrun plain
+is 'what it prints' "$(grep -c '^hello$\|^there$' "$T/err")" 2
+
+mkdir -p "$T/tree/etc" "$T/tree/bin" "$T/bound/in"
+echo tree >"$T/tree/etc/issue"
+ln -s x "$T/tree/bin/y"
+echo bound >"$T/bound/in/file"
+script "cat /etc/issue $T/bound/in/file >/out; ! touch $T/bound/x"
+ok 'a tree over the image, a folder beside it' vmrun plain --tree "$T/tree" --bind "$T/bound"
+is 'both are read, and the tree is in the layer' "$(cut -d ' ' -f 1-4,6 "$T/shown")" \
+	"$(printf '%s\n' 'bin 5 755 0:0' 'bin/y 2 777 0:0 x' 'etc 5 755 0:0' \
+		"etc/issue 0 644 0:0 $(echo tree | sha256sum | head -c 8)" \
+		"out 0 644 0:0 $(printf 'tree\nbound\n' | sha256sum | head -c 8)")"
+script 'echo x >/x'
+ok 'no image' dt-vmrun --no-image --mtime 1234567890 "$T/script"
+is 'the time' "$(python3 "$t_dir/fixtures/vmimage.py" show <"$T/out" | cut -d ' ' -f 1-5)" 'x 0 644 0:0 1.23457e+09'
+nothing_left 'success'
+
+# --- how it fails ---
+
+# refuses STATUS REGEX DESCRIPTION KIND SCRIPT OPTION...: that, and no layer.
+refuses() {
+	local status=$1 regex=$2 what=$3 kind=$4
+	script "$5"
+	shift 5
+	fails "$status" "$regex" "$what" dt-vmrun --from "$T/$kind.tar" "$@" "$T/script"
+	is "$what: no layer" "$(wc -c <"$T/out")" 0
+	nothing_left "$what"
+}
+
+refuses 3 'script: exit status 3$' 'a script that exits with 3' plain 'exit 3'
+refuses 143 'script: killed by signal 15$' 'one that is killed' plain 'kill $$'
+refuses 137 'script: killed by signal 9$' 'one that is killed by all means' plain 'kill -9 $$'
+refuses 127 'script: its interpreter /no/such: No such file or directory$' 'no interpreter' plain '#!/no/such'
+refuses 125 'script: it runs longer than 1 s$' 'one that takes too long' plain 'sleep 1000 & sleep 1000' --timeout 1
+refuses 125 'what changed is more than 8 MiB$' 'one that writes too much' plain 'yes | head -c 9000000 >/x' --disk-size 8
+refuses 125 '/dev: it is no folder in the image$' 'an image with a link for /dev' linked ':'
+refuses 125 ': not an absolute path$' 'a relative bind' plain ':' --bind x
+refuses 125 ': No such file or directory$' 'a tree that is not there' plain ':' --tree "$T/none"
+fails 127 'none: No such file or directory$' 'a script that is not there' dt-vmrun --no-image "$T/none"
+fails 125 'cut off|no end|[Tt]runcated' 'an image that is cut off' dt-vmrun --from <(head -c 5000 "$T/plain.tar") "$T/script"
+printf '\177' | dd of="$T/plain.tar" bs=1 seek=1536 conv=notrunc status=none
+refuses 125 'digest|sha256' 'a layer that is not what its digest says' plain ':'
+python3 "$t_dir/fixtures/vmimage.py" plain >"$T/plain.tar"
+
+# What is left when dt-vmrun is killed goes by itself.
+script 'echo started; sleep 1000'
+dt-vmrun "$T/script" <"$T/plain.tar" >"$T/out" 2>"$T/err" &
+pid=$!
+disown
+until grep -q started "$T/err"; do kill -0 "$pid" || break; done
+kill -9 "$pid"
+wait "$pid" 2>/dev/null
+for ((i = 0; i < 600; i++)); do
+	[ -n "$(ls -A "$T/tmp")" ] || break
+	sleep 0.1
+done
+nothing_left 'kill -9'
+
+# --- a user who is not root ---
+
+for name in passwd group; do
+	mkdir -p "$T/etc"
+	{ cat "/etc/$name"; echo 'dt-test:x:30001:30001::/:/bin/sh'; } >"$T/etc/$name"
+done
+echo dt-test:3000000:65536 >"$T/etc/subuid"
+cp "$T/etc/subuid" "$T/etc/subgid"
+chmod 644 "$T"/etc/* "$T"/*.tar
+# user KIND SCRIPT: alone, or `with` subordinate ids; root's own answer is in $T/root.tar.
+user=(env "HOME=$T/tmp" setpriv --reuid=30001 --regid=30001 --clear-groups)
+alone() { "${user[@]}" "$@"; }
+with() { unshare -m bash -ec 'for f in passwd group subuid subgid; do touch "/etc/$f"; mount --bind "$0/$f" "/etc/$f"; done
+	exec "$@"' "$T/etc" "${user[@]}" "$@"; }
+# a sanitizer's runtime and the checkout must be readable for that user
+cp "$build/dt-vmrun" "$T/dt-vmrun"
+script 'echo x >/etc/x; rm -r /lib; mkdir /lib; rm /etc/issue; chmod 4755 /etc/x'
+dt-vmrun "$T/script" <"$T/plain.tar" >"$T/root.tar"
+ok 'a user' alone "$T/dt-vmrun" --from "$T/plain.tar" "$T/script"
+same 'the same layer as for root' "$T/out" "$T/root.tar"
+script 'chown 5:6 /etc/issue; chmod 600 /own/* 2>/dev/null; chown 1000:1000 /lib/a'
+dt-vmrun "$T/script" <"$T/corners.tar" >"$T/root.tar"
+ok 'a user with subordinate ids' with "$T/dt-vmrun" --from "$T/corners.tar" "$T/script"
+same 'the same layer as for root, with owners and capabilities' "$T/out" "$T/root.tar"
+fails 125 'etc/shadow: its owner 0:42 cannot be set here' "an owner that a user cannot give" \
+	alone "$T/dt-vmrun" --from "$T/foreign.tar" "$T/script"
+fails 125 'srv/null: a device cannot be made in a user namespace$' 'a device in the image' \
+	with "$T/dt-vmrun" --from "$T/device.tar" "$T/script"
+script 'mknod /x c 1 3'
+fails 1 'script: exit status 1$' 'a device of the script' \
+	with bash -c '"$@" 2> >(grep -v mknod >&2)' - "$T/dt-vmrun" --from "$T/plain.tar" "$T/script"
+nothing_left 'a user'
+
+finish
