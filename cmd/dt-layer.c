@@ -5,6 +5,7 @@
  */
 #include "buf.h"
 #include "cache.h"
+#include "digest.h"
 #include "err.h"
 #include "image.h"
 #include "io.h"
@@ -19,15 +20,18 @@
 #include "rootfs.h"
 #include "sources.h"
 #include "store.h"
+#include "tar.h"
 #include "timestamp.h"
 #include "writer.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { PLAN_MAX = 256 << 20, ID_MAX = INT32_MAX, COMMENT_MAX = 64 << 10 };
 
@@ -39,7 +43,7 @@ struct operand {
 
 struct options {
 	struct layer_style style;
-	const char *store, *comment;
+	const char *store, *comment, *tar;
 	const char *from, *from_name, *from_tag;
 	struct operand *operand;
 	size_t n_operands, cap_operands;
@@ -62,6 +66,7 @@ enum {
 	OPT_RAW,
 	OPT_SINGLE,
 	OPT_STORE,
+	OPT_TAR,
 	OPT_TREE,
 	OPT_UNAME
 };
@@ -85,6 +90,7 @@ static const struct opt option_table[] = {
     {OPT_FROM_NAME, "from-name", "NAME", "of the images in it, the one of this name"},
     {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
     {OPT_COMMENT, "comment", "TEXT", "what the image's history says of such a layer"},
+    {OPT_TAR, "tar", "FILE", "no plan: the layer whose bare tar FILE is"},
     {OPT_RAW, "raw", NULL, "write the one layer's bare tar"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
     {OPT_NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of digests"},
@@ -120,12 +126,15 @@ static void add_operand(struct options *o, enum tree_kind kind, const char *valu
 
 static void check_options(const struct options *o)
 {
-	bool is_one = o->single || o->n_operands > 0;
+	bool is_one = o->single || o->n_operands > 0 || o->tar != NULL;
 
+	if (o->tar != NULL &&
+	    (o->single || o->n_operands > 0 || o->raw || o->from != NULL))
+		die_usage("--tar goes with --comment alone");
 	if (!is_one &&
 	    (o->comment != NULL || o->from != NULL || o->keep_dirlinks || o->keep_owners))
 		die_usage("--comment, --from, --keep-dirlinks and --owner keep go with "
-			  "--tree, --copy, --links, --env or --single");
+			  "--tree, --copy, --links, --env, --tar or --single");
 	if (o->from == NULL && (o->from_name != NULL || o->from_tag != NULL))
 		die_usage("--from-name and --from-tag go with --from");
 	if (o->from != NULL && o->single && strcmp(o->from, "-") == 0)
@@ -182,6 +191,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case OPT_STORE:
 			o->store = optarg;
+			break;
+		case OPT_TAR:
+			o->tar = optarg;
 			break;
 		case OPT_TREE:
 			add_operand(o, TREE_AS_IS, optarg);
@@ -436,6 +448,38 @@ static void merge_all(struct work *w, struct layer *l)
 	close_base(&base);
 }
 
+/* The layer of --tar. */
+static void write_tar(struct work *w)
+{
+	const char *file = w->options->tar, *comment = w->options->comment;
+	static char block[1 << 16];
+	char diff_id[DIGEST_HEX + 1];
+	struct digest d;
+	off_t size = 0, at = 0;
+	ssize_t n;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		die_errno("%s", file);
+	digest_init(&d);
+	while ((n = pread(fd, block, sizeof block, size)) > 0) {
+		digest_update(&d, block, (size_t)n);
+		size += n;
+	}
+	digest_hex(&d, diff_id);
+	digest_release(&d);
+	if (n < 0)
+		die_errno("%s", file);
+	if (size == 0 || tar_padding((uint64_t)size) != 0)
+		die("%s: not a tar", file);
+	if (comment == NULL)
+		comment = "customisation layer";
+	writer_begin(&w->writer, diff_id, (uint64_t)size, comment, strlen(comment));
+	if (io_copy(fd, &at, STDOUT_FILENO, (uint64_t)size) != size)
+		die_errno("standard output");
+	close(fd);
+}
+
 static void release_work(struct work *w, struct options *o)
 {
 	for (size_t i = 0; i < w->n; i++)
@@ -460,17 +504,21 @@ int main(int argc, char **argv)
 	store_init(&w.store, o.store);
 	cache_init(&w.cache, !o.no_cache);
 	bool is_one = o.single || o.n_operands > 0;
-	if (o.single || !is_one)
+	if (o.tar == NULL && (o.single || !is_one))
 		read_plan(&w);
 	if (o.raw && !is_one && w.n > 1)
 		die("--raw writes one layer, but the plan has %zu", w.n);
 	io_pipe_grow(1);
-	if (is_one)
+	if (o.tar != NULL)
+		write_tar(&w);
+	else if (is_one)
 		merge_all(&w, &one);
 	else
 		scan_layers(&w);
 
-	if (o.raw) {
+	if (o.tar != NULL) {
+		; /* it is written */
+	} else if (o.raw) {
 		layer_write(is_one ? &one : &w.job[0].layer, 1);
 	} else if (is_one) {
 		layer_measure(&one, &w.cache);

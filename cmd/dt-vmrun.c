@@ -7,6 +7,7 @@
 #include "err.h"
 #include "image.h"
 #include "io.h"
+#include "jail.h"
 #include "job.h"
 #include "mem.h"
 #include "num.h"
@@ -67,7 +68,8 @@ static const struct opt option_table[] = {
     {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
     {OPT_NO_IMAGE, "no-image", NULL, "there is no image, and nothing on standard input"},
     {OPT_TREE, "tree", "DIR", "lay DIR's contents over the image, for the layer too"},
-    {OPT_BIND, "bind", "PATH", "show the script this folder or file, at its own place"},
+    {OPT_BIND, "bind", "PATH",
+     "show the script this folder or file; FROM:PATH: that one, here"},
     {OPT_DISK_SIZE, "disk-size", "MIB", "how much it may write (1024)"},
     {OPT_MEMORY, "memory", "MIB", "the virtual machine's memory (512)"},
     {OPT_BACKEND, "backend", "NAME", "auto, kvm, tcg or userns (DT_BACKEND, else auto)"},
@@ -85,6 +87,19 @@ static const struct opt_tool tool = {
     option_table,
 };
 
+/* PATH, or FROM:PATH. */
+static void add_bind(struct job *j, char *text)
+{
+	char *colon = strrchr(text, ':');
+	struct jail_bind *b = &j->bind[j->n_binds++];
+
+	*b = (struct jail_bind){text, text};
+	if (colon != NULL) {
+		*colon = '\0';
+		b->to = colon + 1;
+	}
+}
+
 static void set_option(struct options *o, int key)
 {
 	struct job *j = &o->job;
@@ -94,7 +109,7 @@ static void set_option(struct options *o, int key)
 		o->backend = optarg;
 		break;
 	case OPT_BIND:
-		j->bind[j->n_binds++] = optarg;
+		add_bind(j, optarg);
 		break;
 	case OPT_COMMENT:
 		o->comment = optarg;

@@ -72,14 +72,15 @@ static int add_points(const struct job *j, struct buf *tar, struct err *e)
 		if (add_point(j->rootfs, tar, *p, true, e) < 0)
 			return -1;
 	for (size_t i = 0; i < j->n_binds; i++) {
-		if (j->bind[i][0] != '/')
-			return err_set(e, "--bind: %s: not an absolute path", j->bind[i]);
-		if (lstat(j->bind[i], &st) < 0)
-			return err_set_errno(e, "--bind: %s", j->bind[i]);
+		const struct jail_bind *b = &j->bind[i];
+		if (b->to[0] != '/')
+			return err_set(e, "--bind: %s: not an absolute path", b->to);
+		if (lstat(b->from, &st) < 0)
+			return err_set_errno(e, "--bind: %s", b->from);
 		if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 			return err_set(e, "--bind: %s: neither a folder nor a file",
-				       j->bind[i]);
-		if (add_point(j->rootfs, tar, j->bind[i], S_ISDIR(st.st_mode), e) < 0)
+				       b->from);
+		if (add_point(j->rootfs, tar, b->to, S_ISDIR(st.st_mode), e) < 0)
 			return -1;
 	}
 	return 0;

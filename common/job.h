@@ -10,13 +10,14 @@
 #include <stdint.h>
 
 struct err;
+struct jail_bind;
 struct rootfs;
 
 struct job {
 	struct rootfs
 	    *rootfs; /* the image's tree, sorted, with the folders of job_prepare() */
-	const char *tree; /* the folder whose contents go over it, or NULL */
-	char **bind;      /* absolute paths that it shows as they are here */
+	const char *tree;       /* the folder whose contents go over it, or NULL */
+	struct jail_bind *bind; /* of this machine, absolute paths in the image */
 	size_t n_binds;
 	struct buf script;
 	const char *script_name; /* how messages call it */

@@ -8,7 +8,6 @@
 #include "io.h"
 #include "jail.h"
 #include "job.h"
-#include "mem.h"
 #include "num.h"
 #include "pack.h"
 #include "talk.h"
@@ -358,7 +357,6 @@ static void clean_up(struct keeper *k)
 static _Noreturn void keep(struct keeper *k)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE, SIGTSTP};
-	struct jail_bind *bind = mem_zero(k->job->n_binds + 1, sizeof *bind);
 	struct rlimit files;
 	struct err why;
 
@@ -369,9 +367,7 @@ static _Noreturn void keep(struct keeper *k)
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	dup2(STDERR_FILENO, STDOUT_FILENO);
-	for (size_t i = 0; i < k->job->n_binds; i++)
-		bind[i] = (struct jail_bind){k->job->bind[i], k->job->bind[i]};
-	k->jail.bind = bind;
+	k->jail.bind = k->job->bind;
 	k->jail.n_binds = k->job->n_binds;
 	k->jail.output = STDERR_FILENO;
 	int result = set_up(k, &why);

@@ -6,6 +6,7 @@
 #include "guest.h"
 #include "helper.h"
 #include "io.h"
+#include "jail.h"
 #include "job.h"
 #include "kernel.h"
 #include "kvm.h"
@@ -100,8 +101,8 @@ static int make_extra(struct machine *m, struct err *e)
 		result = add_tree(&r, &spool[j->n_binds], j->tree, "tree", e);
 	for (size_t i = 0; i < j->n_binds && result == 0; i++) {
 		buf_clear(&as);
-		buf_addf(&as, "binds%s", j->bind[i]);
-		result = add_tree(&r, &spool[i], j->bind[i], as.data, e);
+		buf_addf(&as, "binds%s", j->bind[i].to);
+		result = add_tree(&r, &spool[i], j->bind[i].from, as.data, e);
 	}
 	if (result == 0) {
 		rootfs_sort(&r);
@@ -155,7 +156,7 @@ static void make_config(const struct job *j, struct buf *out)
 	if (j->tree != NULL)
 		buf_add(out, "tree=1", sizeof "tree=1");
 	for (size_t i = 0; i < j->n_binds; i++) {
-		buf_addf(out, "bind=%s", j->bind[i]);
+		buf_addf(out, "bind=%s", j->bind[i].to);
 		buf_addch(out, '\0');
 	}
 }
@@ -402,7 +403,7 @@ static int explain(const struct machine *m, const struct talk *t, struct err *e)
 	if (WIFSIGNALED(m->status))
 		return err_set(e, "QEMU was killed by signal %d", WTERMSIG(m->status));
 	find_line(m->file[CONSOLE], "Kernel panic", line, sizeof line);
-	if (line[0] != '\0')
+	if (line[0] != '\0' && strstr(line, "reboot: ") == NULL)
 		return err_set(e, "%s: the guest crashed: %s", m->job->script_name, line);
 	find_line(m->file[LOG], "qemu-system", line, sizeof line);
 	if (line[0] != '\0')

@@ -40,6 +40,91 @@ unpack_layer() {
 	rm "$work/unpacked.tar"
 }
 
+# run_as_root TREE LAYER: runs the commands of runAsRoot as root, on top of the base image
+# and of what is in TREE; LAYER becomes the tar of what is new then, TREE's files too. The
+# store paths that the commands mention are there, with all that they need.
+run_as_root() {
+	local text first base=("${from[@]}") binds=() path
+	text=$(spec_get .runAsRoot)
+	first=${text%%$'\n'*}
+	if [[ $first =~ ^#!.*[/\ ](ba|da|a)?sh([[:space:]].*)?$ ]]; then
+		text=$first$'\nset -e'${text#"$first"}
+	elif [[ $first != '#!'* ]]; then
+		text=$'set -e\n'$text
+	fi
+	printf '%s\n' "$text" >"$work/runAsRoot"
+	[ "${#base[@]}" -gt 0 ] || base=(--no-image)
+	jq .runAsRoot <<<"$spec" | dt-closure "${store[@]}" --text >"$work/bound"
+	while read -r path; do
+		binds+=(--bind "$(locate "$path"):$path")
+	done < <(cut -d ' ' -f 1 "$work/bound")
+	spec_list limits 'option("--disk-size"; .diskSize), option("--memory"; .buildVMMemorySize)'
+	dt-vmrun "${base[@]}" --tree "$1" "${binds[@]}" "${limits[@]}" "$work/runAsRoot" >"$work/archive" ||
+		die "runAsRoot failed with status $?"
+	tar --warning=no-unknown-keyword -xOf "$work/archive" --wildcards 'blobs/sha256/*' >"$2"
+	rm "$work/archive"
+}
+
+# locate PATH: where the store path lies on this machine.
+locate() {
+	local dir=${store[1]:-}
+	if [ -z "$dir" ]; then
+		printf '%s\n' "$1"
+	elif [ -d "$dir/nix/store" ] || [ -d "$dir/gnu/store" ]; then
+		realpath -s -- "$dir$1"
+	else
+		realpath -s -- "$dir/${1##*/}"
+	fi
+}
+
+# without_end LAYER: the tar's bytes but for its end-of-archive mark.
+without_end() {
+	local blocks
+	blocks=$(tar -tRf "$1" | sed -n 's/^block \([0-9]*\): \*\* Block of NULs \*\*$/\1/p' | tail -n 1)
+	head -c $((blocks * 512)) "$1"
+}
+
+# change_layer KEY LAYER: runs the commands of this key in a folder that holds what is in
+# LAYER, a tar, and makes LAYER what they leave. Files that they did not touch keep their
+# owners and attributes; the others are root's.
+change_layer() {
+	local dir=$work/layer time=${SOURCE_DATE_EPOCH:-1}
+	mkdir "$dir"
+	tar --warning=no-unknown-keyword --no-same-owner -tvf "$2" | grep -aE '^[bc]' >&2 &&
+		die "$1: cannot be run on the devices that runAsRoot made"
+	tar --warning=no-unknown-keyword --no-same-owner -xpf "$2" -C "$dir"
+	chmod -R u+rwX "$dir"
+	(cd "$dir" && find . -mindepth 1 -printf '%i %C@ %y %P\0' | sort -z) >"$work/before"
+	run_commands "$1" "$dir"
+	(cd "$dir" && find . -mindepth 1 -printf '%i %C@ %y %P\0' | sort -z) >"$work/after"
+	# A folder that is still there is as it was.
+	cut -z -d ' ' -f 4- "$work/before" | sort -z >"$work/names-before"
+	cut -z -d ' ' -f 4- "$work/after" | sort -z >"$work/names-after"
+	comm -z -23 "$work/before" "$work/after" | grep -zv '^[0-9]* [0-9.]* d ' | cut -z -d ' ' -f 4- >"$work/old" || true
+	comm -z -23 "$work/names-before" "$work/names-after" >>"$work/old"
+	comm -z -13 "$work/before" "$work/after" | grep -zv '^[0-9]* [0-9.]* d ' | cut -z -d ' ' -f 4- >"$work/new" || true
+	comm -z -13 "$work/names-before" "$work/names-after" >>"$work/new"
+	sort -zu "$work/old" -o "$work/old"
+	sort -zu "$work/new" -o "$work/new"
+	[ ! -s "$work/old" ] || tar --warning=no-unknown-keyword --delete --no-recursion --null -f "$2" --verbatim-files-from -T "$work/old"
+	tar -cf "$work/new.tar" --format=gnu --no-recursion --owner=0 --group=0 --numeric-owner \
+		--mtime="@$time" -C "$dir" --null --verbatim-files-from -T "$work/new"
+	{
+		without_end "$2"
+		cat "$work/new.tar"
+	} >"$work/changed"
+	mv "$work/changed" "$2"
+}
+
+# join_layers LAYER LAYER: a layer archive of one layer that has what is in both tars.
+join_layers() {
+	{
+		without_end "$1"
+		cat "$2"
+	} >"$work/joined"
+	dt-layer --tar "$work/joined" --comment ''
+}
+
 # find_graph FILE FILTER LAYER: writes to FILE the graph of all store paths that the image
 # needs: those that the jq filter yields must be there; those that only LAYER, a tar,
 # mentions need not. Sets $named to the former, with all that they need.

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# runAsRoot of dt-build-image, with real programs, and what dockerd makes of the images.
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2016,SC2028,SC2317 # what is passed on is run by others
+. "$(dirname "$0")/lib.sh"
+. "$t_dir/docker.sh"
+need busybox jq ldd useradd groupadd sha256sum
+export DT_BACKEND=userns
+cd "$T" || exit 1
+
+# build NAME JSON: the image $T/NAME.tar of this spec.
+build() { jq --arg name "$1" '{name: $name, tag: "1", compressor: "none"} + .' <<<"$2" >"$1.json" &&
+	dt-build-image --store "$T/s" "$1.json" >"$1.tar"; }
+flat() { dt-flatten "$1.tar" "${@:2}" | tar -xO; }
+layers() { dt-manifest --inspect --from "$1.tar" | jq '.layers | length'; }
+
+# A base of dockerd's making, with programs of this machine and their libraries.
+mkdir -p base/bin base/etc base/usr/sbin base/tmp
+for program in bash cat chown ls mkdir id touch useradd groupadd; do
+	file=$(PATH=$PATH:/sbin:/usr/sbin command -v "$program")
+	cp -L "$file" base/bin/
+	ldd "$file" | grep -oE '/[^ ]+' | while read -r lib; do
+		mkdir -p "base$(dirname "$lib")"
+		cp -Ln "$lib" "base$lib"
+	done
+done
+ln -s bash base/bin/sh
+start_dockerd
+tar -C base --owner=0 --group=0 -c . | docker import - real:1 >/dev/null
+docker save real:1 >real.tar
+
+# A store whose shell the script names.
+bash=$T/s/nix/store/0123456789abcdfghijklmnpqrsvwxyz-sh
+mkdir -p "$bash/bin" tree/etc
+cp "$(command -v busybox)" "$bash/bin/sh"
+echo greeting >tree/etc/greeting
+
+shadow='#!/bin/bash
+export PATH=/bin
+mkdir -p /etc/pam.d
+[ -e /etc/passwd ] || { echo "root:x:0:0::/root:/bin/bash" >/etc/passwd; echo "root:!x:::::::" >/etc/shadow; }
+[ -e /etc/group ] || { echo "root:x:0:" >/etc/group; echo "root:x::" >/etc/gshadow; }
+[ -e /etc/login.defs ] || touch /etc/login.defs
+groupadd -r redis
+useradd -r -g redis redis
+mkdir /data
+chown redis:redis /data'
+ok 'groupadd and useradd' build shadow "$(jq -n --arg run "$shadow" '{fromImage: "real.tar", runAsRoot: $run}')"
+like 'the user' <(flat shadow etc/passwd) '^redis:x:999:99[89]:'
+like 'the group' <(flat shadow etc/group) '^redis:x:99[89]:'
+is 'the folder is its own' "$(dt-flatten shadow.tar data | tar --numeric-owner -tv | awk '{ print $1, $2 }' | sed 's/998$/999/')" 'drwxr-xr-x 999/999'
+is 'one layer more' "$(layers shadow)" "$(($(layers real) + 1))"
+
+# Three steps that read each other's files.
+ok 'a' build a '{"fromImage": "real.tar", "runAsRoot": "#!/bin/bash\nprintf a >/abc"}'
+ok 'b on a' build b '{"fromImage": "a.tar", "runAsRoot": "#!/bin/bash\nprintf b >>/abc"}'
+ok 'c on b' build c '{"fromImage": "b.tar", "runAsRoot": "#!/bin/bash\nprintf c >>/abc"}'
+is 'what the third has read' "$(flat c abc)" abc
+is 'a layer each' "$(layers c)" "$(($(layers real) + 3))"
+
+# Order: copyToRoot, runAsRoot, extraCommands; then the closure.
+ok 'an interpreter in the store, and all keys together' build order "$(jq -n --arg sh "$bash" --arg s "${bash#"$T/s"}" '{
+	fromImage: "real.tar", copyToRoot: "tree", uid: 5,
+	runAsRoot: ("#!" + $s + "/bin/sh\nls " + $s + "/.. >/tmp/store\ncat /etc/greeting >/run-file\nchown 7:8 /run-file\nrm /bin/touch\necho \"(parens) \u0027quoted\u0027\" >/tmp/p\n: " + $s),
+	extraCommands: ("cp run-file extra; echo more >>tmp/p; rm tmp/store; echo " + $s + " >mention"), config: {Cmd: ["/bin/cat", "/extra"]}}')"
+is 'copyToRoot is there for runAsRoot, and that for extraCommands' "$(flat order extra)" greeting
+is 'owners of runAsRoot stay' "$(dt-flatten order.tar run-file extra | tar --numeric-owner -tv | awk '{ print $2, $6 }')" \
+	"$(printf '%s\n' '0/0 extra' '7/8 run-file')"
+is 'both have written' "$(flat order tmp/p)" "$(printf '%s\n' "(parens) 'quoted'" more)"
+is 'what they removed' "$(dt-flatten order.tar | tar -t | grep -c -e bin/touch -e tmp/store)" 0
+is 'the closure of what they mention' "$(dt-flatten order.tar "${bash#"$T/s"}" | tar -t | tail -n 1)" \
+	"${bash#"$T/s/"}/bin/sh"
+is 'one layer of all' "$(layers order)" "$(($(layers real) + 1))"
+
+ok 'no base image' build none '{"runAsRoot": "mkdir -p /data; echo x >/data/x", "copyToRoot": "tree"}'
+is 'its files' "$(dt-flatten none.tar | tar -t | tr '\n' ' ')" 'data/ data/x etc/ etc/greeting '
+
+fails 1 'dt-build-image: runAsRoot failed with status 3$' 'a script that fails' bash -c \
+	'"$@" 2> >(grep -v ^dt-vmrun >&2)' - dt-build-image --store "$T/s" <(echo '{"name": "x", "runAsRoot": "exit 3"}')
+fails 1 'runAsRoot failed with status 1$' 'set -e' bash -c \
+	'"$@" 2> >(grep -v ^dt-vmrun >&2)' - dt-build-image --store "$T/s" <(echo '{"name": "x", "runAsRoot": "#!/bin/sh\nfalse\ntrue"}')
+fails 1 'runAsRoot failed with status 125$' 'diskSize' bash -c \
+	'"$@" 2> >(grep -v ^dt-vmrun >&2)' - dt-build-image --store "$T/s" \
+	<(echo '{"name": "x", "diskSize": 8, "runAsRoot": "yes | head -c 9000000 >/x"}')
+
+# dockerd takes and runs them.
+ok 'docker load' docker load -i c.tar
+ok 'docker run' in_docker c:1 /bin/cat /abc
+is 'what it prints' "$(cat "$T/out")" abc
+ok 'docker load, all keys' docker load -i order.tar
+ok 'its command' in_docker order:1
+is 'what that prints' "$(cat "$T/out")" greeting
+ok 'docker load, a user' docker load -i shadow.tar
+ok 'as this user' in_docker -u redis shadow:1 /bin/touch /data/x
+docker create --name removed order:1 >/dev/null
+is 'what was removed is' "$(docker export removed | tar -t | grep -c '^bin/touch$')" 0
+
+finish
