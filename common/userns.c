@@ -370,6 +370,7 @@ static _Noreturn void keep(struct keeper *k)
 	k->jail.bind = k->job->bind;
 	k->jail.n_binds = k->job->n_binds;
 	k->jail.output = STDERR_FILENO;
+	k->jail.options = "volatile"; /* or all of the disk is synced */
 	int result = set_up(k, &why);
 	if (result == 0)
 		result = run_script(k, &why);
