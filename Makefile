@@ -50,7 +50,7 @@ LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzi
 LIBS_dt-nixdb      = libcrypto libsodium sqlite3
 LIBS_dt-compress   = libarchive libdeflate libzstd
 LIBS_dt-pull       = libarchive libcrypto libcurl libsodium libzstd jansson $(LIBS_gunzip)
-LIBS_dt-vmrun      = libarchive libcrypto libsodium jansson
+LIBS_dt-vmrun      = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 
 # What dt-vmrun's guest runs: without libraries, and never with sanitizers.
