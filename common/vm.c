@@ -238,13 +238,14 @@ static void add_words(struct words *w, const struct machine *m, int control, int
 					    "1"};
 	static const char *const tuned =
 	    "console=ttyS0 panic=-1 quiet no_timer_check tsc=reliable cryptomgr.notests "
-	    "mitigations=off nokaslr init_on_alloc=0 rcupdate.rcu_expedited=1";
+	    "mitigations=off nokaslr init_on_alloc=0 rcupdate.rcu_expedited=1 "
+	    "noreplace-smp lsm=capability audit=0 ipv6.disable=1";
 
 	add_word(w, "qemu-system-x86_64");
 	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
 		add_word(w, "%s", plain[i]);
 	add_word(w, "-M");
-	add_word(w, "q35,sata=off,smbus=off,vmport=off,smm=off,accel=%s",
+	add_word(w, "q35,sata=off,smbus=off,vmport=off,smm=off,hpet=off,accel=%s",
 		 m->is_kvm ? "kvm" : "tcg");
 	add_word(w, "-cpu");
 	add_word(w, "%s", m->is_kvm ? "host" : "max,-la57,-erms,-fsrm");
