@@ -447,8 +447,7 @@ static int run_once(struct machine *m, struct talk *t, struct err *e)
 	return blame_host(m, t, e);
 }
 
-int vm_run(const struct job *j, const struct vm *vm, struct talk *t,
-	   int (*check)(void *arg, struct err *e), void *arg, struct err *e)
+int vm_run(const struct job *j, const struct vm *vm, struct talk *t, struct err *e)
 {
 	struct machine m = {.job = j, .end = -1};
 	struct kernel kernel;
@@ -461,8 +460,7 @@ int vm_run(const struct job *j, const struct vm *vm, struct talk *t,
 		m.file[i] = -1;
 	if (j->timeout > 0)
 		m.end = job_clock() + (int64_t)j->timeout * 1000;
-	if (kernel_find(&kernel, vm->kernel, e) < 0 || make_files(&m, &kernel, e) < 0 ||
-	    check(arg, e) < 0)
+	if (kernel_find(&kernel, vm->kernel, e) < 0 || make_files(&m, &kernel, e) < 0)
 		result = -1;
 	if (result == 0) {
 		m.is_kvm = works;

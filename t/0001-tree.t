@@ -73,7 +73,7 @@ for file in common/*.[ch]; do
 done | none 'a module includes only modules of lower levels'
 
 foreign='archive|archive_entry|openssl/.*|sodium|jansson|sqlite3|curl/.*|zlib|zstd|lzma|bzlib'
-foreign+='|libdeflate|isa-l.*|igzip_lib'
+foreign+='|libdeflate|isa-l.*|igzip_lib|fuse.*'
 for file in cmd/*.c common/*.[ch]; do
 	sed -nE "s#^.include [<\"](($foreign)\\.h)[>\"].*#\\1 $(module_of "$file")#p" "$file"
 done | sort -u | awk '{ n[$1]++; by[$1] = by[$1] " " $2 }
