@@ -12,6 +12,7 @@
 #include "kvm.h"
 #include "mem.h"
 #include "pack.h"
+#include "pool.h"
 #include "rootfs.h"
 #include "talk.h"
 
@@ -42,8 +43,23 @@ enum {
 
 enum { KERNEL, INITRAMFS, BASE, DISK, LAYER, EXTRA, CONSOLE, LOG, N_FILES };
 
+/* The two read-only disks: of the image, and of what is bound and laid over it. */
+enum { N_DISKS = 2 };
+
+/* Disks are filled while the guest boots. */
+struct filling {
+	struct pool *pool;
+	struct erofs *disk[N_DISKS];
+	struct rootfs extra;
+	int *spool; /* what `extra` is read from */
+	size_t n_spools;
+	int result[N_DISKS];
+	struct err why[N_DISKS];
+};
+
 struct machine {
 	const struct job *job;
+	struct filling filling;
 	int file[N_FILES];
 	int control, output; /* our ends */
 	int64_t end;         /* job_clock() at which it must be over, or -1 */
@@ -85,36 +101,73 @@ static int add_tree(struct rootfs *r, int *spool, const char *path, const char *
 	return result;
 }
 
-/* The disk of what is bound and laid over the image, if there is any. */
-static int make_extra(struct machine *m, struct err *e)
+/* Reads what is bound and laid over the image. */
+static int read_extra(const struct job *j, struct filling *f, struct err *e)
 {
-	const struct job *j = m->job;
-	size_t n = j->n_binds + 1;
-	int *spool = mem_zero(n, sizeof *spool), result = 0;
-	struct rootfs r;
 	struct buf as = {0};
+	int result = 0;
 
-	rootfs_init(&r);
-	for (size_t i = 0; i < n; i++)
-		spool[i] = -1;
+	rootfs_init(&f->extra);
+	f->n_spools = j->n_binds + 1;
+	f->spool = mem_resize(NULL, f->n_spools, sizeof *f->spool);
+	memset(f->spool, -1, f->n_spools * sizeof *f->spool);
 	if (j->tree != NULL)
-		result = add_tree(&r, &spool[j->n_binds], j->tree, "tree", e);
+		result = add_tree(&f->extra, &f->spool[j->n_binds], j->tree, "tree", e);
 	for (size_t i = 0; i < j->n_binds && result == 0; i++) {
 		buf_clear(&as);
 		buf_addf(&as, "binds%s", j->bind[i].to);
-		result = add_tree(&r, &spool[i], j->bind[i].from, as.data, e);
+		result = add_tree(&f->extra, &f->spool[i], j->bind[i].from, as.data, e);
 	}
-	if (result == 0) {
-		rootfs_sort(&r);
-		result = erofs_write(&r, m->file[EXTRA], e);
-	}
-	for (size_t i = 0; i < n; i++)
-		if (spool[i] >= 0)
-			close(spool[i]);
-	free(spool);
+	rootfs_sort(&f->extra);
 	buf_release(&as);
-	rootfs_release(&r);
 	return result;
+}
+
+static void fill_disk(void *arg, size_t i)
+{
+	struct filling *f = arg;
+
+	f->result[i] = erofs_fill(f->disk[i], &f->why[i]);
+}
+
+static int start_filling(struct machine *m, struct err *e)
+{
+	struct filling *f = &m->filling;
+
+	if (read_extra(m->job, f, e) < 0)
+		return -1;
+	f->disk[0] = erofs_place(m->job->rootfs, m->file[BASE], e);
+	f->disk[1] =
+	    f->disk[0] != NULL ? erofs_place(&f->extra, m->file[EXTRA], e) : NULL;
+	if (f->disk[1] == NULL)
+		return -1;
+	f->pool = pool_start(N_DISKS, fill_disk, f);
+	return 0;
+}
+
+/* Waits for the disks to be there. Returns 0, or -1 and why they are not. */
+static int finish_filling(struct filling *f, struct err *e)
+{
+	pool_release(f->pool);
+	f->pool = NULL;
+	for (size_t i = 0; i < N_DISKS; i++)
+		if (f->result[i] < 0)
+			return err_set(e, "%s", f->why[i].text);
+	return 0;
+}
+
+static void release_filling(struct filling *f)
+{
+	pool_release(f->pool);
+	for (size_t i = 0; i < N_DISKS; i++)
+		erofs_release(f->disk[i]);
+	if (f->spool == NULL)
+		return;
+	for (size_t i = 0; i < f->n_spools; i++)
+		if (f->spool[i] >= 0)
+			close(f->spool[i]);
+	free(f->spool);
+	rootfs_release(&f->extra);
 }
 
 static int make_disk(struct machine *m, struct err *e)
@@ -176,10 +229,7 @@ static int make_files(struct machine *m, const struct kernel *k, struct err *e)
 	m->file[INITRAMFS] = guest_initramfs(k, &m->job->script, &config, e);
 	buf_release(&config);
 	m->file[KERNEL] = kernel_open(k, e);
-	if (m->file[INITRAMFS] < 0 || m->file[KERNEL] < 0 ||
-	    erofs_write(m->job->rootfs, m->file[BASE], e) < 0 || make_extra(m, e) < 0)
-		return -1;
-	return 0;
+	return m->file[INITRAMFS] < 0 || m->file[KERNEL] < 0 ? -1 : 0;
 }
 
 /* --- QEMU --- */
@@ -353,6 +403,7 @@ static int listen_to(struct machine *m, struct talk *t, struct err *e)
 	struct pollfd fds[2] = {{.fd = m->control, .events = POLLIN},
 				{.fd = m->output, .events = POLLIN}};
 	char text[4096];
+	bool has_gone = false;
 	int left;
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
@@ -372,6 +423,13 @@ static int listen_to(struct machine *m, struct talk *t, struct err *e)
 			fds[0].fd = -1;
 		else if (talk_hear(t, text, (size_t)n, e) < 0)
 			return -1;
+		if (!t->has_hello || has_gone)
+			continue;
+		has_gone = true;
+		if (finish_filling(&m->filling, e) < 0)
+			return -1;
+		/* A guest that is gone is noticed when it is listened to. */
+		send(m->control, "GO\n", 3, MSG_NOSIGNAL);
 	}
 	return 0;
 }
@@ -460,7 +518,8 @@ int vm_run(const struct job *j, const struct vm *vm, struct talk *t, struct err 
 		m.file[i] = -1;
 	if (j->timeout > 0)
 		m.end = job_clock() + (int64_t)j->timeout * 1000;
-	if (kernel_find(&kernel, vm->kernel, e) < 0 || make_files(&m, &kernel, e) < 0)
+	if (kernel_find(&kernel, vm->kernel, e) < 0 || make_files(&m, &kernel, e) < 0 ||
+	    start_filling(&m, e) < 0)
 		result = -1;
 	if (result == 0) {
 		m.is_kvm = works;
@@ -473,6 +532,7 @@ int vm_run(const struct job *j, const struct vm *vm, struct talk *t, struct err 
 			result = run_once(&m, t, e);
 		}
 	}
+	release_filling(&m.filling);
 	for (int i = 0; i < N_FILES; i++)
 		if (i != LAYER && m.file[i] >= 0)
 			close(m.file[i]);
