@@ -18,7 +18,7 @@ comma    = ,
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-compress \
 	   dt-pull dt-vmrun
 MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure compress \
-	   compress-gzip compress-zstd config cost cpio credentials digest dockerarchive \
+	   compress-gzip compress-zstd config cost cpio credentials digest disks dockerarchive \
 	   draw erofs err export fetch fleet graph guest gunzip gunzip-$(GUNZIP) \
 	   hashes helper http http-url image image-layers intake io jail job json kernel \
 	   kin kvm layer lower manifest mem merge names nar nar-write nixdb nixdb-write num opt \

@@ -1,5 +1,5 @@
 /*
- * vm: runs a script as root of an image in a virtual machine, QEMU. Level 8.
+ * vm: runs a script as root of an image in a virtual machine, QEMU. Level 9.
  *
  * The guest boots a distribution's kernel and an initramfs made of its modules,
  * guest/init and busybox. All its disks are files without names, so that nothing is left
