@@ -40,7 +40,7 @@ level() { sed -nE '1,20s/.*Level ([0-9])\..*/\1/p' "common/$1.h" | head -n 1; }
 
 read -ra warnings < <(make_var WARN)
 read -ra cflags < <(pkg-config --cflags libarchive libcrypto libcurl libdeflate libisal libsodium libzstd \
-	jansson sqlite3 zlib)
+	fuse3 jansson sqlite3 zlib)
 flags=(-std=c17 -D_GNU_SOURCE -DDT_VERSION='"0"' -Icommon "${cflags[@]}" "${warnings[@]}"
 	-Werror -fsyntax-only)
 is "the Makefile's warnings are known here" "${warnings[0]:-}" -Wall
