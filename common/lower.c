@@ -31,6 +31,7 @@ enum { DOTS = 2, NODES };
 struct service {
 	const struct rootfs *r;
 	uint32_t *node; /* by inode: one of its names */
+	bool has_xattrs;
 };
 
 static const struct service *service_of(fuse_req_t req)
@@ -118,6 +119,19 @@ static void reply_text(fuse_req_t req, const char *text, size_t len, size_t size
 		fuse_reply_buf(req, text, len);
 }
 
+/*
+ * Whether there are attributes at all. If not, the kernel hears that once; an overlay
+ * asks for some of every file.
+ */
+static bool has_xattrs(fuse_req_t req)
+{
+	bool result = service_of(req)->has_xattrs;
+
+	if (!result)
+		fuse_reply_err(req, ENOSYS);
+	return result;
+}
+
 static void serve_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	const struct rootfs_inode *inode = inode_of(req, ino);
@@ -126,6 +140,8 @@ static void serve_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	struct xattr xattr;
 	struct buf names = {0};
 
+	if (!has_xattrs(req))
+		return;
 	while (xattrs_next(&p, &len, &xattr))
 		if (!xattrs_is_overlay(xattr.name))
 			buf_add(&names, xattr.name, strlen(xattr.name) + 1);
@@ -140,6 +156,8 @@ static void serve_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, siz
 	size_t len = inode->xattrs_len;
 	struct xattr xattr;
 
+	if (!has_xattrs(req))
+		return;
 	while (!xattrs_is_overlay(name) && xattrs_next(&p, &len, &xattr)) {
 		if (strcmp(xattr.name, name) == 0) {
 			reply_text(req, xattr.value, xattr.len, size);
@@ -150,6 +168,15 @@ static void serve_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, siz
 }
 
 /* --- contents --- */
+
+/* The kernel does not ask again, for nothing needs to be opened, and keeps what it read.
+ */
+static void serve_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	(void)fi;
+	fuse_reply_err(req, ENOSYS);
+}
 
 static void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		       struct fuse_file_info *fi)
@@ -213,10 +240,11 @@ static void start(void *userdata, struct fuse_conn_info *conn)
 {
 	const unsigned wanted = FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
 				FUSE_CAP_READDIRPLUS | FUSE_CAP_POSIX_ACL |
-				FUSE_CAP_CACHE_SYMLINKS;
+				FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_NO_OPEN_SUPPORT |
+				FUSE_CAP_NO_OPENDIR_SUPPORT;
 
 	(void)userdata;
-	/* Asks for whole folders at once, and opens none and no file. */
+	/* Names of a folder come with what is known of them. */
 	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
 	conn->want |= wanted & conn->capable;
 	conn->max_background = 64;
@@ -230,6 +258,8 @@ static const struct fuse_lowlevel_ops operations = {
     .readlink = serve_readlink,
     .listxattr = serve_listxattr,
     .getxattr = serve_getxattr,
+    .open = serve_open,
+    .opendir = serve_open,
     .read = serve_read,
     .readdirplus = serve_readdirplus,
 };
@@ -245,6 +275,8 @@ static _Noreturn void serve(const struct rootfs *r, int fd)
 	for (size_t i = 0; i < r->n; i++)
 		if (!r->node[i].is_gone)
 			s.node[r->node[i].inode] = (uint32_t)i;
+	for (size_t i = 0; i < r->n_inodes; i++)
+		s.has_xattrs = s.has_xattrs || r->inode[i].xattrs_len > 0;
 	snprintf(at, sizeof at, "/dev/fd/%d", fd);
 	struct fuse_session *session =
 	    fuse_session_new(&args, &operations, sizeof operations, &s);
