@@ -127,13 +127,11 @@ static void add_port(struct words *w, const char *name, int fd)
 
 static void add_words(struct words *w, const struct machine *m, int control, int output)
 {
-	static const char *const plain[] = {"-nodefaults",
-					    "-no-user-config",
-					    "-display",
-					    "none",
-					    "-no-reboot",
-					    "-smp",
-					    "1"};
+	static const char *const plain[] = {"-nodefaults", "-no-user-config",
+					    "-display",    "none",
+					    "-no-reboot",  "-bios",
+					    "qboot.rom", /* SeaBIOS takes 0.3 s more */
+					    "-smp",        "1"};
 	static const char *const tuned =
 	    "console=ttyS0 panic=-1 quiet no_timer_check tsc=reliable cryptomgr.notests "
 	    "mitigations=off nokaslr init_on_alloc=0 rcupdate.rcu_expedited=1 "
@@ -357,6 +355,9 @@ int vm_run(const struct job *j, const struct vm *vm, struct talk *t, struct err 
 	bool works = vm->may_kvm && kvm_works();
 	int result = 0;
 
+#ifndef __x86_64__
+	return err_set(e, "virtual machines are for x86-64; --backend userns is without");
+#endif
 	if (!works && !vm->may_tcg)
 		return err_set(e, "KVM does not work here");
 	for (int i = 0; i < N_FILES; i++)
