@@ -292,7 +292,8 @@ int lower_mount(struct lower *l, const struct rootfs *r, const char *at, struct 
 	pid_t parent = getpid();
 
 	if (fd < 0)
-		return err_set_errno(e, "/dev/fuse");
+		return err_set(e, "/dev/fuse: %s; load the kernel's module fuse",
+			       strerror(errno));
 	snprintf(options, sizeof options,
 		 "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other,"
 		 "default_permissions",
