@@ -18,10 +18,10 @@ comma    = ,
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-compress \
 	   dt-pull dt-vmrun
 MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure compress \
-	   compress-gzip compress-zstd config cost cpio credentials digest dockerarchive \
-	   draw erofs err export extract fetch fleet graph guest gunzip gunzip-$(GUNZIP) \
+	   compress-gzip compress-zstd config cost cpio credentials digest disks dockerarchive \
+	   draw erofs err export fetch fleet graph guest gunzip gunzip-$(GUNZIP) \
 	   hashes helper http http-url image image-layers intake io jail job json kernel \
-	   kin kvm layer manifest mem merge names nar nar-write nixdb nixdb-write num opt \
+	   kin kvm layer lower manifest mem merge names nar nar-write nixdb nixdb-write num opt \
 	   pack path piece pipeline plan platform pool popularity previous progress \
 	   reference registration registry relation relay rootfs rootfs-write scan secret \
 	   sink sources store talk tar timestamp transfer tree tree-merge tree-scan \
@@ -34,7 +34,7 @@ FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 GUNZIP  := $(if $(shell pkg-config --exists libisal && echo yes),isal,zlib)
 LIBS_gunzip = $(if $(filter isal,$(GUNZIP)),libisal,zlib)
 
-PKGS     = libarchive libcrypto libcurl libdeflate libsodium libzstd jansson sqlite3 \
+PKGS     = libarchive libcrypto libcurl libdeflate libsodium libzstd fuse3 jansson sqlite3 \
 	   $(LIBS_gunzip)
 ALL_CPPFLAGS = -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(CPPFLAGS) \
 	   $(shell pkg-config --cflags $(PKGS))
@@ -50,7 +50,7 @@ LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzi
 LIBS_dt-nixdb      = libcrypto libsodium sqlite3
 LIBS_dt-compress   = libarchive libdeflate libzstd
 LIBS_dt-pull       = libarchive libcrypto libcurl libsodium libzstd jansson $(LIBS_gunzip)
-LIBS_dt-vmrun      = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
+LIBS_dt-vmrun      = libarchive libcrypto libsodium libzstd fuse3 jansson $(LIBS_gunzip)
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 
 # What dt-vmrun's guest runs: without libraries, and never with sanitizers.

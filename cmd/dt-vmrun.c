@@ -204,13 +204,6 @@ static void open_base(struct base *b, const struct options *o)
 		die("%s", why.text);
 }
 
-static int check_base(void *base, struct err *e)
-{
-	struct base *b = base;
-
-	return b->layers != NULL ? image_layers_check(b->layers, e) : 0;
-}
-
 static void close_base(struct base *b)
 {
 	rootfs_release(&b->rootfs);
@@ -229,6 +222,7 @@ static int run(struct options *o, struct base *b, uint64_t *size, struct err *e)
 	bool is_vm = strcmp(o->backend, "userns") != 0;
 	struct vm vm = {.kernel = o->kernel};
 	int status = TROUBLE, result;
+	struct err why;
 
 	o->job.rootfs = &b->rootfs;
 	o->job.layer = io_tmpfile();
@@ -238,8 +232,10 @@ static int run(struct options *o, struct base *b, uint64_t *size, struct err *e)
 		return TROUBLE;
 	vm.may_kvm = strcmp(o->backend, "tcg") != 0;
 	vm.may_tcg = strcmp(o->backend, "kvm") != 0;
-	result = is_vm ? vm_run(&o->job, &vm, &talk, check_base, b, e)
-		       : userns_run(&o->job, &talk, check_base, b, e);
+	result = is_vm ? vm_run(&o->job, &vm, &talk, e) : userns_run(&o->job, &talk, e);
+	/* Digests are found meanwhile; a wrong one is the cause of whatever failed. */
+	if (b->layers != NULL && image_layers_check(b->layers, &why) < 0)
+		result = err_set(e, "%s", why.text);
 	if (result == 0)
 		status =
 		    talk_verdict(&talk, o->job.script_name, is_vm ? o->job.memory : 0,

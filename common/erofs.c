@@ -61,9 +61,10 @@ struct spot {
 	bool is_inline, is_placed;
 };
 
-struct disk {
+struct erofs {
 	const struct rootfs *r;
 	struct spot *spot;
+	uint64_t blocks;
 	int fd;
 	struct buf out; /* not written yet */
 	uint64_t at;    /* bytes, with those */
@@ -103,7 +104,7 @@ static void add_attribute(struct buf *out, const struct xattr *x)
 }
 
 /* Replaces the contents of `out` by the inode's attributes. */
-static int make_attributes(const struct disk *d, const struct rootfs_inode *inode,
+static int make_attributes(const struct erofs *d, const struct rootfs_inode *inode,
 			   struct buf *out)
 {
 	const char *p = d->r->text.data + inode->xattrs;
@@ -136,7 +137,7 @@ static int compare_names(const void *a, const void *b)
 
 /* All names in a folder, sorted by their bytes, "." and ".." too; the caller frees them.
  */
-static struct name *list_folder(const struct disk *d, uint32_t node, size_t *n)
+static struct name *list_folder(const struct erofs *d, uint32_t node, size_t *n)
 {
 	const struct rootfs *r = d->r;
 	struct name *names = NULL;
@@ -191,7 +192,7 @@ static size_t count_fitting(const struct name *names, size_t n)
 	return i;
 }
 
-static void add_entries(const struct disk *d, struct buf *out, const struct name *names,
+static void add_entries(const struct erofs *d, struct buf *out, const struct name *names,
 			size_t n)
 {
 	uint16_t name_at = (uint16_t)(n * DIRENT);
@@ -208,7 +209,7 @@ static void add_entries(const struct disk *d, struct buf *out, const struct name
 }
 
 /* Replaces the contents of `out` by those of a folder. */
-static void make_folder(const struct disk *d, uint32_t node, struct buf *out)
+static void make_folder(const struct erofs *d, uint32_t node, struct buf *out)
 {
 	size_t n, done = 0;
 	struct name *names = list_folder(d, node, &n);
@@ -227,7 +228,7 @@ static void make_folder(const struct disk *d, uint32_t node, struct buf *out)
 /* --- where all goes --- */
 
 /* How many bytes of contents the inode has. */
-static uint64_t measure(const struct disk *d, const struct spot *spot,
+static uint64_t measure(const struct erofs *d, const struct spot *spot,
 			const struct rootfs_inode *inode, struct buf *scratch)
 {
 	if (S_ISREG(inode->mode))
@@ -240,7 +241,7 @@ static uint64_t measure(const struct disk *d, const struct spot *spot,
 	return scratch->len;
 }
 
-static int place_inode(struct disk *d, uint32_t i, uint64_t *at, struct buf *scratch)
+static int place_inode(struct erofs *d, uint32_t i, uint64_t *at, struct buf *scratch)
 {
 	const struct rootfs_inode *inode = &d->r->inode[i];
 	struct spot *spot = &d->spot[i];
@@ -263,7 +264,7 @@ static int place_inode(struct disk *d, uint32_t i, uint64_t *at, struct buf *scr
 }
 
 /* Numbers the inodes, in the order of names, and after them the blocks of contents. */
-static int place_all(struct disk *d, uint64_t *blocks)
+static int place_all(struct erofs *d, uint64_t *blocks)
 {
 	const struct rootfs *r = d->r;
 	struct buf scratch = {0};
@@ -301,7 +302,7 @@ static int place_all(struct disk *d, uint64_t *blocks)
 
 /* --- writing --- */
 
-static int flush(struct disk *d)
+static int flush(struct erofs *d)
 {
 	if (d->out.len > 0 && io_write(d->fd, d->out.data, d->out.len) < 0)
 		return err_set_errno(d->e, "a disk cannot be written");
@@ -309,14 +310,14 @@ static int flush(struct disk *d)
 	return 0;
 }
 
-static int put(struct disk *d, const void *data, size_t len)
+static int put(struct erofs *d, const void *data, size_t len)
 {
 	buf_add(&d->out, data, len);
 	d->at += len;
 	return d->out.len >= BUFFER ? flush(d) : 0;
 }
 
-static int put_zeroes(struct disk *d, uint64_t until)
+static int put_zeroes(struct erofs *d, uint64_t until)
 {
 	static const char zeroes[BLOCK];
 
@@ -328,7 +329,7 @@ static int put_zeroes(struct disk *d, uint64_t until)
 	return 0;
 }
 
-static int put_file(struct disk *d, const struct rootfs_inode *inode)
+static int put_file(struct erofs *d, const struct rootfs_inode *inode)
 {
 	off_t offset = inode->offset;
 	int64_t n;
@@ -350,7 +351,7 @@ static int put_file(struct disk *d, const struct rootfs_inode *inode)
 	return d->out.len >= BUFFER ? flush(d) : 0;
 }
 
-static int put_contents(struct disk *d, const struct spot *spot,
+static int put_contents(struct erofs *d, const struct spot *spot,
 			const struct rootfs_inode *inode)
 {
 	struct buf folder = {0};
@@ -374,7 +375,7 @@ static uint32_t where_of(const struct spot *spot, const struct rootfs_inode *ino
 	return spot->is_inline || spot->size == 0 ? UINT32_MAX : spot->block;
 }
 
-static int put_inode(struct disk *d, uint32_t i)
+static int put_inode(struct erofs *d, uint32_t i)
 {
 	const struct rootfs_inode *inode = &d->r->inode[i];
 	const struct spot *spot = &d->spot[i];
@@ -405,7 +406,7 @@ static int put_inode(struct disk *d, uint32_t i)
 	return result == 0 && spot->is_inline ? put_contents(d, spot, inode) : result;
 }
 
-static int put_super(struct disk *d, uint64_t blocks)
+static int put_super(struct erofs *d, uint64_t blocks)
 {
 	const struct super super = {
 	    .magic = 0xe0f5e1e2,
@@ -418,7 +419,7 @@ static int put_super(struct disk *d, uint64_t blocks)
 	return put_zeroes(d, SUPER_AT) < 0 || put(d, &super, sizeof super) < 0 ? -1 : 0;
 }
 
-static int put_all(struct disk *d, uint64_t blocks)
+static int put_all(struct erofs *d, uint64_t blocks)
 {
 	const struct rootfs *r = d->r;
 
@@ -441,16 +442,32 @@ static int put_all(struct disk *d, uint64_t blocks)
 	return put_zeroes(d, blocks * BLOCK) < 0 ? -1 : flush(d);
 }
 
-int erofs_write(const struct rootfs *r, int fd, struct err *e)
+struct erofs *erofs_place(const struct rootfs *r, int fd, struct err *e)
 {
-	struct disk d = {.r = r, .fd = fd, .e = e};
-	uint64_t blocks;
+	struct erofs *d = mem_zero(1, sizeof *d);
 
-	d.spot = mem_zero(r->n_inodes, sizeof *d.spot);
-	int result = place_all(&d, &blocks);
+	*d = (struct erofs){.r = r, .fd = fd, .e = e};
+	d->spot = mem_zero(r->n_inodes, sizeof *d->spot);
+	int result = place_all(d, &d->blocks);
+	if (result == 0 && ftruncate(fd, (off_t)(d->blocks * BLOCK)) < 0)
+		result = err_set_errno(e, "a disk");
 	if (result == 0)
-		result = put_all(&d, blocks);
-	free(d.spot);
-	buf_release(&d.out);
-	return result;
+		return d;
+	erofs_release(d);
+	return NULL;
+}
+
+int erofs_fill(struct erofs *d, struct err *e)
+{
+	d->e = e;
+	return put_all(d, d->blocks);
+}
+
+void erofs_release(struct erofs *d)
+{
+	if (d == NULL)
+		return;
+	free(d->spot);
+	buf_release(&d->out);
+	free(d);
 }

@@ -10,11 +10,20 @@
 
 struct err;
 struct rootfs;
+struct erofs; /* a disk that is being made */
 
 /*
- * Writes the tree, which rootfs_sort() was called for, to the empty file `fd`. Attributes
- * that overlayfs would take for its own are left out. Returns 0, or -1 and why not.
+ * Finds where on the disk all of the tree goes, which rootfs_sort() was called for and
+ * which stays as it is, and makes the empty file `fd` as long as the disk will be.
+ * Attributes that overlayfs would take for its own are left out. Returns NULL and why if
+ * that fails; else the caller owns the result.
  */
-int erofs_write(const struct rootfs *r, int fd, struct err *e);
+struct erofs *erofs_place(const struct rootfs *r, int fd, struct err *e);
+
+/* Writes the disk. Returns 0, or -1 and why not. */
+int erofs_fill(struct erofs *d, struct err *e);
+
+/* NULL is a no-op. */
+void erofs_release(struct erofs *d);
 
 #endif

@@ -73,8 +73,8 @@ static void grow_buckets(struct rootfs *r)
 			chain_node(r, i);
 }
 
-static uint32_t find_child(const struct rootfs *r, uint32_t parent, const char *name,
-			   size_t len)
+uint32_t rootfs_child(const struct rootfs *r, uint32_t parent, const char *name,
+		      size_t len)
 {
 	uint32_t i = *bucket_of(r, parent, name, len);
 
@@ -240,7 +240,7 @@ static uint32_t find_path(const struct rootfs *r, const char *path)
 
 	for (const char *p = path; *p != '\0' && node != ROOTFS_NONE;) {
 		size_t n = strcspn(p, "/");
-		node = find_child(r, node, p, n);
+		node = rootfs_child(r, node, p, n);
 		p += n + (p[n] == '/');
 	}
 	return node;
@@ -273,7 +273,7 @@ uint32_t rootfs_follow(const struct rootfs *r, const char *path)
 		}
 		if (n == 0 || (n == 1 && p[0] == '.'))
 			continue;
-		uint32_t child = find_child(r, node, p, n);
+		uint32_t child = rootfs_child(r, node, p, n);
 		if (child != ROOTFS_NONE && S_ISLNK(rootfs_inode(r, child)->mode)) {
 			const char *target = r->text.data + rootfs_inode(r, child)->link;
 			buf_clear(&next);
@@ -331,7 +331,7 @@ static uint32_t make_folder(struct addition *a, uint32_t parent, const char *nam
 			    size_t len)
 {
 	struct rootfs *r = a->r;
-	uint32_t i = find_child(r, parent, name, len);
+	uint32_t i = rootfs_child(r, parent, name, len);
 
 	if (i != ROOTFS_NONE && !is_folder(r, i)) {
 		if (S_ISLNK(rootfs_inode(r, i)->mode))
@@ -390,7 +390,7 @@ static int add_whiteout(struct addition *a, struct err *e)
 	if (*hidden == '\0' || strcmp(hidden, ".") == 0 || strcmp(hidden, "..") == 0)
 		return err_set(e, "%s: '%s' is a whiteout of nothing", a->what,
 			       a->path.data);
-	uint32_t i = find_child(r, parent, hidden, strlen(hidden));
+	uint32_t i = rootfs_child(r, parent, hidden, strlen(hidden));
 	if (i != ROOTFS_NONE && r->node[i].layer != r->n_layers) {
 		remove_tree(r, i);
 	} else if (i != ROOTFS_NONE && is_folder(r, i)) {
@@ -413,7 +413,7 @@ static int add_hardlink(struct addition *a, struct err *e)
 		return err_set(e, "%s: '%s' is a hard link to itself", a->what,
 			       a->path.data);
 	uint32_t parent = make_parents(a, &base);
-	uint32_t old = find_child(r, parent, base, strlen(base));
+	uint32_t old = rootfs_child(r, parent, base, strlen(base));
 	if (old != ROOTFS_NONE)
 		remove_tree(r, old);
 	if (target == ROOTFS_NONE || r->node[target].is_gone)
@@ -501,7 +501,7 @@ static int add_entry(struct addition *a, uint64_t size, struct err *e)
 		return err_set(e, "%s: the root is not a folder", a->what);
 	if (!is_root) {
 		parent = make_parents(a, &base);
-		i = find_child(r, parent, base, strlen(base));
+		i = rootfs_child(r, parent, base, strlen(base));
 	}
 	if (i != ROOTFS_NONE && is_folder(r, i) && S_ISDIR(inode.mode)) {
 		inode.names = 1;

@@ -114,9 +114,13 @@ int rootfs_list(const struct rootfs *r, const bool *wanted, struct buf *out,
 /* The node of this path, which is made canonical; ROOTFS_NONE if there is none. */
 uint32_t rootfs_find(const struct rootfs *r, const char *path);
 
+/* The node of this name in a folder, or ROOTFS_NONE. */
+uint32_t rootfs_child(const struct rootfs *r, uint32_t parent, const char *name,
+		      size_t len);
+
 /*
- * The same, but symlinks on the way and at the end are followed, inside of the tree;
- * ROOTFS_NONE if that leads to nothing or round in a circle.
+ * The same as rootfs_find(), but symlinks on the way and at the end are followed, inside
+ * of the tree; ROOTFS_NONE if that leads to nothing or round in a circle.
  */
 uint32_t rootfs_follow(const struct rootfs *r, const char *path);
 

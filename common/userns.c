@@ -3,14 +3,16 @@
 #include "buf.h"
 #include "busybox.h"
 #include "err.h"
-#include "extract.h"
 #include "helper.h"
 #include "io.h"
 #include "jail.h"
 #include "job.h"
+#include "lower.h"
 #include "num.h"
 #include "pack.h"
+#include "rootfs.h"
 #include "talk.h"
+#include "xattrs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -36,9 +38,9 @@
 struct keeper {
 	const struct job *job;
 	struct jail jail;
+	struct lower lower;
 	char stage[4096];
-	int life; /* a 'g' comes from there when the script may start; it ends with
-		     dt-vmrun */
+	int life; /* ends with dt-vmrun */
 	int says; /* what is told goes there */
 };
 
@@ -189,8 +191,7 @@ static void remove_tree(int parent, const char *name)
 
 static int make_stage(struct keeper *k, struct err *e)
 {
-	static const char *const folders[] = {"lower", "disk", "root",
-					      "tree",  "dt",   "dt/bin"};
+	static const char *const folders[] = {"lower", "disk", "root", "tree", "dt"};
 	const char *dir = getenv("TMPDIR");
 
 	snprintf(k->stage, sizeof k->stage, "%s/dt-vmrun.XXXXXX",
@@ -224,6 +225,9 @@ static int make_file(const char *name, int from, const struct buf *text, struct 
 static int fill_dt(const struct keeper *k, struct err *e)
 {
 	struct buf names = {0};
+	if (mount("tmpfs", "dt", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") < 0 ||
+	    mkdir("dt/bin", 0755) < 0)
+		return err_set_errno(e, "mounting a tmpfs");
 	int fd = busybox_open(&names, e), result = fd < 0 ? -1 : 0;
 	int bin = open("dt/bin", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -245,16 +249,63 @@ static int fill_dt(const struct keeper *k, struct err *e)
 	return result;
 }
 
-static int fill_stage(struct keeper *k, struct err *e)
-{
-	int lower = open("lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int result = lower < 0 ? err_set_errno(e, "lower")
-			       : extract_tree(k->job->rootfs, lower, e);
+/* --- what a user namespace has no room for --- */
 
-	if (lower >= 0)
-		close(lower);
-	if (result == 0)
-		result = fill_dt(k, e);
+/* Whether a file like /proc/self/uid_map has this id. */
+static bool has_id(const struct buf *map, uint64_t id)
+{
+	const char *line = map->data;
+	unsigned long first, outside, count;
+
+	while (line != NULL &&
+	       sscanf(line, "%lu %lu %lu", &first, &outside, &count) == 3) {
+		if (id >= first && id - first < count)
+			return true;
+		line = strchr(line, '\n');
+		line += line != NULL;
+	}
+	return false;
+}
+/* Whether the overlay can show a file as it is in the image. */
+static int check_file(const struct rootfs *r, const struct rootfs_inode *inode,
+		      const struct buf *uids, const struct buf *gids, struct err *e)
+{
+	const char *p = r->text.data + inode->xattrs;
+	size_t len = inode->xattrs_len;
+	struct xattr xattr;
+
+	if (!has_id(uids, inode->uid) || !has_id(gids, inode->gid))
+		return err_set(e,
+			       "its owner %" PRIu64 ":%" PRIu64 " does not exist in this "
+			       "user namespace; /etc/subuid and /etc/subgid give more",
+			       inode->uid, inode->gid);
+	while (xattrs_next(&p, &len, &xattr))
+		if (strncmp(xattr.name, "trusted.", 8) == 0 &&
+		    !xattrs_is_overlay(xattr.name))
+			return err_set(e, "its attribute %s is not for user namespaces",
+				       xattr.name);
+	return 0;
+}
+
+static int check_tree(const struct rootfs *r, struct err *e)
+{
+	struct buf uids = {0}, gids = {0}, path = {0};
+	int result = 0;
+
+	if (io_slurp_file("/proc/self/uid_map", &uids, 65536) < 0 ||
+	    io_slurp_file("/proc/self/gid_map", &gids, 65536) < 0)
+		result = err_set_errno(e, "/proc/self/uid_map");
+	for (size_t i = 0; i < r->n_order && result == 0; i++) {
+		struct err why;
+		result = check_file(r, rootfs_inode(r, r->order[i]), &uids, &gids, &why);
+		if (result == 0)
+			continue;
+		rootfs_path(r, r->order[i], &path);
+		err_set(e, "%s: %s", path.len > 0 ? path.data : "/", why.text);
+	}
+	buf_release(&uids);
+	buf_release(&gids);
+	buf_release(&path);
 	return result;
 }
 
@@ -317,7 +368,7 @@ static int pack_changes(const struct keeper *k, struct err *e)
 
 static int set_up(struct keeper *k, struct err *e)
 {
-	char go, path[64];
+	char path[64];
 	int tree = -1;
 
 	umask(0);
@@ -329,7 +380,9 @@ static int set_up(struct keeper *k, struct err *e)
 			return err_set_errno(e, "%s", k->job->tree);
 		k->jail.has_tree = true;
 	}
-	if (make_stage(k, e) < 0 || fill_stage(k, e) < 0)
+	if (make_stage(k, e) < 0 || fill_dt(k, e) < 0 ||
+	    (k->jail.is_user_ns && check_tree(k->job->rootfs, e) < 0) ||
+	    lower_mount(&k->lower, k->job->rootfs, "lower", e) < 0)
 		return -1;
 	snprintf(path, sizeof path, "/proc/self/fd/%d", tree);
 	if (tree >= 0 && mount(path, "tree", NULL, MS_BIND, NULL) < 0)
@@ -339,19 +392,20 @@ static int set_up(struct keeper *k, struct err *e)
 	if (jail_mount(&k->jail, e) < 0)
 		return -1;
 	talk_say(k->says, "HELLO " DT_VERSION " -");
-	return io_read(k->life, &go, 1) == 1 ? 0 : err_set(e, "dt-vmrun is gone");
+	return 0;
 }
 
 static void clean_up(struct keeper *k)
 {
-	if (k->stage[0] == '\0' || chdir("/") < 0)
+	static const char *const mounts[] = {"root", "tree", "dt"};
+
+	if (k->stage[0] == '\0')
 		return;
-	char at[sizeof k->stage + 16];
-	snprintf(at, sizeof at, "%s/root", k->stage);
-	umount2(at, MNT_DETACH);
-	snprintf(at, sizeof at, "%s/tree", k->stage);
-	umount2(at, MNT_DETACH);
-	remove_tree(AT_FDCWD, k->stage);
+	for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++)
+		umount2(mounts[i], MNT_DETACH);
+	lower_unmount(&k->lower);
+	if (chdir("/") == 0)
+		remove_tree(AT_FDCWD, k->stage);
 }
 
 static _Noreturn void keep(struct keeper *k)
@@ -378,19 +432,17 @@ static _Noreturn void keep(struct keeper *k)
 		result = pack_changes(k, &why);
 	if (result < 0)
 		talk_say(k->says, "ERROR %s", why.text);
-	close(k->says);
 	clean_up(k);
+	close(k->says);
 	leave(0);
 }
 
 /* --- dt-vmrun's side --- */
 
 /* Hears what the keeper tells, to its end. Returns 0, or -1 and why. */
-static int listen_to(const struct job *j, int fd, int life, struct talk *t,
-		     int (*check)(void *arg, struct err *e), void *arg, struct err *e)
+static int listen_to(const struct job *j, int fd, struct talk *t, struct err *e)
 {
 	int64_t end = j->timeout > 0 ? job_clock() + (int64_t)j->timeout * 1000 : -1;
-	bool is_checked = false;
 	char text[4096];
 
 	for (;;) {
@@ -411,16 +463,10 @@ static int listen_to(const struct job *j, int fd, int life, struct talk *t,
 			return 0;
 		if (talk_hear(t, text, (size_t)len, e) < 0)
 			return -1;
-		if (t->has_hello && !is_checked) {
-			is_checked = true;
-			if (check(arg, e) < 0 || io_write(life, "g", 1) < 0)
-				return -1;
-		}
 	}
 }
 
-int userns_run(const struct job *j, struct talk *t,
-	       int (*check)(void *arg, struct err *e), void *arg, struct err *e)
+int userns_run(const struct job *j, struct talk *t, struct err *e)
 {
 	struct keeper k = {.job = j};
 	int life[2], says[2], status;
@@ -437,8 +483,7 @@ int userns_run(const struct job *j, struct talk *t,
 	}
 	close(life[0]);
 	close(says[1]);
-	int result = pid < 0 ? err_set_errno(e, "fork")
-			     : listen_to(j, says[0], life[1], t, check, arg, e);
+	int result = pid < 0 ? err_set_errno(e, "fork") : listen_to(j, says[0], t, e);
 	close(life[1]);
 	close(says[0]);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)

@@ -1,9 +1,9 @@
 /*
  * userns: runs a script as root of an image without a virtual machine. Level 8.
  *
- * By overlayfs in a mount namespace: in a user namespace, or, for root, without one. The
- * image's tree goes to a scratch folder in $TMPDIR, which a process of its own removes
- * when the run is over or this process is gone, however.
+ * By overlayfs in a mount namespace: in a user namespace, or, for root, without one. What
+ * changes goes to a scratch folder in $TMPDIR, which a process of its own removes when
+ * the run is over or this process is gone, however.
  */
 #ifndef DT_USERNS_H
 #define DT_USERNS_H
@@ -13,11 +13,9 @@ struct job;
 struct talk;
 
 /*
- * Does the job and fills in `t`. Calls check(arg, e) when the tree is there and before
- * the script starts; if that fails, so does this. Returns 0 if `t` has all that can be
- * told, or -1 and why not.
+ * Does the job and fills in `t`. Returns 0 if `t` has all that can be told, or -1 and why
+ * not.
  */
-int userns_run(const struct job *j, struct talk *t,
-	       int (*check)(void *arg, struct err *e), void *arg, struct err *e);
+int userns_run(const struct job *j, struct talk *t, struct err *e);
 
 #endif

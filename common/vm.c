@@ -1,7 +1,7 @@
 #include "vm.h"
 
 #include "buf.h"
-#include "erofs.h"
+#include "disks.h"
 #include "err.h"
 #include "guest.h"
 #include "helper.h"
@@ -11,8 +11,6 @@
 #include "kernel.h"
 #include "kvm.h"
 #include "mem.h"
-#include "pack.h"
-#include "rootfs.h"
 #include "talk.h"
 
 #include <errno.h>
@@ -34,16 +32,15 @@
 enum {
 	HELLO_KVM = 5000, /* ms until the guest must be up */
 	HELLO_TCG = 120000,
-	LAYER_MAX_SHIFT =
-	    40, /* the layer's disk is sparse, and as large as this many bits say */
 	LOG_MAX = 1 << 20,
 	WORDS_MAX = 96,
 };
 
-enum { KERNEL, INITRAMFS, BASE, DISK, LAYER, EXTRA, CONSOLE, LOG, N_FILES };
+enum { KERNEL, INITRAMFS, CONSOLE, LOG, N_FILES };
 
 struct machine {
 	const struct job *job;
+	struct disks disks;
 	int file[N_FILES];
 	int control, output; /* our ends */
 	int64_t end;         /* job_clock() at which it must be over, or -1 */
@@ -52,106 +49,11 @@ struct machine {
 	int status; /* of QEMU, when it has ended */
 };
 
-/* --- the disks --- */
-
-/* Adds `path` of this machine to the tree, as `as`. */
-static int add_tree(struct rootfs *r, int *spool, const char *path, const char *as,
-		    struct err *e)
-{
-	struct pack pack = {
-	    .lower = -1, .as = as, .mtime = INT64_MAX, .limit = INT64_MAX};
-	char *real = realpath(path, NULL);
-	int result;
-
-	*spool = io_tmpfile();
-	char *slash = real != NULL ? strrchr(real, '/') : NULL;
-	if (*spool < 0 || real == NULL || slash[1] == '\0') {
-		free(real);
-		return err_set_errno(e, "%s", path);
-	}
-	*slash = '\0';
-	pack.name = slash + 1;
-	pack.out = *spool;
-	pack.upper = open(slash == real ? "/" : real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (pack.upper < 0)
-		result = err_set_errno(e, "%s", path);
-	else
-		result = pack_layer(&pack, e) < 0
-			     ? -1
-			     : rootfs_add_layer(r, *spool, 0, pack.size, path, e);
-	if (pack.upper >= 0)
-		close(pack.upper);
-	free(real);
-	return result;
-}
-
-/* The disk of what is bound and laid over the image, if there is any. */
-static int make_extra(struct machine *m, struct err *e)
-{
-	const struct job *j = m->job;
-	size_t n = j->n_binds + 1;
-	int *spool = mem_zero(n, sizeof *spool), result = 0;
-	struct rootfs r;
-	struct buf as = {0};
-
-	rootfs_init(&r);
-	for (size_t i = 0; i < n; i++)
-		spool[i] = -1;
-	if (j->tree != NULL)
-		result = add_tree(&r, &spool[j->n_binds], j->tree, "tree", e);
-	for (size_t i = 0; i < j->n_binds && result == 0; i++) {
-		buf_clear(&as);
-		buf_addf(&as, "binds%s", j->bind[i].to);
-		result = add_tree(&r, &spool[i], j->bind[i].from, as.data, e);
-	}
-	if (result == 0) {
-		rootfs_sort(&r);
-		result = erofs_write(&r, m->file[EXTRA], e);
-	}
-	for (size_t i = 0; i < n; i++)
-		if (spool[i] >= 0)
-			close(spool[i]);
-	free(spool);
-	buf_release(&as);
-	rootfs_release(&r);
-	return result;
-}
-
-static int make_disk(struct machine *m, struct err *e)
-{
-	char path[64];
-	int fd = m->file[DISK];
-	const char *const argv[] = {"mke2fs",
-				    "-q",
-				    "-t",
-				    "ext4",
-				    "-F",
-				    "-b",
-				    "4096",
-				    "-i",
-				    "8192",
-				    "-O",
-				    "^has_journal,^metadata_csum,^64bit",
-				    "-m0",
-				    "-E",
-				    "nodiscard,lazy_itable_init=1",
-				    path,
-				    NULL};
-	struct err why;
-
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (ftruncate(fd, (off_t)(m->job->disk << 20)) < 0)
-		return err_set_errno(e, "a disk of %" PRIu64 " MiB", m->job->disk);
-	if (helper_run(argv, -1, m->file[LOG], &fd, 1, &why) < 0)
-		return err_set(e, "%s (install e2fsprogs)", why.text);
-	return 0;
-}
-
 static void make_config(const struct job *j, struct buf *out)
 {
 	buf_addf(out, "mtime=%" PRId64, j->mtime);
 	buf_addch(out, '\0');
-	buf_addf(out, "limit=%" PRIu64, (uint64_t)1 << LAYER_MAX_SHIFT);
+	buf_addf(out, "limit=%" PRIu64, DISKS_LAYER_MAX);
 	buf_addch(out, '\0');
 	if (j->tree != NULL)
 		buf_add(out, "tree=1", sizeof "tree=1");
@@ -163,7 +65,7 @@ static void make_config(const struct job *j, struct buf *out)
 
 static int make_files(struct machine *m, const struct kernel *k, struct err *e)
 {
-	static const int made[] = {BASE, DISK, EXTRA, CONSOLE, LOG};
+	static const int made[] = {CONSOLE, LOG};
 	struct buf config = {0};
 
 	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
@@ -171,15 +73,11 @@ static int make_files(struct machine *m, const struct kernel *k, struct err *e)
 		if (m->file[made[i]] < 0)
 			return err_set_errno(e, "a temporary file");
 	}
-	m->file[LAYER] = m->job->layer;
 	make_config(m->job, &config);
 	m->file[INITRAMFS] = guest_initramfs(k, &m->job->script, &config, e);
 	buf_release(&config);
 	m->file[KERNEL] = kernel_open(k, e);
-	if (m->file[INITRAMFS] < 0 || m->file[KERNEL] < 0 ||
-	    erofs_write(m->job->rootfs, m->file[BASE], e) < 0 || make_extra(m, e) < 0)
-		return -1;
-	return 0;
+	return m->file[INITRAMFS] < 0 || m->file[KERNEL] < 0 ? -1 : 0;
 }
 
 /* --- QEMU --- */
@@ -208,15 +106,15 @@ static void add_word(struct words *w, const char *fmt, ...)
 	w->n++;
 }
 
-static void add_drive(struct words *w, const char *id, int fd, bool is_read_only)
+static void add_drive(struct words *w, int number, int fd, bool is_read_only)
 {
 	add_word(w, "-drive");
 	add_word(w,
-		 "if=none,id=%s,file=/proc/self/fd/%d,format=raw,cache=unsafe,"
+		 "if=none,id=disk%d,file=/proc/self/fd/%d,format=raw,cache=unsafe,"
 		 "file.locking=off,werror=report,rerror=report%s",
-		 id, fd, is_read_only ? ",readonly=on" : "");
+		 number, fd, is_read_only ? ",readonly=on" : "");
 	add_word(w, "-device");
-	add_word(w, "virtio-blk-pci,drive=%s", id);
+	add_word(w, "virtio-blk-pci,drive=disk%d", number);
 }
 
 static void add_port(struct words *w, const char *name, int fd)
@@ -257,10 +155,8 @@ static void add_words(struct words *w, const struct machine *m, int control, int
 	add_word(w, "/proc/self/fd/%d", m->file[INITRAMFS]);
 	add_word(w, "-append");
 	add_word(w, "%s", tuned);
-	add_drive(w, "base", m->file[BASE], true);
-	add_drive(w, "disk", m->file[DISK], false);
-	add_drive(w, "layer", m->file[LAYER], false);
-	add_drive(w, "extra", m->file[EXTRA], true);
+	for (int i = 0; i < N_DISKS; i++)
+		add_drive(w, i, m->disks.fd[i], i == DISK_BASE || i == DISK_EXTRA);
 	add_word(w, "-chardev");
 	add_word(w, "file,id=console,path=/proc/self/fd/%d", m->file[CONSOLE]);
 	add_word(w, "-serial");
@@ -273,7 +169,7 @@ static void add_words(struct words *w, const struct machine *m, int control, int
 
 static int start_qemu(struct machine *m, struct err *e)
 {
-	int control[2], output[2], keep[N_FILES + 2];
+	int control[2], output[2], keep[N_FILES + N_DISKS + 2];
 	struct words w = {0};
 	struct err why;
 
@@ -281,8 +177,9 @@ static int start_qemu(struct machine *m, struct err *e)
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, output) < 0)
 		return err_set_errno(e, "sockets");
 	memcpy(keep, m->file, sizeof m->file);
-	keep[N_FILES] = control[1];
-	keep[N_FILES + 1] = output[1];
+	memcpy(keep + N_FILES, m->disks.fd, sizeof m->disks.fd);
+	keep[N_FILES + N_DISKS] = control[1];
+	keep[N_FILES + N_DISKS + 1] = output[1];
 	add_words(&w, m, control[1], output[1]);
 	m->qemu = helper_start(w.word, m->file[LOG], m->file[LOG], keep,
 			       sizeof keep / sizeof *keep, &why);
@@ -353,6 +250,7 @@ static int listen_to(struct machine *m, struct talk *t, struct err *e)
 	struct pollfd fds[2] = {{.fd = m->control, .events = POLLIN},
 				{.fd = m->output, .events = POLLIN}};
 	char text[4096];
+	bool has_gone = false;
 	int left;
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
@@ -372,6 +270,13 @@ static int listen_to(struct machine *m, struct talk *t, struct err *e)
 			fds[0].fd = -1;
 		else if (talk_hear(t, text, (size_t)n, e) < 0)
 			return -1;
+		if (!t->has_hello || has_gone)
+			continue;
+		has_gone = true;
+		if (disks_finish(&m->disks, e) < 0)
+			return -1;
+		/* A guest that is gone is noticed when it is listened to. */
+		send(m->control, "GO\n", 3, MSG_NOSIGNAL);
 	}
 	return 0;
 }
@@ -419,7 +324,8 @@ static int blame_host(const struct machine *m, struct talk *t, struct err *e)
 {
 	struct statvfs vfs;
 
-	if (t->why[0] == '\0' || t->refused != 0 || fstatvfs(m->file[DISK], &vfs) < 0 ||
+	if (t->why[0] == '\0' || t->refused != 0 ||
+	    fstatvfs(m->disks.fd[DISK_CHANGES], &vfs) < 0 ||
 	    vfs.f_bavail * vfs.f_bsize >= 1 << 20)
 		return 0;
 	return err_set(e, "%s: TMPDIR is full", t->why);
@@ -427,13 +333,10 @@ static int blame_host(const struct machine *m, struct talk *t, struct err *e)
 
 static int run_once(struct machine *m, struct talk *t, struct err *e)
 {
-	for (int i = 0; i < 3; i++)
-		if (ftruncate(m->file[(int[]){DISK, LAYER, CONSOLE}[i]], 0) < 0)
-			return err_set_errno(e, "a temporary file");
-	if (make_disk(m, e) < 0)
-		return -1;
-	if (ftruncate(m->file[LAYER], (off_t)1 << LAYER_MAX_SHIFT) < 0)
+	if (ftruncate(m->file[CONSOLE], 0) < 0)
 		return err_set_errno(e, "a temporary file");
+	if (disks_format(&m->disks, m->job, m->file[LOG], e) < 0)
+		return -1;
 	if (start_qemu(m, e) < 0)
 		return -1;
 	int result = listen_to(m, t, e);
@@ -447,8 +350,7 @@ static int run_once(struct machine *m, struct talk *t, struct err *e)
 	return blame_host(m, t, e);
 }
 
-int vm_run(const struct job *j, const struct vm *vm, struct talk *t,
-	   int (*check)(void *arg, struct err *e), void *arg, struct err *e)
+int vm_run(const struct job *j, const struct vm *vm, struct talk *t, struct err *e)
 {
 	struct machine m = {.job = j, .end = -1};
 	struct kernel kernel;
@@ -462,7 +364,7 @@ int vm_run(const struct job *j, const struct vm *vm, struct talk *t,
 	if (j->timeout > 0)
 		m.end = job_clock() + (int64_t)j->timeout * 1000;
 	if (kernel_find(&kernel, vm->kernel, e) < 0 || make_files(&m, &kernel, e) < 0 ||
-	    check(arg, e) < 0)
+	    disks_start(&m.disks, j, e) < 0)
 		result = -1;
 	if (result == 0) {
 		m.is_kvm = works;
@@ -475,8 +377,9 @@ int vm_run(const struct job *j, const struct vm *vm, struct talk *t,
 			result = run_once(&m, t, e);
 		}
 	}
+	disks_release(&m.disks);
 	for (int i = 0; i < N_FILES; i++)
-		if (i != LAYER && m.file[i] >= 0)
+		if (m.file[i] >= 0)
 			close(m.file[i]);
 	kernel_release(&kernel);
 	return result;

@@ -1,5 +1,5 @@
 /*
- * vm: runs a script as root of an image in a virtual machine, QEMU. Level 8.
+ * vm: runs a script as root of an image in a virtual machine, QEMU. Level 9.
  *
  * The guest boots a distribution's kernel and an initramfs made of its modules,
  * guest/init and busybox. All its disks are files without names, so that nothing is left
@@ -20,10 +20,9 @@ struct vm {
 };
 
 /*
- * Does the job and fills in `t`. Calls check(arg, e) before the guest starts; if that
- * fails, so does this. Returns 0 if `t` has all that can be told, or -1 and why not.
+ * Does the job and fills in `t`. Returns 0 if `t` has all that can be told, or -1 and why
+ * not.
  */
-int vm_run(const struct job *j, const struct vm *vm, struct talk *t,
-	   int (*check)(void *arg, struct err *e), void *arg, struct err *e);
+int vm_run(const struct job *j, const struct vm *vm, struct talk *t, struct err *e);
 
 #endif

@@ -118,7 +118,7 @@ static int find_port(const char *wanted)
 			if (strcmp(name, wanted) != 0)
 				continue;
 			snprintf(path, sizeof path, "/dev/%s", d->d_name);
-			int port = open(path, O_WRONLY | O_CLOEXEC);
+			int port = open(path, O_RDWR | O_CLOEXEC);
 			if (port >= 0) {
 				closedir(dir);
 				return port;
@@ -134,6 +134,7 @@ static int find_port(const char *wanted)
 static void start_machine(struct config *c)
 {
 	struct utsname u;
+	char go;
 
 	if (mkdir("/proc", 0755) < 0 || mkdir("/sys", 0755) < 0)
 		leave(1);
@@ -148,6 +149,9 @@ static void start_machine(struct config *c)
 	dup2(c->jail.output, STDERR_FILENO); /* for warnings */
 	uname(&u);
 	talk_say(control, "HELLO " DT_VERSION " %s", u.release);
+	/* "GO" comes when the disks are whole. */
+	if (read(control, &go, 1) != 1)
+		leave(1);
 }
 
 /* --- the configuration --- */

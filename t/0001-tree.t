@@ -40,7 +40,7 @@ level() { sed -nE '1,20s/.*Level ([0-9])\..*/\1/p' "common/$1.h" | head -n 1; }
 
 read -ra warnings < <(make_var WARN)
 read -ra cflags < <(pkg-config --cflags libarchive libcrypto libcurl libdeflate libisal libsodium libzstd \
-	jansson sqlite3 zlib)
+	fuse3 jansson sqlite3 zlib)
 flags=(-std=c17 -D_GNU_SOURCE -DDT_VERSION='"0"' -Icommon "${cflags[@]}" "${warnings[@]}"
 	-Werror -fsyntax-only)
 is "the Makefile's warnings are known here" "${warnings[0]:-}" -Wall
@@ -73,7 +73,7 @@ for file in common/*.[ch]; do
 done | none 'a module includes only modules of lower levels'
 
 foreign='archive|archive_entry|openssl/.*|sodium|jansson|sqlite3|curl/.*|zlib|zstd|lzma|bzlib'
-foreign+='|libdeflate|isa-l.*|igzip_lib'
+foreign+='|libdeflate|isa-l.*|igzip_lib|fuse.*'
 for file in cmd/*.c common/*.[ch]; do
 	sed -nE "s#^.include [<\"](($foreign)\\.h)[>\"].*#\\1 $(module_of "$file")#p" "$file"
 done | sort -u | awk '{ n[$1]++; by[$1] = by[$1] " " $2 }
