@@ -5,7 +5,6 @@
  */
 #include "buf.h"
 #include "cache.h"
-#include "digest.h"
 #include "err.h"
 #include "image.h"
 #include "io.h"
@@ -14,24 +13,22 @@
 #include "names.h"
 #include "num.h"
 #include "opt.h"
+#include "path.h"
 #include "platform.h"
 #include "pool.h"
 #include "progress.h"
 #include "rootfs.h"
 #include "sources.h"
 #include "store.h"
-#include "tar.h"
 #include "timestamp.h"
 #include "writer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { PLAN_MAX = 256 << 20, ID_MAX = INT32_MAX, COMMENT_MAX = 64 << 10 };
 
@@ -43,8 +40,9 @@ struct operand {
 
 struct options {
 	struct layer_style style;
-	const char *store, *comment, *tar;
+	const char *store, *comment;
 	const char *from, *from_name, *from_tag;
+	const char *keep_folders;
 	struct operand *operand;
 	size_t n_operands, cap_operands;
 	bool single, keep_owners, keep_dirlinks, raw, no_cache;
@@ -59,6 +57,7 @@ enum {
 	OPT_FROM_TAG,
 	OPT_GNAME,
 	OPT_KEEP_DIRLINKS,
+	OPT_KEEP_FOLDERS,
 	OPT_LINKS,
 	OPT_MTIME,
 	OPT_NO_CACHE,
@@ -66,7 +65,6 @@ enum {
 	OPT_RAW,
 	OPT_SINGLE,
 	OPT_STORE,
-	OPT_TAR,
 	OPT_TREE,
 	OPT_UNAME
 };
@@ -85,12 +83,13 @@ static const struct opt option_table[] = {
     {OPT_ENV, "env", "JSON", "no plan: what buildEnv makes of paths and pathsToLink"},
     {OPT_KEEP_DIRLINKS, "keep-dirlinks", NULL,
      "links to folders stay, and others' files go where they lead"},
+    {OPT_KEEP_FOLDERS, "keep-folders", "FILE",
+     "these folders of --tree stay as they are, a NUL after each"},
     {OPT_SINGLE, "single", NULL, "one layer of all these and the plan together"},
     {OPT_FROM, "from", "FILE", "the image archive that such a layer goes on top of"},
     {OPT_FROM_NAME, "from-name", "NAME", "of the images in it, the one of this name"},
     {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
     {OPT_COMMENT, "comment", "TEXT", "what the image's history says of such a layer"},
-    {OPT_TAR, "tar", "FILE", "no plan: the layer whose bare tar FILE is"},
     {OPT_RAW, "raw", NULL, "write the one layer's bare tar"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
     {OPT_NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of digests"},
@@ -126,15 +125,14 @@ static void add_operand(struct options *o, enum tree_kind kind, const char *valu
 
 static void check_options(const struct options *o)
 {
-	bool is_one = o->single || o->n_operands > 0 || o->tar != NULL;
+	bool is_one = o->single || o->n_operands > 0;
 
-	if (o->tar != NULL &&
-	    (o->single || o->n_operands > 0 || o->raw || o->from != NULL))
-		die_usage("--tar goes with --comment alone");
 	if (!is_one &&
 	    (o->comment != NULL || o->from != NULL || o->keep_dirlinks || o->keep_owners))
 		die_usage("--comment, --from, --keep-dirlinks and --owner keep go with "
-			  "--tree, --copy, --links, --env, --tar or --single");
+			  "--tree, --copy, --links, --env or --single");
+	if (o->keep_folders != NULL && !o->keep_owners)
+		die_usage("--keep-folders goes with --owner keep");
 	if (o->from == NULL && (o->from_name != NULL || o->from_tag != NULL))
 		die_usage("--from-name and --from-tag go with --from");
 	if (o->from != NULL && o->single && strcmp(o->from, "-") == 0)
@@ -171,6 +169,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 		case OPT_KEEP_DIRLINKS:
 			o->keep_dirlinks = true;
 			break;
+		case OPT_KEEP_FOLDERS:
+			o->keep_folders = optarg;
+			break;
 		case OPT_LINKS:
 			add_operand(o, TREE_LINKS, optarg);
 			break;
@@ -191,9 +192,6 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case OPT_STORE:
 			o->store = optarg;
-			break;
-		case OPT_TAR:
-			o->tar = optarg;
 			break;
 		case OPT_TREE:
 			add_operand(o, TREE_AS_IS, optarg);
@@ -419,15 +417,37 @@ static void close_base(struct base *b)
 	image_release(&b->image);
 }
 
+/* The names in the file of --keep-folders. */
+static void read_folders(const char *file, struct names *folders)
+{
+	struct buf text = {0}, path = {0};
+
+	if (io_slurp_file(file, &text, PLAN_MAX) < 0)
+		die_errno("%s", file);
+	if (text.len > 0 && text.data[text.len - 1] != '\0')
+		die("%s: cut off, no NUL ends the last name", file);
+	for (size_t at = 0; at < text.len; at += strlen(text.data + at) + 1) {
+		path_clean(text.data + at, &path);
+		names_add(folders, path.data, path.len);
+	}
+	buf_release(&text);
+	buf_release(&path);
+}
+
 static void merge_all(struct work *w, struct layer *l)
 {
 	const struct options *o = w->options;
 	struct sources s = {.store = &w->store,
 			    .keep_owners = o->keep_owners,
 			    .keep_dirlinks = o->keep_dirlinks};
+	struct names folders = {0};
 	struct base base = {0};
 	struct err why;
 
+	if (o->keep_folders != NULL) {
+		read_folders(o->keep_folders, &folders);
+		s.keep_folders = &folders;
+	}
 	if (o->from != NULL) {
 		open_base(&base, o);
 		s.base = &base.rootfs;
@@ -445,39 +465,8 @@ static void merge_all(struct work *w, struct layer *l)
 			sources_add_store_path(&s, w->job[i].path[k]);
 	sources_merge(&s, &layer_add(l)->tree);
 	sources_release(&s);
+	names_release(&folders);
 	close_base(&base);
-}
-
-/* The layer of --tar. */
-static void write_tar(struct work *w)
-{
-	const char *file = w->options->tar, *comment = w->options->comment;
-	static char block[1 << 16];
-	char diff_id[DIGEST_HEX + 1];
-	struct digest d;
-	off_t size = 0, at = 0;
-	ssize_t n;
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		die_errno("%s", file);
-	digest_init(&d);
-	while ((n = pread(fd, block, sizeof block, size)) > 0) {
-		digest_update(&d, block, (size_t)n);
-		size += n;
-	}
-	digest_hex(&d, diff_id);
-	digest_release(&d);
-	if (n < 0)
-		die_errno("%s", file);
-	if (size == 0 || tar_padding((uint64_t)size) != 0)
-		die("%s: not a tar", file);
-	if (comment == NULL)
-		comment = "customisation layer";
-	writer_begin(&w->writer, diff_id, (uint64_t)size, comment, strlen(comment));
-	if (io_copy(fd, &at, STDOUT_FILENO, (uint64_t)size) != size)
-		die_errno("standard output");
-	close(fd);
 }
 
 static void release_work(struct work *w, struct options *o)
@@ -504,21 +493,17 @@ int main(int argc, char **argv)
 	store_init(&w.store, o.store);
 	cache_init(&w.cache, !o.no_cache);
 	bool is_one = o.single || o.n_operands > 0;
-	if (o.tar == NULL && (o.single || !is_one))
+	if (o.single || !is_one)
 		read_plan(&w);
 	if (o.raw && !is_one && w.n > 1)
 		die("--raw writes one layer, but the plan has %zu", w.n);
 	io_pipe_grow(1);
-	if (o.tar != NULL)
-		write_tar(&w);
-	else if (is_one)
+	if (is_one)
 		merge_all(&w, &one);
 	else
 		scan_layers(&w);
 
-	if (o.tar != NULL) {
-		; /* it is written */
-	} else if (o.raw) {
+	if (o.raw) {
 		layer_write(is_one ? &one : &w.job[0].layer, 1);
 	} else if (is_one) {
 		layer_measure(&one, &w.cache);

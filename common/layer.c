@@ -3,11 +3,13 @@
 #include "cache.h"
 #include "err.h"
 #include "mem.h"
+#include "names.h"
 #include "num.h"
 #include "sink.h"
 #include "tar.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -78,8 +80,48 @@ static void emit_parents(const struct layer *l, struct sink *s)
 	free(dir);
 }
 
+/* The files of several names that were sent, each by the number of its device and inode.
+ */
+struct sent {
+	struct names key;
+	uint32_t *entry; /* by key: the first name */
+	size_t cap;
+	struct buf link; /* the path of that */
+};
+
+static void release_sent(struct sent *sent)
+{
+	names_release(&sent->key);
+	free(sent->entry);
+	buf_release(&sent->link);
+}
+
+/* The name that the file of this entry was sent by, or NULL: from now on it is. */
+static const char *first_name(struct sent *sent, const struct tree *t, uint32_t i)
+{
+	const uint32_t own = t->entry[i].owner;
+	char key[40];
+
+	if (own == TREE_END || t->owner[own].ino == 0)
+		return NULL;
+	int len = snprintf(key, sizeof key, "%" PRIx64 ":%" PRIx64, t->owner[own].dev,
+			   t->owner[own].ino);
+	size_t had = sent->key.n;
+	uint32_t n = names_add(&sent->key, key, (size_t)len);
+	if (n == had) {
+		sent->entry =
+		    mem_grow(sent->entry, &sent->cap, n + 1, sizeof *sent->entry);
+		sent->entry[n] = i;
+		return NULL;
+	}
+	buf_clear(&sent->link);
+	tree_path(t, sent->entry[n], &sent->link);
+	return sent->link.data;
+}
+
 static void emit_entry(const struct layer *l, const struct layer_part *part, uint32_t i,
-		       struct sink *s, struct tree_reader *r, struct buf *name)
+		       struct sink *s, struct tree_reader *r, struct sent *sent,
+		       struct buf *name)
 {
 	const struct tree *t = &part->tree;
 	const struct tree_entry *e = &t->entry[i];
@@ -95,9 +137,14 @@ static void emit_entry(const struct layer *l, const struct layer_part *part, uin
 	if (part->prefix != NULL && e->parent != TREE_END)
 		buf_addch(name, '/');
 	tree_path(t, i, name);
-	m.name = name->data;
+	m.name = part->prefix == NULL && e->parent == TREE_END ? "." : name->data;
 	if (m.type == TAR_SYMLINK)
 		m.link = t->names.data + e->link;
+	const char *first = first_name(sent, t, i);
+	if (first != NULL) {
+		m.type = TAR_HARDLINK;
+		m.link = first;
+	}
 	if (m.type == TAR_CHAR || m.type == TAR_BLOCK_DEVICE) {
 		m.major = major(e->size);
 		m.minor = minor(e->size);
@@ -121,13 +168,16 @@ static void emit(void *arg, struct sink *s)
 		emit_parents(l, s);
 	for (size_t k = 0; k < l->n; k++) {
 		const struct layer_part *part = &l->part[k];
+		const struct tree *t = &part->tree;
+		struct sent sent = {0};
 		tree_reader_init(&r);
 		uint32_t i = 0;
-		if (part->prefix == NULL)
-			i = tree_next(&part->tree, 0);
-		for (; i != TREE_END; i = tree_next(&part->tree, i))
-			emit_entry(l, part, i, s, &r, &name);
+		if (part->prefix == NULL && t->entry[0].owner == TREE_END)
+			i = tree_next(t, 0);
+		for (; i != TREE_END; i = tree_next(t, i))
+			emit_entry(l, part, i, s, &r, &sent, &name);
 		tree_reader_release(&r);
+		release_sent(&sent);
 	}
 	sink_zeroes(s, tar_end(s->total, TAR_RECORD));
 	buf_release(&name);

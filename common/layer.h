@@ -23,7 +23,8 @@ struct layer_style {
 
 /*
  * A file tree in a layer. `prefix` is what its root is called ("/nix/store/HASH-NAME");
- * NULL: the root is the layer's root, has no member, and names are relative to it.
+ * NULL: the root is the layer's root, names are relative to it, and it has a member, ".",
+ * only if it has an owner.
  */
 struct layer_part {
 	struct tree tree;

@@ -3,6 +3,7 @@
 #include "err.h"
 #include "json.h"
 #include "mem.h"
+#include "names.h"
 #include "path.h"
 #include "pool.h"
 #include "rootfs.h"
@@ -36,6 +37,7 @@ void sources_release(struct sources *s)
 		free(one->is_left);
 		if (one->is_second)
 			continue;
+		free(one->is_kept);
 		free(one->path);
 		for (char **open = one->open; open != NULL && *open != NULL; open++)
 			free(*open);
@@ -156,6 +158,25 @@ static void leave_unlinked(struct source *one)
 	buf_release(&path);
 }
 
+/* Marks the folders that stay as they are. */
+static void mark_kept(const struct sources *s, struct source *one)
+{
+	const struct tree *t = one->tree;
+	struct buf path = {0};
+
+	one->is_kept = mem_zero(t->n, sizeof *one->is_kept);
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (!S_ISDIR(t->entry[i].mode))
+			continue;
+		buf_clear(&path);
+		buf_addstr(&path, "");
+		tree_path(t, i, &path);
+		one->is_kept[i] =
+		    names_find(s->keep_folders, path.data, path.len) != NAMES_NONE;
+	}
+	buf_release(&path);
+}
+
 /* --- reading --- */
 
 /* Where what the store has at this place is, if that is a symlink into the store. */
@@ -205,6 +226,8 @@ static void scan_source(void *arg, size_t i)
 	one->is_left = mem_zero(one->tree->n, sizeof *one->is_left);
 	if (one->kind == TREE_ENV)
 		leave_unlinked(one);
+	if (s->keep_folders != NULL && one->kind == TREE_AS_IS && !one->is_store_path)
+		mark_kept(s, one);
 	free(real);
 	buf_release(&place);
 	buf_release(&store);
@@ -315,9 +338,10 @@ static void redirect(struct sources *s, size_t i)
 			continue;
 		buf_clear(&to);
 		place_of(one, e, &path);
-		if (s->base != NULL)
+		bool is_kept = one->is_kept != NULL && one->is_kept[e];
+		if (s->base != NULL && !is_kept)
 			follow_base(s, one, path.data, &to);
-		if (s->keep_dirlinks && to.len == 0)
+		if (s->keep_dirlinks && to.len == 0 && !is_kept)
 			follow_sources(s, path.data, &to);
 		if (to.len > 0) {
 			send_elsewhere(s, i, e, to.data);
@@ -343,6 +367,7 @@ static void merge(const struct sources *s, struct tree *t)
 		    .at = one->at,
 		    .is_moved = one->is_second,
 		    .is_left = one->is_left,
+		    .is_kept = one->is_kept,
 		    .kind = one->kind,
 		    .as_links = one->path,
 		    .env = one->env,

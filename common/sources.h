@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 struct err;
+struct names;
 struct rootfs;
 struct store;
 
@@ -28,15 +29,18 @@ struct source {
 	struct tree *tree; /* from sources_merge() on */
 	uint32_t root;     /* of the tree: what is put there */
 	bool *is_left;     /* by entry: it goes elsewhere, or nowhere */
-	bool is_second;    /* `tree`, `path` and `open` are those of another one */
+	bool *is_kept;     /* by entry: see tree_source */
+	bool is_second;    /* all but `at`, `root` and `is_left` is another one's */
 };
 
 struct sources {
 	struct source *source;
 	size_t n, cap;
-	struct store *store;   /* where store paths lie; not owned */
-	bool keep_owners;      /* of TREE_AS_IS: owner, group, xattrs */
-	bool keep_dirlinks;    /* see sources_merge() */
+	struct store *store; /* where store paths lie; not owned */
+	bool keep_owners;    /* of TREE_AS_IS: owner, group, xattrs, hard links */
+	const struct names *keep_folders; /* of TREE_AS_IS: canonical paths of folders
+					     that stay as they are, or NULL; not owned */
+	bool keep_dirlinks;               /* see sources_merge() */
 	struct rootfs *base;   /* the image below the layer, or NULL; not owned */
 	const char *base_name; /* how messages call it */
 	unsigned n_envs;
@@ -69,8 +73,8 @@ void sources_add_store_path(struct sources *s, const char *path);
  * name goes where they lead; and those that an environment is made of stay.
  *
  * With an image below, a folder goes where a symlink of that name leads in the image,
- * with a warning; and folders that nobody chose the attributes of have those of the
- * image.
+ * with a warning, unless it is one of keep_folders; and folders that nobody chose the
+ * attributes of have those of the image.
  */
 void sources_merge(struct sources *s, struct tree *t);
 

@@ -196,6 +196,8 @@ static bool is_chosen(const struct candidate *c)
 	if (c->entry == TREE_END || is_linked(c) ||
 	    (source->is_moved && c->entry == source->root))
 		return false;
+	if (source->is_kept != NULL && source->is_kept[c->entry])
+		return true;
 	mode_t mode = entry_of(c)->mode & 07777;
 	return is_owned(c) || (mode != ANY_FOLDER &&
 			       (mode != STORE_FOLDER || source->kind == TREE_AS_IS));
@@ -333,6 +335,20 @@ static size_t add_children(const struct merge *m, const struct candidate *c,
 	return n;
 }
 
+/* The root has attributes if a source keeps those that it has there. */
+static void merge_root(struct merge *m, const struct candidate *roots)
+{
+	for (size_t k = 0; k < m->n_sources; k++) {
+		const bool *is_kept = roots[k].source->is_kept;
+		if (roots[k].entry == TREE_END || is_kept == NULL ||
+		    !is_kept[roots[k].entry])
+			continue;
+		m->t->entry[0].mode = entry_of(&roots[k])->mode;
+		copy_owner(m->t, 0, &roots[k]);
+		return;
+	}
+}
+
 static void merge_folder(struct merge *m, uint32_t i)
 {
 	struct tree *t = m->t;
@@ -402,6 +418,7 @@ void tree_merge(struct tree *t, const struct tree_source *sources, size_t n)
 	struct tree_entry *root = tree_add_entry(t, TREE_END);
 	root->name = name;
 	root->mode = S_IFDIR | 0755;
+	merge_root(&m, roots);
 	set_bases(&m, 0, roots, n);
 	decide_env(&m, 0, roots, n);
 	set_folder(&m, 0, roots, n);

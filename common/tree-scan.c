@@ -5,6 +5,7 @@
 #include "path.h"
 #include "tar.h"
 #include "utf8.h"
+#include "xattrs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -59,14 +60,6 @@ static uint32_t add_target(struct tree *t, int folder, const char *name, const c
 
 /* --- extended attributes --- */
 
-/* What a layer keeps of a file's extended attributes; the rest is of this machine. */
-static bool is_kept(const char *name)
-{
-	return strcmp(name, "security.capability") == 0 ||
-	       (strncmp(name, "user.", 5) == 0 &&
-		strncmp(name, "user.overlay.", 13) != 0);
-}
-
 static int compare_strings(const void *a, const void *b)
 {
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -100,7 +93,7 @@ static void read_xattrs(const char *path, struct buf *records)
 	if (len < 0)
 		die_errno("%s", path);
 	for (const char *p = list; p < list + len; p += strlen(p) + 1)
-		if (is_kept(p))
+		if (xattrs_is_own(p))
 			name[n++] = p;
 	qsort(name, n, sizeof *name, compare_strings);
 	for (size_t i = 0; i < n; i++)
@@ -180,8 +173,12 @@ static char *followed(struct scan *s, const char *name, const char *target)
 static void keep_owner(struct scan *s, uint32_t i, const char *name,
 		       const struct stat *st)
 {
-	const struct tree_owner owner = {.uid = st->st_uid, .gid = st->st_gid};
+	struct tree_owner owner = {.uid = st->st_uid, .gid = st->st_gid};
 
+	if (!S_ISDIR(st->st_mode) && st->st_nlink > 1) {
+		owner.dev = st->st_dev;
+		owner.ino = st->st_ino;
+	}
 	buf_clear(&s->records);
 	if (!S_ISLNK(st->st_mode))
 		read_xattrs(name != NULL ? child_path(s, name) : s->t->origin[0].path,

@@ -21,6 +21,7 @@ static void digest_owner(struct digest *d, const struct tree *t,
 	digest_number(d, owner->has_mtime);
 	digest_number(d, (uint64_t)owner->mtime);
 	digest_number(d, owner->nsec);
+	digest_number(d, owner->ino);
 	digest_number(d, owner->xattrs_len);
 	digest_update(d, t->names.data + owner->xattrs, owner->xattrs_len);
 }

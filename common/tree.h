@@ -49,6 +49,7 @@ struct tree_owner {
 	uint32_t
 	    xattrs; /* where its pax records SCHILY.xattr.NAME begin in names.data, */
 	uint32_t xattrs_len; /* and how long they are */
+	uint64_t dev, ino;   /* of what has several names; ino is 0 if it has one */
 };
 
 struct tree {
@@ -82,7 +83,7 @@ void tree_set_owner(struct tree *t, uint32_t i, const struct tree_owner *owner,
 
 /* What tree_scan() does beyond listing; a zeroed struct is none of it. */
 struct tree_scan {
-	bool keep_owners; /* owner, group, file capabilities and xattrs user.* */
+	bool keep_owners; /* owner, group, xattrs_is_own(), which names are one file */
 	bool no_devices;  /* devices and FIFOs end the process */
 
 	/*
@@ -117,6 +118,8 @@ struct tree_source {
 	const char *at; /* where: a canonical path, "" for the root */
 	bool is_moved;  /* `root` is a folder whose attributes do not count */
 	const bool *is_left; /* by entry: leave it out; NULL: nothing */
+	const bool *is_kept; /* by entry: a folder whose attributes somebody chose,
+				whatever they are; NULL: none */
 	enum tree_kind kind;
 	const char *as_links; /* of TREE_LINKS and TREE_ENV: what the tree is called */
 	unsigned env;
@@ -136,7 +139,7 @@ struct tree_source {
  * and a warning names both unless they are the same link. A leaf against a folder ends
  * the process. A merged folder has the attributes that it has in the first source that
  * chose them, as 0755 without an owner of its own is not; if none did, it is implied,
- * with mode 0755.
+ * with mode 0755. The root has an owner only if a source's is_kept says so.
  */
 void tree_merge(struct tree *t, const struct tree_source *sources, size_t n);
 

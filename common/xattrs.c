@@ -40,6 +40,14 @@ bool xattrs_next(const char **p, size_t *len, struct xattr *x)
 	return false;
 }
 
+bool xattrs_is_own(const char *name)
+{
+	return strcmp(name, "security.capability") == 0 ||
+	       strncmp(name, "system.posix_acl_", 17) == 0 ||
+	       (strncmp(name, "security.", 9) != 0 && strncmp(name, "system.", 7) != 0 &&
+		!xattrs_is_overlay(name));
+}
+
 bool xattrs_is_overlay(const char *name)
 {
 	return strncmp(name, "trusted.overlay.", 16) == 0 ||

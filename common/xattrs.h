@@ -24,6 +24,12 @@ struct xattr {
  */
 bool xattrs_next(const char **p, size_t *len, struct xattr *x);
 
+/*
+ * Whether an attribute of this name is the file's own, and not the machine's: file
+ * capabilities, access control lists, and what users and root set.
+ */
+bool xattrs_is_own(const char *name);
+
 /* Whether overlayfs keeps its own notes in an attribute of this name. */
 bool xattrs_is_overlay(const char *name);
 

@@ -40,20 +40,16 @@ unpack_layer() {
 	rm "$work/unpacked.tar"
 }
 
-# run_as_root TREE LAYER: runs the commands of runAsRoot as root, on top of the base image
-# and of what is in TREE; LAYER becomes the tar of what is new then, TREE's files too. The
-# store paths that the commands mention are there, with all that they need.
+# run_as_root TREE: runs the commands of runAsRoot as root, on top of the base image and
+# of what is in TREE, in which the layer of what is new then, TREE's files too, is unpacked;
+# its folders are listed in $work/folders. The store paths that the commands mention are
+# there, with all that they need. After root.bash.
 run_as_root() {
-	local text first base=("${from[@]}") binds=() path
-	text=$(spec_get .runAsRoot)
-	first=${text%%$'\n'*}
-	if [[ $first =~ ^#!.*[/\ ](ba|da|a)?sh([[:space:]].*)?$ ]]; then
-		text=$first$'\nset -e'${text#"$first"}
-	elif [[ $first != '#!'* ]]; then
-		text=$'set -e\n'$text
-	fi
-	printf '%s\n' "$text" >"$work/runAsRoot"
+	local base=("${from[@]}") binds=() path
+	command -v bsdtar >/dev/null || die 'runAsRoot needs bsdtar, of libarchive-tools'
+	command -v fakeroot >/dev/null || die 'runAsRoot needs fakeroot'
 	[ "${#base[@]}" -gt 0 ] || base=(--no-image)
+	write_script "$work/runAsRoot"
 	jq .runAsRoot <<<"$spec" | dt-closure "${store[@]}" --text >"$work/bound"
 	while read -r path; do
 		binds+=(--bind "$(locate "$path"):$path")
@@ -61,8 +57,37 @@ run_as_root() {
 	spec_list limits 'option("--disk-size"; .diskSize), option("--memory"; .buildVMMemorySize)'
 	dt-vmrun "${base[@]}" --tree "$1" "${binds[@]}" "${limits[@]}" "$work/runAsRoot" >"$work/archive" ||
 		die "runAsRoot failed with status $?"
-	tar --warning=no-unknown-keyword -xOf "$work/archive" --wildcards 'blobs/sha256/*' >"$2"
-	rm "$work/archive"
+	tar --warning=no-unknown-keyword -xOf "$work/archive" --wildcards 'blobs/sha256/*' >"$work/run"
+	rm -r "$work/archive" "$1"
+	mkdir "$1"
+	unpack_run "$1"
+}
+
+# write_script FILE: the commands of runAsRoot, a shell's with `set -e`.
+write_script() {
+	local text first
+	text=$(spec_get .runAsRoot)
+	first=${text%%$'\n'*}
+	if [[ $first =~ ^#!.*[/\ ](ba|da|a)?sh([[:space:]].*)?$ ]]; then
+		text=$first$'\nset -e'${text#"$first"}
+	elif [[ $first != '#!'* ]]; then
+		text=$'set -e\n'$text
+	fi
+	printf '%s\n' "$text" >"$1"
+}
+
+# unpack_run TREE: what is in the tar $work/run, as root. The root is one of the folders
+# only if it is in the tar.
+unpack_run() {
+	local dir
+	printf -v dir %q "$work"
+	root_begin runAsRoot "$1" false
+	root_do runAsRoot "
+		export LC_ALL=C.UTF-8
+		bsdtar -xSpf $dir/run
+		bsdtar -tf $dir/run | sed -n '1s,^\./\$,.,p' | tr '\\n' '\\0' >$dir/folders
+		find . -mindepth 1 -type d -print0 >>$dir/folders"
+	rm "$work/run"
 }
 
 # locate PATH: where the store path lies on this machine.
@@ -75,54 +100,6 @@ locate() {
 	else
 		realpath -s -- "$dir/${1##*/}"
 	fi
-}
-
-# without_end LAYER: the tar's bytes but for its end-of-archive mark.
-without_end() {
-	local blocks
-	blocks=$(tar -tRf "$1" | sed -n 's/^block \([0-9]*\): \*\* Block of NULs \*\*$/\1/p' | tail -n 1)
-	head -c $((blocks * 512)) "$1"
-}
-
-# change_layer KEY LAYER: runs the commands of this key in a folder that holds what is in
-# LAYER, a tar, and makes LAYER what they leave. Files that they did not touch keep their
-# owners and attributes; the others are root's.
-change_layer() {
-	local dir=$work/layer time=${SOURCE_DATE_EPOCH:-1}
-	mkdir "$dir"
-	tar --warning=no-unknown-keyword --no-same-owner -tvf "$2" | grep -aE '^[bc]' >&2 &&
-		die "$1: cannot be run on the devices that runAsRoot made"
-	tar --warning=no-unknown-keyword --no-same-owner -xpf "$2" -C "$dir"
-	chmod -R u+rwX "$dir"
-	(cd "$dir" && find . -mindepth 1 -printf '%i %C@ %y %P\0' | sort -z) >"$work/before"
-	run_commands "$1" "$dir"
-	(cd "$dir" && find . -mindepth 1 -printf '%i %C@ %y %P\0' | sort -z) >"$work/after"
-	# A folder that is still there is as it was.
-	cut -z -d ' ' -f 4- "$work/before" | sort -z >"$work/names-before"
-	cut -z -d ' ' -f 4- "$work/after" | sort -z >"$work/names-after"
-	comm -z -23 "$work/before" "$work/after" | grep -zv '^[0-9]* [0-9.]* d ' | cut -z -d ' ' -f 4- >"$work/old" || true
-	comm -z -23 "$work/names-before" "$work/names-after" >>"$work/old"
-	comm -z -13 "$work/before" "$work/after" | grep -zv '^[0-9]* [0-9.]* d ' | cut -z -d ' ' -f 4- >"$work/new" || true
-	comm -z -13 "$work/names-before" "$work/names-after" >>"$work/new"
-	sort -zu "$work/old" -o "$work/old"
-	sort -zu "$work/new" -o "$work/new"
-	[ ! -s "$work/old" ] || tar --warning=no-unknown-keyword --delete --no-recursion --null -f "$2" --verbatim-files-from -T "$work/old"
-	tar -cf "$work/new.tar" --format=gnu --no-recursion --owner=0 --group=0 --numeric-owner \
-		--mtime="@$time" -C "$dir" --null --verbatim-files-from -T "$work/new"
-	{
-		without_end "$2"
-		cat "$work/new.tar"
-	} >"$work/changed"
-	mv "$work/changed" "$2"
-}
-
-# join_layers LAYER LAYER: a layer archive of one layer that has what is in both tars.
-join_layers() {
-	{
-		without_end "$1"
-		cat "$2"
-	} >"$work/joined"
-	dt-layer --tar "$work/joined" --comment ''
 }
 
 # find_graph FILE FILTER LAYER: writes to FILE the graph of all store paths that the image

@@ -1,4 +1,9 @@
-# root_run: what a root of the image's tree would do, without being one. After spec.bash.
+# What a root of the image's tree would do, without being one. After spec.bash.
+#
+#     root_begin KEY TREE CHROOT; root_do KEY COMMANDS...; root_check; root_see FILTER...; root_end
+#
+# What fails ends the script, and says that it was in KEY of the spec. Not for a subshell or
+# a pipe, where the script's traps do not reach.
 #
 # fakeroot remembers the owners, modes, devices and attributes that dynamically linked
 # programs give to files, and leaves these as they are. What static programs do is real.
@@ -37,7 +42,7 @@ root_find_user() {
 # makes a program see and do what fakeroot tells, and $root_library.
 root_start() {
 	local key flags=()
-	command -v fakeroot >/dev/null || die 'fakeRootCommands needs fakeroot'
+	command -v fakeroot >/dev/null || die "$root_key needs fakeroot"
 	[ "$root_real" = false ] || flags=(--unknown-is-real)
 	# shellcheck disable=SC2016 # the inner shell expands it
 	coproc root_daemon { exec setsid fakeroot "${flags[@]}" -- sh -c '
@@ -45,7 +50,7 @@ root_start() {
 		sed -n "s,.* \(/.*/libfakeroot[^/]*\)$,\1,p" /proc/self/maps | head -n 1
 		cat >/dev/null'; }
 	{ read -r key && read -r root_library; } <&"${root_daemon[0]}" ||
-		die 'fakeRootCommands: fakeroot does not work'
+		die "$root_key: fakeroot does not work"
 	root_hold=${root_daemon[1]}
 	root_fake=(env LD_PRELOAD="$root_library" FAKEROOTKEY="$key" FAKEROOTDONTTRYCHOWN=1)
 }
@@ -174,10 +179,12 @@ root_old_kernel=(perl -e '
 	syscall($prctl, 22, 2, pack("Sx6P", 5, $filter)) == 0 or die "seccomp: $!\n";
 	exec @ARGV or die "$ARGV[0]: $!\n"')
 
-# root_find_box TREE CHROOT: sets $root_box, the prefix for the commands.
+# root_find_box TREE CHROOT: sets $root_box, the prefix for a script of the commands, and
+# $root_place, where they see $work/root, which it is in.
 root_find_box() {
 	local tree=$1 chroot=$2 bwrap=false point
 	mkdir "$work/root"
+	root_place=$work/root
 	! root_has_bwrap || bwrap=true
 	root_box=(env "DT_ROOT=$root_mark")
 	# Nothing shall be left that only chattr can make removable.
@@ -189,7 +196,7 @@ root_find_box() {
 		else
 			root_box+=(env -C "$tree")
 		fi
-		root_box+=("${root_fake[@]}" bash -euo pipefail "$work/root/fakeRootCommands")
+		root_box+=("${root_fake[@]}" bash -euo pipefail)
 		return
 	fi
 	root_find_store
@@ -217,7 +224,8 @@ root_find_box() {
 	# shellcheck disable=SC2016 # the inner shell expands it
 	[ "$bwrap" = true ] || root_box+=(/.dt/bin/bash -c "root_mark=$root_mark; $(declare -f root_kill)"'
 		status=0; "$@" || status=$?; root_kill "$$" "$PPID"; exit "$status"' -)
-	root_box+=(/.dt/bin/bash -euo pipefail /.dt/fakeRootCommands)
+	root_box+=(/.dt/bin/bash -euo pipefail)
+	root_place=/.dt
 }
 
 # The PATH of a chroot: the tools, the image's own, and what of $PATH is in the store.
@@ -233,7 +241,7 @@ root_path() {
 
 # Runs a command that a signal to the script ends as well.
 root_wait() {
-	(exec {root_hold}>&- && exec "$@") &
+	(exec {root_hold}>&- && exec "$@") <&0 &
 	root_child=$!
 	wait "$root_child" 2>/dev/null
 }
@@ -252,19 +260,20 @@ root_check_attributes() {
 	local file
 	while IFS= read -r -d '' file; do
 		[ -z "$("${root_fake[@]}" getcap "$file")" ] ||
-			die "fakeRootCommands: ${file#"$1/"}: without user namespaces, needs a chown (not to $2) and then setcap"
+			die "$root_key: ${file#"$1/"}: without user namespaces, needs a chown (not to $2) and then setcap"
 	done < <("${root_fake[@]}" find "$1" -type f \( -uid "${2%:*}" -o -gid "${2#*:}" \) -print0)
 }
 
-# root_check TREE: refuses what static programs did to files that fakeroot remembers
+# root_check: after the last commands, refuses what static programs did to files that fakeroot remembers
 # otherwise, and what it cannot see at all: it would be lost.
 root_check() {
-	local tree=$1 owner=0:0 inode real mode inode_too fake fake_mode type keep extra missing
+	local tree=$root_tree owner=0:0 inode real mode inode_too fake fake_mode type keep extra missing
+	[ "${#root_points[@]}" -eq 0 ] || rmdir -- "${root_points[@]}" 2>/dev/null || true
 	[ "$root_real" = true ] || owner=$(id -u):$(id -g)
 	"${root_user[@]}" find "$tree" -printf '%i %U:%G %m\n' >"$work/root/real" ||
-		die 'fakeRootCommands: what they made cannot be read'
+		die "$root_key: what they made cannot be read"
 	"${root_user[@]}" "${root_fake[@]}" find "$tree" -printf '%i %U:%G %m %y\n' >"$work/root/fake" ||
-		die 'fakeRootCommands: fakeroot does not work any more'
+		die "$root_key: fakeroot does not work any more"
 	paste -d ' ' "$work/root/real" "$work/root/fake" |
 		awk -v owner="$owner" '$2 != owner || $1 != $4 || $3 != $6' >"$work/root/differ"
 	while read -r inode real mode inode_too fake fake_mode type; do
@@ -276,16 +285,16 @@ root_check() {
 		if [ "$inode" != "$inode_too" ] || { [ "$real" != "$owner" ] && [ "$real" != "$fake" ]; } ||
 			{ [ "$type" != l ] && [ $((extra | missing)) -ne 0 ]; }; then
 			tree=$("${root_user[@]}" find "$tree" -inum "$inode" -printf '%P\n' -quit)
-			die "fakeRootCommands: $tree: fakeroot cannot see that a static program set owner $real, mode $mode"
+			die "$root_key: $tree: fakeroot cannot see that a static program set owner $real, mode $mode"
 		fi
 	done <"$work/root/differ"
 	[ "$root_real" = true ] || root_check_attributes "$tree" "$owner"
 	# fakeroot shows those attributes only that it remembers.
 	real=$("${root_user[@]}" getfattr -Rhm '^(user|trusted|security[.]capability)' "$tree" 2>/dev/null || true)
-	[ -z "$real" ] || die "fakeRootCommands: fakeroot cannot see the attributes in ${real%%$'\n'*}"
+	[ -z "$real" ] || die "$root_key: fakeroot cannot see the attributes in ${real%%$'\n'*}"
 }
 
-# Ends what root_run() started, and makes the tree one that can be removed.
+# Ends what root_begin() started, and makes the tree one that can be removed.
 root_end() {
 	at_exit=:
 	# Not waited for: after a signal in mid-wait, bash may wait for it in vain.
@@ -296,15 +305,12 @@ root_end() {
 	root_own "$root_tree" || true
 }
 
-# root_run TREE CHROOT COMMANDS FILTER [ARG...]: runs the shell text COMMANDS as root of
-# TREE, which lies in $work, with TREE as / if CHROOT is true, else as the working folder;
-# their stdout goes to stderr. Then FILTER sees the owners, modes, devices and attributes
-# that they made. Returns FILTER's status; all else that fails ends the script with 1.
-# Not for a subshell or a pipe, where the script's traps do not reach.
-root_run() {
-	local chroot=$2 commands=$3 status=0
-	root_tree=$(realpath -e -- "$1") || die "$1: no such folder"
-	shift 3
+# root_begin KEY TREE CHROOT: makes the folder TREE, which lies in $work, root's own, and
+# commands find it as / if CHROOT is true, else as the working folder.
+root_begin() {
+	local chroot=$3
+	root_key=$1
+	root_tree=$(realpath -e -- "$2") || die "$2: no such folder"
 	unset FAKEROOTKEY LD_PRELOAD
 	root_child='' root_points=() root_mark=${work##*/}
 	root_find_user
@@ -312,13 +318,34 @@ root_run() {
 	at_exit=root_end
 	root_own "$root_tree" || die "$root_tree: its owner cannot be set"
 	root_find_box "$root_tree" "$chroot"
-	printf '%s' "$commands" >"$work/root/fakeRootCommands"
-	root_wait "${root_box[@]}" >&2 || status=$?
+}
+
+# root_do KEY COMMANDS: runs shell text; what it prints goes to stderr.
+root_do() {
+	local status=0
+	root_key=$1
+	printf '%s' "$2" >"$work/root/$1"
+	root_wait "${root_box[@]}" "$root_place/$1" </dev/null >&2 || status=$?
 	root_kill 0
-	[ "$status" -eq 0 ] || die "fakeRootCommands failed with status $status"
-	[ "${#root_points[@]}" -eq 0 ] || rmdir -- "${root_points[@]}" 2>/dev/null || true
-	root_check "$root_tree"
+	[ "$status" -eq 0 ] || die "$root_key failed with status $status"
+}
+
+# root_see FILTER [ARG...]: its status; it sees the owners, modes, devices and attributes
+# that the commands made.
+root_see() {
+	local status=0
 	root_wait "${root_user[@]}" "${root_fake[@]}" "$@" || status=$?
+	return "$status"
+}
+
+# root_run TREE CHROOT COMMANDS FILTER [ARG...]: all of that for fakeRootCommands.
+root_run() {
+	local status=0
+	root_begin fakeRootCommands "$1" "$2"
+	root_do fakeRootCommands "$3"
+	root_check
+	shift 3
+	root_see "$@" || status=$?
 	root_end
 	return "$status"
 }

@@ -147,6 +147,11 @@ is '--owner keep: file capabilities and attributes' "$(cut -d ' ' -f 1,2 "$T/xat
 	"p SCHILY.xattr.security.capability
 p SCHILY.xattr.user.note"
 is '--owner keep: as they are' "$(awk '/user.note/ { print $3 }' "$T/xattrs")" 74657874
+ln "$T/own/p" "$T/own/d/q"
+ok '--owner keep, a file of two names' as_root
+is '--owner keep: it is still one' "$(tar -tvf "$T/out" | awk '{ print $1, $6, $7, $8, $9 }' | tail -n 2)" $'-rw-r--r-- d/q   \nhrw-r--r-- p link to d/q'
+is 'without it, it is two' "$(list --tree "$T/own/d" --tree "$T/own" | grep -c 'link to')" 0
+rm "$T/own/d/q"
 is 'a --copy has the owners of the layer' "$(list --owner 5:6 --copy "$T/own" | awk '{ print $2 }' | sort -u)" 5/6
 
 # --- one layer of all, on top of an image ---
@@ -209,6 +214,18 @@ is '--from: folders of a --tree whose mode was chosen, and others' "$(list --tre
 drwxr-s--- 3/4 usr/lib/"
 chmod 755 "$T/new/tmp"
 is '--from: 0755 says nothing' "$(list --tree "$T/new" --from "$T/base.tar" | grep tmp/$)" 'drwxrwxrwt 0/0 tmp/'
+printf 'tmp\0./lib\0dangling/\0.\0nothing\0' >"$T/list"
+is '--keep-folders: as they are' "$(list --owner keep --keep-folders "$T/list" --tree "$T/new" --from "$T/base.tar" 2>/dev/null | grep /$)" \
+	"drwxr-xr-x 0/0 ./
+drwxr-xr-x 0/0 dangling/
+drwxr-xr-x 0/0 lib/
+drwxr-xr-x 0/0 lib/new/
+drwxr-xr-x 0/0 opt/
+drwxr-xr-x 0/0 opt/tool/
+drwxr-xr-x 0/0 tmp/
+drwxr-xr-x 0/0 usr/
+drwxr-xr-x 0/0 usr/bin/"
+is '--keep-folders: but for the others' "$(said | sed "s,$T/,,g" | grep -c -e ^/lib -e ^/dangling)" 0
 kept() { fakeroot -- bash -ec 'chown 5 "$0/tmp"; exec dt-layer --raw --tree "$0" --owner keep --from "$1"' "$T/new" "$T/base.tar" 2>/dev/null; }
 kept >"$T/layer.tar"
 is '--from: an owner does' "$(show "$T/layer.tar" | grep tmp/$)" 'drwxr-xr-x 5/0 tmp/'

@@ -113,14 +113,6 @@ rm -rf "$T/export"
 
 # --- servers ---
 
-answers() { # COMMAND...: it succeeds before long
-	local i
-	for ((i = 0; i < 200; i++)); do
-		"$@" 2>/dev/null && return
-		sleep 0.1
-	done
-	"$@"
-}
 redis=$(root redis-server) tools=$(root redis-tools)
 docker run -d --name redis --network=none --user user --entrypoint "$redis/bin/redis-server" all:1 --save '' --dir /data >/dev/null
 ok 'redis starts' answers docker exec redis "$tools/bin/redis-cli" ping

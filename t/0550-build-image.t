@@ -456,7 +456,6 @@ bad_spec() { # REGEX TEXT
 }
 bad_spec 'the key name is missing' '{}'
 bad_spec 'unknown key maxLayers' '{"name": "x", "maxLayers": 3}'
-bad_spec 'runAsRoot is not supported yet' '{"name": "x", "runAsRoot": "true"}'
 for bad in copyToRoot:1 'copyToRoot:[["x"]]' 'copyToRoot:{}' 'copyToRoot:{"paths":"x"}' copyToRoot:true contents:1 keepContentsDirlinks:1 extraCommands:1 uid:-1 gid:1.5 \
 	config:1 diskSize:"\"x\"" buildVMMemorySize:false includeNixDB:0 meta:1 compressor:1 created:1 fromImage:1 fromImageName:1 fromImageTag:1; do
 	bad_spec "${bad%%:*} is not of type [a-z]+" "{\"name\": \"x\", \"${bad%%:*}\": ${bad#*:}}"

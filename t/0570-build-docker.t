@@ -34,14 +34,6 @@ loads() {
 build() { loads dt-build-image "$@"; }
 layered() { loads dt-build-layered-image "$@"; }
 inspect() { docker image inspect --format '{{json .}}' "$1" | jq -rc "$2"; }
-answers() { # COMMAND...: it succeeds before long
-	local i
-	for ((i = 0; i < 300; i++)); do
-		"$@" 2>/dev/null && return
-		sleep 0.1
-	done
-	"$@"
-}
 hello=$(root hello) bash=$(root bash)
 
 # --- buildImage ---

@@ -107,6 +107,8 @@ refuses 3 'script: exit status 3$' 'a script that exits with 3' plain 'exit 3'
 refuses 143 'script: killed by signal 15$' 'one that is killed' plain 'kill $$'
 refuses 137 'script: killed by signal 9$' 'one that is killed by all means' plain 'kill -9 $$'
 refuses 127 'script: its interpreter /no/such: No such file or directory$' 'no interpreter' plain '#!/no/such'
+refuses 126 'script: its interpreter /etc/issue: Permission denied$' 'an interpreter that is none' plain '#!/etc/issue'
+refuses 3 'script: exit status 3$' 'one that would kill init' plain 'kill -9 1; exit 3'
 refuses 125 'script: it runs longer than 1 s$' 'one that takes too long' plain 'sleep 1000 & sleep 1000' --timeout 1
 refuses 125 'what changed is more than 8 MiB$' 'one that writes too much' plain 'yes | head -c 9000000 >/x' --disk-size 8
 refuses 125 '/dev: it is no folder in the image$' 'an image with a link for /dev' linked ':'
@@ -114,23 +116,39 @@ refuses 125 ': not an absolute path$' 'a relative bind' plain ':' --bind x
 refuses 125 ': No such file or directory$' 'a tree that is not there' plain ':' --tree "$T/none"
 fails 127 'none: No such file or directory$' 'a script that is not there' dt-vmrun --no-image "$T/none"
 fails 125 'cut off|no end|[Tt]runcated' 'an image that is cut off' dt-vmrun --from <(head -c 5000 "$T/plain.tar") "$T/script"
+cut() { head -c 5000 "$T/plain.tar" | dt-vmrun "$T/script"; }
+fails 125 'cut off|no end|[Tt]runcated' 'one on standard input' cut
+is 'one on standard input: no layer' "$(wc -c <"$T/out")" 0
+small_disk() { unshare -m bash -c 'mount -t tmpfs -o size=3M none "$TMPDIR" && "$@"; status=$?
+	ls -A "$TMPDIR"; exit "$status"' - "$@"; }
+for bytes in 2000000 9000000; do # the layer does not fit, nor do the changes
+	script "head -c $bytes /dev/zero >/x 2>/dev/null; true"
+	fails 125 'the disk is full$|No space left on device$' "the machine's disk is full, $bytes bytes" \
+		small_disk dt-vmrun --from "$T/plain.tar" "$T/script"
+	is "the machine's disk is full, $bytes bytes: no layer, no file" "$(wc -c <"$T/out")" 0
+done
 printf '\177' | dd of="$T/plain.tar" bs=1 seek=1536 conv=notrunc status=none
 refuses 125 'digest|sha256' 'a layer that is not what its digest says' plain ':'
 python3 "$t_dir/fixtures/vmimage.py" plain >"$T/plain.tar"
 
-# What is left when dt-vmrun is killed goes by itself.
-script 'echo started; sleep 1000'
-dt-vmrun "$T/script" <"$T/plain.tar" >"$T/out" 2>"$T/err" &
-pid=$!
-disown
-until grep -q started "$T/err"; do kill -0 "$pid" || break; done
-kill -9 "$pid"
-wait "$pid" 2>/dev/null
-for ((i = 0; i < 600; i++)); do
-	[ -n "$(ls -A "$T/tmp")" ] || break
-	sleep 0.1
+# What is left when dt-vmrun is ended goes by itself, whatever the script started.
+seconds=$((1000000 + $$)) # by which its processes are known
+script "trap '' HUP INT TERM; sleep $seconds & setsid sleep $seconds & echo started; sleep $seconds"
+for signal in TERM HUP KILL; do
+	dt-vmrun "$T/script" <"$T/plain.tar" >"$T/out" 2>"$T/err" &
+	pid=$!
+	disown
+	until grep -q started "$T/err"; do kill -0 "$pid" || break; done
+	kill "-$signal" "$pid"
+	for ((i = 0; i < 600; i++)); do
+		[ -n "$(ls -A "$T/tmp")$(pgrep -f "$T/script|sleep $seconds")" ] || break
+		sleep 0.1
+	done
+	nothing_left "ended by $signal"
+	is "ended by $signal: none of the script's processes is left" "$(pgrep -f "sleep $seconds")" ''
+	is "ended by $signal: no layer" "$(wc -c <"$T/out")" 0
+	is "ended by $signal: nothing is mounted" "$(grep -cF "$T/" /proc/self/mountinfo)" 0
 done
-nothing_left 'kill -9'
 
 # --- a user who is not root ---
 

@@ -79,7 +79,10 @@ fails 125 'qemu-system-x86_64: .* \(install qemu-system-x86\)$' 'no QEMU' \
 	unshare -m bash -c 'for dir in /usr/bin /bin; do
 		mount --bind /dev/null "$dir/qemu-system-x86_64" && break; done; exec "$@"' - \
 	env PATH="$T/bin" "$build/dt-vmrun" --backend tcg --from "$T/plain.tar" "$T/script"
-rm -f "$T/tmp"/*
+cut() { head -c 5000 "$T/plain.tar" | dt-vmrun --backend tcg "$T/script"; }
+fails 125 'cut off|no end|[Tt]runcated' 'an image that is cut off' cut
+is 'an image that is cut off: no layer' "$(wc -c <"$T/out")" 0
+rm -rf "$T/tmp"/*
 nothing_left 'failure'
 
 # --- how a guest ends ---
@@ -95,9 +98,14 @@ refuses() {
 
 if ! grep -q __asan_init "$build/dt-vmrun"; then # a guest does not know of sanitizers
 	refuses 3 'script: exit status 3$' 'a script that exits with 3' 'kill -9 1; exit 3'
+	refuses 137 'script: killed by signal 9$' 'a script that is killed' 'kill -9 $$'
+	script '#!/no/such'
+	fails 127 'script: its interpreter /no/such: No such file or directory$' 'no interpreter' \
+		dt-vmrun --backend tcg --from "$T/plain.tar" "$T/script"
 	refuses 125 'script: the guest crashed: .*Kernel panic - not syncing' 'a panic' \
 		'echo c >/proc/sysrq-trigger; sleep 100'
 	refuses 125 'script: the guest was powered off$' 'power off' 'echo o >/proc/sysrq-trigger; sleep 100'
+	refuses 125 'script: the guest .*$' 'a reboot' 'echo b >/proc/sysrq-trigger; sleep 100'
 	refuses 125 'script: out of memory, it has 128 MiB$' 'no memory left' \
 		'x=x; while :; do x=$x$x; done' --memory 128
 	refuses 125 'script: its disk of 16 MiB is full$' 'no disk left' \

@@ -4,27 +4,24 @@
 # shellcheck disable=SC2016,SC2028,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/docker.sh"
-need busybox jq ldd useradd groupadd sha256sum
+need busybox jq ldd useradd groupadd sha256sum qemu-system-x86_64 mke2fs fakeroot bsdtar
 export DT_BACKEND=userns
 cd "$T" || exit 1
 
-# build NAME JSON: the image $T/NAME.tar of this spec.
+# build NAME JSON [STORE]: the image $T/NAME.tar of this spec.
 build() { jq --arg name "$1" '{name: $name, tag: "1", compressor: "none"} + .' <<<"$2" >"$1.json" &&
-	dt-build-image --store "$T/s" "$1.json" >"$1.tar"; }
+	dt-build-image --store "${3-$T/s}" "$1.json" >"$1.tar"; }
+# emulated NAME [STORE]: its spec makes the same image where the guest is an emulated one.
+emulated() {
+	ok "$1, emulated" env DT_BACKEND=tcg dt-build-image --store "${2-$T/s}" "$1.json"
+	same "$1: it is the same image" out "$1.tar"
+}
 flat() { dt-flatten "$1.tar" "${@:2}" | tar -xO; }
 layers() { dt-manifest --inspect --from "$1.tar" | jq '.layers | length'; }
 
 # A base of dockerd's making, with programs of this machine and their libraries.
-mkdir -p base/bin base/etc base/usr/sbin base/tmp
-for program in bash cat chown ls mkdir id touch useradd groupadd; do
-	file=$(PATH=$PATH:/sbin:/usr/sbin command -v "$program")
-	cp -L "$file" base/bin/
-	ldd "$file" | grep -oE '/[^ ]+' | while read -r lib; do
-		mkdir -p "base$(dirname "$lib")"
-		cp -Ln "$lib" "base$lib"
-	done
-done
-ln -s bash base/bin/sh
+"$t_dir/fixtures/programs" base bash cat chown ls mkdir id touch useradd groupadd
+mkdir -p base/etc base/usr/sbin base/tmp
 start_dockerd
 tar -C base --owner=0 --group=0 -c . | docker import - real:1 >/dev/null
 docker save real:1 >real.tar
@@ -49,13 +46,15 @@ ok 'groupadd and useradd' build shadow "$(jq -n --arg run "$shadow" '{fromImage:
 like 'the user' <(flat shadow etc/passwd) '^redis:x:999:99[89]:'
 like 'the group' <(flat shadow etc/group) '^redis:x:99[89]:'
 is 'the folder is its own' "$(dt-flatten shadow.tar data | tar --numeric-owner -tv | awk '{ print $1, $2 }' | sed 's/998$/999/')" 'drwxr-xr-x 999/999'
+emulated shadow
 is 'one layer more' "$(layers shadow)" "$(($(layers real) + 1))"
 
 # Three steps that read each other's files.
-ok 'a' build a '{"fromImage": "real.tar", "runAsRoot": "#!/bin/bash\nprintf a >/abc"}'
-ok 'b on a' build b '{"fromImage": "a.tar", "runAsRoot": "#!/bin/bash\nprintf b >>/abc"}'
-ok 'c on b' build c '{"fromImage": "b.tar", "runAsRoot": "#!/bin/bash\nprintf c >>/abc"}'
-is 'what the third has read' "$(flat c abc)" abc
+ok '[26] a' build a '{"fromImage": "real.tar", "runAsRoot": "#!/bin/bash\nprintf a >/abc"}'
+ok '[26] b on a' build b '{"fromImage": "a.tar", "runAsRoot": "#!/bin/bash\nprintf b >>/abc"}'
+ok '[26] c on b' build c '{"fromImage": "b.tar", "runAsRoot": "#!/bin/bash\nprintf c >>/abc"}'
+is '[26] what the third has read' "$(flat c abc)" abc
+for name in a b c; do emulated "$name"; done
 is 'a layer each' "$(layers c)" "$(($(layers real) + 3))"
 
 # Order: copyToRoot, runAsRoot, extraCommands; then the closure.
@@ -82,6 +81,49 @@ fails 1 'runAsRoot failed with status 1$' 'set -e' bash -c \
 fails 1 'runAsRoot failed with status 125$' 'diskSize' bash -c \
 	'"$@" 2> >(grep -v ^dt-vmrun >&2)' - dt-build-image --store "$T/s" \
 	<(echo '{"name": "x", "diskSize": 8, "runAsRoot": "yes | head -c 9000000 >/x"}')
+
+# What nixpkgs asserts of its own, by numbers, in a real Docker.
+
+small=${DT_TEST_SMALL:-/var/tmp/dt-small}
+ok 'a real store' "$t_dir/realstore" small "$small"
+root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
+# builds NUMBER NAME JQ-OBJECT: docker loads the image; in the object, $bash and the like are
+# store paths, and $shadow the text that makes accounts possible.
+builds() {
+	ok "[$1] $2" build "$2" "$(jq -n --arg bash "$(root bash)/bin/bash" --arg coreutils "$(root coreutils)" \
+		--arg passwd "$(root passwd)" --arg nginx "$(root nginx)" --arg shadow "${shadow#*$'\n'*$'\n'}" "$3")" "$small"
+	ok "[$1] docker load" docker load -q -i "$2.tar"
+}
+
+nginx_files server 'web web' 80
+builds 16 nginx '{copyToRoot: ["server", {paths: [$bash | split("/bin/")[0]], pathsToLink: ["/bin"]}],
+	runAsRoot: ("#!\($bash)\nexport PATH=\($coreutils)/bin:\($passwd)/sbin\n" + ($shadow | gsub("redis"; "web")) + "\nmkdir -m 1777 /tmp\nchown -R web:web /var/log /var/lib"),
+	config: {Cmd: [$nginx + "/sbin/nginx", "-c", "/etc/nginx.conf"]}}'
+docker run -d --name nginx --network=none nginx:1 >/dev/null
+get() { docker exec nginx /bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/80 && printf "GET / HTTP/1.0\r\n\r\n" >&3 && while read -r line; do echo "$line"; done <&3'; }
+ok '[16] nginx answers' answers get
+like '[16] nginx serves, by HTTP' out '^what is served$'
+is '[16] as the account' "$(docker top nginx -o pid,uid,args 2>/dev/null | awk '/worker process/ { print $2 }' | sort -u)" "$(flat nginx etc/passwd | awk -F: '$1 == "web" { print $3 }')"
+docker rm -f nginx >/dev/null
+
+builds 18 both '{fromImage: "real.tar", runAsRoot: "#!/bin/bash\necho \"(runAsRoot)\" >runAsRoot", extraCommands: "echo \"(extraCommands)\" >extraCommands"}'
+says '[18] what both scripts wrote' $'(runAsRoot)\n(extraCommands)' in_docker both:1 /bin/cat /runAsRoot /extraCommands
+emulated both "$small"
+
+jq -n --arg bash "$(root bash)" --arg coreutils "$(root coreutils)" '{name: "layered", tag: "1", contents: [$bash, $coreutils], compressor: "none"}' >layered.json
+ok '[22] a layered image' dt-build-layered-image --store "$small" layered.json
+mv out layered.tar
+builds 22 writable '{fromImage: "layered.tar", runAsRoot: "#!/bin/bash\nmkdir /work\nchown 1000:1000 /work", config: {User: "1000:1000", WorkingDir: "/work"}}'
+says '[22] its WorkingDir can be written to' x in_docker writable:1 /bin/bash -c 'echo x >file; cat file'
+is '[22] on top of all layers' "$(layers writable)" "$(($(layers layered) + 1))"
+
+mkdir -p twice
+echo twice >twice/twice
+dt-layer --tree twice >twice.layer
+cat twice.layer twice.layer | dt-manifest --from real.tar --name twice --tag 1 >twice-base.tar
+is '[27] a base that has one layer twice' "$(tar -xOf twice-base.tar manifest.json 2>/dev/null | jq '.[0].Layers | length - (unique | length)')" 1
+builds 27 twice '{fromImage: "twice-base.tar", runAsRoot: "#!/bin/bash\ncat /twice >/thrice"}'
+says '[27] runAsRoot read it' twice in_docker twice:1 /bin/cat /thrice
 
 # dockerd takes and runs them.
 ok 'docker load' docker load -i c.tar

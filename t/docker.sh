@@ -63,6 +63,16 @@ says() {
 	is "$what: says" "$(cat "$T/out")" "$want"
 }
 
+# answers COMMAND...: it succeeds before long.
+answers() {
+	local i
+	for ((i = 0; i < 300; i++)); do
+		"$@" 2>/dev/null && return
+		sleep 0.1
+	done
+	"$@"
+}
+
 # nginx_files DIR USER PORT: what nginx needs at the root to serve a page on loopback; USER is
 # what its configuration has behind `user`.
 nginx_files() {
