@@ -23,42 +23,64 @@ die_usage() {
 	exit 2
 }
 
-# spec_args HELP ARG...: the command line that all scripts have; --store only where HELP
-# has it. Sets $spec_file; $store, the options that dt-closure and dt-layer get; and
-# $print_build_args.
-spec_args() {
-	local help=$1
+# parse_args HELP ARG...: the command line, by the options that HELP lists, a line
+# `  --name TEXT` or `  --name ARG  TEXT` each. Answers --help and --version; sets $options,
+# the name and the value of each other one by turns, and $operands.
+parse_args() {
+	local help=$1 name
 	shift
-	store=() spec_file=- print_build_args=false
+	options=() operands=()
 	while [ $# -gt 0 ]; do
-		[[ $1 != --store* || $help == *--store* ]] || die_usage "unknown option '$1'"
-		case $1 in
-		--help)
-			print "$help"
-			exit 0
-			;;
-		--version)
-			print "$self $(dt-layer --version | cut -d ' ' -f 2)"
-			exit 0
-			;;
-		--print-build-args) print_build_args=true ;;
-		--store)
-			[ $# -gt 1 ] || die_usage "'--store' needs an argument"
-			store=(--store "$2")
-			shift
-			;;
-		--store=*) store=(--store "${1#*=}") ;;
-		--)
-			shift
-			break
-			;;
-		-?*) die_usage "unknown option '$1'" ;;
-		*) break ;;
-		esac
+		name=${1%%=*}
+		if [ "$1" = -- ]; then
+			operands+=("${@:2}")
+			return
+		elif [[ $1 != -?* ]]; then
+			operands+=("$1")
+		elif [[ $help == *$'\n  '"$name "[A-Z]* ]]; then
+			if [[ $1 == *=* ]]; then
+				options+=("$name" "${1#*=}")
+			else
+				[ $# -gt 1 ] || die_usage "'$name' needs an argument"
+				options+=("$name" "$2")
+				shift
+			fi
+		elif [[ $help != *$'\n  '"$name  "* ]]; then
+			die_usage "unknown option '$1'"
+		elif [[ $1 == *=* ]]; then
+			die_usage "'$name' takes no argument"
+		else
+			case $name in
+			--help)
+				print "$help"
+				exit
+				;;
+			--version)
+				print "$self $(dt-layer --version | cut -d ' ' -f 2)"
+				exit
+				;;
+			esac
+			options+=("$name" '')
+		fi
 		shift
 	done
-	[ $# -le 1 ] || die_usage "unexpected operand '$2'"
-	[ $# -eq 0 ] || spec_file=$1
+}
+
+# spec_args HELP ARG...: the command line of a script that reads a spec; --store only where
+# HELP has it. Sets $spec_file; $store, the options that dt-closure and dt-layer get; and
+# $print_build_args.
+spec_args() {
+	parse_args "$@"
+	[ "${#operands[@]}" -le 1 ] || die_usage "unexpected operand '${operands[1]}'"
+	spec_file=${operands[0]--} store=() print_build_args=false
+	set -- "${options[@]}"
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--store) store=(--store "$2") ;;
+		--print-build-args) print_build_args=true ;;
+		esac
+		shift 2
+	done
 }
 
 # spec_read KEYS: reads $spec_file into $spec and checks it. KEYS is a JSON object of all
@@ -121,6 +143,18 @@ spec_list() {
 	# shellcheck disable=SC2016 # these are jq's variables
 	local option='def option($name; $value): select($value != null) | $name, "\($value)";'
 	mapfile -d '' -t "$1" < <(jq -j "$option ($2) | . + \"\\u0000\"" <<<"$spec")
+}
+
+# static_busybox: prints where this machine has one that needs no libraries; returns 1 where
+# it has none.
+static_busybox() {
+	local file
+	while IFS= read -r file; do
+		[[ $(ldd "$file" 2>/dev/null) != */* ]] || continue
+		printf '%s\n' "$file"
+		return
+	done < <(type -aP busybox busybox.static)
+	return 1
 }
 
 # Makes $work, a scratch folder that goes away with the script, after the command $at_exit.
