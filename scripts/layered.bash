@@ -1,10 +1,10 @@
-# An image of store paths, many of them in layers of their own. After spec.bash, image.bash
-# and root.bash.
+# An image of store paths, many of them in layers of their own. After spec.bash, image.bash,
+# env.bash and root.bash.
 # shellcheck shell=bash disable=SC2034,SC2154 # others set and use what is used here
 
 layered_keys='{
 	"name": ["string"], "tag": ["string", null], "fromImage": ["string", null],
-	"contents": ["paths", []], "config": ["object", {}], "architecture": ["string", null],
+	"contents": ["contents", []], "config": ["object", {}], "architecture": ["string", null],
 	"created": ["string", "1970-01-01T00:00:01Z"], "mtime": ["string", "1970-01-01T00:00:01Z"],
 	"maxLayers": ["integer", 100], "layeringPipeline": ["list", null],
 	"uid": ["integer", 0], "gid": ["integer", 0],
@@ -15,13 +15,18 @@ layered_keys='{
 	"meta": ["object", {}], "passthru": ["object", {}]}'
 
 # Sets $contents: what is found at the root, as options of dt-layer: links to what is in
-# store paths, and the contents of other folders.
+# store paths, and the contents of helpers and of other folders.
 find_contents() {
-	local paths path real
+	local real i
 	contents=()
-	spec_list paths '[.contents] | flatten[] | values'
-	for path in "${paths[@]}"; do
-		real=$(real_path contents "$path")
+	spec_roots '[.contents] | flatten[] | values'
+	for ((i = 0; i < ${#roots[@]}; i += 2)); do
+		if [ "${roots[i]}" = helper ]; then
+			spec_helper contents "${roots[i + 1]}"
+			contents+=(--tree "$helper_tree")
+			continue
+		fi
+		real=$(real_path contents "${roots[i + 1]}")
 		if is_store_path "$real"; then contents+=(--links "$real"); else contents+=(--tree "$real"); fi
 	done
 }
@@ -74,12 +79,17 @@ layered_prepare() {
 	spec_list owner '
 		option("--owner"; "\(.uid // 0):\(.gid // 0)"),
 		option("--uname"; .uname), option("--gname"; .gname)'
+	if [ "$(spec_get '.includeStorePaths != false')" = true ]; then
+		find_named '.contents, .config'
+	else
+		find_named '.contents, .config' --ignore-missing
+	fi
 	find_contents
 	find_plan
 	customise
 	: >"$work/graph"
 	[ "$(spec_get '.includeStorePaths != false')" != true ] ||
-		find_graph "$work/graph" '.contents, .config' "$work/customisation"
+		find_graph "$work/graph" "$work/customisation"
 	: >"$work/plan"
 	[ ! -s "$work/graph" ] || dt-popularity "${plan[@]}" <"$work/graph" >"$work/plan"
 	: >"$work/database"

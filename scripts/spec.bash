@@ -10,8 +10,9 @@ here=$(dirname "$(readlink -f "$0")")
 # The filters: beside the script where both are installed, or where make puts them.
 export PATH="$here:${DT_BUILD:-$here/../build}:$PATH"
 
+# die TEXT: one line, whatever names are in it.
 die() {
-	printf '%s: %s\n' "$self" "$1" >&2
+	printf '%s: %s\n' "$self" "${1//[[:cntrl:]]/?}" >&2
 	exit 1
 }
 
@@ -19,7 +20,7 @@ die() {
 print() { printf '%s\n' "$1" 2>/dev/null || die 'standard output: cannot be written'; }
 
 die_usage() {
-	printf "%s: %s: try '%s --help'\n" "$self" "$1" "$self" >&2
+	printf "%s: %s: try '%s --help'\n" "$self" "${1//[[:cntrl:]]/?}" "$self" >&2
 	exit 2
 }
 
@@ -86,8 +87,9 @@ spec_args() {
 # spec_read KEYS: reads $spec_file into $spec and checks it. KEYS is a JSON object of all
 # keys, each with a list of its type and its default; without one, the key is required.
 # Types are "string", "integer", "boolean", "object", "list", "paths" (a string or a list
-# of them), "roots" (the same, where an object of "paths" may stand for a string), "any",
-# or "later" for what dt does not do yet. null is as good as not there.
+# of them), "contents" (the same, where an object of a "helper" may stand for a string),
+# "roots" (the same, and an object of "paths" too), "any", or "later" for what dt does not do
+# yet. null is as good as not there.
 spec_read() {
 	local problem what=$spec_file
 	if [ "$spec_file" = - ]; then
@@ -101,13 +103,15 @@ spec_read() {
 		die "$what: not one JSON object"
 	# shellcheck disable=SC2016 # these are jq's variables
 	problem=$(jq -r --argjson keys "$1" '
-		def is_root: type == "string" or (type == "object" and (.paths | type == "array"));
+		def is_content: type == "string" or (type == "object" and (.helper | type == "string"));
+		def is_root: is_content or (type == "object" and (.paths | type == "array"));
 		def is($t):
 			if $t == "integer" then type == "number" and . == floor and . >= 0
 			elif $t == "list" then type == "array"
 			elif $t == "any" then true
 			elif $t == "paths" then type == "string" or
 				(type == "array" and all(.[]; type == "string"))
+			elif $t == "contents" then is_content or (type == "array" and all(.[]; is_content))
 			elif $t == "roots" then is_root or (type == "array" and all(.[]; is_root))
 			else type == $t end;
 		. as $spec |
@@ -157,10 +161,12 @@ static_busybox() {
 	return 1
 }
 
-# Makes $work, a scratch folder that goes away with the script, after the command $at_exit.
+# make_work [PATH]: makes $work, a scratch folder, beside PATH if that is not empty. It goes
+# away with the script, after the command $at_exit.
 make_work() {
+	local path=${1:-${TMPDIR:-/tmp}/$self}
 	at_exit=:
-	work=$(mktemp -d "${TMPDIR:-/tmp}/$self.XXXXXX") || die 'cannot make a scratch folder'
+	work=$(mktemp -d "$path.XXXXXX" 2>/dev/null) || die "cannot make a scratch folder $path.XXXXXX"
 	trap 'trap "" HUP INT TERM; set +e; "$at_exit"; chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT

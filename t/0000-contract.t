@@ -86,6 +86,11 @@ sample() {
 		input=/dev/null cut=''
 		return
 		;;
+	dt-env-helper)
+		args=(fakeNss)
+		input=/dev/null cut=''
+		return
+		;;
 	dt-stream-layered-image)
 		args=(--store "$T/s")
 		printf '{"name": "sample", "contents": ["%s"]}\n' "$app" >"$input"
