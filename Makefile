@@ -16,9 +16,9 @@ B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-compress \
-	   dt-pull
+	   dt-drv dt-pull
 MODULES  = arrange autolayer blobs buf bundle cache challenge closure compress \
-	   compress-gzip compress-zstd config cost credentials digest dockerarchive draw \
+	   compress-gzip compress-zstd config cost credentials digest dockerarchive draw drv \
 	   err export fetch fleet graph gunzip gunzip-$(GUNZIP) hashes http http-url image \
 	   image-layers intake io json kin layer manifest mem merge names nar nar-write \
 	   nixdb nixdb-write num opt path piece pipeline plan platform pool popularity \
@@ -47,6 +47,7 @@ LIBS_dt-manifest   = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzi
 LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-nixdb      = libcrypto libsodium sqlite3
 LIBS_dt-compress   = libarchive libdeflate libzstd
+LIBS_dt-drv        = libcrypto libsodium jansson
 LIBS_dt-pull       = libarchive libcrypto libcurl libsodium libzstd jansson $(LIBS_gunzip)
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 
