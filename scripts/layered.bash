@@ -70,33 +70,48 @@ customise() {
 	fi
 }
 
-# Reads the spec's keys and does all that may fail by what it says.
+# Makes $work/customisation, and $work/graph, the graph of all store paths.
+layered_find() {
+	local missing=(--ignore-missing)
+	[ "$(spec_get '.includeStorePaths != false')" != true ] || missing=()
+	find_named '.contents, .config' "${missing[@]}"
+	find_contents
+	customise
+	: >"$work/graph"
+	[ "${#missing[@]}" -gt 0 ] || find_graph "$work/graph" "$work/customisation"
+}
+
+# Makes $work/database, a layer with what Nix needs to know the store paths, which keeps those
+# that the jq filter yields.
+layered_database() {
+	local owner
+	make_database "$work/graph" "$1"
+	spec_list owner 'option("--owner"; .databaseOwner)'
+	dt-layer "${times[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
+}
+
+# layered_prepare [FILTER]: reads the spec's keys and does all that may fail by what it says.
+# With FILTER, of jq, the store paths are those in $work/named, the closure of those that it
+# yields, and no others that the image mentions.
 layered_prepare() {
 	[ "$(spec_get .debug)" != true ] || set -x
-	make_work
 	image_options
 	spec_list times 'option("--mtime"; .mtime)'
 	spec_list owner '
 		option("--owner"; "\(.uid // 0):\(.gid // 0)"),
 		option("--uname"; .uname), option("--gname"; .gname)'
-	if [ "$(spec_get '.includeStorePaths != false')" = true ]; then
-		find_named '.contents, .config'
-	else
-		find_named '.contents, .config' --ignore-missing
-	fi
-	find_contents
 	find_plan
-	customise
-	: >"$work/graph"
-	[ "$(spec_get '.includeStorePaths != false')" != true ] ||
-		find_graph "$work/graph" "$work/customisation"
+	if [ $# -gt 0 ]; then
+		find_contents
+		customise
+		cp "$work/named" "$work/graph"
+	else
+		layered_find
+	fi
 	: >"$work/plan"
 	[ ! -s "$work/graph" ] || dt-popularity "${plan[@]}" <"$work/graph" >"$work/plan"
 	: >"$work/database"
-	if [ "$(spec_get .includeNixDB)" = true ]; then
-		make_database "$work/graph" '.contents, .config'
-		dt-layer "${times[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
-	fi
+	[ "$(spec_get .includeNixDB)" != true ] || layered_database "${1:-.contents, .config}"
 }
 
 # The layers, the bottom one first. Nothing follows those that failed.
