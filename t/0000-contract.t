@@ -94,6 +94,13 @@ sample() {
 		input=/dev/null cut=''
 		return
 		;;
+	dt-stream-nix-shell-image | dt-build-nix-shell-image)
+		mkdir -p "$T/s$app/bin"
+		cp "$T/s$app/run" "$T/s$app/bin/bash"
+		printf 'Derive([("out","%s","","")],[],["%s"],"any","/bin/sh",[],[])' "$lib" "$app" >"$T/sample.drv"
+		args=(--store "$T/s")
+		printf '{"drv": "%s"}\n' "$T/sample.drv" >"$input"
+		;;
 	dt-stream-layered-image)
 		args=(--store "$T/s")
 		printf '{"name": "sample", "contents": ["%s"]}\n' "$app" >"$input"
