@@ -16,17 +16,17 @@ B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-compress \
-	   dt-pull dt-vmrun
+	   dt-drv dt-pull dt-vmrun
 MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure compress \
-	   compress-gzip compress-zstd config cost cpio credentials digest disks dockerarchive \
-	   draw erofs err export fetch fleet graph guest gunzip gunzip-$(GUNZIP) \
-	   hashes helper http http-url image image-layers intake io jail job json kernel \
-	   kin kvm layer lower manifest mem merge names nar nar-write nixdb nixdb-write num opt \
-	   pack path piece pipeline plan platform pool popularity previous progress \
-	   reference registration registry relation relay rootfs rootfs-write scan secret \
-	   sink sources store talk tar timestamp transfer tree tree-merge tree-scan \
-	   tree-state unpack unpack-list unpack-stream userns utf8 vm weights writer \
-	   xattrs
+	   compress-gzip compress-zstd config cost cpio credentials digest disks \
+	   dockerarchive draw drv erofs err export fetch fleet graph guest gunzip \
+	   gunzip-$(GUNZIP) hashes helper http http-url image image-layers intake io jail \
+	   job json kernel kin kvm layer lower manifest mem merge names nar nar-write \
+	   nixdb nixdb-write num opt pack path piece pipeline plan platform pool \
+	   popularity previous progress reference registration registry relation relay \
+	   rootfs rootfs-write scan secret sink sources store talk tar timestamp transfer \
+	   tree tree-merge tree-scan tree-state unpack unpack-list unpack-stream userns \
+	   utf8 vm weights writer xattrs
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
@@ -49,6 +49,7 @@ LIBS_dt-manifest   = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzi
 LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-nixdb      = libcrypto libsodium sqlite3
 LIBS_dt-compress   = libarchive libdeflate libzstd
+LIBS_dt-drv        = libcrypto libsodium jansson
 LIBS_dt-pull       = libarchive libcrypto libcurl libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-vmrun      = libarchive libcrypto libsodium libzstd fuse3 jansson $(LIBS_gunzip)
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))

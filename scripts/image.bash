@@ -102,13 +102,16 @@ locate() {
 	fi
 }
 
-# find_graph FILE FILTER LAYER: writes to FILE the graph of all store paths that the image
-# needs: those that the jq filter yields must be there; those that only LAYER, a tar,
-# mentions need not. Sets $named to the former, with all that they need.
+# find_named FILTER [OPTION]...: writes to $work/named the graph of the store paths that the jq
+# filter yields, which must be there, with all that they need.
+find_named() { jq "$1" <<<"$spec" | dt-closure "${store[@]}" --text "${@:2}" >"$work/named"; }
+
+# find_graph FILE LAYER: writes to FILE the graph of all store paths that the image needs: those
+# in $work/named, and those that LAYER, a tar, mentions, which need not be there.
 find_graph() {
-	jq "$2" <<<"$spec" | dt-closure "${store[@]}" --text >"$work/named"
+	local named
 	mapfile -t named < <(cut -d ' ' -f 1 "$work/named")
-	dt-closure "${store[@]}" --text --ignore-missing "${named[@]}" <"$3" >"$1"
+	dt-closure "${store[@]}" --text --ignore-missing "${named[@]}" <"$2" >"$1"
 }
 
 # make_database GRAPH FILTER: makes in $work/db what Nix needs to know the store paths of

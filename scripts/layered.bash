@@ -1,10 +1,10 @@
-# An image of store paths, many of them in layers of their own. After spec.bash, image.bash
-# and root.bash.
+# An image of store paths, many of them in layers of their own. After spec.bash, image.bash,
+# env.bash and root.bash.
 # shellcheck shell=bash disable=SC2034,SC2154 # others set and use what is used here
 
 layered_keys='{
 	"name": ["string"], "tag": ["string", null], "fromImage": ["string", null],
-	"contents": ["paths", []], "config": ["object", {}], "architecture": ["string", null],
+	"contents": ["contents", []], "config": ["object", {}], "architecture": ["string", null],
 	"created": ["string", "1970-01-01T00:00:01Z"], "mtime": ["string", "1970-01-01T00:00:01Z"],
 	"maxLayers": ["integer", 100], "layeringPipeline": ["list", null],
 	"uid": ["integer", 0], "gid": ["integer", 0],
@@ -15,13 +15,18 @@ layered_keys='{
 	"meta": ["object", {}], "passthru": ["object", {}]}'
 
 # Sets $contents: what is found at the root, as options of dt-layer: links to what is in
-# store paths, and the contents of other folders.
+# store paths, and the contents of helpers and of other folders.
 find_contents() {
-	local paths path real
+	local real i
 	contents=()
-	spec_list paths '[.contents] | flatten[] | values'
-	for path in "${paths[@]}"; do
-		real=$(real_path contents "$path")
+	spec_roots '[.contents] | flatten[] | values'
+	for ((i = 0; i < ${#roots[@]}; i += 2)); do
+		if [ "${roots[i]}" = helper ]; then
+			spec_helper contents "${roots[i + 1]}"
+			contents+=(--tree "$helper_tree")
+			continue
+		fi
+		real=$(real_path contents "${roots[i + 1]}")
 		if is_store_path "$real"; then contents+=(--links "$real"); else contents+=(--tree "$real"); fi
 	done
 }
@@ -65,28 +70,48 @@ customise() {
 	fi
 }
 
-# Reads the spec's keys and does all that may fail by what it says.
+# Makes $work/customisation, and $work/graph, the graph of all store paths.
+layered_find() {
+	local missing=(--ignore-missing)
+	[ "$(spec_get '.includeStorePaths != false')" != true ] || missing=()
+	find_named '.contents, .config' "${missing[@]}"
+	find_contents
+	customise
+	: >"$work/graph"
+	[ "${#missing[@]}" -gt 0 ] || find_graph "$work/graph" "$work/customisation"
+}
+
+# Makes $work/database, a layer with what Nix needs to know the store paths, which keeps those
+# that the jq filter yields.
+layered_database() {
+	local owner
+	make_database "$work/graph" "$1"
+	spec_list owner 'option("--owner"; .databaseOwner)'
+	dt-layer "${times[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
+}
+
+# layered_prepare [FILTER]: reads the spec's keys and does all that may fail by what it says.
+# With FILTER, of jq, the store paths are those in $work/named, the closure of those that it
+# yields, and no others that the image mentions.
 layered_prepare() {
 	[ "$(spec_get .debug)" != true ] || set -x
-	make_work
 	image_options
 	spec_list times 'option("--mtime"; .mtime)'
 	spec_list owner '
 		option("--owner"; "\(.uid // 0):\(.gid // 0)"),
 		option("--uname"; .uname), option("--gname"; .gname)'
-	find_contents
 	find_plan
-	customise
-	: >"$work/graph"
-	[ "$(spec_get '.includeStorePaths != false')" != true ] ||
-		find_graph "$work/graph" '.contents, .config' "$work/customisation"
+	if [ $# -gt 0 ]; then
+		find_contents
+		customise
+		cp "$work/named" "$work/graph"
+	else
+		layered_find
+	fi
 	: >"$work/plan"
 	[ ! -s "$work/graph" ] || dt-popularity "${plan[@]}" <"$work/graph" >"$work/plan"
 	: >"$work/database"
-	if [ "$(spec_get .includeNixDB)" = true ]; then
-		make_database "$work/graph" '.contents, .config'
-		dt-layer "${times[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
-	fi
+	[ "$(spec_get .includeNixDB)" != true ] || layered_database "${1:-.contents, .config}"
 }
 
 # The layers, the bottom one first. Nothing follows those that failed.

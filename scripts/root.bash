@@ -68,18 +68,6 @@ root_find_store() {
 	root_store_here=$root_store
 }
 
-# Copies a static busybox to $work/root.
-root_copy_busybox() {
-	local name file
-	for name in busybox busybox.static; do
-		file=$(type -P "$name") || continue
-		! ldd "$file" >/dev/null 2>&1 || continue
-		cp -- "$file" "$work/root/busybox"
-		return 0
-	done
-	die 'enableFakechroot needs a static busybox'
-}
-
 # root_list_alike DIR: of the programs in DIR that mention the same libraries one, since
 # asking the loader takes a process for each.
 root_list_alike() {
@@ -93,7 +81,7 @@ root_list_alike() {
 # they could use: busybox starts it for them.
 root_copy_tools() {
 	local PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin dt=$work/root
-	local files real file i magic copied=()
+	local files real file i magic busybox copied=()
 	mkdir "$dt"/{bin,tools,lib,tmp}
 	cp -- "$root_library" "$dt/lib/libfakeroot.so"
 	# shellcheck disable=SC2086 # several words
@@ -110,7 +98,8 @@ root_copy_tools() {
 	done
 	[ "${#copied[@]}" -gt 0 ] || return 0
 
-	root_copy_busybox
+	busybox=$(static_busybox) || die 'enableFakechroot needs a static busybox'
+	cp -- "$busybox" "$dt/busybox"
 	cp -- "${copied[@]}" "$dt/tools"
 	cp -- "$(ldd "$(type -P bash)" | awk '$1 ~ /^\// { print $1 }')" "$dt/loader" ||
 		die 'enableFakechroot needs a bash that is dynamically linked'

@@ -10,8 +10,9 @@ here=$(dirname "$(readlink -f "$0")")
 # The filters: beside the script where both are installed, or where make puts them.
 export PATH="$here:${DT_BUILD:-$here/../build}:$PATH"
 
+# die TEXT: one line, whatever names are in it.
 die() {
-	printf '%s: %s\n' "$self" "$1" >&2
+	printf '%s: %s\n' "$self" "${1//[[:cntrl:]]/?}" >&2
 	exit 1
 }
 
@@ -19,53 +20,76 @@ die() {
 print() { printf '%s\n' "$1" 2>/dev/null || die 'standard output: cannot be written'; }
 
 die_usage() {
-	printf "%s: %s: try '%s --help'\n" "$self" "$1" "$self" >&2
+	printf "%s: %s: try '%s --help'\n" "$self" "${1//[[:cntrl:]]/?}" "$self" >&2
 	exit 2
 }
 
-# spec_args HELP ARG...: the command line that all scripts have; --store only where HELP
-# has it. Sets $spec_file; $store, the options that dt-closure and dt-layer get; and
-# $print_build_args.
-spec_args() {
-	local help=$1
+# parse_args HELP ARG...: the command line, by the options that HELP lists, a line
+# `  --name TEXT` or `  --name ARG  TEXT` each. Answers --help and --version; sets $options,
+# the name and the value of each other one by turns, and $operands.
+parse_args() {
+	local help=$1 name
 	shift
-	store=() spec_file=- print_build_args=false
+	options=() operands=()
 	while [ $# -gt 0 ]; do
-		[[ $1 != --store* || $help == *--store* ]] || die_usage "unknown option '$1'"
-		case $1 in
-		--help)
-			print "$help"
-			exit 0
-			;;
-		--version)
-			print "$self $(dt-layer --version | cut -d ' ' -f 2)"
-			exit 0
-			;;
-		--print-build-args) print_build_args=true ;;
-		--store)
-			[ $# -gt 1 ] || die_usage "'--store' needs an argument"
-			store=(--store "$2")
-			shift
-			;;
-		--store=*) store=(--store "${1#*=}") ;;
-		--)
-			shift
-			break
-			;;
-		-?*) die_usage "unknown option '$1'" ;;
-		*) break ;;
-		esac
+		name=${1%%=*}
+		if [ "$1" = -- ]; then
+			operands+=("${@:2}")
+			return
+		elif [[ $1 != -?* ]]; then
+			operands+=("$1")
+		elif [[ $help == *$'\n  '"$name "[A-Z]* ]]; then
+			if [[ $1 == *=* ]]; then
+				options+=("$name" "${1#*=}")
+			else
+				[ $# -gt 1 ] || die_usage "'$name' needs an argument"
+				options+=("$name" "$2")
+				shift
+			fi
+		elif [[ $help != *$'\n  '"$name  "* ]]; then
+			die_usage "unknown option '$1'"
+		elif [[ $1 == *=* ]]; then
+			die_usage "'$name' takes no argument"
+		else
+			case $name in
+			--help)
+				print "$help"
+				exit
+				;;
+			--version)
+				print "$self $(dt-layer --version | cut -d ' ' -f 2)"
+				exit
+				;;
+			esac
+			options+=("$name" '')
+		fi
 		shift
 	done
-	[ $# -le 1 ] || die_usage "unexpected operand '$2'"
-	[ $# -eq 0 ] || spec_file=$1
+}
+
+# spec_args HELP ARG...: the command line of a script that reads a spec; --store only where
+# HELP has it. Sets $spec_file; $store, the options that dt-closure and dt-layer get; and
+# $print_build_args.
+spec_args() {
+	parse_args "$@"
+	[ "${#operands[@]}" -le 1 ] || die_usage "unexpected operand '${operands[1]}'"
+	spec_file=${operands[0]--} store=() print_build_args=false
+	set -- "${options[@]}"
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--store) store=(--store "$2") ;;
+		--print-build-args) print_build_args=true ;;
+		esac
+		shift 2
+	done
 }
 
 # spec_read KEYS: reads $spec_file into $spec and checks it. KEYS is a JSON object of all
 # keys, each with a list of its type and its default; without one, the key is required.
 # Types are "string", "integer", "boolean", "object", "list", "paths" (a string or a list
-# of them), "roots" (the same, where an object of "paths" may stand for a string), "any",
-# or "later" for what dt does not do yet. null is as good as not there.
+# of them), "contents" (the same, where an object of a "helper" may stand for a string),
+# "roots" (the same, and an object of "paths" too), "any", or "later" for what dt does not do
+# yet. null is as good as not there.
 spec_read() {
 	local problem what=$spec_file
 	if [ "$spec_file" = - ]; then
@@ -79,13 +103,15 @@ spec_read() {
 		die "$what: not one JSON object"
 	# shellcheck disable=SC2016 # these are jq's variables
 	problem=$(jq -r --argjson keys "$1" '
-		def is_root: type == "string" or (type == "object" and (.paths | type == "array"));
+		def is_content: type == "string" or (type == "object" and (.helper | type == "string"));
+		def is_root: is_content or (type == "object" and (.paths | type == "array"));
 		def is($t):
 			if $t == "integer" then type == "number" and . == floor and . >= 0
 			elif $t == "list" then type == "array"
 			elif $t == "any" then true
 			elif $t == "paths" then type == "string" or
 				(type == "array" and all(.[]; type == "string"))
+			elif $t == "contents" then is_content or (type == "array" and all(.[]; is_content))
 			elif $t == "roots" then is_root or (type == "array" and all(.[]; is_root))
 			else type == $t end;
 		. as $spec |
@@ -123,10 +149,24 @@ spec_list() {
 	mapfile -d '' -t "$1" < <(jq -j "$option ($2) | . + \"\\u0000\"" <<<"$spec")
 }
 
-# Makes $work, a scratch folder that goes away with the script, after the command $at_exit.
+# static_busybox: prints where this machine has one that needs no libraries; returns 1 where
+# it has none.
+static_busybox() {
+	local file
+	while IFS= read -r file; do
+		[[ $(ldd "$file" 2>/dev/null) != */* ]] || continue
+		printf '%s\n' "$file"
+		return
+	done < <(type -aP busybox busybox.static)
+	return 1
+}
+
+# make_work [PATH]: makes $work, a scratch folder, beside PATH if that is not empty. It goes
+# away with the script, after the command $at_exit.
 make_work() {
+	local path=${1:-${TMPDIR:-/tmp}/$self}
 	at_exit=:
-	work=$(mktemp -d "${TMPDIR:-/tmp}/$self.XXXXXX") || die 'cannot make a scratch folder'
+	work=$(mktemp -d "$path.XXXXXX" 2>/dev/null) || die "cannot make a scratch folder $path.XXXXXX"
 	trap 'trap "" HUP INT TERM; set +e; "$at_exit"; chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT

@@ -69,6 +69,9 @@ sample() {
 		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
 		return
 		;;
+	dt-drv)
+		printf 'Derive([("out","%s","","")],[],[],"any","/bin/sh",[],[])' "$app" >"$input"
+		;;
 	dt-build-image)
 		args=(--store "$T/s")
 		printf '{"name": "sample", "copyToRoot": ["%s"], "compressor": "none"}\n' "$app" >"$input"
@@ -92,6 +95,18 @@ sample() {
 		args=("example.invalid/sample@$(cut -d '"' -f 4 <<<"$manifest")")
 		input=/dev/null cut=''
 		return
+		;;
+	dt-env-helper)
+		args=(fakeNss)
+		input=/dev/null cut=''
+		return
+		;;
+	dt-stream-nix-shell-image | dt-build-nix-shell-image)
+		mkdir -p "$T/s$app/bin"
+		cp "$T/s$app/run" "$T/s$app/bin/bash"
+		printf 'Derive([("out","%s","","")],[],["%s"],"any","/bin/sh",[],[])' "$lib" "$app" >"$T/sample.drv"
+		args=(--store "$T/s")
+		printf '{"drv": "%s"}\n' "$T/sample.drv" >"$input"
 		;;
 	dt-stream-layered-image)
 		args=(--store "$T/s")

@@ -65,7 +65,7 @@ is 'README.md is short' "$(awk 'END { print NR <= 100 }' "$top/README.md")" 1
 tools=$(make -s -C "$top" --no-print-directory --eval "show: ; @echo '\$(TOOLS)'" show 2>/dev/null)
 is 'there are tools' "$([ -n "$tools" ] && echo yes)" yes
 for tool in $tools $(cd "$top/scripts" && echo dt-*); do
-	like "README.md: $tool" "$top/README.md" "^\\| \`$tool\` \\|"
+	like "README.md: $tool" "$top/README.md" "^\\| (\`dt-[a-z-]+\`, )*\`$tool\`(, \`dt-[a-z-]+\`)* \\|"
 done
 for page in "$top"/doc/*.5; do
 	name=$(basename "$page" .5)

@@ -132,7 +132,7 @@ is 'quotes and blanks stay what they are' "$(shown '.config.config')" "$(jq -c '
 none=/nix/store/00000000000000000000000000000000-none
 refuses 1 "dt-closure: stdin: $none(/bin/x)? is mentioned but not there" 'config mentions a store path that is not there' \
 	"{config: {Cmd: [\"$none/bin/x\"]}}"
-refuses 1 "dt-layer: .*$none: No such file or directory" 'contents has a store path that is not there' "{contents: [\"$none\"]}"
+refuses 1 "dt-closure: stdin: $none is mentioned but not there" 'contents has a store path that is not there' "{contents: [\"$none\"]}"
 refuses 1 'dt-stream-layered-image: contents: /proc/none: no such path' 'contents has a path that is not there' '{contents: ["/proc/none"]}'
 refuses 1 'dt-manifest: .*config: Cmd is not a list of strings' 'a Cmd that is none' '{config: {Cmd: [1]}}'
 

@@ -131,17 +131,42 @@ for script in build layered; do
 	like "UsrMerge, $script: a warning" "$T/warnings" '^dt-layer: /bin is a symlink in '
 done
 
+# --- environment helpers ---
+
+mkdir -p "$T/script/bin"
+printf '#!/usr/bin/env sh\necho "$0 is run by $(id -un):$(id -gn), at home in $HOME"\n' >"$T/script/bin/script"
+chmod 755 "$T/script/bin/script"
+certificates='/etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-bundle.crt /etc/pki/tls/certs/ca-bundle.crt'
+for script in build layered; do
+	key=$([ "$script" = build ] && echo copyToRoot || echo contents)
+	"$script" "helpers, $script" "{$key: [\"binSh\", \"usrBinEnv\", \"caCertificates\", {helper: \"fakeNss\", extraPasswdLines: [\"web:x:80:81:Web:/srv:/bin/sh\"],
+		extraGroupLines: [\"www:x:81:\"]}, \$T + \"/script\"], config: {Env: [\"PATH=/bin\"]}}"
+	says "helpers, $script: a shell, env, and root" '/bin/script is run by root:root, at home in /var/empty' in_docker "$image" script
+	says "helpers, $script: nobody" '/bin/script is run by nobody:nobody, at home in /var/empty' in_docker -u nobody "$image" script
+	says "helpers, $script: another user" '/bin/script is run by web:www, at home in /srv' in_docker -u web "$image" script
+	says "helpers, $script: the default sh alone" 'yes /var/empty is empty' in_docker "$image" sh -c 'echo yes $(find /var/empty) is empty'
+	says "[51] $script: three files of certificates, for all" "3 $(sha256sum </etc/ssl/certs/ca-certificates.crt | cut -d ' ' -f 1)" \
+		in_docker -u nobody "$image" sh -c "cat \$0 >/dev/null && echo \$(sha256sum \$0 | cut -d ' ' -f 1 | uniq -c)" "$certificates"
+done
+build 'helpers and packages' '{copyToRoot: ["binSh", "usrBinEnv", "fakeNss", $T + "/script"], config: {Env: ["PATH=" + $coreutils + "/bin:/bin", "X=" + $bash]}}'
+says 'helpers and packages: nobody' '/bin/script is run by nobody:nobody, at home in /var/empty' in_docker -u nobody "$image" script
+says 'helpers and packages: sh and env' "$(root bash)/bin/bash $(root coreutils)/bin/env" \
+	in_docker "$image" sh -c '[ -n "$BASH_VERSION" ]; echo $(readlink /bin/sh /usr/bin/env)'
+commands="$(dt-env-helper --store "$small" shadowSetup --package "$(root passwd)")
+groupadd -r redis; useradd -r -g redis redis; mkdir /data; chown redis:redis /data"
+layered 'shadowSetup' '{contents: ["binSh", $coreutils], fakeRootCommands: $commands, enableFakechroot: true}'
+says 'shadowSetup: a user of its own' $'redis:redis\nredis' in_docker -u redis "$image" /bin/sh -c 'stat -c %U:%G /data; : >/data/x; id -un'
+
 # --- servers ---
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 nginx_files "$T/server" 'nobody nobody' "$port"
-printf '%s:x:%d:%d::/:/bin/sh\n' root 0 0 nobody 65534 65534 >"$T/server/etc/passwd"
-printf '%s:x:%d:\n' root 0 nobody 65534 >"$T/server/etc/group"
-build '[16] nginx' '{copyToRoot: ($T + "/server"), extraCommands: "mkdir -m 1777 tmp", config: {Cmd: [$nginx + "/sbin/nginx", "-c", "/etc/nginx.conf"]}}'
+build '[16] nginx' '{copyToRoot: [$T + "/server", "fakeNss"], extraCommands: "mkdir -m 1777 tmp", config: {Cmd: [$nginx + "/sbin/nginx", "-c", "/etc/nginx.conf"]}}'
 docker run -d --name nginx --network=host x:t >/dev/null
 get() { python3 -c 'import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1]).read().decode(), end="")' "http://127.0.0.1:$port/"; }
 ok '[16] nginx answers' answers get
 is '[16] nginx serves, by HTTP' "$(cat "$T/out")" 'what is served'
+is '[16] nginx serves as nobody' "$(docker top nginx -eo pid,uid,gid,args | grep worker | awk '{ print $2, $3 }' | sort -u)" '65534 65534'
 docker rm -f nginx >/dev/null
 
 commands='mkdir -p data; chown 1000:1000 data'
