@@ -32,16 +32,9 @@ mkdir -p "$bash/bin" tree/etc
 cp "$(command -v busybox)" "$bash/bin/sh"
 echo greeting >tree/etc/greeting
 
-shadow='#!/bin/bash
-export PATH=/bin
-mkdir -p /etc/pam.d
-[ -e /etc/passwd ] || { echo "root:x:0:0::/root:/bin/bash" >/etc/passwd; echo "root:!x:::::::" >/etc/shadow; }
-[ -e /etc/group ] || { echo "root:x:0:" >/etc/group; echo "root:x::" >/etc/gshadow; }
-[ -e /etc/login.defs ] || touch /etc/login.defs
-groupadd -r redis
-useradd -r -g redis redis
-mkdir /data
-chown redis:redis /data'
+accounts() { printf '\n%s\n' "groupadd -r $1" "useradd -r -g $1 $1"; }
+shadow=$(printf '%s\n' '#!/bin/bash' 'export PATH=/bin'; dt-env-helper shadowSetup --shell /bin/bash; accounts redis
+	printf '%s\n' 'mkdir /data' 'chown redis:redis /data')
 ok 'groupadd and useradd' build shadow "$(jq -n --arg run "$shadow" '{fromImage: "real.tar", runAsRoot: $run}')"
 like 'the user' <(flat shadow etc/passwd) '^redis:x:999:99[89]:'
 like 'the group' <(flat shadow etc/group) '^redis:x:99[89]:'
@@ -88,16 +81,16 @@ small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
 root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 # builds NUMBER NAME JQ-OBJECT: docker loads the image; in the object, $bash and the like are
-# store paths, and $shadow the text that makes accounts possible.
+# store paths, and $setup is a text that makes the account web.
 builds() {
 	ok "[$1] $2" build "$2" "$(jq -n --arg bash "$(root bash)/bin/bash" --arg coreutils "$(root coreutils)" \
-		--arg passwd "$(root passwd)" --arg nginx "$(root nginx)" --arg shadow "${shadow#*$'\n'*$'\n'}" "$3")" "$small"
+		--arg nginx "$(root nginx)" --arg setup "$(dt-env-helper shadowSetup --store "$small" --package "$(root passwd)"; accounts web)" "$3")" "$small"
 	ok "[$1] docker load" docker load -q -i "$2.tar"
 }
 
 nginx_files server 'web web' 80
 builds 16 nginx '{copyToRoot: ["server", {paths: [$bash | split("/bin/")[0]], pathsToLink: ["/bin"]}],
-	runAsRoot: ("#!\($bash)\nexport PATH=\($coreutils)/bin:\($passwd)/sbin\n" + ($shadow | gsub("redis"; "web")) + "\nmkdir -m 1777 /tmp\nchown -R web:web /var/log /var/lib"),
+	runAsRoot: ("#!\($bash)\nexport PATH=\($coreutils)/bin\n\($setup)\nmkdir -m 1777 /tmp\nchown -R web:web /var/log /var/lib"),
 	config: {Cmd: [$nginx + "/sbin/nginx", "-c", "/etc/nginx.conf"]}}'
 docker run -d --name nginx --network=none nginx:1 >/dev/null
 get() { docker exec nginx /bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/80 && printf "GET / HTTP/1.0\r\n\r\n" >&3 && while read -r line; do echo "$line"; done <&3'; }
