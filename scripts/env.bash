@@ -157,27 +157,27 @@ helper_problem='{binSh: {package: "string"}, caCertificates: {package: "string"}
 		then "\($name): \(.key) is not of type \($helpers[$name][.key])"
 		else empty end) // empty end'
 
-# spec_lines ARRAY SUBJECT JSON KEY N: sets the array to the lines, of N fields each, that the
-# key has.
-spec_lines() {
-	local -n lines=$1
+# check_lines SUBJECT N LINE...: ends the script unless all are lines of N fields.
+check_lines() {
 	local line
-	mapfile -d '' -t lines < <(jq -j ".$4 // [] | .[] + \"\\u0000\"" <<<"$3")
-	for line in "${lines[@]}"; do
-		has_fields "$line" "$5" || die "$2: $4: '$line' is not a line of $5 fields"
+	for line in "${@:3}"; do
+		has_fields "$line" "$2" || die "$1: '$line' is not a line of $2 fields"
 	done
 }
 
 # spec_helper KEY JSON: makes the helper that an object in the spec's KEY means, and sets
 # $helper_tree to where. Without a package, one is looked for in the graph $work/named.
 spec_helper() {
-	local problem name package target
-	problem=$(jq -r "$helper_problem" <<<"$2")
+	local fields problem name package n target passwd_lines group_lines
+	mapfile -d '' -t fields < <(jq -j "([$helper_problem][0] // \"\") as \$problem | \$problem,
+		(select(\$problem == \"\") | .helper, .package // \"\", (.extraPasswdLines // [] | length | tostring),
+			.extraPasswdLines[]?, .extraGroupLines[]?) | . + \"\\u0000\"" <<<"$2")
+	problem=${fields[0]}
 	[ -z "$problem" ] || die "$1: $problem"
-	name=$(jq -r .helper <<<"$2")
-	package=$(jq -r '.package // ""' <<<"$2")
-	spec_lines passwd_lines "$1: $name" "$2" extraPasswdLines 7
-	spec_lines group_lines "$1: $name" "$2" extraGroupLines 4
+	name=${fields[1]} package=${fields[2]} n=${fields[3]}
+	passwd_lines=("${fields[@]:4:n}") group_lines=("${fields[@]:4+n}")
+	check_lines "$1: $name: extraPasswdLines" 7 "${passwd_lines[@]}"
+	check_lines "$1: $name: extraGroupLines" 4 "${group_lines[@]}"
 	if [ -n "$package" ]; then
 		target=$(helper_target "$1: $name" "$name" "$package")
 	else

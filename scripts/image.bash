@@ -3,12 +3,10 @@
 
 # image_options: sets the arrays $image, $from and $arch, options of dt-manifest.
 image_options() {
-	spec_list image '
-		option("--name"; .name), option("--tag"; .tag), option("--created"; .created)'
-	spec_list from 'option("--from"; .fromImage),
-		option("--from-name"; .fromImageName), option("--from-tag"; .fromImageTag)'
-	spec_list arch 'option("--arch"; .architecture)'
-	jq '.config // {}' <<<"$spec" >"$work/config"
+	key_options image --name name --tag tag --created created
+	key_options from --from fromImage --from-name fromImageName --from-tag fromImageTag
+	key_options arch --arch architecture
+	printf '%s\n' "${key[config]-"{}"}" >"$work/config"
 }
 
 # is_store_path PATH: it is one, or in one, going by how it reads.
@@ -26,9 +24,7 @@ real_path() {
 
 # run_commands KEY DIR: runs the commands of this key in DIR.
 run_commands() {
-	local commands
-	commands=$(spec_get ".$1")
-	(cd "$2" && exec bash -euo pipefail -c "$commands") </dev/null >&2 || die "$1 failed with status $?"
+	(cd "$2" && exec bash -euo pipefail -c "${key[$1]}") </dev/null >&2 || die "$1 failed with status $?"
 }
 
 # unpack_layer DIR OPTION...: the files of a layer of dt-layer, in DIR.
@@ -50,11 +46,11 @@ run_as_root() {
 	command -v fakeroot >/dev/null || die 'runAsRoot needs fakeroot'
 	[ "${#base[@]}" -gt 0 ] || base=(--no-image)
 	write_script "$work/runAsRoot"
-	jq .runAsRoot <<<"$spec" | dt-closure "${store[@]}" --text >"$work/bound"
+	dt-closure "${store[@]}" --text <<<"${key[runAsRoot]}" >"$work/bound"
 	while read -r path; do
 		binds+=(--bind "$(locate "$path"):$path")
 	done < <(cut -d ' ' -f 1 "$work/bound")
-	spec_list limits 'option("--disk-size"; .diskSize), option("--memory"; .buildVMMemorySize)'
+	key_options limits --disk-size diskSize --memory buildVMMemorySize
 	dt-vmrun "${base[@]}" --tree "$1" "${binds[@]}" "${limits[@]}" "$work/runAsRoot" >"$work/archive" ||
 		die "runAsRoot failed with status $?"
 	tar --warning=no-unknown-keyword -xOf "$work/archive" --wildcards 'blobs/sha256/*' >"$work/run"
@@ -66,7 +62,7 @@ run_as_root() {
 # write_script FILE: the commands of runAsRoot, a shell's with `set -e`.
 write_script() {
 	local text first
-	text=$(spec_get .runAsRoot)
+	text=${key[runAsRoot]}
 	first=${text%%$'\n'*}
 	if [[ $first =~ ^#!.*[/\ ](ba|da|a)?sh([[:space:]].*)?$ ]]; then
 		text=$first$'\nset -e'${text#"$first"}
@@ -102,9 +98,22 @@ locate() {
 	fi
 }
 
-# find_named FILTER [OPTION]...: writes to $work/named the graph of the store paths that the jq
-# filter yields, which must be there, with all that they need.
-find_named() { jq "$1" <<<"$spec" | dt-closure "${store[@]}" --text "${@:2}" >"$work/named"; }
+# key_texts KEY...: prints the values of these keys.
+key_texts() {
+	local name
+	for name; do
+		printf '%s\n' "${key[$name]-}"
+	done
+}
+
+# find_named [--ignore-missing] KEY...: writes to $work/named the graph of the store paths that these
+# keys mention, which must be there, with all that they need.
+find_named() {
+	local option=()
+	[ "$1" != --ignore-missing ] || option=("$1")
+	shift ${#option[@]}
+	key_texts "$@" | dt-closure "${store[@]}" --text "${option[@]}" >"$work/named"
+}
 
 # find_graph FILE LAYER: writes to FILE the graph of all store paths that the image needs: those
 # in $work/named, and those that LAYER, a tar, mentions, which need not be there.
@@ -114,8 +123,8 @@ find_graph() {
 	dt-closure "${store[@]}" --text --ignore-missing "${named[@]}" <"$2" >"$1"
 }
 
-# make_database GRAPH FILTER: makes in $work/db what Nix needs to know the store paths of
-# the graph, and to keep those that the jq filter yields.
+# make_database GRAPH KEY...: makes in $work/db what Nix needs to know the store paths of the
+# graph, and to keep those that these keys mention.
 make_database() {
 	local nix=$work/db/nix/var/nix root
 	mkdir -p "$nix/db" "$nix/gcroots/docker"
@@ -124,7 +133,7 @@ make_database() {
 	printf 10 >"$nix/db/schema"
 	while IFS= read -r root; do
 		ln -sfn "$root" "$nix/gcroots/docker/"
-	done < <(jq "$2" <<<"$spec" | grep -oE '/[^"]*/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+' | sort -u)
+	done < <(key_texts "${@:2}" | grep -oE '/[^"]*/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+' | sort -u)
 }
 
 # end_pipeline STATUS...: ends the script as its pipeline failed: with 2 if a tool was given
@@ -136,8 +145,7 @@ end_pipeline() {
 
 # find_compressor: sets $compress, the filter that the spec's compressor means.
 find_compressor() {
-	local format
-	format=$(spec_get '.compressor // "gz"')
+	local format=${key[compressor]-gz}
 	case $format in
 	none | gz | zstd) compress=(dt-compress --format "$format") ;;
 	*) die "compressor '$format' is none of none, gz and zstd" ;;

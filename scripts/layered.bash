@@ -33,29 +33,26 @@ find_contents() {
 
 # Sets $plan: how store paths share layers, as options of dt-popularity.
 find_plan() {
-	local max base=0 other=1
-	max=$(spec_get '.maxLayers // 100')
+	local max=${key[maxLayers]-100} base=0 other=1
 	[ "$max" -le 127 ] || die "maxLayers is $max; no engine runs an image of more than 127 layers"
 	[ "$max" -le 125 ] || printf '%s: maxLayers is %d; Docker loads no image of more than 125 layers\n' "$self" "$max" >&2
-	if [ "$(spec_get '.layeringPipeline != null')" = true ]; then
-		jq .layeringPipeline <<<"$spec" >"$work/pipeline"
+	if [ -v 'key[layeringPipeline]' ]; then
+		printf '%s\n' "${key[layeringPipeline]}" >"$work/pipeline"
 		plan=(--pipeline "$work/pipeline")
 		return
 	fi
 	if [ "${#from[@]}" -gt 0 ]; then
 		base=$(dt-manifest --inspect "${from[@]}" "${arch[@]}" | jq '.layers | length')
 	fi
-	[ "$(spec_get .includeNixDB)" != true ] || other=2
+	[ "${key[includeNixDB]-}" != true ] || other=2
 	[ $((max - base - other)) -gt 0 ] || die "maxLayers is $max, but the base image has $base layers and the customisation takes $other"
 	plan=(--strategy transfer --max-layers $((max - base - other)))
 }
 
 # Makes $work/customisation, a layer of the contents and of what the commands make of them.
 customise() {
-	local commands fake_commands layer
+	local commands=${key[extraCommands]-} fake_commands=${key[fakeRootCommands]-} layer
 	mkdir "$work/tree"
-	commands=$(spec_get .extraCommands)
-	fake_commands=$(spec_get .fakeRootCommands)
 	if [ -n "$commands$fake_commands" ]; then
 		unpack_layer "$work/tree" --tree "$work/tree" "${contents[@]}"
 		contents=()
@@ -63,7 +60,7 @@ customise() {
 	[ -z "$commands" ] || run_commands extraCommands "$work/tree"
 	layer=(dt-layer "${store[@]}" "${times[@]}" "${from[@]}" --tree "$work/tree" "${contents[@]}")
 	if [ -n "$fake_commands" ]; then
-		root_run "$work/tree" "$(spec_get '.enableFakechroot == true')" "$fake_commands" \
+		root_run "$work/tree" "${key[enableFakechroot]-false}" "$fake_commands" \
 			"${layer[@]}" --owner keep >"$work/customisation"
 	else
 		"${layer[@]}" >"$work/customisation"
@@ -72,34 +69,33 @@ customise() {
 
 # Makes $work/customisation, and $work/graph, the graph of all store paths.
 layered_find() {
-	local missing=(--ignore-missing)
-	[ "$(spec_get '.includeStorePaths != false')" != true ] || missing=()
-	find_named '.contents, .config' "${missing[@]}"
+	local missing=()
+	[ "${key[includeStorePaths]-}" != false ] || missing=(--ignore-missing)
+	find_named "${missing[@]}" contents config
 	find_contents
 	customise
 	: >"$work/graph"
 	[ "${#missing[@]}" -gt 0 ] || find_graph "$work/graph" "$work/customisation"
 }
 
-# Makes $work/database, a layer with what Nix needs to know the store paths, which keeps those
-# that the jq filter yields.
+# layered_database KEY...: makes $work/database, a layer with what Nix needs to know the store
+# paths; it keeps those that these keys mention.
 layered_database() {
 	local owner
-	make_database "$work/graph" "$1"
-	spec_list owner 'option("--owner"; .databaseOwner)'
+	make_database "$work/graph" "$@"
+	key_options owner --owner databaseOwner
 	dt-layer "${times[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
 }
 
-# layered_prepare [FILTER]: reads the spec's keys and does all that may fail by what it says.
-# With FILTER, of jq, the store paths are those in $work/named, the closure of those that it
-# yields, and no others that the image mentions.
+# layered_prepare [KEY...]: reads the spec's keys and does all that may fail by what it says.
+# With KEYs the store paths are those in $work/named, the closure of those that these keys
+# mention, and no others that the image mentions.
 layered_prepare() {
-	[ "$(spec_get .debug)" != true ] || set -x
+	[ "${key[debug]-}" != true ] || set -x
 	image_options
-	spec_list times 'option("--mtime"; .mtime)'
-	spec_list owner '
-		option("--owner"; "\(.uid // 0):\(.gid // 0)"),
-		option("--uname"; .uname), option("--gname"; .gname)'
+	key_options times --mtime mtime
+	key_options owner --uname uname --gname gname
+	owner+=(--owner "${key[uid]-0}:${key[gid]-0}")
 	find_plan
 	if [ $# -gt 0 ]; then
 		find_contents
@@ -111,7 +107,8 @@ layered_prepare() {
 	: >"$work/plan"
 	[ ! -s "$work/graph" ] || dt-popularity "${plan[@]}" <"$work/graph" >"$work/plan"
 	: >"$work/database"
-	[ "$(spec_get .includeNixDB)" != true ] || layered_database "${1:-.contents, .config}"
+	[ $# -gt 0 ] || set -- contents config
+	[ "${key[includeNixDB]-}" != true ] || layered_database "$@"
 }
 
 # The layers, the bottom one first. Nothing follows those that failed.

@@ -24,31 +24,29 @@ derivation_problem='
 
 # Makes $work/drv, the derivation as JSON, with its path.
 find_derivation() {
-	local drv problem
-	drv=$(spec_get .drv)
+	local drv=${key[drv]} problem
 	dt-drv "${store[@]}" -- "$drv" | jq 'to_entries[] | .value + {path: .key}' >"$work/drv"
 	problem=$(jq -r "$derivation_problem" "$work/drv")
 	[ -z "$problem" ] || die "drv: $drv: $problem"
 }
 
-# Adds to the spec the store paths of which the derivation is built, as inputs; and makes
+# Sets the key inputs to the store paths of which the derivation is built; and makes
 # $work/named, the graph of all store paths of the image.
 find_inputs() {
 	local drvs problem
 	mapfile -t drvs < <(jq -r '.inputDrvs | keys[]' "$work/drv")
 	echo '{}' >"$work/inputs"
 	[ "${#drvs[@]}" -eq 0 ] || dt-drv "${store[@]}" "${drvs[@]}" >"$work/inputs"
-	spec=$(jq -c --slurpfile drv "$work/drv" --slurpfile inputs "$work/inputs" '
-		.inputs = $drv[0].inputSrcs + [$drv[0].inputDrvs | to_entries[] | .key as $path | .value[] |
-			$inputs[0][$path].outputs[.].path // {problem: "\($path): nobody knows the path of its output \(.)"}]' <<<"$spec")
-	problem=$(spec_get 'first(.inputs[] | objects | .problem)')
-	[ -z "$problem" ] || die "drv: $problem"
-	find_named '.inputs, .contents, .shell'
+	key[inputs]=$(jq -r --slurpfile inputs "$work/inputs" '.inputSrcs[], (.inputDrvs | to_entries[] | .key as $path |
+		.value[] | $inputs[0][$path].outputs[.].path // "drv: \($path): nobody knows the path of its output \(.)")' "$work/drv")
+	problem=$(grep -m 1 '^[^/]' <<<"${key[inputs]}") || true
+	[ -z "$problem" ] || die "$problem"
+	find_named inputs contents shell
 }
 
 # Sets $shell, the bash that the image runs.
 find_shell() {
-	shell=$(spec_get .shell)
+	shell=${key[shell]-}
 	if [ -z "$shell" ]; then
 		shell=$(helper_find binSh)
 		[[ $shell == */bin/bash ]] || die 'shell: the derivation needs no bash, name one'
@@ -76,7 +74,8 @@ print_rc() {
 		shopt -u nullglob
 		shopt -s execfail
 	END
-	spec_get '.command // .run // empty | ., "exit"'
+	local commands=${key[command]-${key[run]-}}
+	[ -z "$commands" ] || printf '%s\nexit\n' "$commands"
 }
 
 # The names of the variables that are passed in files, as a filter of jq on a derivation; and the
@@ -131,7 +130,7 @@ make_files() {
 
 # Prints the variables of the environment, as an object.
 print_environment() {
-	jq --arg dir "$nix_shell_dir" --arg bin "${shell%/*}" --arg home "$(spec_get '.homeDirectory // "/build"')" '
+	jq --arg dir "$nix_shell_dir" --arg bin "${shell%/*}" --arg home "${key[homeDirectory]-/build}" '
 		def each($value): map({key: ., value: $value}) | from_entries;
 		'"$passed_as_file"'
 		passed as $passed |
@@ -148,10 +147,10 @@ print_environment() {
 		{TERM: "xterm-256color"}' "$work/drv"
 }
 
-# Prints the spec of the layered image that the spec of a derivation comes to.
+# Prints the spec of the layered image that the spec of a derivation comes to, as $spec_fields.
 print_layered_spec() {
 	print_environment >"$work/environment"
-	jq -c --slurpfile drv "$work/drv" --slurpfile env "$work/environment" --arg files "$work/shell" \
+	jq -j --slurpfile drv "$work/drv" --slurpfile env "$work/environment" --arg files "$work/shell" \
 		--arg shell "$shell" --arg rc "$nix_shell_dir/rc" --arg certificates "$(helper_find caCertificates)" '
 		(.uid // 1000) as $uid | (.gid // 1000) as $gid |
 		{x86_64: "amd64", aarch64: "arm64", i686: "386", armv7l: "arm"} as $architectures |
@@ -171,17 +170,21 @@ print_layered_spec() {
 		("nix etc/nix build .\($env[0].NIX_STORE | @sh)") as $own |
 		.fakeRootCommands = "mkdir -p nix/var/nix \($own); chown -R \($uid):\($gid) \($own)" |
 		.databaseOwner = "\($uid):\($gid)" |
-		del(.uid, .gid)' <<<"$spec"
+		del(.uid, .gid) | '"$spec_fields" <<<"$spec"
 }
 
 # Reads the spec's keys and does all that may fail by what it says.
 nix_shell_prepare() {
-	[ "$(spec_get '.run != null and .command != null')" != true ] || die 'run and command: only one of them'
+	local fields inputs named_shell
+	[ ! -v 'key[run]' ] || [ ! -v 'key[command]' ] || die 'run and command: only one of them'
 	make_work
 	find_derivation
 	find_inputs
 	find_shell
 	make_files
-	spec=$(print_layered_spec)
-	layered_prepare '.inputs, .contents, .shell'
+	inputs=${key[inputs]} named_shell=${key[shell]-}
+	mapfile -d '' -t fields < <(print_layered_spec)
+	take_fields "${fields[@]}"
+	key[inputs]=$inputs key[shell]=$named_shell
+	layered_prepare inputs contents shell
 }

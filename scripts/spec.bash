@@ -84,25 +84,40 @@ spec_args() {
 	done
 }
 
-# spec_read KEYS: reads $spec_file into $spec and checks it. KEYS is a JSON object of all
-# keys, each with a list of its type and its default; without one, the key is required.
+# What the script knows of a spec, as a filter of jq on it: all of it, and the name and the
+# value of each key, a string as it is and all else as JSON. A NUL ends each.
+# shellcheck disable=SC2034 # nix-shell.bash uses it
+spec_fields='tojson, (to_entries[] | select(.value != null) | .key, (.value | strings // tojson)) | . + "\u0000"'
+
+# take_fields FIELD...: sets $spec, and the array $key, to what $spec_fields yielded. A key that
+# has no value, or null, is not set.
+declare -A key
+take_fields() {
+	spec=$1 key=()
+	shift
+	while [ $# -gt 0 ]; do
+		key[$1]=$2
+		shift 2
+	done
+}
+
+# spec_read KEYS: reads $spec_file into $spec and $key and checks it. KEYS is a JSON object of
+# all keys, each with a list of its type and its default; without one, the key is required.
 # Types are "string", "integer", "boolean", "object", "list", "paths" (a string or a list
 # of them), "contents" (the same, where an object of a "helper" may stand for a string),
 # "roots" (the same, and an object of "paths" too), "any", or "later" for what dt does not do
 # yet. null is as good as not there.
 spec_read() {
-	local problem what=$spec_file
+	local text fields what=$spec_file
 	if [ "$spec_file" = - ]; then
 		what=stdin
-		spec=$(cat)
+		text=$(cat)
 	else
-		spec=$(cat -- "$spec_file" 2>/dev/null) || die "$what: cannot be read"
+		text=$(cat -- "$spec_file" 2>/dev/null) || die "$what: cannot be read"
 	fi
-	[ -n "$spec" ] || die "$what: empty, a JSON object is expected"
-	spec=$(jq -cs 'if length == 1 then .[0] else error end' <<<"$spec" 2>/dev/null) ||
-		die "$what: not one JSON object"
+	[ -n "$text" ] || die "$what: empty, a JSON object is expected"
 	# shellcheck disable=SC2016 # these are jq's variables
-	problem=$(jq -r --argjson keys "$1" '
+	mapfile -d '' -t fields < <(jq -js --argjson keys "$1" '
 		def is_content: type == "string" or (type == "object" and (.helper | type == "string"));
 		def is_root: is_content or (type == "object" and (.paths | type == "array"));
 		def is($t):
@@ -114,18 +129,24 @@ spec_read() {
 			elif $t == "contents" then is_content or (type == "array" and all(.[]; is_content))
 			elif $t == "roots" then is_root or (type == "array" and all(.[]; is_root))
 			else type == $t end;
-		. as $spec |
-		if type != "object" then "the spec is not a JSON object"
-		else first((to_entries[] | select(.value != null) |
-			if $keys[.key] == null then "unknown key \(.key)"
-			elif $keys[.key][0] == "later" then "\(.key) is not supported yet"
-			elif .key as $k | .value | is($keys[$k][0]) | not then
-				"\(.key) is not of type \($keys[.key][0])"
-			else empty end),
-			($keys | to_entries[] | select((.value | length) == 1 and $spec[.key] == null) |
-				"the key \(.key) is missing"))
-		end // empty' <<<"$spec") || die "$what: not one JSON object"
-	[ -z "$problem" ] || die "$what: $problem"
+		def problem:
+			. as $spec |
+			if type != "object" then "the spec is not a JSON object"
+			else first((to_entries[] | select(.value != null) |
+				if $keys[.key] == null then "unknown key \(.key)"
+				elif $keys[.key][0] == "later" then "\(.key) is not supported yet"
+				elif .key as $k | .value | is($keys[$k][0]) | not then
+					"\(.key) is not of type \($keys[.key][0])"
+				elif .value | type == "string" and (explode | index(0)) then "\(.key) has a NUL"
+				else empty end),
+				($keys | to_entries[] | select((.value | length) == 1 and $spec[.key] == null) |
+					"the key \(.key) is missing")) // ""
+			end;
+		if length == 1 then .[0] else error end | problem as $problem |
+		$problem + "\u0000", (select($problem == "") | '"$spec_fields"')' <<<"$text" 2>/dev/null)
+	[ "${#fields[@]}" -gt 0 ] || die "$what: not one JSON object"
+	[ -z "${fields[0]}" ] || die "$what: ${fields[0]}"
+	take_fields "${fields[@]:1}"
 	[ "$print_build_args" = false ] || print_args "$1"
 }
 
@@ -138,15 +159,21 @@ print_args() {
 	exit 0
 }
 
-# spec_get FILTER: what the jq filter makes of the spec, as text; nothing for null.
-spec_get() { jq -r "($1) | values" <<<"$spec"; }
+# key_options ARRAY [OPTION KEY]...: sets the array to those of the options, of tools, whose keys
+# have values; with these.
+key_options() {
+	local -n array=$1
+	shift
+	array=()
+	while [ $# -gt 0 ]; do
+		[ ! -v "key[$2]" ] || array+=("$1" "${key[$2]}")
+		shift 2
+	done
+}
 
-# spec_list ARRAY FILTER: sets the array to the strings that the filter yields. In it,
-# option(NAME; VALUE) yields an option of a tool, or nothing if VALUE is null.
+# spec_list ARRAY FILTER: sets the array to the strings that the jq filter yields of the spec.
 spec_list() {
-	# shellcheck disable=SC2016 # these are jq's variables
-	local option='def option($name; $value): select($value != null) | $name, "\($value)";'
-	mapfile -d '' -t "$1" < <(jq -j "$option ($2) | . + \"\\u0000\"" <<<"$spec")
+	mapfile -d '' -t "$1" < <(jq -j "($2) | . + \"\\u0000\"" <<<"$spec")
 }
 
 # static_busybox: prints where this machine has one that needs no libraries; returns 1 where
