@@ -113,8 +113,9 @@ echo dt-test:3000000:65536 >etc/subuid
 cp etc/subuid etc/subgid
 chmod 644 etc/* most.tar script
 cp "$build/dt-vmrun" dt-vmrun # the checkout may not be readable
+user=(env "HOME=$T/tmp" "DT_CACHE=$T/tmp/cache" setpriv --reuid=30001 --regid=30001 --clear-groups)
 with_ids() { unshare -m bash -ec 'for f in passwd group subuid subgid; do touch "/etc/$f"; mount --bind "$0/$f" "/etc/$f"; done
-	exec "$@"' "$T/etc" env "HOME=$T/tmp" "DT_CACHE=$T/tmp/cache" setpriv --reuid=30001 --regid=30001 --clear-groups "$@"; }
+	exec "$@"' "$T/etc" "${user[@]}" "$@"; }
 ok 'a user, without a virtual machine' with_ids ./dt-vmrun --backend userns --from most.tar script
 same 'the same layer' out root.tar
 ok 'an emulated virtual machine' dt-vmrun --backend tcg --from most.tar script
@@ -163,6 +164,19 @@ nix/store 5 755 0:0
 ${path#/} 5 755 0:0
 ${path#/}/file 0 644 0:0 $(echo x | sha256sum | head -c 8)"
 is 'and nothing is less, or there twice' "$(comm -23 <(sort want) <(sort got); cut -d ' ' -f 1 got | sort | uniq -d)" ''
+
+# The same for other users.
+chmod 644 base.tar plain.json
+emulated() { "${user[@]}" env DT_BACKEND=tcg dt-build-image --store "$T/s" plain.json; }
+ok 'a user, an emulated virtual machine' emulated
+same 'the same image' out plain.tar
+grep -v mknod script >script-without
+sed -i '/zero\|disk/d' script-without
+mv script-without script
+ok 'no devices' builds without '{}'
+chmod 644 without.json
+ok 'a user with ids' with_ids env DT_BACKEND=userns dt-build-image --store "$T/s" without.json
+same 'the same image, too' out without.tar
 
 # extraCommands see it as root left it, and change what they name. Folders that they make are
 # those of the image below, and go where its links lead, as do files in them; but what root
@@ -227,6 +241,10 @@ usr 5 755 0:0
 usr/bin 5 755 0:0
 usr/bin/tool 0 644 0:0 73cb3858
 var 5 755 0:0"
-is 'no file is left' "$(ls -A "$T/tmp")" ''
+jq '.extraCommands = "chmod 000 new; exit 3"' extra.json >bad.json
+fails 1 'dt-build-image: extraCommands failed with status 3$' 'extraCommands that fail' dt-build-image --store "$T/s" bad.json
+is 'no image' "$(wc -c <out)" 0
+is 'no file is left' "$(ls -A "$T/tmp" | grep -v cache)" ''
+is 'no process is left' "$(pgrep -f "$T/" | grep -v "^$$\$" || true)" ''
 
 finish
