@@ -244,7 +244,7 @@ var 5 755 0:0"
 jq '.extraCommands = "chmod 000 new; exit 3"' extra.json >bad.json
 fails 1 'dt-build-image: extraCommands failed with status 3$' 'extraCommands that fail' dt-build-image --store "$T/s" bad.json
 is 'no image' "$(wc -c <out)" 0
-is 'no file is left' "$(ls -A "$T/tmp" | grep -v cache)" ''
+is 'no file is left' "$(ls -A "$T/tmp" -I cache -I .cache)" ''
 is 'no process is left' "$(pgrep -f "$T/" | grep -v "^$$\$" || true)" ''
 
 finish
