@@ -76,7 +76,7 @@ static int add_busybox(struct buf *out, struct err *e)
 	    io_slurp(fd, &program, FILE_MAX) < 0 ? err_set_errno(e, "busybox") : 0;
 	close(fd);
 	cpio_add(out, "dt/bin/busybox", EXECUTABLE, program.data, program.len);
-	for (char *p = names.data; p < names.data + names.len;) {
+	for (char *p = names.data; p != NULL && p < names.data + names.len;) {
 		size_t n = strcspn(p, "\n");
 		p[n] = '\0';
 		buf_clear(&path);

@@ -13,8 +13,13 @@ cd "$T" || exit 1
 mkdir -p s/nix/store
 
 "$t_dir/fixtures/programs" programs bash cat chmod chown dd ln mkdir mkfifo mknod mv rm rmdir setcap setfattr touch truncate
-python3 "$t_dir/fixtures/vmimage.py" corners >corners.tar
-dt-layer --tree programs | dt-manifest --from corners.tar --name base --tag 1 >base.tar
+python3 "$t_dir/fixtures/vmimage.py" deep >deep.tar
+{
+	dt-layer --tree programs | dt-manifest --from deep.tar --name base --tag 1 >base.tar
+	mkdir -p one/more
+	dt-layer --tree one | dt-manifest --from base.tar --name most --tag 1 >most.tar
+} 2>/dev/null
+is 'a base of as many layers as there may be' "$(dt-manifest --inspect --from most.tar | jq '.layers | length')" 127
 
 # Everything but devices, which an unprivileged user cannot make.
 long=$(printf 'long%.0s' {1..40})
@@ -60,6 +65,8 @@ echo x >$'\xff\xfe'
 echo x >ümlaut
 echo x >.wh
 touch -d 2001-01-01T00:00:00 newer
+cat /deep/* >deep
+echo /deep/* /dev/null /proc/self/root >>deep
 # what is gone, or new
 rm /lib/a
 rm -r /lib/sub
@@ -78,11 +85,12 @@ chmod 711 /
 END2
 sed -i "s/LONG/$long/g" script
 
+layer_of() { tar --warning=no-unknown-keyword --wildcards -xOf "$1" 'blobs/sha256/*'; }
 show() { python3 "$t_dir/fixtures/vmimage.py" show; }
 
 # --- in all backends, for every user ---
 
-ok 'root, without a virtual machine' dt-vmrun --backend userns --from base.tar script
+ok 'root, without a virtual machine' dt-vmrun --backend userns --from most.tar script
 mv out root.tar
 show <root.tar >shown
 is 'something of each kind' "$(cut -d ' ' -f 2 shown | sort -u | tr '\n' ' ')" '0 1 2 5 6 '
@@ -93,6 +101,8 @@ like 'an owner' shown '^new/o65535 0 644 65535:0 '
 like 'a long name' shown "^new/$long/$long/$long "
 like 'a folder that hides' shown '^lib/sub/.wh..wh..opq '
 like 'a whiteout' shown '^own/.wh.pipe '
+is 'all layers were there' "$(layer_of root.tar | tar --warning=no-unknown-keyword -xO new/deep)" $'125\n/deep/125 /deep/last /dev/null /proc/self/root'
+is 'nothing of what is mounted' "$(grep -cE '^(dev|proc|sys|.wh.(dev|proc|sys))( |/)' shown)" 0
 like 'the root' shown '^\. 5 711 0:0 '
 
 for name in passwd group; do
@@ -101,13 +111,14 @@ for name in passwd group; do
 done
 echo dt-test:3000000:65536 >etc/subuid
 cp etc/subuid etc/subgid
-chmod 644 etc/* base.tar script
+chmod 644 etc/* most.tar script
 cp "$build/dt-vmrun" dt-vmrun # the checkout may not be readable
+user=(env "HOME=$T/tmp" "DT_CACHE=$T/tmp/cache" setpriv --reuid=30001 --regid=30001 --clear-groups)
 with_ids() { unshare -m bash -ec 'for f in passwd group subuid subgid; do touch "/etc/$f"; mount --bind "$0/$f" "/etc/$f"; done
-	exec "$@"' "$T/etc" env "HOME=$T/tmp" "DT_CACHE=$T/tmp/cache" setpriv --reuid=30001 --regid=30001 --clear-groups "$@"; }
-ok 'a user, without a virtual machine' with_ids ./dt-vmrun --backend userns --from base.tar script
+	exec "$@"' "$T/etc" "${user[@]}" "$@"; }
+ok 'a user, without a virtual machine' with_ids ./dt-vmrun --backend userns --from most.tar script
 same 'the same layer' out root.tar
-ok 'an emulated virtual machine' dt-vmrun --backend tcg --from base.tar script
+ok 'an emulated virtual machine' dt-vmrun --backend tcg --from most.tar script
 same 'the same layer, too' out root.tar
 
 # --- in an image ---
@@ -154,6 +165,19 @@ ${path#/} 5 755 0:0
 ${path#/}/file 0 644 0:0 $(echo x | sha256sum | head -c 8)"
 is 'and nothing is less, or there twice' "$(comm -23 <(sort want) <(sort got); cut -d ' ' -f 1 got | sort | uniq -d)" ''
 
+# The same for other users.
+chmod 644 base.tar plain.json
+emulated() { "${user[@]}" env DT_BACKEND=tcg dt-build-image --store "$T/s" plain.json; }
+ok 'a user, an emulated virtual machine' emulated
+same 'the same image' out plain.tar
+grep -v mknod script >script-without
+sed -i '/zero\|disk/d' script-without
+mv script-without script
+ok 'no devices' builds without '{}'
+chmod 644 without.json
+ok 'a user with ids' with_ids env DT_BACKEND=userns dt-build-image --store "$T/s" without.json
+same 'the same image, too' out without.tar
+
 # extraCommands see it as root left it, and change what they name. Folders that they make are
 # those of the image below, and go where its links lead, as do files in them; but what root
 # made of folders and links stays.
@@ -173,12 +197,14 @@ chown 0:0 /own
 rm /moved
 mkdir -p /moved/in /var
 END2
+python3 "$t_dir/fixtures/vmimage.py" corners >corners.tar
 mkdir -p links/usr links/run links/tmp
+cp -a programs/lib* links
 cp -a programs/bin links/usr/bin
 chmod 1777 links/tmp
 ln -s usr/bin links/bin
 ln -s run links/moved
-dt-layer --tree links | dt-manifest --from base.tar --name base --tag 2 >linked.tar
+dt-layer --tree links | dt-manifest --from corners.tar --name base --tag 2 >linked.tar
 sed -i 's/echo x/printf x/' script
 ok 'extraCommands' builds extra '{fromImage: "linked.tar", extraCommands: "
 	stat -c \"%n %F %a %u:%g %t,%T\" new/* >seen
@@ -215,6 +241,10 @@ usr 5 755 0:0
 usr/bin 5 755 0:0
 usr/bin/tool 0 644 0:0 73cb3858
 var 5 755 0:0"
-is 'no file is left' "$(ls -A "$T/tmp")" ''
+jq '.extraCommands = "chmod 000 new; exit 3"' extra.json >bad.json
+fails 1 'dt-build-image: extraCommands failed with status 3$' 'extraCommands that fail' dt-build-image --store "$T/s" bad.json
+is 'no image' "$(wc -c <out)" 0
+is 'no file is left' "$(ls -A "$T/tmp" -I cache -I .cache)" ''
+is 'no process is left' "$(pgrep -f "$T/" | grep -v "^$$\$" || true)" ''
 
 finish
