@@ -177,15 +177,6 @@ static int put_contents(struct packer *k, int fd, const struct stat *st)
 
 /* --- attributes --- */
 
-/* Attributes that are the machine's, not the file's. */
-static bool is_kept(const char *name)
-{
-	return strcmp(name, "security.capability") == 0 ||
-	       strncmp(name, "system.posix_acl_", 17) == 0 ||
-	       (strncmp(name, "security.", 9) != 0 && strncmp(name, "system.", 7) != 0 &&
-		!xattrs_is_overlay(name));
-}
-
 static int compare_texts(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -222,7 +213,7 @@ static int read_attributes(struct packer *k, int folder, const char *name,
 	qsort(names, n, sizeof *names, compare_texts);
 	for (size_t i = 0; i < n; i++) {
 		char key[XATTRS_NAME + 16];
-		if (!is_kept(names[i]) && !xattrs_is_overlay(names[i]))
+		if (!xattrs_is_own(names[i]) && !xattrs_is_overlay(names[i]))
 			continue;
 		ssize_t size = lgetxattr(path, names[i], value, sizeof value);
 		if (size < 0)
