@@ -18,7 +18,7 @@ d_remove_folder() {
 start_dockerd() {
 	need docker dockerd
 	[ -n "${D:-}" ] || d_make_folder
-	dockerd --bridge=none --iptables=false --ip6tables=false --data-root "$D/data" \
+	TMPDIR=$D dockerd --bridge=none --iptables=false --ip6tables=false --data-root "$D/data" \
 		--exec-root "$D/exec" --pidfile "$D/pid" -H "unix://$D/sock" >"$D/log" 2>&1 </dev/null &
 	D_pid=$!
 	at_exit 'stop_dockerd'
