@@ -79,7 +79,9 @@ static void test_levels(void)
 			bool good = true;
 			buf_clear(&b);
 			add_member(&b, sizes[i], level);
-			for (size_t piece = 1; piece < 2 * b.len; piece = piece * 7 + 1)
+			/* Byte by byte takes long. */
+			size_t piece = sizes[i] <= 511 || level % 6 == 0 ? 1 : 57;
+			for (; piece < 2 * b.len; piece = piece * 7 + 1)
 				good = good && gunzip(&b, piece, &out, &e) == 0 &&
 				       is_content(&out, sizes[i]);
 			snprintf(what, sizeof what, "level %d, %zu bytes", level,
