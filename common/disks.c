@@ -82,7 +82,7 @@ int disks_start(struct disks *d, const struct job *j, struct err *e)
 {
 	static const int made[] = {DISK_BASE, DISK_CHANGES, DISK_EXTRA};
 
-	*d = (struct disks){.fd = {-1, -1, -1, -1}};
+	*d = (struct disks){.is_there = true, .fd = {-1, -1, -1, -1}};
 	d->fd[DISK_LAYER] = j->layer;
 	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
 		d->fd[made[i]] = io_tmpfile();
@@ -150,6 +150,8 @@ int disks_format(struct disks *d, const struct job *j, int log, struct err *e)
 
 void disks_release(struct disks *d)
 {
+	if (!d->is_there)
+		return;
 	pool_release(d->filling);
 	for (int i = 0; i < 2; i++)
 		erofs_release(d->erofs[i]);

@@ -9,6 +9,7 @@
 #include "err.h"
 #include "rootfs.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,7 +30,9 @@ enum {
 /* The layer's disk is sparse, and this long. */
 #define DISKS_LAYER_MAX ((uint64_t)1 << 40)
 
+/* A zeroed struct has no disks. */
 struct disks {
+	bool is_there;   /* fd[] is set: */
 	int fd[N_DISKS]; /* or -1 */
 
 	struct pool *filling; /* those of erofs */
