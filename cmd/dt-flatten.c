@@ -5,12 +5,11 @@
  */
 #include "buf.h"
 #include "err.h"
-#include "image.h"
 #include "io.h"
 #include "mem.h"
+#include "merged.h"
 #include "opt.h"
 #include "platform.h"
-#include "rootfs.h"
 #include "sink.h"
 #include "tar.h"
 
@@ -110,8 +109,8 @@ static void end_tar(struct sink *s)
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct image im = {0};
-	struct rootfs r;
+	struct merged image;
+	struct rootfs *r = &image.rootfs;
 	struct buf text = {0};
 	struct sink sink;
 	struct err why;
@@ -119,19 +118,17 @@ int main(int argc, char **argv)
 	err_init("dt-flatten");
 	io_init();
 	parse_args(&o, argc, argv);
-	if (image_open(&im, o.file, o.from_name, o.from_tag, &o.platform, &why) < 0)
+	if (merged_open(&image, o.file, o.from_name, o.from_tag, &o.platform,
+			!o.no_verify, &why) < 0)
 		die("%s", why.text);
-	struct image_layers *layers = image_layers_open(&im, !o.no_verify);
-	if (rootfs_of_image(&r, &im, layers, &why) < 0)
-		die("%s", why.text);
-	rootfs_sort(&r);
-	bool *wanted = select_nodes(&r, &o);
+	rootfs_sort(r);
+	bool *wanted = select_nodes(r, &o);
 
 	if (!o.list)
-		write_tar(&r, wanted, &sink);
-	else if (rootfs_list(&r, wanted, &text, &why) < 0)
+		write_tar(r, wanted, &sink);
+	else if (rootfs_list(r, wanted, &text, &why) < 0)
 		die("%s", why.text);
-	if (image_layers_check(layers, &why) < 0)
+	if (merged_check(&image, &why) < 0)
 		die("%s", why.text);
 	if (o.list)
 		io_finish_text(&text);
@@ -140,8 +137,6 @@ int main(int argc, char **argv)
 
 	free(wanted);
 	buf_release(&text);
-	rootfs_release(&r);
-	image_layers_release(layers);
-	image_release(&im);
+	merged_release(&image);
 	return 0;
 }

@@ -6,10 +6,10 @@
 #include "buf.h"
 #include "cache.h"
 #include "err.h"
-#include "image.h"
 #include "io.h"
 #include "layer.h"
 #include "mem.h"
+#include "merged.h"
 #include "names.h"
 #include "num.h"
 #include "opt.h"
@@ -17,7 +17,6 @@
 #include "platform.h"
 #include "pool.h"
 #include "progress.h"
-#include "rootfs.h"
 #include "sources.h"
 #include "store.h"
 #include "timestamp.h"
@@ -389,34 +388,6 @@ static void write_layers(struct work *w)
 
 /* --- the one layer of --single, --tree and the like --- */
 
-/* The image below it. */
-struct base {
-	struct image image;
-	struct image_layers *layers;
-	struct rootfs rootfs;
-};
-
-static void open_base(struct base *b, const struct options *o)
-{
-	struct platform platform;
-	struct err why;
-
-	platform_host(&platform);
-	if (image_open(&b->image, o->from, o->from_name, o->from_tag, &platform, &why) <
-	    0)
-		die("%s", why.text);
-	b->layers = image_layers_open(&b->image, false);
-	if (rootfs_of_image(&b->rootfs, &b->image, b->layers, &why) < 0)
-		die("%s", why.text);
-}
-
-static void close_base(struct base *b)
-{
-	rootfs_release(&b->rootfs);
-	image_layers_release(b->layers);
-	image_release(&b->image);
-}
-
 /* The names in the file of --keep-folders. */
 static void read_folders(const char *file, struct names *folders)
 {
@@ -441,7 +412,8 @@ static void merge_all(struct work *w, struct layer *l)
 			    .keep_owners = o->keep_owners,
 			    .keep_dirlinks = o->keep_dirlinks};
 	struct names folders = {0};
-	struct base base = {0};
+	struct merged base = {0};
+	struct platform platform;
 	struct err why;
 
 	if (o->keep_folders != NULL) {
@@ -449,7 +421,10 @@ static void merge_all(struct work *w, struct layer *l)
 		s.keep_folders = &folders;
 	}
 	if (o->from != NULL) {
-		open_base(&base, o);
+		platform_host(&platform);
+		if (merged_open(&base, o->from, o->from_name, o->from_tag, &platform,
+				false, &why) < 0)
+			die("%s", why.text);
 		s.base = &base.rootfs;
 		s.base_name = o->from;
 	}
@@ -466,7 +441,7 @@ static void merge_all(struct work *w, struct layer *l)
 	sources_merge(&s, &layer_add(l)->tree);
 	sources_release(&s);
 	names_release(&folders);
-	close_base(&base);
+	merged_release(&base);
 }
 
 static void release_work(struct work *w, struct options *o)

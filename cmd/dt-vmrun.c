@@ -5,15 +5,14 @@
  */
 #include "digest.h"
 #include "err.h"
-#include "image.h"
 #include "io.h"
 #include "jail.h"
 #include "job.h"
 #include "mem.h"
+#include "merged.h"
 #include "num.h"
 #include "opt.h"
 #include "platform.h"
-#include "rootfs.h"
 #include "talk.h"
 #include "timestamp.h"
 #include "userns.h"
@@ -181,42 +180,22 @@ static void read_script(struct job *j)
 
 /* --- the image --- */
 
-struct base {
-	struct image image;
-	struct image_layers *layers;
-	struct rootfs rootfs;
-};
-
-static void open_base(struct base *b, const struct options *o)
+static void open_image(struct merged *m, const struct options *o)
 {
 	struct err why;
 
-	*b = (struct base){0};
-	if (o->is_empty) {
-		rootfs_init(&b->rootfs);
-		return;
-	}
-	if (image_open(&b->image, o->from, o->from_name, o->from_tag, &o->platform,
-		       &why) < 0)
+	*m = (struct merged){0};
+	if (o->is_empty)
+		rootfs_init(&m->rootfs);
+	else if (merged_open(m, o->from, o->from_name, o->from_tag, &o->platform, true,
+			     &why) < 0)
 		die("%s", why.text);
-	b->layers = image_layers_open(&b->image, true);
-	if (rootfs_of_image(&b->rootfs, &b->image, b->layers, &why) < 0)
-		die("%s", why.text);
-}
-
-static void close_base(struct base *b)
-{
-	rootfs_release(&b->rootfs);
-	if (b->layers == NULL)
-		return;
-	image_layers_release(b->layers);
-	image_release(&b->image);
 }
 
 /* --- the run --- */
 
 /* Returns the status, and why if it is not 0. */
-static int run(struct options *o, struct base *b, uint64_t *size, struct err *e)
+static int run(struct options *o, struct merged *m, uint64_t *size, struct err *e)
 {
 	struct talk talk = {0};
 	bool is_vm = strcmp(o->backend, "userns") != 0;
@@ -224,7 +203,7 @@ static int run(struct options *o, struct base *b, uint64_t *size, struct err *e)
 	int status = TROUBLE, result;
 	struct err why;
 
-	o->job.rootfs = &b->rootfs;
+	o->job.rootfs = &m->rootfs;
 	o->job.layer = io_tmpfile();
 	if (o->job.layer < 0)
 		return err_set_errno(e, "a temporary file"), TROUBLE;
@@ -234,7 +213,7 @@ static int run(struct options *o, struct base *b, uint64_t *size, struct err *e)
 	vm.may_tcg = strcmp(o->backend, "kvm") != 0;
 	result = is_vm ? vm_run(&o->job, &vm, &talk, e) : userns_run(&o->job, &talk, e);
 	/* Digests are found meanwhile; a wrong one is the cause of whatever failed. */
-	if (b->layers != NULL && image_layers_check(b->layers, &why) < 0)
+	if (merged_check(m, &why) < 0)
 		result = err_set(e, "%s", why.text);
 	if (result == 0)
 		status =
@@ -294,7 +273,7 @@ static void write_layer(int fd, uint64_t size, const char *comment)
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct base base;
+	struct merged image;
 	struct err why;
 	uint64_t size;
 
@@ -303,15 +282,15 @@ int main(int argc, char **argv)
 	io_init();
 	parse_args(&o, argc, argv);
 	read_script(&o.job);
-	open_base(&base, &o);
-	int status = run(&o, &base, &size, &why);
+	open_image(&image, &o);
+	int status = run(&o, &image, &size, &why);
 	if (status != 0) {
 		err_status(status);
 		die("%s", why.text);
 	}
 	write_layer(o.job.layer, size, o.comment);
 
-	close_base(&base);
+	merged_release(&image);
 	close(o.job.layer);
 	buf_release(&o.job.script);
 	free(o.job.bind);

@@ -1,11 +1,9 @@
 #include "rootfs.h"
 
 #include "err.h"
-#include "image.h"
 #include "io.h"
 #include "mem.h"
 #include "path.h"
-#include "progress.h"
 #include "unpack.h"
 #include "utf8.h"
 
@@ -570,28 +568,6 @@ void rootfs_release(struct rootfs *r)
 	free(r->order);
 	buf_release(&r->text);
 	*r = (struct rootfs){0};
-}
-
-int rootfs_of_image(struct rootfs *r, const struct image *im, struct image_layers *layers,
-		    struct err *e)
-{
-	struct image_bytes bytes;
-	struct buf what = {0};
-	int result = 0;
-
-	rootfs_init(r);
-	for (size_t i = 0; i < im->n && result == 0; i++) {
-		buf_clear(&what);
-		buf_addf(&what, "%s: layer %zu", im->file, i + 1);
-		result = image_layers_get(layers, i, &bytes, e);
-		if (result == 0)
-			result = rootfs_add_layer(r, bytes.fd, bytes.offset, bytes.size,
-						  what.data, e);
-		progress("layers", i + 1, im->n, 0);
-	}
-	progress_end();
-	buf_release(&what);
-	return result;
 }
 
 /* --- order --- */

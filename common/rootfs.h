@@ -28,8 +28,6 @@
 #include <sys/types.h>
 
 struct err;
-struct image;
-struct image_layers;
 struct sink;
 
 enum { ROOTFS_NONE = UINT32_MAX };
@@ -86,13 +84,6 @@ void rootfs_release(struct rootfs *r);
  */
 int rootfs_add_layer(struct rootfs *r, int fd, off_t offset, uint64_t size,
 		     const char *what, struct err *e);
-
-/*
- * Makes `r` the tree of all layers of the image; `layers` are its own. Returns 0, or -1
- * and why not; in either case the caller releases `r`, before `layers`.
- */
-int rootfs_of_image(struct rootfs *r, const struct image *im, struct image_layers *layers,
-		    struct err *e);
 
 /*
  * Lists all nodes in `order`: sorted name by name along the path (utf8_compare()), a

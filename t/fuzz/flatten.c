@@ -1,7 +1,6 @@
-#include "rootfs.h"
+#include "merged.h"
 
 #include "err.h"
-#include "image.h"
 #include "io.h"
 #include "mem.h"
 #include "sink.h"
@@ -92,33 +91,26 @@ static void write_all(const struct rootfs *r)
 /* The input is an image, or else a layer, which is laid on top of itself. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct image im = {0};
-	struct image_layers *layers = NULL;
-	struct rootfs r = {0};
+	struct merged m;
 	struct err e;
 	char name[64];
-	int result, fd = memfd_create("image", MFD_CLOEXEC);
+	int fd = memfd_create("image", MFD_CLOEXEC);
 
 	if (fd < 0 || io_write(fd, data, len) < 0)
 		return 1;
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-	if (image_open(&im, name, NULL, NULL, NULL, &e) == 0) {
-		layers = image_layers_open(&im, false);
-		result = rootfs_of_image(&r, &im, layers, &e);
-	} else {
-		rootfs_init(&r);
-		result = rootfs_add_layer(&r, fd, 0, len, "lower", &e);
+	int result = merged_open(&m, name, NULL, NULL, NULL, false, &e);
+	if (m.layers == NULL) {
+		rootfs_init(&m.rootfs);
+		result = rootfs_add_layer(&m.rootfs, fd, 0, len, "lower", &e);
 		if (result == 0)
-			result = rootfs_add_layer(&r, fd, 0, len, "upper", &e);
+			result = rootfs_add_layer(&m.rootfs, fd, 0, len, "upper", &e);
 	}
 	if (result == 0) {
-		walk(&r);
-		write_all(&r);
+		walk(&m.rootfs);
+		write_all(&m.rootfs);
 	}
-	rootfs_release(&r);
-	if (layers != NULL)
-		image_layers_release(layers);
-	image_release(&im);
+	merged_release(&m);
 	close(fd);
 	return 0;
 }

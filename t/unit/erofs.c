@@ -5,9 +5,8 @@
 #include "erofs.h"
 
 #include "err.h"
-#include "image.h"
+#include "merged.h"
 #include "platform.h"
-#include "rootfs.h"
 
 #include "tap.h"
 
@@ -29,22 +28,17 @@ static int write_disk(struct rootfs *r, int fd, struct err *e)
 static void convert(const char *file, const char *to)
 {
 	struct platform platform;
-	struct image image;
-	struct rootfs r;
+	struct merged image;
 	struct err why;
 	int fd = open(to, O_RDWR | O_CREAT | O_TRUNC, 0666);
 
 	if (fd < 0)
 		die_errno("%s", to);
 	platform_host(&platform);
-	if (image_open(&image, file, NULL, NULL, &platform, &why) < 0)
+	if (merged_open(&image, file, NULL, NULL, &platform, false, &why) < 0 ||
+	    write_disk(&image.rootfs, fd, &why) < 0)
 		die("%s", why.text);
-	struct image_layers *layers = image_layers_open(&image, false);
-	if (rootfs_of_image(&r, &image, layers, &why) < 0 || write_disk(&r, fd, &why) < 0)
-		die("%s", why.text);
-	rootfs_release(&r);
-	image_layers_release(layers);
-	image_release(&image);
+	merged_release(&image);
 	close(fd);
 }
 
