@@ -2,14 +2,13 @@
 
 #include "cache.h"
 #include "err.h"
+#include "links.h"
 #include "mem.h"
-#include "names.h"
 #include "num.h"
 #include "sink.h"
 #include "tar.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -80,48 +79,31 @@ static void emit_parents(const struct layer *l, struct sink *s)
 	free(dir);
 }
 
-/* The files of several names that were sent, each by the number of its device and inode.
- */
-struct sent {
-	struct names key;
-	uint32_t *entry; /* by key: the first name */
-	size_t cap;
-	struct buf link; /* the path of that */
+/* What is needed while a part is sent. */
+struct sending {
+	struct sink *sink;
+	struct tree_reader reader;
+	struct links links; /* by the entry of the first name */
+	struct buf name, first;
 };
 
-static void release_sent(struct sent *sent)
-{
-	names_release(&sent->key);
-	free(sent->entry);
-	buf_release(&sent->link);
-}
-
 /* The name that the file of this entry was sent by, or NULL: from now on it is. */
-static const char *first_name(struct sent *sent, const struct tree *t, uint32_t i)
+static const char *first_name(struct sending *x, const struct tree *t, uint32_t i)
 {
 	const uint32_t own = t->entry[i].owner;
-	char key[40];
 
 	if (own == TREE_END || t->owner[own].ino == 0)
 		return NULL;
-	int len = snprintf(key, sizeof key, "%" PRIx64 ":%" PRIx64, t->owner[own].dev,
-			   t->owner[own].ino);
-	size_t had = sent->key.n;
-	uint32_t n = names_add(&sent->key, key, (size_t)len);
-	if (n == had) {
-		sent->entry =
-		    mem_grow(sent->entry, &sent->cap, n + 1, sizeof *sent->entry);
-		sent->entry[n] = i;
+	size_t first = links_first(&x->links, t->owner[own].dev, t->owner[own].ino, i);
+	if (first == i)
 		return NULL;
-	}
-	buf_clear(&sent->link);
-	tree_path(t, sent->entry[n], &sent->link);
-	return sent->link.data;
+	buf_clear(&x->first);
+	tree_path(t, (uint32_t)first, &x->first);
+	return x->first.data;
 }
 
 static void emit_entry(const struct layer *l, const struct layer_part *part, uint32_t i,
-		       struct sink *s, struct tree_reader *r, struct sent *sent,
-		       struct buf *name)
+		       struct sending *x)
 {
 	const struct tree *t = &part->tree;
 	const struct tree_entry *e = &t->entry[i];
@@ -131,16 +113,16 @@ static void emit_entry(const struct layer *l, const struct layer_part *part, uin
 	    .size = e->size,
 	};
 
-	buf_clear(name);
+	buf_clear(&x->name);
 	if (part->prefix != NULL)
-		buf_addstr(name, part->prefix);
+		buf_addstr(&x->name, part->prefix);
 	if (part->prefix != NULL && e->parent != TREE_END)
-		buf_addch(name, '/');
-	tree_path(t, i, name);
-	m.name = part->prefix == NULL && e->parent == TREE_END ? "." : name->data;
+		buf_addch(&x->name, '/');
+	tree_path(t, i, &x->name);
+	m.name = part->prefix == NULL && e->parent == TREE_END ? "." : x->name.data;
 	if (m.type == TAR_SYMLINK)
 		m.link = t->names.data + e->link;
-	const char *first = first_name(sent, t, i);
+	const char *first = first_name(x, t, i);
 	if (first != NULL) {
 		m.type = TAR_HARDLINK;
 		m.link = first;
@@ -150,37 +132,36 @@ static void emit_entry(const struct layer *l, const struct layer_part *part, uin
 		m.minor = minor(e->size);
 	}
 	if (e->owner == TREE_END)
-		emit_styled(s, l->style, &m);
+		emit_styled(x->sink, l->style, &m);
 	else
-		emit_owned(s, l->style, t, &t->owner[e->owner], &m);
+		emit_owned(x->sink, l->style, t, &t->owner[e->owner], &m);
 	if (m.type == TAR_FILE)
-		sink_file(s, r, t, i);
+		sink_file(x->sink, &x->reader, t, i);
 }
 
 /* Sends the whole layer tar into the sink. */
 static void emit(void *arg, struct sink *s)
 {
 	const struct layer *l = arg;
-	struct tree_reader r;
-	struct buf name = {0};
+	struct sending x = {.sink = s};
 
 	if (l->parents != NULL)
 		emit_parents(l, s);
 	for (size_t k = 0; k < l->n; k++) {
 		const struct layer_part *part = &l->part[k];
 		const struct tree *t = &part->tree;
-		struct sent sent = {0};
-		tree_reader_init(&r);
 		uint32_t i = 0;
+		tree_reader_init(&x.reader);
 		if (part->prefix == NULL && t->entry[0].owner == TREE_END)
 			i = tree_next(t, 0);
 		for (; i != TREE_END; i = tree_next(t, i))
-			emit_entry(l, part, i, s, &r, &sent, &name);
-		tree_reader_release(&r);
-		release_sent(&sent);
+			emit_entry(l, part, i, &x);
+		tree_reader_release(&x.reader);
+		links_release(&x.links);
 	}
 	sink_zeroes(s, tar_end(s->total, TAR_RECORD));
-	buf_release(&name);
+	buf_release(&x.name);
+	buf_release(&x.first);
 }
 
 static void run(struct layer *l, struct sink *s)

@@ -2,6 +2,7 @@
 
 #include "buf.h"
 #include "err.h"
+#include "links.h"
 #include "mem.h"
 #include "tar.h"
 #include "utf8.h"
@@ -27,13 +28,6 @@ enum {
 	CAPABILITY_3 = 24,
 };
 
-/* A file of several names, and the first one of them. */
-struct first {
-	dev_t dev;
-	ino_t ino;
-	size_t path; /* begins in packer.paths */
-};
-
 /* A folder that is being read, and those above it. */
 struct folder {
 	struct folder *parent;
@@ -50,9 +44,9 @@ struct packer {
 	char *block; /* not written yet */
 	size_t len;
 	uint64_t at; /* where that begins in the tar */
-	struct buf path, header, paths;
-	struct first *first; /* a hash table */
-	size_t n_first, cap_first;
+	struct buf path, header;
+	struct links links; /* by where in `paths` the first name begins */
+	struct buf paths;
 	struct err *e;
 };
 
@@ -287,45 +281,14 @@ static int put_whiteout(struct packer *k, struct folder *f)
 	return put_member(k, &nothing, NULL, false, NULL);
 }
 
-static struct first *find_first(struct packer *k, const struct stat *st)
-{
-	size_t mask = k->cap_first - 1;
-	size_t i = (size_t)(st->st_ino * 0x9e3779b97f4a7c15u >> 20) & mask;
-
-	while (k->first[i].path != 0 &&
-	       (k->first[i].ino != st->st_ino || k->first[i].dev != st->st_dev))
-		i = (i + 1) & mask;
-	return &k->first[i];
-}
-
-static void grow_first(struct packer *k)
-{
-	struct first *old = k->first;
-	size_t n = k->cap_first;
-
-	k->cap_first = n == 0 ? 1024 : n * 2;
-	k->first = mem_zero(k->cap_first, sizeof *k->first);
-	for (size_t i = 0; i < n; i++)
-		if (old[i].path != 0)
-			*find_first(k, &(struct stat){.st_ino = old[i].ino,
-						      .st_dev = old[i].dev}) = old[i];
-	free(old);
-}
-
 /* The name that this file is written by already, or NULL: from now on, it is. */
 static const char *first_name(struct packer *k, const struct stat *st)
 {
 	if (st->st_nlink < 2)
 		return NULL;
-	if (k->n_first * 2 >= k->cap_first)
-		grow_first(k);
-	struct first *at = find_first(k, st);
-	if (at->path != 0)
-		return k->paths.data + at->path;
-	if (k->paths.len == 0)
-		buf_addch(&k->paths, '\0');
-	*at = (struct first){st->st_dev, st->st_ino, k->paths.len};
-	k->n_first++;
+	size_t first = links_first(&k->links, st->st_dev, st->st_ino, k->paths.len);
+	if (first < k->paths.len)
+		return k->paths.data + first;
 	buf_add(&k->paths, k->path.data, k->path.len + 1);
 	return NULL;
 }
@@ -593,7 +556,7 @@ int pack_layer(struct pack *p, struct err *e)
 		result = flush(&k);
 	p->size = k.at;
 	free(k.block);
-	free(k.first);
+	links_release(&k.links);
 	buf_release(&k.path);
 	buf_release(&k.paths);
 	buf_release(&k.header);
