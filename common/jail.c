@@ -2,6 +2,7 @@
 
 #include "err.h"
 #include "io.h"
+#include "xattrs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,23 +27,37 @@ const char *const jail_points[] = {"dev", "proc", "sys", ".dt", NULL};
 
 /* --- the overlay --- */
 
+/* A folder that attributes are copied to. */
+struct copy {
+	const char *to;
+	struct err *e;
+};
+
+static int copy_attribute(void *arg, const struct xattr *x)
+{
+	const struct copy *c = arg;
+
+	if (xattrs_is_own(x->name) && setxattr(c->to, x->name, x->value, x->len, 0) < 0) {
+		err_set_errno(c->e, "the root folder: %s", x->name);
+		return 1;
+	}
+	return 0;
+}
+
 /* Gives the folder `to` what the folder `from` has; the image's root shows it. */
 static int copy_attributes(const char *from, const char *to, struct err *e)
 {
-	static char names[65536], value[65536];
+	struct copy copy = {to, e};
 	struct stat st;
-	ssize_t n, len;
+	int result;
 
 	if (stat(from, &st) < 0 || chown(to, st.st_uid, st.st_gid) < 0 ||
 	    chmod(to, st.st_mode & 07777) < 0)
 		return err_set_errno(e, "the root folder");
-	len = listxattr(from, names, sizeof names);
-	for (char *p = names; p < names + len; p += strlen(p) + 1)
-		if (strstr(p, "overlay.") == NULL && strcmp(p, "security.selinux") != 0 &&
-		    (n = getxattr(from, p, value, sizeof value)) >= 0 &&
-		    setxattr(to, p, value, (size_t)n, 0) < 0)
-			return err_set_errno(e, "the root folder: %s", p);
-	return 0;
+	result = xattrs_read(from, copy_attribute, &copy);
+	if (result < 0)
+		err_set_errno(e, "the root folder");
+	return result == 0 ? 0 : -1;
 }
 
 static int mount_overlay(const struct jail *j, struct err *e)

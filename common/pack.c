@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 enum {
@@ -171,59 +170,55 @@ static int put_contents(struct packer *k, int fd, const struct stat *st)
 
 /* --- attributes --- */
 
-static int compare_texts(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* In a user namespace, capabilities also say whose they are, version 3. */
-static size_t plain_capability(char *value, size_t len)
+/* In a user namespace, capabilities also say whose they are: version 3. */
+static void add_capability(struct buf *records, const struct xattr *x)
 {
 	static const char root[4];
+	char value[CAPABILITY_2];
 
-	if (len != CAPABILITY_3 || value[3] != 3 ||
-	    memcmp(value + CAPABILITY_2, root, sizeof root) != 0)
-		return len;
+	if (x->len != CAPABILITY_3 || x->value[3] != 3 ||
+	    memcmp(x->value + CAPABILITY_2, root, sizeof root) != 0) {
+		tar_xattr(records, x->name, x->value, x->len);
+		return;
+	}
+	memcpy(value, x->value, sizeof value);
 	value[3] = 2;
-	return CAPABILITY_2;
+	tar_xattr(records, x->name, value, sizeof value);
+}
+
+/* What is read of a file's attributes. */
+struct attributes {
+	struct buf *records;
+	bool is_opaque; /* overlayfs says so */
+};
+
+static int add_attribute(void *arg, const struct xattr *x)
+{
+	struct attributes *a = arg;
+
+	if (xattrs_is_overlay(x->name)) {
+		const char *what = strstr(x->name, ".overlay.") + 9;
+		if (strcmp(what, "opaque") == 0 && x->len == 1 && x->value[0] == 'y')
+			a->is_opaque = true;
+	} else if (strcmp(x->name, "security.capability") == 0) {
+		add_capability(a->records, x);
+	} else if (xattrs_is_own(x->name)) {
+		tar_xattr(a->records, x->name, x->value, x->len);
+	}
+	return 0;
 }
 
 /* Adds the attributes to `records`; tells whether overlayfs calls the file opaque. */
 static int read_attributes(struct packer *k, int folder, const char *name,
 			   struct buf *records, bool *is_opaque)
 {
-	static char list[65536], value[65536];
-	char *names[4096], path[NAME_MAX + 64];
-	size_t n = 0;
+	struct attributes a = {.records = records};
+	char path[NAME_MAX + 64];
 
-	*is_opaque = false;
 	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder, name);
-	ssize_t len = llistxattr(path, list, sizeof list);
-	if (len < 0)
-		return errno == EOPNOTSUPP ? 0 : failed(k);
-	for (char *p = list; p < list + len && n < sizeof names / sizeof *names;
-	     p += strlen(p) + 1)
-		names[n++] = p;
-	qsort(names, n, sizeof *names, compare_texts);
-	for (size_t i = 0; i < n; i++) {
-		char key[XATTRS_NAME + 16];
-		if (!xattrs_is_own(names[i]) && !xattrs_is_overlay(names[i]))
-			continue;
-		ssize_t size = lgetxattr(path, names[i], value, sizeof value);
-		if (size < 0)
-			return failed(k);
-		if (xattrs_is_overlay(names[i])) {
-			const char *what = strstr(names[i], ".overlay.") + 9;
-			if (strcmp(what, "opaque") == 0 && size == 1 && value[0] == 'y')
-				*is_opaque = true;
-			continue;
-		}
-		if (strcmp(names[i], "security.capability") == 0)
-			size = (ssize_t)plain_capability(value, (size_t)size);
-		snprintf(key, sizeof key, "SCHILY.xattr.%s", names[i]);
-		tar_record(records, key, value, (size_t)size);
-	}
-	return 0;
+	int result = xattrs_read(path, add_attribute, &a);
+	*is_opaque = a.is_opaque;
+	return result < 0 ? failed(k) : 0;
 }
 
 /* --- members --- */

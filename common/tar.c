@@ -2,6 +2,7 @@
 
 #include "buf.h"
 #include "utf8.h"
+#include "xattrs.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -85,6 +86,15 @@ void tar_record(struct buf *records, const char *key, const char *value, size_t 
 	buf_addch(records, '=');
 	buf_add(records, value, len);
 	buf_addch(records, '\n');
+}
+
+void tar_xattr(struct buf *records, const char *name, const char *value, size_t len)
+{
+	struct buf key = {0};
+
+	buf_addf(&key, XATTRS_KEY "%s", name);
+	tar_record(records, key.data, value, len);
+	buf_release(&key);
 }
 
 static void text_record(struct buf *records, const char *key, const char *value,

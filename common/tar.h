@@ -61,6 +61,9 @@ void tar_header(struct buf *out, const struct tar_member *m);
 /* Appends the pax record "LEN KEY=VALUE\n". */
 void tar_record(struct buf *records, const char *key, const char *value, size_t len);
 
+/* The record of an extended attribute of this name, such as "user.x"; see xattrs. */
+void tar_xattr(struct buf *records, const char *name, const char *value, size_t len);
+
 /* How many zero bytes follow `size` bytes of contents, to fill the last block. */
 size_t tar_padding(uint64_t size);
 

@@ -11,11 +11,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 static bool is_folder(const struct tree_entry *e)
@@ -60,46 +58,11 @@ static uint32_t add_target(struct tree *t, int folder, const char *name, const c
 
 /* --- extended attributes --- */
 
-static int compare_strings(const void *a, const void *b)
+static int add_xattr(void *arg, const struct xattr *x)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static void add_xattr(struct buf *records, const char *path, const char *name)
-{
-	static _Thread_local char value[XATTR_SIZE_MAX];
-	struct buf key = {0};
-	ssize_t len = lgetxattr(path, name, value, sizeof value);
-
-	if (len < 0)
-		die_errno("%s: %s", path, name);
-	buf_addf(&key, "SCHILY.xattr.%s", name);
-	tar_record(records, key.data, value, (size_t)len);
-	buf_release(&key);
-}
-
-static void read_xattrs(const char *path, struct buf *records)
-{
-	ssize_t len = llistxattr(path, NULL, 0);
-
-	if (len < 0 && errno != ENOTSUP)
-		die_errno("%s", path);
-	if (len <= 0)
-		return;
-	char *list = mem_zero((size_t)len, 1);
-	const char **name = mem_zero((size_t)len, sizeof *name);
-	size_t n = 0;
-	len = llistxattr(path, list, (size_t)len);
-	if (len < 0)
-		die_errno("%s", path);
-	for (const char *p = list; p < list + len; p += strlen(p) + 1)
-		if (xattrs_is_own(p))
-			name[n++] = p;
-	qsort(name, n, sizeof *name, compare_strings);
-	for (size_t i = 0; i < n; i++)
-		add_xattr(records, path, name[i]);
-	free(name);
-	free(list);
+	if (xattrs_is_own(x->name))
+		tar_xattr(arg, x->name, x->value, x->len);
+	return 0;
 }
 
 /* --- scanning --- */
@@ -180,9 +143,12 @@ static void keep_owner(struct scan *s, uint32_t i, const char *name,
 		owner.ino = st->st_ino;
 	}
 	buf_clear(&s->records);
-	if (!S_ISLNK(st->st_mode))
-		read_xattrs(name != NULL ? child_path(s, name) : s->t->origin[0].path,
-			    &s->records);
+	if (!S_ISLNK(st->st_mode)) {
+		const char *path =
+		    name != NULL ? child_path(s, name) : s->t->origin[0].path;
+		if (xattrs_read(path, add_xattr, &s->records) < 0)
+			die_errno("%s", path);
+	}
 	tree_set_owner(s->t, i, &owner, s->records.data, s->records.len);
 }
 

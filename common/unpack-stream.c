@@ -402,7 +402,6 @@ static void add_xattrs(struct archive_entry *entry, struct buf *records)
 {
 	size_t n = (size_t)archive_entry_xattr_reset(entry);
 	struct xattr *list = mem_zero(n, sizeof *list);
-	struct buf key = {0};
 
 	for (size_t i = 0; i < n; i++)
 		archive_entry_xattr_next(entry, &list[i].name, &list[i].value,
@@ -413,11 +412,8 @@ static void add_xattrs(struct archive_entry *entry, struct buf *records)
 		if (list[i].name == NULL ||
 		    (i > 0 && strcmp(list[i].name, list[i - 1].name) == 0))
 			continue;
-		buf_clear(&key);
-		buf_addf(&key, "SCHILY.xattr.%s", list[i].name);
-		tar_record(records, key.data, list[i].value, list[i].len);
+		tar_xattr(records, list[i].name, list[i].value, list[i].len);
 	}
-	buf_release(&key);
 	free(list);
 }
 

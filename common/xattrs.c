@@ -1,8 +1,15 @@
 #include "xattrs.h"
 
-#include <string.h>
+#include "mem.h"
 
-static const char key[] = "SCHILY.xattr.";
+#include <errno.h>
+#include <linux/limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/xattr.h>
+
+static const char key[] = XATTRS_KEY;
 
 /* The length that a record begins with and where its key begins, or false. */
 static bool read_length(const char *p, size_t len, size_t *total, size_t *digits)
@@ -38,6 +45,45 @@ bool xattrs_next(const char **p, size_t *len, struct xattr *x)
 		return true;
 	}
 	return false;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static int read_one(const char *path, const char *name,
+		    int (*each)(void *arg, const struct xattr *x), void *arg)
+{
+	static _Thread_local char value[XATTR_SIZE_MAX];
+	struct xattr x = {.value = value};
+	ssize_t len = lgetxattr(path, name, value, sizeof value);
+
+	if (len < 0)
+		return -1;
+	snprintf(x.name, sizeof x.name, "%s", name);
+	x.len = (size_t)len;
+	return each(arg, &x);
+}
+
+int xattrs_read(const char *path, int (*each)(void *arg, const struct xattr *x),
+		void *arg)
+{
+	static _Thread_local char list[XATTR_LIST_MAX];
+	ssize_t len = llistxattr(path, list, sizeof list);
+	size_t n = 0;
+	int result = 0;
+
+	if (len <= 0)
+		return len == 0 || errno == ENOTSUP ? 0 : -1;
+	const char **name = mem_zero((size_t)len, sizeof *name);
+	for (const char *p = list; p < list + len; p += strlen(p) + 1)
+		name[n++] = p;
+	qsort(name, n, sizeof *name, compare_names);
+	for (size_t i = 0; i < n && result == 0; i++)
+		result = read_one(path, name[i], each, arg);
+	free(name);
+	return result;
 }
 
 bool xattrs_is_own(const char *name)
