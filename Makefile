@@ -21,7 +21,7 @@ MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure co
 	   compress-gzip compress-zstd config cost cpio credentials digest disks \
 	   dockerarchive draw drv erofs err export fetch fleet graph guest gunzip \
 	   gunzip-$(GUNZIP) hashes helper http http-url image image-layers intake io jail \
-	   job json kernel kin kvm layer links lower manifest mem merge merged names nar nar-write \
+	   job json kernel kin kvm lay layer links lower manifest mem merge merged names nar nar-write \
 	   nixdb nixdb-write num opt pack path piece pipeline plan platform pool \
 	   popularity previous progress reference registration registry relation relay \
 	   rootfs rootfs-write scan secret sink sources store talk tar timestamp transfer \
@@ -55,7 +55,7 @@ LIBS_dt-vmrun      = libarchive libcrypto libsodium libzstd fuse3 jansson $(LIBS
 pkg      = $(if $(strip $(1)),$(shell pkg-config --libs $(1)))
 
 # What dt-vmrun's guest runs: without libraries, and never with sanitizers.
-INIT     = guest/init.c $(patsubst %,common/%.c,buf err io jail links mem num pack talk tar utf8 xattrs)
+INIT     = guest/init.c $(patsubst %,common/%.c,buf err io jail lay links mem num pack talk tar utf8 xattrs)
 
 all: $(TOOLS:%=$B/%) $B/guest/init $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)
 

@@ -1,5 +1,5 @@
 /*
- * jail: runs a script as root of an image. Level 4.
+ * jail: runs a script as root of an image. Level 5.
  *
  * The current folder is the stage: `lower` is the image's tree, `disk` what changes go
  * to, `root` where both show as one, by overlayfs, and `dt` what the script gets: itself

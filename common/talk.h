@@ -1,5 +1,5 @@
 /*
- * talk: what is told of a script's run, a line a step. Level 5.
+ * talk: what is told of a script's run, a line a step. Level 6.
  *
  *     HELLO version kernel    the guest is up
  *     READY                   the image is mounted, the script starts
