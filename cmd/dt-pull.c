@@ -442,14 +442,8 @@ static void write_image_archive(struct pull *p, struct pool *pool)
 
 	for (size_t i = 0; i < p->n_jobs; i++) {
 		const struct job *job = &p->job[i];
-		off_t at = 0;
 		pool_wait(pool, job->turn);
-		if (writer_begin(&w, job->diff_id, job->layer.size, "", 0)) {
-			int64_t n = io_copy(job->layer.fd, &at, w.fd, job->layer.size);
-			if (n < 0 || (uint64_t)n != job->layer.size)
-				die_errno("standard output");
-			writer_pad(&w, job->layer.size);
-		}
+		writer_file(&w, job->diff_id, job->layer.fd, job->layer.size, "");
 		close(job->layer.fd);
 	}
 	writer_image(&w, p->config, &p->config_text, p->o->name, p->o->tag);

@@ -237,13 +237,10 @@ static void digest_layer(int fd, uint64_t size, char hex[DIGEST_HEX + 1])
 	while (at < size) {
 		size_t want =
 		    size - at < sizeof block ? (size_t)(size - at) : sizeof block;
-		ssize_t n = pread(fd, block, want, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
+		if (io_pread(fd, block, want, (off_t)at) != (ssize_t)want)
 			die("the layer is shorter than it was said to be");
-		digest_update(&d, block, (size_t)n);
-		at += (uint64_t)n;
+		digest_update(&d, block, want);
+		at += want;
 	}
 	digest_hex(&d, hex);
 	digest_release(&d);
@@ -253,18 +250,10 @@ static void write_layer(int fd, uint64_t size, const char *comment)
 {
 	struct writer w = {.fd = STDOUT_FILENO};
 	char diff_id[DIGEST_HEX + 1];
-	off_t at = 0;
 
 	io_pipe_grow(STDOUT_FILENO);
 	digest_layer(fd, size, diff_id);
-	if (writer_begin(&w, diff_id, size, comment, strlen(comment))) {
-		int64_t n = io_copy(fd, &at, STDOUT_FILENO, size);
-		if (n < 0)
-			die_errno("standard output");
-		if ((uint64_t)n != size)
-			die("the layer is shorter than it was said to be");
-		writer_pad(&w, size);
-	}
+	writer_file(&w, diff_id, fd, size, comment);
 	writer_end(&w);
 	io_finish();
 	writer_release(&w);

@@ -24,12 +24,15 @@ void io_init(void)
 			die_errno("/dev/null");
 }
 
-ssize_t io_read(int fd, void *data, size_t len)
+/* From `at` on, or, if that is -1, from where the file is. */
+static ssize_t read_all(int fd, void *data, size_t len, off_t at)
 {
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n = read(fd, (char *)data + done, len - done);
+		char *to = (char *)data + done;
+		ssize_t n = at < 0 ? read(fd, to, len - done)
+				   : pread(fd, to, len - done, at + (off_t)done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -41,21 +44,14 @@ ssize_t io_read(int fd, void *data, size_t len)
 	return (ssize_t)done;
 }
 
+ssize_t io_read(int fd, void *data, size_t len)
+{
+	return read_all(fd, data, len, -1);
+}
+
 ssize_t io_pread(int fd, void *data, size_t len, off_t at)
 {
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = pread(fd, (char *)data + done, len - done, at + (off_t)done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
+	return read_all(fd, data, len, at);
 }
 
 int io_write(int fd, const void *data, size_t len)

@@ -30,6 +30,22 @@ static void add_member(struct buf *tar, const char *path, bool is_folder)
 	tar_header(tar, &m);
 }
 
+/* What is made must not stand below a link, or anything else that is no folder. */
+static int check_above(const struct rootfs *r, char *path, struct err *e)
+{
+	int result = 0;
+
+	for (char *p = strchr(path, '/'); p != NULL && result == 0;
+	     p = strchr(p + 1, '/')) {
+		*p = '\0';
+		uint32_t node = rootfs_find(r, path);
+		if (node != ROOTFS_NONE && !S_ISDIR(rootfs_inode(r, node)->mode))
+			result = err_set(e, "/%s: it is no folder in the image", path);
+		*p = '/';
+	}
+	return result;
+}
+
 /* Adds `path` unless links in the image lead it to what can be mounted on. */
 static int add_point(const struct rootfs *r, struct buf *tar, const char *path,
 		     bool is_folder, struct err *e)
@@ -39,26 +55,16 @@ static int add_point(const struct rootfs *r, struct buf *tar, const char *path,
 	int result = 0;
 
 	path_clean(path, &clean);
-	if (node != ROOTFS_NONE) {
-		if (S_ISDIR(rootfs_inode(r, node)->mode) != is_folder)
-			result = err_set(e, "/%s: it is %s folder in the image",
-					 clean.data, is_folder ? "no" : "a");
-	} else {
-		/* What is made must not stand below a link. */
-		for (char *p = clean.data; result == 0 && *p != '\0'; p++) {
-			p += strcspn(p, "/");
-			char cut = *p;
-			*p = '\0';
-			node = rootfs_find(r, clean.data);
-			if (node != ROOTFS_NONE && !S_ISDIR(rootfs_inode(r, node)->mode))
-				result = err_set(e, "/%s: it is no folder in the image",
-						 clean.data);
-			*p = cut;
-			if (cut == '\0')
-				break;
-		}
+	if (node == ROOTFS_NONE) {
+		result = check_above(r, clean.data, e);
+		if (result == 0 && rootfs_find(r, clean.data) != ROOTFS_NONE)
+			result =
+			    err_set(e, "/%s: it is no folder in the image", clean.data);
 		if (result == 0)
 			add_member(tar, clean.data, is_folder);
+	} else if (S_ISDIR(rootfs_inode(r, node)->mode) != is_folder) {
+		result = err_set(e, "/%s: it is %s folder in the image", clean.data,
+				 is_folder ? "no" : "a");
 	}
 	buf_release(&clean);
 	return result;

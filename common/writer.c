@@ -81,6 +81,21 @@ bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
 	return true;
 }
 
+void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
+		 const char *comment)
+{
+	off_t at = 0;
+
+	if (!writer_begin(w, diff_id, size, comment, strlen(comment)))
+		return;
+	int64_t n = io_copy(fd, &at, w->fd, size);
+	if (n < 0)
+		die_errno("standard output");
+	if ((uint64_t)n != size)
+		die("a layer is shorter than it was");
+	writer_pad(w, size);
+}
+
 /* What the image's history says of each layer, if it fits; NULL for what it does not. */
 static const char **comments_of(const struct image *im)
 {

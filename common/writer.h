@@ -42,6 +42,10 @@ bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
 /* Fills the last block of `size` bytes. */
 void writer_pad(struct writer *w, uint64_t size);
 
+/* The same, and its bytes, those of the file `fd` from its start on. */
+void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
+		 const char *comment);
+
 /*
  * Writes those layers of the image that the archive does not have yet, with what its
  * history says of each, and compares them with their diff_ids on the way. Returns 0, or
