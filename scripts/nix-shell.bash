@@ -175,16 +175,16 @@ print_layered_spec() {
 
 # Reads the spec's keys and does all that may fail by what it says.
 nix_shell_prepare() {
-	local fields inputs named_shell
+	local fields inputs
 	[ ! -v 'key[run]' ] || [ ! -v 'key[command]' ] || die 'run and command: only one of them'
 	make_work
 	find_derivation
 	find_inputs
 	find_shell
 	make_files
-	inputs=${key[inputs]} named_shell=${key[shell]-}
+	inputs=${key[inputs]}
 	mapfile -d '' -t fields < <(print_layered_spec)
 	take_fields "${fields[@]}"
-	key[inputs]=$inputs key[shell]=$named_shell
+	key[inputs]=$inputs
 	layered_prepare inputs contents shell
 }

@@ -321,11 +321,7 @@ root_do() {
 
 # root_see FILTER [ARG...]: its status; it sees the owners, modes, devices and attributes
 # that the commands made.
-root_see() {
-	local status=0
-	root_wait "${root_user[@]}" "${root_fake[@]}" "$@" || status=$?
-	return "$status"
-}
+root_see() { root_wait "${root_user[@]}" "${root_fake[@]}" "$@"; }
 
 # root_run TREE CHROOT COMMANDS FILTER [ARG...]: all of that for fakeRootCommands.
 root_run() {
