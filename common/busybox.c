@@ -52,28 +52,42 @@ static bool is_static(int fd)
 	return true;
 }
 
+static int list_commands(const char *path, struct buf *names, struct err *e)
+{
+	const char *const list[] = {path, "--list", NULL};
+	struct buf text = {0};
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_set_errno(e, "a pipe");
+	io_pipe_grow(fds[1]);
+	int result = helper_run(list, fds[1], -1, NULL, 0, e);
+	close(fds[1]);
+	if (result == 0 && io_slurp(fds[0], &text, LIST_MAX) < 0)
+		result = err_set_errno(e, "busybox --list");
+	close(fds[0]);
+	for (char *p = text.data; result == 0 && p < text.data + text.len;) {
+		size_t n = strcspn(p, "\n");
+		p[n] = '\0';
+		if (strcmp(p, "busybox") != 0)
+			buf_add(names, p, n + 1);
+		p += n + 1;
+	}
+	buf_release(&text);
+	return result;
+}
+
 int busybox_open(struct buf *names, struct err *e)
 {
 	static const char install[] = "install busybox-static";
 	char path[4096];
-	int fds[2], fd = find(path, sizeof path);
+	int fd = find(path, sizeof path);
 
 	if (fd < 0)
 		return err_set_errno(e, "busybox (%s)", install);
-	const char *const list[] = {path, "--list", NULL};
-	int result =
-	    is_static(fd) ? 0 : err_set(e, "busybox: it is not static: %s", install);
-	if (result == 0 && pipe2(fds, O_CLOEXEC) < 0)
-		result = err_set_errno(e, "a pipe");
-	if (result == 0) {
-		io_pipe_grow(fds[1]);
-		result = helper_run(list, fds[1], -1, NULL, 0, e);
-		close(fds[1]);
-		if (result == 0 && io_slurp(fds[0], names, LIST_MAX) < 0)
-			result = err_set_errno(e, "busybox --list");
-		close(fds[0]);
-	}
-	if (result == 0)
+	if (!is_static(fd))
+		err_set(e, "busybox: it is not static: %s", install);
+	else if (list_commands(path, names, e) == 0)
 		return fd;
 	close(fd);
 	return -1;

@@ -76,15 +76,10 @@ static int add_busybox(struct buf *out, struct err *e)
 	    io_slurp(fd, &program, FILE_MAX) < 0 ? err_set_errno(e, "busybox") : 0;
 	close(fd);
 	cpio_add(out, "dt/bin/busybox", EXECUTABLE, program.data, program.len);
-	for (char *p = names.data; p != NULL && p < names.data + names.len;) {
-		size_t n = strcspn(p, "\n");
-		p[n] = '\0';
+	for (size_t i = 0; i < names.len; i += strlen(names.data + i) + 1) {
 		buf_clear(&path);
-		buf_addf(&path, "dt/bin/%s", p);
-		if (strcmp(p, target) != 0)
-			cpio_add(out, path.data, S_IFLNK | 0777, target,
-				 sizeof target - 1);
-		p += n + 1;
+		buf_addf(&path, "dt/bin/%s", names.data + i);
+		cpio_add(out, path.data, S_IFLNK | 0777, target, sizeof target - 1);
 	}
 	buf_release(&names);
 	buf_release(&path);

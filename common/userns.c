@@ -235,13 +235,9 @@ static int fill_dt(const struct keeper *k, struct err *e)
 		result = make_file("dt/bin/busybox", fd, NULL, e);
 	if (result == 0)
 		result = make_file("dt/script", -1, &k->job->script, e);
-	for (char *p = names.data; result == 0 && p < names.data + names.len;) {
-		size_t n = strcspn(p, "\n");
-		p[n] = '\0';
-		if (strcmp(p, "busybox") != 0 && symlinkat("busybox", bin, p) < 0)
-			result = err_set_errno(e, "dt/bin/%s", p);
-		p += n + 1;
-	}
+	for (size_t i = 0; result == 0 && i < names.len; i += strlen(names.data + i) + 1)
+		if (symlinkat("busybox", bin, names.data + i) < 0)
+			result = err_set_errno(e, "dt/bin/%s", names.data + i);
 	if (fd >= 0)
 		close(fd);
 	close(bin);
@@ -251,24 +247,47 @@ static int fill_dt(const struct keeper *k, struct err *e)
 
 /* --- what a user namespace has no room for --- */
 
-/* Whether a file like /proc/self/uid_map has this id. */
-static bool has_id(const struct buf *map, uint64_t id)
+/* The ids that exist here; Linux has no more ranges in a map. */
+struct ids {
+	struct {
+		unsigned long first, count;
+	} range[340];
+	size_t n;
+};
+
+/* Reads a file like /proc/self/uid_map. */
+static int read_ids(const char *file, struct ids *ids)
 {
-	const char *line = map->data;
+	struct buf map = {0};
 	unsigned long first, outside, count;
 
-	while (line != NULL &&
-	       sscanf(line, "%lu %lu %lu", &first, &outside, &count) == 3) {
-		if (id >= first && id - first < count)
-			return true;
+	ids->n = 0;
+	if (io_slurp_file(file, &map, 65536) < 0)
+		return -1;
+	for (const char *line = map.data;
+	     line != NULL && ids->n < sizeof ids->range / sizeof *ids->range &&
+	     sscanf(line, "%lu %lu %lu", &first, &outside, &count) == 3;) {
+		ids->range[ids->n].first = first;
+		ids->range[ids->n++].count = count;
 		line = strchr(line, '\n');
 		line += line != NULL;
 	}
+	buf_release(&map);
+	return 0;
+}
+
+static bool has_id(const struct ids *ids, uint64_t id)
+{
+	for (size_t i = 0; i < ids->n; i++)
+		if (id >= ids->range[i].first &&
+		    id - ids->range[i].first < ids->range[i].count)
+			return true;
 	return false;
 }
+
 /* Whether the overlay can show a file as it is in the image. */
 static int check_file(const struct rootfs *r, const struct rootfs_inode *inode,
-		      const struct buf *uids, const struct buf *gids, struct err *e)
+		      const struct ids *uids, const struct ids *gids, struct err *e)
 {
 	const char *p = r->text.data + inode->xattrs;
 	size_t len = inode->xattrs_len;
@@ -289,12 +308,13 @@ static int check_file(const struct rootfs *r, const struct rootfs_inode *inode,
 
 static int check_tree(const struct rootfs *r, struct err *e)
 {
-	struct buf uids = {0}, gids = {0}, path = {0};
+	struct ids uids, gids;
+	struct buf path = {0};
 	int result = 0;
 
-	if (io_slurp_file("/proc/self/uid_map", &uids, 65536) < 0 ||
-	    io_slurp_file("/proc/self/gid_map", &gids, 65536) < 0)
-		result = err_set_errno(e, "/proc/self/uid_map");
+	if (read_ids("/proc/self/uid_map", &uids) < 0 ||
+	    read_ids("/proc/self/gid_map", &gids) < 0)
+		return err_set_errno(e, "/proc/self/uid_map");
 	for (size_t i = 0; i < r->n_order && result == 0; i++) {
 		struct err why;
 		result = check_file(r, rootfs_inode(r, r->order[i]), &uids, &gids, &why);
@@ -303,8 +323,6 @@ static int check_tree(const struct rootfs *r, struct err *e)
 		rootfs_path(r, r->order[i], &path);
 		err_set(e, "%s: %s", path.len > 0 ? path.data : "/", why.text);
 	}
-	buf_release(&uids);
-	buf_release(&gids);
 	buf_release(&path);
 	return result;
 }
