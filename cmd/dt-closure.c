@@ -140,12 +140,11 @@ static void parse_args(struct options *o, int argc, char **argv)
 static bool is_there(const char *file)
 {
 	struct stat st;
+	int found = io_stat(file, &st);
 
-	if (stat(file, &st) == 0)
-		return true;
-	if (errno != ENOENT && errno != ENOTDIR)
+	if (found < 0)
 		die_errno("%s", file);
-	return false;
+	return found > 0;
 }
 
 /* Reads --graph; the store is that of its paths unless --store tells. */

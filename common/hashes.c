@@ -75,19 +75,26 @@ static bool is_leftover_of(const char *name, const char *whole)
 	       strncmp(name + len, ".tmp-", 5) == 0;
 }
 
-/* The lock of a path that is not there itself. But HASH-Cargo.lock is a store path. */
-static bool is_lone_lock(const struct store *store, const char *name)
+/*
+ * Whether it is the lock of a path that is not there itself: 1 or 0, or -1 and why that
+ * is not known. A lock that is gone by now counts as one. But HASH-Cargo.lock is a store
+ * path.
+ */
+static int is_lone_lock(const struct store *store, const char *name, struct err *e)
 {
 	struct buf where = {0};
 	struct stat st;
+	int result;
 
 	if (!ends_with(name, ".lock"))
-		return false;
+		return 0;
 	buf_addf(&where, "%s%s/%s", store->root, store->dir, name);
-	bool is = lstat(where.data, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 &&
-		  (st.st_mode & 0222) != 0;
+	if (lstat(where.data, &st) == 0)
+		result = S_ISREG(st.st_mode) && st.st_size == 0 && (st.st_mode & 0222);
+	else
+		result = errno == ENOENT ? 1 : err_set_errno(e, "%s", where.data);
 	buf_release(&where);
-	return is;
+	return result;
 }
 
 static void drop_leftovers(struct hashes_entry **first)
@@ -143,7 +150,12 @@ int hashes_list(struct hashes *h, const struct store *store, struct err *e)
 		}
 		size_t len = strlen(d->d_name);
 		if (store_base_len(d->d_name, len) != len ||
-		    ends_with(d->d_name, ".drv.chroot") || is_lone_lock(store, d->d_name))
+		    ends_with(d->d_name, ".drv.chroot"))
+			continue;
+		int is_lock = is_lone_lock(store, d->d_name, e);
+		if (is_lock < 0)
+			result = -1;
+		if (is_lock != 0)
 			continue;
 		h->entry = mem_grow(h->entry, &h->cap, h->n + 1, sizeof *h->entry);
 		h->entry[h->n++] =

@@ -1,5 +1,5 @@
 /*
- * hashes: which store paths there are, by their hash parts. Level 4.
+ * hashes: which store paths there are, by their hash parts. Level 5.
  */
 #ifndef DT_HASHES_H
 #define DT_HASHES_H

@@ -183,6 +183,14 @@ int io_slurp_file(const char *file, struct buf *b, size_t limit)
 	return result;
 }
 
+int io_stat(const char *file, struct stat *st)
+{
+	if (stat(file, st) == 0)
+		return 1;
+	*st = (struct stat){0};
+	return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+}
+
 int io_tmpfile(void)
 {
 	const char *dir = getenv("TMPDIR");

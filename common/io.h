@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 struct buf;
+struct stat;
 
 /*
  * Called first in every tool: ends the process if stdout is closed, and opens /dev/null
@@ -39,6 +40,12 @@ int io_slurp(int fd, struct buf *b, size_t limit);
 
 /* The same of a file; the name "-" is standard input. */
 int io_slurp_file(const char *file, struct buf *b, size_t limit);
+
+/*
+ * stat(2) of a file that need not exist: 1, or 0 and a zeroed `st` if there is none, or
+ * -1 with errno set. A file that cannot be examined is not a missing file.
+ */
+int io_stat(const char *file, struct stat *st);
 
 /* A new file in $TMPDIR or /tmp that has no name and goes away with the process. */
 int io_tmpfile(void);

@@ -2,6 +2,7 @@
 
 #include "buf.h"
 #include "err.h"
+#include "io.h"
 #include "mem.h"
 
 #include <limits.h>
@@ -11,16 +12,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool is_folder(const char *root, const char *dir)
+static bool is_directory(const char *root, const char *dir)
 {
 	struct buf path = {0};
 	struct stat st;
 
-	buf_addstr(&path, root);
-	buf_addstr(&path, dir);
-	bool is = stat(path.data, &st) == 0 && S_ISDIR(st.st_mode);
+	buf_addf(&path, "%s%s", root, dir);
+	if (io_stat(path.data, &st) < 0)
+		die_errno("--store %s: %s", root, path.data);
 	buf_release(&path);
-	return is;
+	return S_ISDIR(st.st_mode);
 }
 
 void store_init(struct store *s, const char *dir)
@@ -33,10 +34,12 @@ void store_init(struct store *s, const char *dir)
 		return;
 	}
 	char *real = realpath(dir, NULL);
-	if (real == NULL || !is_folder(real, ""))
-		die("--store %s: no such folder", dir);
+	if (real == NULL)
+		die_errno("--store %s", dir);
+	if (!is_directory(real, ""))
+		die("--store %s: not a directory", dir);
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-		if (is_folder(real, known[i])) {
+		if (is_directory(real, known[i])) {
 			s->root =
 			    strcmp(real, "/") == 0 ? mem_strdup("") : mem_strdup(real);
 			s->dir = mem_strdup(known[i]);

@@ -1,5 +1,5 @@
 /*
- * store: store paths. Level 3.
+ * store: store paths. Level 4.
  *
  * A store path is DIR/HASH-NAME: DIR the store directory (/nix/store, /gnu/store, or
  * any other), HASH 32 characters of 0-9a-z, NAME of [0-9A-Za-z+._?=-]. It may be a
@@ -28,7 +28,8 @@ struct store {
 /*
  * The store that --store DIR names: DIR itself, or, where DIR/nix/store or
  * DIR/gnu/store is a folder, the store of the system rooted at DIR (what `nix --store
- * DIR` means). NULL leaves it to store_adopt(). Ends the process if DIR is no folder.
+ * DIR` means). NULL leaves it to store_adopt(). Ends the process if DIR is not a
+ * directory or cannot be examined.
  */
 void store_init(struct store *s, const char *dir);
 void store_release(struct store *s);

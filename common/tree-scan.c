@@ -109,6 +109,20 @@ static bool is_on_the_way(const struct scan *s, const char *path)
 }
 
 /*
+ * Where `path` really is, or NULL if it leads nowhere. A link out of the source may lead
+ * to what nobody may read; a directory of the source itself is read by its own name.
+ */
+static char *find_real(const char *path, bool is_out)
+{
+	char *real = realpath(path, NULL);
+
+	if (real == NULL && errno != ENOENT && errno != ENOTDIR && errno != ELOOP &&
+	    errno != ENAMETOOLONG && !(is_out && errno == EACCES))
+		die_errno("%s", path);
+	return real;
+}
+
+/*
  * The folder that the symlink `name` with this target leads to, if it is one to follow,
  * else NULL. The caller frees it.
  */
@@ -116,14 +130,17 @@ static char *followed(struct scan *s, const char *name, const char *target)
 {
 	struct buf to = {0};
 	struct stat st;
+	bool is_in_store = s->place != NULL && path_is_in(target, s->how->store);
 
-	if (s->how->store != NULL && path_is_in(target, s->how->store))
+	if (is_in_store)
 		buf_addf(&to, "%s%s", s->place, target + strlen(s->how->store));
 	else if (target[0] != '/')
 		buf_addstr(&to, child_path(s, name));
-	char *real = to.len > 0 ? realpath(to.data, NULL) : NULL;
+	char *real = to.len > 0 ? find_real(to.data, !is_in_store) : NULL;
 	buf_release(&to);
-	if (real != NULL && stat(real, &st) == 0 && S_ISDIR(st.st_mode) &&
+	if (real != NULL && stat(real, &st) < 0)
+		die_errno("%s", real);
+	if (real != NULL && S_ISDIR(st.st_mode) &&
 	    (path_is_in(real, s->t->origin[0].path) ||
 	     (s->place != NULL && path_is_in(real, s->place))) &&
 	    !is_on_the_way(s, real))
@@ -263,7 +280,7 @@ void tree_scan(struct tree *t, const char *path, const struct tree_scan *how)
 	if (lstat(path, &st) < 0)
 		die_errno("%s", path);
 	if (s.how->place != NULL)
-		s.place = realpath(s.how->place, NULL);
+		s.place = find_real(s.how->place, false);
 	tree_add_origin(t, path, 0);
 	buf_addstr(&s.path, path);
 	check_type(&s, "", st.st_mode);

@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # functions that only the checks call
 . "$(dirname "$0")/lib.sh"
-need nix-store
+need nix-store runuser strace
 
 # A store made by hand: app needs lib and data, lib needs base, link is a symlink to app.
 S=$T/store
@@ -101,7 +101,7 @@ gives '--store DIR with gnu/store in it' "/gnu/store/${base##*/} ${of_base##* }"
 	dt-closure --store "$T/guix" "/gnu/store/${base##*/}"
 fails 1 "not in the store /nix/store\$" 'a root in another store' \
 	dt-closure --store "$T/system" "$base"
-fails 1 '^dt-closure: --store .*/none: no such folder$' '--store without a folder' \
+fails 1 '^dt-closure: --store .*/none: No such file or directory$' '--store of what is not there' \
 	dt-closure --store "$T/none" "$base"
 
 # Roots that are none.
@@ -143,6 +143,28 @@ gives 'text: --ignore-missing, nothing left' '' text "$gone and" --ignore-missin
 cd "$T/system" || exit
 is 'text: of /nix/store, or of none' "$(echo x | dt-closure --text; echo $?)" 0
 cd / || exit
+
+# A store that cannot be read is not one without the paths that a text mentions.
+chmod 755 "$T"
+cp "$(command -v dt-closure)" "$T/dt-closure"
+as_nobody() { (cd / && runuser -u nobody -- env -u DT_CACHE HOME=/ "$T/dt-closure" "$@" <"$T/in"); }
+echo "exec $inner/file" >"$T/in"
+chmod 700 "$T/system/nix"
+fails 1 "^dt-closure: --store $T/system: $T/system/nix/store: Permission denied\$" \
+	'text: a store that may not be entered' as_nobody --store "$T/system" --text
+fails 1 "^dt-closure: --store $T/system: .*: Permission denied\$" \
+	'... with --ignore-missing' as_nobody --store "$T/system" --text --ignore-missing
+chmod 755 "$T/system/nix"
+chmod 711 "$T/system/nix/store"
+fails 1 "^dt-closure: $T/system/nix/store: Permission denied\$" 'text: a store that may not be listed' \
+	as_nobody --store "$T/system" --text --ignore-missing
+chmod 755 "$T/system/nix/store"
+on_in() { "$@" <"$T/in"; }
+failing() { # CALL COMMAND...: the calls for the store's directory fail
+	on_in env ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -P "$T/system/nix/store" -e "inject=$1:error=EIO" "${@:2}"
+}
+fails 1 "^dt-closure: --store $T/system: $T/system/nix/store: Input/output error\$" 'text: a store on a damaged disk' \
+	failing newfstatat dt-closure --store "$T/system" --text --ignore-missing
 
 # Text comes in blocks: a mention is found wherever it lies.
 for at in 262100 262143 262144 262145 262200 524000 524287; do

@@ -215,6 +215,14 @@ if [ "$EUID" -eq 0 ]; then
 		runuser -u nobody -- "$T/dt-closure" --source scan "$p"
 fi
 rm -rf "$p"
+if [ "$EUID" -eq 0 ]; then
+	echo "$(path 32 gone)" >"$(path 42 mentions)"
+	chmod 744 "$S"
+	fails 1 "^dt-closure: $S/.*.lock: Permission denied\$" 'a lock file that cannot be examined' \
+		runuser -u nobody -- "$T/dt-closure" --source scan "$(path 42 mentions)"
+	chmod 755 "$S"
+	rm "$(path 42 mentions)"
+fi
 fails 1 "^dt-closure: $T/none: No such file or directory\$" 'no store folder' \
 	dt-closure --source scan "$T/none/$(hash 1)-x"
 

@@ -304,7 +304,7 @@ bad "$store$(path none): No such file or directory" 'not there' "$line\n$(path n
 bad "$plain: its NAR has 120 bytes, but 112 in the graph" 'another size' "$plain 112\n"
 mkdir "$(at fifo)" && mkfifo "$(at fifo)/x"
 bad "$(at fifo)/x: a store path holds no device or FIFO" 'a FIFO' "$(path fifo) 112\n"
-fails 1 '^dt-nixdb: --store .*: no such folder$' 'no store' on "$T/graph2" dt-nixdb --store "$T/none"
+fails 1 '^dt-nixdb: --store .*: No such file or directory$' 'no store' on "$T/graph2" dt-nixdb --store "$T/none"
 fails 1 '^dt-nixdb: stdin: Is a directory$' 'stdin is a folder' on "$T" dt-nixdb
 fails 2 "^dt-nixdb: unexpected operand 'x': try" 'an operand' on "$T/graph2" dt-nixdb x
 

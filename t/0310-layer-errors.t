@@ -81,7 +81,7 @@ fails 1 "^dt-layer: $T/list: cut off, no NUL ends the last name$" '--keep-folder
 	dt-layer --tree "$T" --owner keep --keep-folders "$T/list"
 fails 1 "^dt-layer: $T/none: No such file or directory$" '--keep-folders that is not there' \
 	dt-layer --tree "$T" --owner keep --keep-folders "$T/none"
-fails 1 "^dt-layer: --store $T/none: no such folder\$" '--store of what is not there' \
+fails 1 "^dt-layer: --store $T/none: No such file or directory\$" '--store of what is not there' \
 	on "$T/plan" dt-layer --store "$T/none"
 
 # --- paths that cannot be read ---

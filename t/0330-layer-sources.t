@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
-need tar jq fakeroot setcap setfattr mknod unshare
+need tar jq fakeroot setcap setfattr mknod strace unshare
 
 S=$T/s
 store_path() { printf '/nix/store/%s-%s\n' "$(printf %s "$1" | sha256sum | cut -c 1-32)" "$1"; }
@@ -57,6 +57,9 @@ lrwxrwxrwx 0/0 lib/outside -> /etc
 drwxr-xr-x 0/0 lib/up/
 lrwxrwxrwx 0/0 lib/up/second -> two
 -r--r--r-- 0/0 lib/up/two"
+fails 1 "^dt-layer: $T/s$dep/lib(/file)?: Input/output error\$" 'a copy: a link that cannot be followed for a damaged disk' \
+	env ASAN_OPTIONS=detect_leaks=0 strace -fqq -o /dev/null -P "$T/s$dep/lib" -e inject=readlink:error=EIO \
+	dt-layer --store "$S" --raw --copy "$two"
 is 'a copy: what the files hold' "$(tar -xOf "$T/layer.tar" lib/deep/sub/text lib/up/two)" $'sub\ntwo'
 is '--keep-dirlinks: all links stay' "$(list --copy "$two" --keep-dirlinks | grep -c ^l)" 7
 mkdir -p "$T/plain/lib/deep" "$T/plain/tmp"

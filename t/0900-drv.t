@@ -163,7 +163,7 @@ fails 1 '/zyx.*: with this content it would be /nix/store/.*-a[.]drv$' 'a file c
 fails 1 ': No such file or directory$' 'a file that is not there' dt-drv "$T/whole" "$T/nothing"
 is 'a file that is not there: nothing on stdout' "$(wc -c <"$T/out")" 0
 fails 1 ': Is a directory$' 'a folder' dt-drv "$T"
-fails 1 '^dt-drv: --store /nothing: no such folder$' 'no such store' dt-drv --store /nothing "$T/whole"
+fails 1 '^dt-drv: --store /nothing: No such file or directory$' 'no such store' dt-drv --store /nothing "$T/whole"
 fails 1 '/whole:[0-9]+: .*not a path in the store '"$T"'$' 'a derivation of another store' dt-drv --store "$T" "$T/whole"
 truncate -s 17M "$T/large"
 fails 1 '/large: more than 16777216 bytes$' 'a file that is too large' dt-drv "$T/large"
