@@ -19,7 +19,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUSY_MS = 5000, TRIES = 5 };
+enum {
+	BUSY_MS = 5000,
+	TRIES = 5,
+	TICK = 1000,       /* steps of SQLite's machine from one on_tick() to the next */
+	TICKS_MIN = 10000, /* how many ticks a query may always take */
+	TICKS_PER_MIB = 2000 /* how many more a MiB of the database permits */
+};
 
 /* By what a change of the files is noticed where SQLite takes no locks. */
 struct state {
@@ -30,23 +36,25 @@ struct nixdb {
 	char *file;
 	sqlite3 *sql;
 	bool unlocked; /* read as if nobody could change it */
+	int64_t ticks_left;
 	struct state before;
 };
 
 static const char *const companions[] = {"", "-wal", "-journal"};
 enum { N_COMPANIONS = sizeof companions / sizeof *companions };
 
-static void look(const char *file, struct state *s)
+static int look(const char *file, struct state *s, struct err *e)
 {
 	struct buf wal = {0};
+	int result = 0;
 
-	memset(s, 0, sizeof *s);
 	buf_addf(&wal, "%s-wal", file);
-	if (stat(file, &s->main) < 0)
-		s->main = (struct stat){0};
-	if (stat(wal.data, &s->wal) < 0)
-		s->wal = (struct stat){0};
+	if (io_stat(file, &s->main) < 0)
+		result = err_set_errno(e, "%s", file);
+	else if (io_stat(wal.data, &s->wal) < 0)
+		result = err_set_errno(e, "%s", wal.data);
 	buf_release(&wal);
+	return result;
 }
 
 static bool is_same_file(const struct stat *a, const struct stat *b)
@@ -56,11 +64,13 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-static bool is_unchanged(const char *file, const struct state *before)
+/* 1 or 0, or -1 and why the files cannot be examined. */
+static int is_unchanged(const char *file, const struct state *before, struct err *e)
 {
 	struct state now;
 
-	look(file, &now);
+	if (look(file, &now, e) < 0)
+		return -1;
 	return is_same_file(&now.main, &before->main) &&
 	       now.wal.st_size == before->wal.st_size &&
 	       (now.wal.st_size == 0 || is_same_file(&now.wal, &before->wal));
@@ -89,6 +99,8 @@ static int uses_wal(const char *file, struct err *e)
 
 static int sql_error(const struct nixdb *db, struct err *e)
 {
+	if (db->ticks_left <= 0)
+		return err_set(e, "%s: damaged: a query does not end", db->file);
 	return err_set(e, "%s: %s", db->file, sqlite3_errmsg(db->sql));
 }
 
@@ -96,6 +108,44 @@ static void disconnect(struct nixdb *db)
 {
 	sqlite3_close_v2(db->sql);
 	db->sql = NULL;
+}
+
+/* SQLite goes on while this returns 0. */
+static int on_tick(void *arg)
+{
+	struct nixdb *db = arg;
+
+	return --db->ticks_left <= 0;
+}
+
+/*
+ * Sets how many steps a query, or all queries of a closure, may take. In a damaged
+ * database, pages may refer to each other so that a query never ends. An intact one needs
+ * less than half a step for each of its bytes: a reference takes about 12 steps and 30
+ * bytes.
+ */
+static void wind_up(struct nixdb *db)
+{
+	int64_t size = db->before.main.st_size + db->before.wal.st_size;
+
+	db->ticks_left = TICKS_MIN + (size >> 20) * TICKS_PER_MIB;
+}
+
+/*
+ * The file is untrusted: a view in place of a table could run for ever, and a function in
+ * its schema could do anything.
+ */
+static void distrust(struct nixdb *db)
+{
+	static const int off[] = {SQLITE_DBCONFIG_ENABLE_VIEW,
+				  SQLITE_DBCONFIG_ENABLE_TRIGGER,
+				  SQLITE_DBCONFIG_TRUSTED_SCHEMA};
+
+	for (size_t i = 0; i < sizeof off / sizeof *off; i++)
+		sqlite3_db_config(db->sql, off[i], 0, NULL);
+	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_progress_handler(db->sql, TICK, on_tick, db);
+	wind_up(db);
 }
 
 /*
@@ -121,7 +171,7 @@ static int connect(struct nixdb *db, const char *file, int flags, const char *qu
 		die("out of memory");
 	if (rc == SQLITE_OK) {
 		sqlite3_busy_timeout(db->sql, BUSY_MS);
-		sqlite3_db_config(db->sql, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+		distrust(db);
 		rc = sqlite3_exec(db->sql, "begin; select id from ValidPaths limit 1",
 				  NULL, NULL, NULL);
 	}
@@ -152,10 +202,10 @@ static int copy_files(const char *file, const char *to, struct err *e)
 {
 	struct buf from = {0}, copy = {0};
 	struct state before;
-	int result = 0;
+	int result = 0, unchanged = 0;
 
-	for (int i = 0; i < TRIES; i++) {
-		look(file, &before);
+	for (int i = 0; i < TRIES && result == 0 && !unchanged; i++) {
+		result = look(file, &before, e);
 		for (size_t k = 0; k < N_COMPANIONS && result == 0; k++) {
 			buf_clear(&from);
 			buf_clear(&copy);
@@ -164,11 +214,13 @@ static int copy_files(const char *file, const char *to, struct err *e)
 			unlink(copy.data);
 			result = copy_file(from.data, copy.data, e);
 		}
-		if (result < 0 || is_unchanged(file, &before))
-			break;
-		if (i == TRIES - 1)
-			result = err_set(e, "%s: changes all the time", file);
+		if (result == 0)
+			unchanged = is_unchanged(file, &before, e);
+		if (unchanged < 0)
+			result = -1;
 	}
+	if (result == 0 && !unchanged)
+		result = err_set(e, "%s: changes all the time", file);
 	buf_release(&from);
 	buf_release(&copy);
 	return result;
@@ -216,9 +268,8 @@ static int connect_somehow(struct nixdb *db, struct err *e)
 {
 	int wal = uses_wal(db->file, e);
 
-	if (wal < 0)
+	if (wal < 0 || look(db->file, &db->before, e) < 0)
 		return -1;
-	look(db->file, &db->before);
 	db->unlocked = wal && db->before.wal.st_size == 0;
 	switch (connect(db, db->file, SQLITE_OPEN_READONLY,
 			db->unlocked ? "?immutable=1" : "", e)) {
@@ -287,6 +338,8 @@ int nixdb_find(struct nixdb *db, const char *dir, const char *hash, struct buf *
 	struct store any = {0};
 	struct buf from = {0}, to = {0};
 	int rc, found = 0;
+
+	wind_up(db);
 	sqlite3_stmt *stmt = prepare(
 	    db, "select path from ValidPaths where path >= ?1 and path < ?2 limit 2", e);
 
@@ -400,15 +453,20 @@ int nixdb_closure(struct nixdb *db, struct graph *g, struct err *e)
 
 	for (int i = 0; i < TRIES; i++) {
 		struct graph all = {0};
+		wind_up(db);
 		for (size_t k = 0; k < n_roots; k++)
 			graph_node(&all, g->paths.name[k], strlen(g->paths.name[k]));
-		int result = read_closure(db, &all, e);
-		if (!db->unlocked || is_unchanged(db->file, &db->before)) {
+		int result = read_closure(db, &all, e), unchanged = 1;
+		if (db->unlocked)
+			unchanged = is_unchanged(db->file, &db->before, e);
+		if (unchanged > 0) {
 			graph_release(g);
 			*g = all;
 			return result;
 		}
 		graph_release(&all);
+		if (unchanged < 0)
+			return -1;
 		disconnect(db);
 		if (connect_somehow(db, e) < 0)
 			return -1;

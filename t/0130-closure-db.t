@@ -163,6 +163,11 @@ is 'a log: it counts' "$(size)" 1001
 ok 'an empty log, by another user' as_nobody --db "$db" "$all"
 is 'an empty log: the database counts' "$(size)" "$(sed -n "s,^$all \([0-9]*\) .*,\1,p" "$T/db")"
 
+rm "$db-wal"
+mkdir -m 700 "$T/private"
+ln -s "$T/private/x" "$db-wal"
+fails 1 "^dt-closure: $db-wal: Permission denied\$" 'a log that cannot be examined' as_nobody --db "$db" "$all"
+
 fresh
 for who in dt-closure as_nobody; do
 	ok "$who: a writer at work" holding 'begin immediate' -- $who --db "$db" "$all"
@@ -272,6 +277,43 @@ fresh
 sql "update ValidPaths set path = '/nix/store/x y' where path = '$(root bash)'"
 fails 1 "^dt-closure: $db: /nix/store/x y: not a path in the store" 'a path that is none' \
 	dt-closure --db "$db" "$all"
+
+# A view in place of a table, which never ends.
+rm "$T/none"
+python3 -c 'import sqlite3, sys
+sqlite3.connect(sys.argv[1]).executescript("""create table Refs (referrer, reference);
+    create view ValidPaths as with recursive n (id, path, narSize) as (
+    select 1, char(47), 1 union all select id + 1, path, 1 from n) select * from n where id < 0""")' "$T/none"
+fails 1 "^dt-closure: $T/none: " 'a view that never ends' \
+	timeout 30 dt-closure --db "$T/none" "$all"
+
+# Pages of an index that refer to each other: each level leads to the next one 20 times.
+rm "$T/none"
+python3 -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.executescript("pragma page_size = 512; create table ValidPaths (id integer primary key, path text, narSize);"
+    "create table Refs (referrer, reference, primary key (referrer, reference)) without rowid")
+db.execute("insert into ValidPaths values (1, ?, 1)", sys.argv[2:])
+ids = [1 << 40 | i for i in range(20000)]
+db.executemany("insert into ValidPaths values (?, ?, 1)", [(i, sys.argv[2] + str(i)) for i in ids])
+db.executemany("insert into Refs values (1, ?)", [(i,) for i in ids])
+db.commit()
+root = db.execute("select rootpage from sqlite_master where name = ?", ("Refs",)).fetchone()[0]
+db.close()
+pages = open(sys.argv[1], "rb").read()
+pages = [bytearray(pages[i:i + 512]) for i in range(0, len(pages), 512)]
+inner = [i for i in range(1, len(pages)) if pages[i][0] == 2 and i + 1 != root]
+inner = [i for i in inner if int.from_bytes(pages[i][3:5], "big") > 20][:12]
+leaf = next(i for i in range(1, len(pages)) if pages[i][0] == 10)
+for at, to in zip([root - 1] + inner, inner + [leaf]):
+    page, to = pages[at], (to + 1).to_bytes(4, "big")
+    page[8:12] = to
+    for cell in range(int.from_bytes(page[3:5], "big")):
+        start = int.from_bytes(page[12 + 2 * cell:14 + 2 * cell], "big")
+        page[start:start + 4] = to
+open(sys.argv[1], "wb").write(b"".join(pages))' "$T/none" "$all"
+fails 1 "^dt-closure: $T/none: damaged: a query does not end\$" 'pages that refer to each other' \
+	timeout 30 dt-closure --db "$T/none" "$all"
 
 # Guix, and a store of one's own.
 schema=$(python3 -c 'import sqlite3, sys
