@@ -24,7 +24,7 @@ real_path() {
 
 # run_commands KEY DIR: runs the commands of this key in DIR.
 run_commands() {
-	(cd "$2" && exec bash -euo pipefail -c "${key[$1]}") </dev/null >&2 || die "$1 failed with status $?"
+	(cd "$2" && exec bash -eo pipefail -c "${key[$1]}") </dev/null >&2 || die "$1 failed with status $?"
 }
 
 # unpack_layer DIR OPTION...: the files of a layer of dt-layer, in DIR.

@@ -185,7 +185,7 @@ root_find_box() {
 		else
 			root_box+=(env -C "$tree")
 		fi
-		root_box+=("${root_fake[@]}" bash -euo pipefail)
+		root_box+=("${root_fake[@]}" bash -eo pipefail)
 		return
 	fi
 	root_find_store
@@ -213,7 +213,7 @@ root_find_box() {
 	# shellcheck disable=SC2016 # the inner shell expands it
 	[ "$bwrap" = true ] || root_box+=(/.dt/bin/bash -c "root_mark=$root_mark; $(declare -f root_kill)"'
 		status=0; "$@" || status=$?; root_kill "$$" "$PPID"; exit "$status"' -)
-	root_box+=(/.dt/bin/bash -euo pipefail)
+	root_box+=(/.dt/bin/bash -eo pipefail)
 	root_place=/.dt
 }
 

@@ -217,7 +217,8 @@ SETUP=''
 
 for chroot in false true; do
 	refuses user "$chroot" 'fakeRootCommands failed with status 1' 'one in a pipe fails' 'false | true; touch f'
-	refuses user "$chroot" 'fakeRootCommands failed with status 1' 'an unset variable' 'echo $nothing'
+	makes user "$chroot" 'an unset variable is empty' '[ -n "$unset" ] || touch f' '. 5 0:0 755
+./f 0 0:0 644'
 	fails 7 '^said$' "chroot $chroot: the filter fails" as user "$T/run" "$chroot" true sh -c 'echo said >&2; exit 7'
 	clean "chroot $chroot: the filter fails"
 	for kind in user alone; do

@@ -374,10 +374,10 @@ is '[25] the child overrides the parent' "$(for i in a b c d e; do tar -xOf "$T/
 
 # --- commands ---
 
-builds '[18] commands' '{copyToRoot: $three, extraCommands: "mkdir -p \u0027a (b)\u0027; echo \"it\u0027s (here) $((1+1)) ok \\\\\" >\u0027a (b)/c\u0027
+builds '[18] commands' '{copyToRoot: $three, extraCommands: "[ -n \"$unset\" ] || mkdir -p \u0027a (b)\u0027; echo \"it\u0027s (here) $((1+1)) ok \\\\\" >\u0027a (b)/c\u0027
 	cat >input; umask >mask; rm bin/trois; echo new >bin/three; [ -w etc ]; pwd >where"}'
 is '[18] quotes and parens; what was copied can be changed' "$(layer | tar -xO 'a (b)/c' bin/three mask input)" $'it\'s (here) 2 ok \\\nnew\n0022'
-for commands in false 'exit 7' 'ls | false | cat' 'echo $unset' 'if' 'kill -KILL $$' 'mkdir -m 000 a; mkdir b; touch b/c; chmod 500 b; exit 3'; do
+for commands in false 'exit 7' 'ls | false | cat' 'if' 'kill -KILL $$' 'mkdir -m 000 a; mkdir b; touch b/c; chmod 500 b; exit 3'; do
 	refuses 1 'dt-build-image: extraCommands failed with status [0-9]+|.*: .*' "commands that fail, $commands" "$(jq -n --arg c "$commands" '{extraCommands: $c}')"
 	is "commands that fail, $commands: said last" "$(tail -n 1 "$T/err" | sed 's/[0-9]*$//')" 'dt-build-image: extraCommands failed with status '
 done
