@@ -43,7 +43,7 @@ LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %
 
 # The libraries each tool links, and no more.
 LIBS_dt-closure    = libcrypto libsodium jansson sqlite3
-LIBS_dt-popularity = jansson
+LIBS_dt-popularity = libsodium jansson
 LIBS_dt-layer      = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-manifest   = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)

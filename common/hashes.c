@@ -3,6 +3,7 @@
 #include "buf.h"
 #include "err.h"
 #include "mem.h"
+#include "secret.h"
 #include "store.h"
 
 #include <dirent.h>
@@ -11,26 +12,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Hand-made hash parts may have any part in common, so that all of it is mixed. */
-static size_t mix(const char *hash)
-{
-	uint64_t w[4];
-
-	memcpy(w, hash, sizeof w);
-	uint64_t a = (w[0] ^ 0x9e3779b97f4a7c15) * 0xbf58476d1ce4e5b9;
-	uint64_t b = (w[1] ^ 0x94d049bb133111eb) * 0xd6e8feb86659fd93;
-	uint64_t c = (w[2] ^ 0xff51afd7ed558ccd) * 0xc4ceb9fe1a85ec53;
-	uint64_t d = (w[3] ^ 0xa0761d6478bd642f) * 0xe7037ed1a0b428db;
-	a ^= b << 32 | b >> 32;
-	c ^= d << 32 | d >> 32;
-	a += c << 16 | c >> 48;
-	return (size_t)(a ^ a >> 29 ^ a >> 47);
-}
-
 /* The slot of this hash part, or the free one where it belongs. */
 static struct hashes_entry **find_slot(const struct hashes *h, const char *hash)
 {
-	for (size_t at = mix(hash);; at++) {
+	for (size_t at = secret_hash(hash, STORE_HASH);; at++) {
 		struct hashes_entry **slot = &h->slots[at & (h->n_slots - 1)];
 		if (*slot == NULL || memcmp((*slot)->name, hash, STORE_HASH) == 0)
 			return slot;

@@ -2,6 +2,7 @@
 
 #include "err.h"
 #include "mem.h"
+#include "secret.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,19 +16,10 @@ void names_release(struct names *s)
 	*s = (struct names){0};
 }
 
-static uint64_t hash(const char *name, size_t len)
-{
-	uint64_t h = 14695981039346656037u; /* FNV-1a */
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)name[i]) * 1099511628211u;
-	return h ^ h >> 32;
-}
-
 /* The slot that holds `name`, or the free one where it belongs. */
 static uint32_t *find_slot(const struct names *s, const char *name, size_t len)
 {
-	for (size_t at = hash(name, len);; at++) {
+	for (size_t at = secret_hash(name, len);; at++) {
 		uint32_t *slot = &s->slots[at & (s->n_slots - 1)];
 		if (*slot == 0)
 			return slot;

@@ -10,7 +10,7 @@ static void append(const char *name, struct buf *out)
 	for (const char *p = name; *p != '\0';) {
 		size_t n = strcspn(p, "/");
 		if (n == 2 && p[0] == '.' && p[1] == '.') {
-			const char *cut = strrchr(out->data, '/');
+			const char *cut = memrchr(out->data, '/', out->len);
 			out->len = cut != NULL ? (size_t)(cut - out->data) : 0;
 			out->data[out->len] = '\0';
 		} else if (n > 0 && !(n == 1 && p[0] == '.')) {

@@ -4,6 +4,7 @@
 #include "io.h"
 #include "mem.h"
 #include "path.h"
+#include "secret.h"
 #include "unpack.h"
 #include "utf8.h"
 
@@ -12,7 +13,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUCKETS_MIN = 1024, WHITEOUT = sizeof ".wh." - 1, LINKS_MAX = 40 };
+enum {
+	BUCKETS_MIN = 1024,
+	WHITEOUT = sizeof ".wh." - 1,
+	LINKS_MAX = 40,
+	PATH_LEN_MAX = 4095, /* as for Linux; so there are at most 2048 levels, too */
+	NODES_MAX = 1 << 24, /* those that are gone count */
+};
+
+/* Of all paths, and of what is kept of names, link targets and xattrs. */
+static const uint64_t paths_max = (uint64_t)4 << 30, text_max = (uint64_t)2 << 30;
 
 /* --- nodes and inodes --- */
 
@@ -43,11 +53,8 @@ static bool is_folder(const struct rootfs *r, uint32_t node)
 static uint32_t *bucket_of(const struct rootfs *r, uint32_t parent, const char *name,
 			   size_t len)
 {
-	uint64_t h = 14695981039346656037u ^ parent; /* FNV-1a */
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)name[i]) * 1099511628211u;
-	return &r->bucket[(h ^ h >> 29) & (r->n_buckets - 1)];
+	/* Of one name, each parent has a bucket of its own. */
+	return &r->bucket[(secret_hash(name, len) ^ parent) & (r->n_buckets - 1)];
 }
 
 static void chain_node(struct rootfs *r, uint32_t i)
@@ -87,8 +94,6 @@ uint32_t rootfs_child(const struct rootfs *r, uint32_t parent, const char *name,
 
 static uint32_t add_inode(struct rootfs *r, const struct rootfs_inode *inode)
 {
-	if (r->n_inodes >= ROOTFS_NONE)
-		die("more than %zu files", r->n_inodes);
 	r->inode = mem_grow(r->inode, &r->cap_inodes, r->n_inodes + 1, sizeof *r->inode);
 	r->inode[r->n_inodes] = *inode;
 	return (uint32_t)r->n_inodes++;
@@ -97,10 +102,9 @@ static uint32_t add_inode(struct rootfs *r, const struct rootfs_inode *inode)
 static uint32_t add_node(struct rootfs *r, uint32_t parent, const char *name, size_t len,
 			 uint32_t inode)
 {
-	if (r->n >= ROOTFS_NONE)
-		die("more than %zu files", r->n);
 	r->node = mem_grow(r->node, &r->cap, r->n + 1, sizeof *r->node);
 	uint32_t i = (uint32_t)r->n++;
+	size_t above = parent == ROOTFS_NONE ? 0 : r->node[parent].path_len;
 	r->node[i] = (struct rootfs_node){
 	    .name = add_text(r, name, len),
 	    .inode = inode,
@@ -109,7 +113,9 @@ static uint32_t add_node(struct rootfs *r, uint32_t parent, const char *name, si
 	    .sibling = ROOTFS_NONE,
 	    .layer = r->n_layers,
 	    .attributes = r->n_layers,
+	    .path_len = (uint16_t)(above + (above > 0) + len),
 	};
+	r->path_bytes += r->node[i].path_len;
 	r->inode[inode].names++;
 	if (parent != ROOTFS_NONE) {
 		r->node[i].sibling = r->node[parent].child;
@@ -211,22 +217,32 @@ static void forget_attributes(struct rootfs *r, uint32_t i)
 	r->inode[node->inode].names = names;
 }
 
-/* Takes away what lower layers brought below `top`. */
+/* Whether this layer has hidden all of the lower ones in this folder, or around it. */
+static bool is_opaque(const struct rootfs *r, uint32_t node)
+{
+	while (node != ROOTFS_NONE && r->node[node].opaque != r->n_layers)
+		node = r->node[node].parent;
+	return node != ROOTFS_NONE;
+}
+
+/*
+ * Takes away what lower layers brought below `top`. What this was done for before in the
+ * same layer is not walked through again, however often a layer says it.
+ */
 static void hide_lower(struct rootfs *r, uint32_t top)
 {
-	uint32_t i = walk_on(r, top, top, true);
-
-	while (i != ROOTFS_NONE) {
+	if (is_opaque(r, top))
+		return;
+	for (uint32_t i = walk_on(r, top, top, true), next; i != ROOTFS_NONE; i = next) {
 		bool stays = r->node[i].layer == r->n_layers;
-		uint32_t next = stays ? walk_on(r, top, i, true) : ROOTFS_NONE;
-		if (!stays) {
-			next = walk_on(r, top, i, false);
+		bool is_done = r->node[i].opaque == r->n_layers;
+		next = walk_on(r, top, i, stays && !is_done);
+		if (!stays)
 			remove_tree(r, i);
-		} else if (is_folder(r, i)) {
+		else if (is_folder(r, i))
 			forget_attributes(r, i);
-		}
-		i = next;
 	}
+	r->node[top].opaque = r->n_layers;
 }
 
 /* --- names --- */
@@ -513,11 +529,30 @@ static int add_entry(struct addition *a, uint64_t size, struct err *e)
 	return 0;
 }
 
+/* A member of a few bytes must not make a tree that fills the memory or a disk. */
+static int check_bounds(const struct addition *a, struct err *e)
+{
+	const struct rootfs *r = a->r;
+	const char *target = a->attributes.link;
+
+	if (a->path.len > PATH_LEN_MAX)
+		return err_set(e, "%s: '%.64s...' is a path of more than %d bytes",
+			       a->what, a->path.data, PATH_LEN_MAX);
+	if (target != NULL && strlen(target) > PATH_LEN_MAX)
+		return err_set(e, "%s: '%s' is a link to a path of more than %d bytes",
+			       a->what, a->path.data, PATH_LEN_MAX);
+	if (r->n > NODES_MAX || r->path_bytes > paths_max || r->text.len > text_max)
+		return err_set(e, "%s: more files than can be held in memory", a->what);
+	return 0;
+}
+
 static int add_member(struct addition *a, const struct unpack_member *m, struct err *e)
 {
 	if (unpack_describe(a->stream, &a->attributes, e) < 0)
 		return -1;
 	path_clean(m->name, &a->path);
+	if (check_bounds(a, e) < 0)
+		return -1;
 	int below = below_whiteout(a, e);
 	if (below != 0)
 		return below < 0 ? -1 : 0;

@@ -15,7 +15,8 @@
  *
  * Nodes are names, inodes what is behind them; both are numbered, and node 0 is the
  * root. Memory is some 200 bytes and the name for each name in the layers; contents stay
- * where they are.
+ * where they are. The number of names, the length of each path and the memory for all of
+ * them are bounded.
  */
 #ifndef DT_ROOTFS_H
 #define DT_ROOTFS_H
@@ -55,6 +56,8 @@ struct rootfs_node {
 	uint32_t chain;          /* the next node in the same bucket */
 	uint32_t layer;          /* the last one that brought it, or something in it */
 	uint32_t attributes;     /* the one that its attributes are from */
+	uint32_t opaque;         /* the one that hid all of the lower layers in it */
+	uint16_t path_len;       /* of rootfs_path() */
 	bool is_gone; /* hidden or replaced; it is in no list and has no names */
 };
 
@@ -68,9 +71,10 @@ struct rootfs {
 	uint32_t *bucket; /* of nodes, by parent and name */
 	size_t n_buckets;
 	uint32_t n_layers;
-	int spool;       /* holds the contents of sparse files, or -1 */
-	uint32_t *order; /* from rootfs_sort(): */
-	size_t n_order;  /* all nodes but those that are gone */
+	uint64_t path_bytes; /* the sum of all path_len */
+	int spool;           /* holds the contents of sparse files, or -1 */
+	uint32_t *order;     /* from rootfs_sort(): */
+	size_t n_order;      /* all nodes but those that are gone */
 };
 
 /* Makes `r` an empty tree: a root without anything in it. */

@@ -2,13 +2,19 @@
 
 #include "err.h"
 
+#include <pthread.h>
 #include <sodium.h>
 #include <string.h>
 
-char *secret_new(size_t size)
+static void init(void)
 {
 	if (sodium_init() < 0)
 		die("libsodium does not work here");
+}
+
+char *secret_new(size_t size)
+{
+	init();
 	char *s = sodium_malloc(size != 0 ? size : 1);
 	if (s == NULL)
 		die("out of guarded memory");
@@ -64,4 +70,27 @@ int secret_unbase64(char *out, size_t size, const char *text, size_t *len)
 {
 	return sodium_base642bin((unsigned char *)out, size, text, strlen(text), NULL,
 				 len, NULL, sodium_base64_VARIANT_ORIGINAL);
+}
+
+/* --- the hash of tables --- */
+
+static unsigned char hash_key[crypto_shorthash_KEYBYTES];
+
+static void make_hash_key(void)
+{
+	init();
+	crypto_shorthash_keygen(hash_key);
+}
+
+uint64_t secret_hash(const void *data, size_t len)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	union {
+		unsigned char bytes[crypto_shorthash_BYTES];
+		uint64_t number;
+	} hash;
+
+	pthread_once(&once, make_hash_key);
+	crypto_shorthash(hash.bytes, data, len, hash_key);
+	return hash.number;
 }

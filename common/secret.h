@@ -1,6 +1,6 @@
 /*
- * secret: memory that is guarded, and how bytes are spelled in text; by libsodium.
- * Level 1.
+ * secret: guarded memory, how bytes are spelled in text, and the hash of tables; by
+ * libsodium. Level 1.
  *
  * Guarded memory lies between pages that cannot be touched, is kept out of swap where the
  * system allows that and out of core dumps, and is overwritten when it is freed.
@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* `size` zeroed, guarded bytes. Ends the process if there are none. */
 char *secret_new(size_t size);
@@ -37,5 +38,12 @@ void secret_base64(char *out, const char *data, size_t len);
 
 /* Reads base 64, at most `size` bytes. Returns 0 and sets *len, or -1. */
 int secret_unbase64(char *out, size_t size, const char *text, size_t *len);
+
+/*
+ * A hash for tables whose keys come from untrusted input. Its key is random and differs
+ * in each process, so nobody can choose names that fall into one bucket. No output may
+ * depend on it.
+ */
+uint64_t secret_hash(const void *data, size_t len);
 
 #endif

@@ -307,7 +307,7 @@ read -r status kib size < <(flat peak large.tar)
 is '100,000 files in 60 layers: status' "$status" 0
 ok "100,000 files in 64 MiB ($kib KiB)" test "$kib" -gt 0 -a "$kib" -lt "$(memory_limit)"
 is '100,000 files: the size of what comes out' "$size" $(((100000 * 1024 + (997 + 2) * 512 + 1024 + 10239) / 10240 * 10240))
-for what in names whiteouts deep links; do
+for what in names whiteouts deep links markers dots; do
 	flat large "$what"
 	status=0
 	timeout 20 dt-flatten large.tar >/dev/null 2>"$T/err" || status=$?

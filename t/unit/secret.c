@@ -2,8 +2,28 @@
 
 #include "tap.h"
 
+/* The hash of a text in another process, which has a key of its own. */
+static uint64_t hash_elsewhere(void)
+{
+	uint64_t hash = 0;
+	int out[2];
+
+	if (pipe(out) < 0)
+		abort();
+	pid_t child = fork();
+	if (child == 0) {
+		hash = secret_hash("text", 4);
+		_exit(write(out[1], &hash, sizeof hash) != sizeof hash);
+	}
+	if (read(out[0], &hash, sizeof hash) != sizeof hash)
+		abort();
+	waitpid(child, NULL, 0);
+	return hash;
+}
+
 int main(void)
 {
+	uint64_t one = hash_elsewhere(), other = hash_elsewhere();
 	char text[64], *s = secret_copy("sesame");
 	unsigned char raw[3];
 	size_t len;
@@ -35,5 +55,9 @@ int main(void)
 	tap_ok(secret_unbase64(text + 20, 5, text, &len) < 0, "no room");
 	tap_ok(secret_unbase64(text + 20, 20, "dXNl*", &len) < 0, "no digit of base 64");
 	tap_ok(secret_unbase64(text + 20, 20, "dXNlcg", &len) < 0, "not padded");
+
+	tap_ok(one != other, "the hash of a table has another key in each process");
+	tap_ok(secret_hash("text", 4) == secret_hash("text", 4), "and keeps it");
+	tap_ok(secret_hash("text", 4) != secret_hash("texs", 4), "of another text");
 	return tap_done();
 }
