@@ -10,7 +10,8 @@ t_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(dirname "$t_dir")
 build=${DT_BUILD:-$top/build}
 T=$(mktemp -d "${TMPDIR:-/tmp}/dt-test.XXXXXX")
-export PATH=$build:$top/scripts:$PATH HOME=$T DT_CACHE=$T/.cache
+# Debian's programs come before those that a machine has elsewhere: they are what the tests were written for.
+export PATH=$build:$top/scripts:/usr/bin:$PATH HOME=$T DT_CACHE=$T/.cache
 # verify_asan_link_order: fakeroot's library comes first where it is used.
 export ASAN_OPTIONS=exitcode=99:verify_asan_link_order=0 UBSAN_OPTIONS=halt_on_error=1:exitcode=99
 unset SOURCE_DATE_EPOCH XDG_CACHE_HOME
