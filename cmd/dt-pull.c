@@ -23,6 +23,7 @@
 #include "progress.h"
 #include "reference.h"
 #include "registry.h"
+#include "secret.h"
 #include "writer.h"
 
 #include <getopt.h>
@@ -517,6 +518,7 @@ int main(int argc, char **argv)
 
 	err_init("dt-pull");
 	io_init();
+	secret_forbid_core();
 	json_wipe_freed(); /* credentials come as JSON */
 	parse_args(&o, argc, argv);
 	pthread_mutex_init(&p.lock, NULL);

@@ -182,6 +182,8 @@ static int run_helper(const char *program, const char *question, struct buf *ans
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+	/* The connections of libcurl are not closed by exec(2). */
+	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
 	int result = posix_spawnp(&pid, program, &actions, NULL, args, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(in[0]);

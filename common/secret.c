@@ -5,6 +5,15 @@
 #include <pthread.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/resource.h>
+
+void secret_forbid_core(void)
+{
+	const struct rlimit none = {0};
+
+	if (setrlimit(RLIMIT_CORE, &none) < 0)
+		die_errno("core dumps cannot be turned off");
+}
 
 static void init(void)
 {

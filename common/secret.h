@@ -12,6 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Has the kernel write no core dump of this process and the programs that it starts:
+ * libraries keep copies of secrets in ordinary memory. Called before there are any.
+ */
+void secret_forbid_core(void);
+
 /* `size` zeroed, guarded bytes. Ends the process if there are none. */
 char *secret_new(size_t size);
 
