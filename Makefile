@@ -21,7 +21,7 @@ MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure co
 	   compress-gzip compress-zstd config cost cpio credentials digest disks \
 	   dockerarchive draw drv erofs err export fetch fleet graph guest gunzip \
 	   gunzip-$(GUNZIP) hashes helper http http-url image image-layers intake io jail \
-	   job json kernel kin kvm lay layer links lower manifest mem merge merged names nar nar-write \
+	   job json kernel kin kvm lay layer links login lower manifest mem merge merged names nar nar-write \
 	   nixdb nixdb-write num opt pack path piece pipeline plan platform pool \
 	   popularity previous progress reference registration registry relation relay \
 	   rootfs rootfs-write scan secret sink sources store talk tar timestamp transfer \

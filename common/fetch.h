@@ -1,5 +1,5 @@
 /*
- * fetch: the documents and layers of an image, downloaded once and verified. Level 7.
+ * fetch: the documents and layers of an image, downloaded once and verified. Level 8.
  *
  * What has a digest is kept in the cache's folder of blobs and taken from there the next
  * time. It is compared with its digest before anybody sees it, a layer with its diff_id,

@@ -1,14 +1,12 @@
 #include "http.h"
 
 #include "err.h"
-#include "mem.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <curl/curl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -58,92 +56,108 @@ int http_origin(struct http_origin *o, const char *url, struct err *e)
 	return 0;
 }
 
-/* Bits that say where an address is; 0 is far away. */
-enum { ON_MACHINE = 1, ON_LINK = 2 };
+/* Services that a cloud's host offers to its machines, at addresses of no link. */
+static const char *const cloud4[] = {"100.100.100.200", "168.63.129.16", "192.0.0.192"};
+static const char *const cloud6[] = {"fd00:ec2::254", "fd20:ce::254"};
 
-static int nearness4(uint32_t a)
+static enum http_place place4(const struct in_addr *a)
 {
-	if (a >> 24 == 127 || a >> 24 == 0)
-		return ON_MACHINE;
-	return a >> 16 == 0xa9fe ? ON_LINK : 0;
+	struct in_addr cloud;
+	uint32_t n = ntohl(a->s_addr);
+
+	if (n >> 24 == 127 || n >> 24 == 0)
+		return HTTP_ON_MACHINE;
+	if (n >> 16 == 0xa9fe)
+		return HTTP_ON_LINK;
+	for (size_t i = 0; i < sizeof cloud4 / sizeof *cloud4; i++)
+		if (inet_pton(AF_INET, cloud4[i], &cloud) == 1 &&
+		    cloud.s_addr == a->s_addr)
+			return HTTP_ON_LINK;
+	return HTTP_FAR;
 }
 
-static int nearness6(const struct in6_addr *a)
+/* Finds the IPv4 address that an IPv6 address stands for, which routers translate. */
+static bool embedded(const struct in6_addr *a, struct in_addr *v4)
 {
-	const uint8_t *b = a->s6_addr;
+	static const struct {
+		uint8_t prefix[12];
+		size_t len, at; /* bytes */
+	} table[] = {
+	    {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 12, 12}, /* mapped, RFC 4291 */
+	    {{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0}, 12, 12}, /* RFC 7915 */
+	    {{0, 0x64, 0xff, 0x9b}, 12, 12},                      /* NAT64, RFC 6052 */
+	    {{0, 0x64, 0xff, 0x9b, 0, 1}, 6, 12},                 /* NAT64, RFC 8215 */
+	    {{0}, 12, 12},                                        /* compatible */
+	    {{0x20, 0x02}, 2, 2},                                 /* 6to4, RFC 3056 */
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+		if (memcmp(a->s6_addr, table[i].prefix, table[i].len) == 0) {
+			memcpy(v4, a->s6_addr + table[i].at, sizeof *v4);
+			return true;
+		}
+	return false;
+}
+
+static enum http_place place6(const struct in6_addr *a)
+{
+	struct in6_addr cloud;
+	struct in_addr v4;
 
 	if (IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a))
-		return ON_MACHINE;
+		return HTTP_ON_MACHINE;
 	if (IN6_IS_ADDR_LINKLOCAL(a))
-		return ON_LINK;
-	if (IN6_IS_ADDR_V4MAPPED(a))
-		return nearness4((uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 |
-				 (uint32_t)b[14] << 8 | b[15]);
-	return 0;
+		return HTTP_ON_LINK;
+	for (size_t i = 0; i < sizeof cloud6 / sizeof *cloud6; i++)
+		if (inet_pton(AF_INET6, cloud6[i], &cloud) == 1 &&
+		    memcmp(&cloud, a, sizeof cloud) == 0)
+			return HTTP_ON_LINK;
+	return embedded(a, &v4) ? place4(&v4) : HTTP_FAR;
 }
 
-/* Of all addresses that the host has. */
-static int nearness(const char *host)
+/* Whether the name is localhost or ends in ".localhost", with or without a final dot. */
+static bool is_localhost(const char *host)
 {
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-	struct addrinfo *list = NULL;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
-	int bits = 0;
-	size_t len = strlen(host);
-	char *bare = host[0] == '[' ? mem_strndup(host + 1, len - 2) : mem_strdup(host);
+	static const char name[] = "localhost";
+	size_t n = strlen(host), want = strlen(name);
 
-	if (getaddrinfo(bare, NULL, &hints, &list) != 0)
-		list = NULL;
-	for (const struct addrinfo *i = list; i != NULL; i = i->ai_next) {
-		if (i->ai_family == AF_INET) {
-			memcpy(&in, i->ai_addr, sizeof in);
-			bits |= nearness4(ntohl(in.sin_addr.s_addr));
-		} else if (i->ai_family == AF_INET6) {
-			memcpy(&in6, i->ai_addr, sizeof in6);
-			bits |= nearness6(&in6.sin6_addr);
-		}
-	}
-	if (list != NULL)
-		freeaddrinfo(list);
-	free(bare);
-	return bits;
+	if (n > 0 && host[n - 1] == '.')
+		n--;
+	return n >= want && strncasecmp(host + n - want, name, want) == 0 &&
+	       (n == want || host[n - want - 1] == '.');
 }
 
-bool http_may_lead(const char *from, const char *to)
+enum http_place http_place_of(const char *host)
 {
-	if (strcasecmp(from, to) == 0)
-		return true;
-	int there = nearness(to);
-	return there == 0 || there == nearness(from);
+	char bare[INET6_ADDRSTRLEN];
+	struct in_addr v4;
+	struct in6_addr v6;
+
+	if (inet_aton(host, &v4) != 0)
+		return place4(&v4);
+	if (is_localhost(host))
+		return HTTP_ON_MACHINE;
+	if (*host == '[')
+		host++;
+	snprintf(bare, sizeof bare, "%.*s", (int)strcspn(host, "]%"), host);
+	return inet_pton(AF_INET6, bare, &v6) == 1 ? place6(&v6) : HTTP_FAR;
 }
 
 void http_escape(struct buf *out, const char *text)
 {
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-		if ((c < 0x80 && isalnum(c)) || strchr("-._~", c) != NULL)
-			buf_addch(out, (char)c);
-		else
-			buf_addf(out, "%%%02X", (unsigned)c);
-	}
+	char *escaped = curl_easy_escape(NULL, text, 0);
+
+	if (escaped == NULL)
+		die("out of memory");
+	buf_addstr(out, escaped);
+	curl_free(escaped);
 }
 
-int http_join(struct buf *url, const char *reference)
+void http_add_query(struct buf *url, const char *query)
 {
-	CURLU *u = curl_url();
-	char *target = NULL;
+	size_t n = strcspn(url->data, "#");
 
-	if (u == NULL)
-		die("out of memory");
-	bool is_good = curl_url_set(u, CURLUPART_URL, url->data, 0) == CURLUE_OK &&
-		       curl_url_set(u, CURLUPART_URL, reference, 0) == CURLUE_OK &&
-		       curl_url_get(u, CURLUPART_URL, &target, 0) == CURLUE_OK;
-	curl_url_cleanup(u);
-	if (!is_good)
-		return -1;
-	buf_clear(url);
-	buf_addstr(url, target);
-	curl_free(target);
-	return 0;
+	url->data[n] = '\0';
+	url->len = n;
+	buf_addf(url, "%c%s", strchr(url->data, '?') != NULL ? '&' : '?', query);
 }

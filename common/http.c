@@ -19,7 +19,8 @@ enum {
 	ERROR_MAX = 1 << 20,  /* of a body that nobody wants */
 	REDIRECTS_MAX = 10,
 	PIECE = 256 << 10,
-	RATE_MIN = 64, /* bytes a second, below which a transfer stands still */
+	OFFERS_MAX = 16, /* headers WWW-Authenticate that are read */
+	RATE_MIN = 1024, /* bytes a second, below which a transfer is given up */
 };
 
 struct http {
@@ -28,12 +29,15 @@ struct http {
 	bool verify;
 };
 
-/* One exchange, redirects apart. */
+/* One request and its response; a redirect is followed by another one. */
 struct exchange {
+	struct http *h;
 	struct http_request *q;
 	struct http_response *r;
 	struct err *e;
-	struct buf location;
+	struct http_origin to;
+	enum http_place from;  /* of the server that named the URL */
+	bool is_proxied;       /* the proxy resolves the host's name */
 	size_t head, unwanted; /* bytes */
 	bool begun, refused;   /* `refused`: *e says why */
 };
@@ -46,22 +50,27 @@ static void start_library(void)
 		die("libcurl does not work here");
 }
 
+/* A variable of the environment, or NULL if it is empty, too. */
+static const char *variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0' ? value : NULL;
+}
+
 /* The environment's file of authorities, which libcurl leaves to its callers. */
 static void set_authorities(CURL *curl)
 {
 	static const char *const files[] = {"CURL_CA_BUNDLE", "NIX_SSL_CERT_FILE",
 					    "SSL_CERT_FILE"};
-	const char *dir = getenv("SSL_CERT_DIR");
+	const char *file = NULL;
 
-	if (dir != NULL && *dir != '\0')
-		curl_easy_setopt(curl, CURLOPT_CAPATH, dir);
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		const char *file = getenv(files[i]);
-		if (file != NULL && *file != '\0') {
-			curl_easy_setopt(curl, CURLOPT_CAINFO, file);
-			return;
-		}
-	}
+	for (size_t i = 0; i < sizeof files / sizeof *files && file == NULL; i++)
+		file = variable(files[i]);
+	if (file != NULL)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, file);
+	if (variable("SSL_CERT_DIR") != NULL)
+		curl_easy_setopt(curl, CURLOPT_CAPATH, variable("SSL_CERT_DIR"));
 }
 
 struct http *http_new(bool verify, unsigned timeout)
@@ -116,92 +125,81 @@ void http_into(struct http_request *q, struct buf *b, size_t limit)
 	q->arg = b;
 }
 
-/* The value of the header line if it is of this name: without blanks around it. */
-static bool header_is(const char *line, size_t len, const char *name, const char **value,
-		      size_t *value_len)
+/* Sets the media type, of a Content-Type with parameters. */
+static void set_type(struct http_response *r, const char *value)
 {
-	size_t n = strlen(name);
+	size_t n = strcspn(value, "; \t");
 
-	if (len <= n || strncasecmp(line, name, n) != 0 || line[n] != ':')
-		return false;
-	for (n++; n < len && (line[n] == ' ' || line[n] == '\t'); n++)
-		continue;
-	while (len > n && isspace((unsigned char)line[len - 1]))
-		len--;
-	*value = line + n;
-	*value_len = len - n;
-	return true;
-}
-
-static void set_type(struct http_response *r, const char *value, size_t len)
-{
-	size_t n = 0;
-
-	while (n < len && n < sizeof r->type - 1 && value[n] != ';' && value[n] != ' ') {
-		r->type[n] = (char)tolower((unsigned char)value[n]);
-		n++;
-	}
+	n = n < sizeof r->type ? n : sizeof r->type - 1;
+	for (size_t i = 0; i < n; i++)
+		r->type[i] = (char)tolower((unsigned char)value[i]);
 	r->type[n] = '\0';
 }
 
-/* "bytes FIRST-LAST/ALL" (RFC 9110, 14.4). */
-static void set_range(struct http_response *r, const char *value, size_t len)
+/* The value of the header number `i` of this name, in the response; or NULL. */
+static const char *header(const struct exchange *x, const char *name, size_t i)
 {
-	uint64_t first;
+	struct curl_header *h;
 
-	if (len < 6 || strncasecmp(value, "bytes ", 6) != 0)
+	if (curl_easy_header(x->h->curl, name, i, CURLH_HEADER, -1, &h) != CURLHE_OK)
+		return NULL;
+	return h->value;
+}
+
+/* Of the response that comes, or 0. */
+static long status(const struct exchange *x)
+{
+	long code = 0;
+
+	curl_easy_getinfo(x->h->curl, CURLINFO_RESPONSE_CODE, &code);
+	return code;
+}
+
+/* Fills in what the headers of the response say. */
+static void read_head(const struct exchange *x)
+{
+	struct http_response *r = x->r;
+	const char *type = NULL, *offer;
+	curl_off_t wait = 0;
+
+	r->status = status(x);
+	r->has_answered = r->has_answered || r->status != 0;
+	curl_easy_getinfo(x->h->curl, CURLINFO_RETRY_AFTER, &wait);
+	curl_easy_getinfo(x->h->curl, CURLINFO_CONTENT_TYPE, &type);
+	r->wait = wait > 0 ? (uint64_t)wait : 0;
+	if (type != NULL)
+		set_type(r, type);
+	if (r->is_elsewhere)
 		return;
-	const char *dash = memchr(value, '-', len);
-	if (dash != NULL &&
-	    num_parse(value + 6, (size_t)(dash - value) - 6, INT64_MAX, &first) == 0)
-		r->first = (int64_t)first;
+	for (size_t i = 0; i < OFFERS_MAX; i++)
+		if ((offer = header(x, "WWW-Authenticate", i)) != NULL)
+			buf_addf(&r->offers, "%s\n", offer);
 }
 
-/* "HTTP/1.1 200 OK" */
-static long status_of(const char *line, size_t len)
-{
-	const char *blank = memchr(line, ' ', len);
-	uint64_t status;
-
-	if (blank == NULL || line + len - blank < 4 ||
-	    num_parse(blank + 1, 3, 999, &status) < 0)
-		return 0;
-	return (long)status;
-}
-
+/* libcurl keeps the headers; how many of them is bounded here. */
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
 {
 	struct exchange *x = arg;
-	struct http_response *r = x->r;
-	size_t len = size * n;
-	const char *value;
 
-	x->head += len;
-	if (x->head > HEAD_MAX) {
-		x->refused = true;
-		err_set(x->e, "more than %d bytes of headers", HEAD_MAX);
-		return 0;
-	}
-	if (len > 5 && strncmp(line, "HTTP/", 5) == 0) {
-		http_response_release(r); /* what came before was preliminary */
-		r->first = -1;
-		r->status = status_of(line, len);
-		buf_clear(&x->location);
-	} else if (header_is(line, len, "content-type", &value, &len)) {
-		set_type(r, value, len);
-	} else if (header_is(line, len, "www-authenticate", &value, &len)) {
-		buf_add(&r->offers, value, len);
-		buf_addch(&r->offers, '\n');
-	} else if (header_is(line, len, "content-range", &value, &len)) {
-		set_range(r, value, len);
-	} else if (header_is(line, len, "retry-after", &value, &len)) {
-		if (num_parse(value, len, UINT32_MAX, &r->wait) < 0)
-			r->wait = 0; /* a date: as good as none */
-	} else if (header_is(line, len, "location", &value, &len)) {
-		buf_clear(&x->location);
-		buf_add(&x->location, value, len);
-	}
-	return size * n;
+	(void)line;
+	x->head += size * n;
+	if (x->head <= HEAD_MAX)
+		return size * n;
+	x->refused = true;
+	err_set(x->e, "more than %d bytes of headers", HEAD_MAX);
+	return 0;
+}
+
+/* Whether Content-Range, "bytes FIRST-LAST/ALL" (RFC 9110, 14.4), begins there. */
+static bool part_begins_at(const struct exchange *x, uint64_t at)
+{
+	const char *value = header(x, "Content-Range", 0);
+	uint64_t first;
+
+	if (value == NULL || strncasecmp(value, "bytes ", 6) != 0)
+		return false;
+	return num_parse(value + 6, strcspn(value + 6, "-"), INT64_MAX, &first) == 0 &&
+	       first == at;
 }
 
 /* Has the caller forget what it has, so that the next try begins anew. */
@@ -217,9 +215,9 @@ static int begin(struct exchange *x)
 	if (x->begun)
 		return 0;
 	x->begun = true;
-	if (x->r->status != 206)
+	if (status(x) != 206)
 		return start_over(x);
-	if (x->r->first >= 0 && (uint64_t)x->r->first == x->q->have)
+	if (part_begins_at(x, x->q->have))
 		return 0;
 	x->r->is_cut = true;
 	if (start_over(x) == 0)
@@ -232,7 +230,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	struct exchange *x = arg;
 	size_t len = size * n;
 
-	if (x->r->status != 200 && x->r->status != 206) {
+	if (status(x) != 200 && status(x) != 206) {
 		x->unwanted += len;
 		return x->unwanted <= ERROR_MAX ? len : 0;
 	}
@@ -248,6 +246,50 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	x->q->have += len;
 	x->refused = false;
 	return len;
+}
+
+/* --- where it goes --- */
+
+/* Whether a server at `from` may send us to one at `to`. */
+static bool may_lead(enum http_place from, enum http_place to)
+{
+	return from == HTTP_UNKNOWN || to == HTTP_FAR || to == from;
+}
+
+static int refuse_place(struct exchange *x)
+{
+	x->refused = true;
+	return err_set(x->e,
+		       "%s is on this machine or its link, where no server elsewhere may "
+		       "lead",
+		       x->to.text);
+}
+
+/* libcurl calls it before each request, with the address of the connection. */
+static int on_connected(void *arg, char *address, char *own, int port, int own_port)
+{
+	struct exchange *x = arg;
+
+	(void)own, (void)port, (void)own_port;
+	if (x->r->place == HTTP_FAR && !x->is_proxied)
+		x->r->place = http_place_of(address);
+	if (may_lead(x->from, x->r->place))
+		return CURL_PREREQFUNC_OK;
+	refuse_place(x);
+	return CURL_PREREQFUNC_ABORT;
+}
+
+/*
+ * Whether libcurl may use a proxy. Some hosts may be exempt from it; nobody elsewhere
+ * chooses to which addresses their names lead.
+ */
+static bool is_proxied(const struct http_origin *o)
+{
+	if (variable("all_proxy") != NULL || variable("ALL_PROXY") != NULL)
+		return true;
+	if (!o->is_secure)
+		return variable("http_proxy") != NULL;
+	return variable("https_proxy") != NULL || variable("HTTPS_PROXY") != NULL;
 }
 
 /* --- what goes out --- */
@@ -267,9 +309,10 @@ static struct curl_slist *add_header(struct curl_slist *list, const char *name,
 	return longer;
 }
 
-static void set_request(struct http *h, struct exchange *x, const char *url,
-			struct curl_slist *headers, char *why)
+static void set_request(struct exchange *x, const char *url, struct curl_slist *headers,
+			char *why)
 {
+	const struct http *h = x->h;
 	CURL *c = h->curl;
 	const struct http_request *q = x->q;
 	char range[32];
@@ -289,6 +332,8 @@ static void set_request(struct http *h, struct exchange *x, const char *url,
 	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)PIECE);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_connected);
+	curl_easy_setopt(c, CURLOPT_PREREQDATA, x);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
@@ -318,9 +363,9 @@ static bool may_pass(CURLcode code)
 }
 
 /* One request and its response. */
-static int exchange(struct http *h, struct exchange *x, const char *url,
-		    const char *authorization)
+static int exchange(struct exchange *x, const char *url, const char *authorization)
 {
+	CURL *c = x->h->curl;
 	struct curl_slist *headers = NULL;
 	char why[CURL_ERROR_SIZE] = "";
 
@@ -330,10 +375,11 @@ static int exchange(struct http *h, struct exchange *x, const char *url,
 		headers = add_header(headers, "Authorization", authorization);
 	x->head = x->unwanted = 0;
 	x->begun = x->refused = false;
-	set_request(h, x, url, headers, why);
-	CURLcode code = curl_easy_perform(h->curl);
-	curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, NULL);
+	set_request(x, url, headers, why);
+	CURLcode code = curl_easy_perform(c);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
+	read_head(x);
 	if (x->refused)
 		return -1;
 	if (code == CURLE_OK && (x->r->status == 200 || x->r->status == 206))
@@ -344,21 +390,22 @@ static int exchange(struct http *h, struct exchange *x, const char *url,
 	return err_set(x->e, "%s", *why != '\0' ? why : curl_easy_strerror(code));
 }
 
-/* Replaces `url` by where the response leads. */
-static int redirect(struct http *h, struct exchange *x, struct buf *url)
+/* Replaces `url` by where the response leads, and x->to by the origin of that. */
+static int redirect(struct exchange *x, struct buf *url)
 {
-	struct http_origin from, to;
+	bool was_secure = x->to.is_secure;
+	const char *target = NULL;
 
-	if (http_origin(&from, url->data, x->e) < 0)
+	curl_easy_getinfo(x->h->curl, CURLINFO_REDIRECT_URL, &target);
+	if (target == NULL)
+		return err_set(x->e, "a redirection to nowhere");
+	buf_clear(url);
+	buf_addstr(url, target);
+	if (http_origin(&x->to, url->data, x->e) < 0)
 		return -1;
-	if (x->location.len == 0 || http_join(url, x->location.data) < 0)
-		return err_set(x->e, "a URL that cannot be read, as redirection");
-	if (http_origin(&to, url->data, x->e) < 0)
-		return -1;
-	if (h->verify && from.is_secure && !to.is_secure)
+	if (x->h->verify && was_secure && !x->to.is_secure)
 		return err_set(x->e, "redirected from https to http");
-	if (!http_may_lead(from.host, to.host))
-		return err_set(x->e, "redirected to this machine, to %s", to.text);
+	x->from = x->r->place;
 	return 0;
 }
 
@@ -390,36 +437,55 @@ static void restore_sigpipe(const sigset_t *old)
 	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
+/* Follows the request from URL to URL, to the last response. */
+static int follow(struct exchange *x, struct buf *url)
+{
+	const char *authorization = x->q->authorization;
+	struct http_origin first = x->to;
+	struct http_response before = {0};
+
+	for (int n = 0;; n++) {
+		http_response_release(x->r);
+		*x->r = before;
+		x->r->place = http_place_of(x->to.host);
+		x->is_proxied = is_proxied(&x->to);
+		if (!may_lead(x->from, x->r->place))
+			return refuse_place(x);
+		if (exchange(x, url->data, authorization) < 0)
+			return -1;
+		if (!is_redirect(x->r->status) || x->q->form != NULL)
+			return 0;
+		if (n == REDIRECTS_MAX)
+			return err_set(x->e, "redirected without end");
+		if (redirect(x, url) < 0)
+			return -1;
+		before.has_answered = true;
+		if (strcmp(x->to.text, first.text) != 0) {
+			before.is_elsewhere = true; /* for good, even if it comes back */
+			authorization = NULL;
+		}
+	}
+}
+
 int http_send(struct http *h, struct http_request *q, struct http_response *r,
 	      struct err *e)
 {
-	struct exchange x = {.q = q, .r = r, .e = e};
+	struct exchange x = {.h = h, .q = q, .r = r, .e = e, .from = q->from};
 	struct buf url = {0};
-	struct http_origin first, now;
-	const char *authorization = q->authorization;
 	sigset_t mask;
 
 	http_response_release(r);
+	if (http_origin(&x.to, q->url, e) < 0)
+		return -1;
 	block_sigpipe(&mask);
-	int result = http_origin(&first, q->url, e);
 	buf_addstr(&url, q->url);
-	for (int n = 0; result == 0; n++) {
-		result = exchange(h, &x, url.data, authorization);
-		if (result < 0 || !is_redirect(r->status) || q->form != NULL)
-			break;
-		result = n < REDIRECTS_MAX ? redirect(h, &x, &url)
-					   : err_set(e, "redirected without end");
-		if (result == 0 && http_origin(&now, url.data, e) == 0 &&
-		    strcmp(now.text, first.text) != 0)
-			authorization = NULL; /* for good */
-	}
+	int result = follow(&x, &url);
 	if (result == 0 && r->status == 416 && q->have > 0) {
 		r->is_cut = true;
 		result = start_over(&x);
 		if (result == 0)
 			result = err_set(e, "the server does not have what follows");
 	}
-	buf_release(&x.location);
 	buf_release(&url);
 	restore_sigpipe(&mask);
 	return result;

@@ -1,12 +1,23 @@
 /*
  * http: GET and POST over HTTP, by libcurl. Level 3.
  *
+ *     struct http_request q = {.url = "https://example.org/x"};
+ *     http_into(&q, &body, 4096);
+ *     if (http_send(client, &q, &response, &why) == 0 && response.status == 200) ...
+ *
+ * Servers are untrusted. Headers and bodies have bounded sizes, a transfer below a
+ * minimum rate is given up, and redirects are followed a few times:
+ *
+ * - A request that has left the origin of its URL has no authorization any more, even if
+ *   it comes back, and no WWW-Authenticate of such a response is reported.
+ * - No redirect leads from https to http.
+ * - A server elsewhere cannot lead to addresses that only this machine reaches. The
+ *   address of the connection decides, so a name that resolves differently the next time
+ *   is no way around.
+ *
  * Proxies are those of curl(1)'s environment variables, and so are the files of
- * authorities: CURL_CA_BUNDLE, NIX_SSL_CERT_FILE, SSL_CERT_FILE, SSL_CERT_DIR. Nothing
- * that comes in is trusted: heads and bodies are bounded, a transfer that stands still is
- * given up, redirects are followed a few times. One that leads to another origin loses
- * the authorization; from https to http, or from elsewhere to this machine, it is
- * refused. No message contains a query or an authorization.
+ * authorities: CURL_CA_BUNDLE, NIX_SSL_CERT_FILE, SSL_CERT_FILE, SSL_CERT_DIR. No message
+ * contains a path, a query or an authorization.
  */
 #ifndef DT_HTTP_H
 #define DT_HTTP_H
@@ -28,6 +39,20 @@ struct http *http_new(bool verify, unsigned timeout);
 /* NULL is a no-op. */
 void http_release(struct http *h);
 
+/* Where a server is, as seen from this machine. */
+enum http_place {
+	HTTP_UNKNOWN,
+	HTTP_FAR,        /* others reach it, too */
+	HTTP_ON_MACHINE, /* a loopback address */
+	HTTP_ON_LINK,    /* a link-local address, or a service of the cloud's host */
+};
+
+/*
+ * The place of an address, in the text of a URL ("127.1", "[::1]"). The place of a name
+ * is not known before it is resolved: it is HTTP_FAR, except for localhost.
+ */
+enum http_place http_place_of(const char *host);
+
 /*
  * What is asked for, and where it goes. `have` counts the bytes that the caller has got;
  * if it is not 0, only what follows them is asked for. It may be asked for again after a
@@ -35,6 +60,8 @@ void http_release(struct http *h);
  */
 struct http_request {
 	const char *url;
+	enum http_place from;      /* of the server that named the URL; HTTP_UNKNOWN if
+				      the user did: it may lead anywhere then */
 	const char *accept;        /* media types, or NULL */
 	const char *authorization; /* the header's value, or NULL */
 	const char *form;          /* the body of a POST, or NULL for GET */
@@ -50,12 +77,14 @@ struct http_request {
 void http_into(struct http_request *q, struct buf *b, size_t limit);
 
 struct http_response {
-	long status;       /* 0: none came */
-	char type[128];    /* the media type, lower case, without parameters; or "" */
-	struct buf offers; /* the values of WWW-Authenticate, a line each */
-	int64_t first;     /* the first byte of a Content-Range, or -1 */
-	uint64_t wait;     /* Retry-After in seconds, or 0 */
-	bool is_cut;       /* the transfer failed in a way that may pass */
+	long status;           /* 0: none came, or none from where a redirect leads */
+	bool has_answered;     /* some response came */
+	bool is_elsewhere;     /* it is of another origin than that of the URL */
+	enum http_place place; /* of the server that sent it */
+	char type[128];        /* the media type, lower case, without parameters; or "" */
+	struct buf offers;     /* the values of WWW-Authenticate, a line each */
+	uint64_t wait;         /* Retry-After in seconds, or 0 */
+	bool is_cut;           /* the transfer failed in a way that may pass */
 };
 
 void http_response_release(struct http_response *r);
@@ -80,14 +109,8 @@ struct http_origin {
  */
 int http_origin(struct http_origin *o, const char *url, struct err *e);
 
-/* Replaces `url` by what a reference in it means, RFC 3986. Returns 0, or -1. */
-int http_join(struct buf *url, const char *reference);
-
-/*
- * Whether a server at `from` may send us to the host `to`: itself, or anywhere, but for
- * this machine and what is on its link, unless it is there, too.
- */
-bool http_may_lead(const char *from, const char *to);
+/* Appends `query` ("a=b&c=d") to that of the URL, which loses its fragment. */
+void http_add_query(struct buf *url, const char *query);
 
 /* Appends the text with all but letters, digits and -._~ escaped. */
 void http_escape(struct buf *out, const char *text);

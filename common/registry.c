@@ -1,12 +1,9 @@
 #include "registry.h"
 
-#include "challenge.h"
-#include "credentials.h"
 #include "err.h"
-#include "json.h"
+#include "login.h"
 #include "mem.h"
 #include "reference.h"
-#include "secret.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -18,71 +15,72 @@ enum {
 	WAIT_MS = 200,  /* before the second try; twice as long before each next one */
 	WAIT_MAX = 60,  /* seconds of a Retry-After that are heeded */
 	STEP = 1 << 20, /* bytes that a try must bring not to count */
-	TOKEN_MAX = 1 << 20,
-	TOKEN_SECONDS = 60, /* what a token is good for that does not say */
 };
 
 /* A host to ask: a mirror, or the registry itself. */
 struct endpoint {
-	char *host, *path;    /* of the repository, "library/hello" */
-	const char *known_as; /* what its credentials are kept under */
-	bool is_plain;        /* HTTP without TLS */
-	bool is_proven;       /* it has answered */
-	char *authorization;  /* guarded, or NULL */
-	unsigned generation;  /* how often it was renewed */
-	time_t expires;       /* 0: never */
-	struct challenge challenge;
-	struct credentials credentials;
-	bool has_credentials;
+	char *host, *path; /* of the repository, "library/hello" */
+	struct login *login;
+	bool is_plain;         /* HTTP without TLS */
+	bool is_proven;        /* it has answered */
+	enum http_place place; /* where it was when it answered */
 };
 
 struct registry {
 	const struct registry_options *o;
 	struct endpoint endpoint[2];
 	size_t n;
-	pthread_mutex_t lock; /* of what the endpoints were told, and of `idle` */
+	pthread_mutex_t lock; /* of what the endpoints were found to be, and of `idle` */
 	struct http *idle[64];
 	size_t n_idle;
 };
 
-static const char hub[] = "docker.io";
+static const char hub[] = "docker.io", hub_host[] = "registry-1.docker.io";
+
+/* `path` is taken over; `known_as` is kept, and the host if it is NULL. */
+static void add_endpoint(struct registry *r, char *host, const char *known_as, char *path)
+{
+	struct endpoint *p = &r->endpoint[r->n++];
+
+	p->host = host;
+	p->path = path;
+	p->place = HTTP_FAR;
+	p->login = login_new(host, known_as != NULL ? known_as : host, path);
+}
+
+/* HOST[:PORT][/PATH], in front of the repository's own path. */
+static void add_mirror(struct registry *r, const char *mirror, const char *path)
+{
+	size_t n = strcspn(mirror, "/");
+	struct buf longer = {0};
+
+	if (mirror[n] == '/')
+		buf_addf(&longer, "%s/", mirror + n + 1);
+	buf_addstr(&longer, path);
+	add_endpoint(r, mem_strndup(mirror, n), NULL, longer.data);
+}
 
 struct registry *registry_new(const struct reference *ref,
 			      const struct registry_options *o)
 {
 	struct registry *r = mem_zero(1, sizeof *r);
 	bool is_hub = strcmp(ref->host, hub) == 0;
-	struct endpoint *p = r->endpoint;
 
 	r->o = o;
 	pthread_mutex_init(&r->lock, NULL);
-	if (is_hub && o->mirror != NULL) {
-		size_t n = strcspn(o->mirror, "/");
-		struct buf path = {0};
-		if (o->mirror[n] == '/')
-			buf_addf(&path, "%s/", o->mirror + n + 1);
-		buf_addstr(&path, ref->path);
-		p->host = mem_strndup(o->mirror, n);
-		p->path = path.data;
-		p->known_as = p->host;
-		p++;
-	}
-	p->host = mem_strdup(is_hub ? "registry-1.docker.io" : ref->host);
-	p->path = mem_strdup(ref->path);
-	p->known_as = ref->host;
-	r->n = (size_t)(p + 1 - r->endpoint);
+	if (is_hub && o->mirror != NULL)
+		add_mirror(r, o->mirror, ref->path);
+	add_endpoint(r, mem_strdup(is_hub ? hub_host : ref->host), ref->host,
+		     mem_strdup(ref->path));
 	return r;
 }
 
 void registry_release(struct registry *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
-		struct endpoint *p = &r->endpoint[i];
-		free(p->host);
-		free(p->path);
-		secret_free(p->authorization);
-		challenge_release(&p->challenge);
-		credentials_release(&p->credentials);
+		login_release(r->endpoint[i].login);
+		free(r->endpoint[i].host);
+		free(r->endpoint[i].path);
 	}
 	for (size_t i = 0; i < r->n_idle; i++)
 		http_release(r->idle[i]);
@@ -119,212 +117,7 @@ static void endpoint_url(const struct endpoint *p, struct buf *url)
 	buf_addf(url, "http%s://%s/v2/", p->is_plain ? "" : "s", p->host);
 }
 
-/* --- tokens; r->lock is held --- */
-
-/* Whether credentials and tokens may come from, and go to, the realm. */
-static int check_realm(const struct endpoint *p, struct err *e)
-{
-	struct http_origin realm, own;
-	struct buf url = {0};
-
-	endpoint_url(p, &url);
-	int result = http_origin(&own, url.data, e);
-	buf_release(&url);
-	if (result < 0)
-		return -1;
-	if (p->challenge.realm == NULL || http_origin(&realm, p->challenge.realm, e) < 0)
-		return err_set(e, "%s names no realm to get a token from", p->host);
-	if (own.is_secure && !realm.is_secure)
-		return err_set(e, "%s wants a token of %s, without TLS", p->host,
-			       realm.text);
-	if (!http_may_lead(own.host, realm.host))
-		return err_set(e, "%s wants a token of this machine, of %s", p->host,
-			       realm.text);
-	return 0;
-}
-
-/* A header cannot hold anything else. */
-static bool is_token(const char *s)
-{
-	if (s == NULL || *s == '\0')
-		return false;
-	for (; *s != '\0'; s++)
-		if (*s < '!' || *s > '~')
-			return false;
-	return true;
-}
-
-static void set_authorization(struct endpoint *p, char *value, time_t seconds)
-{
-	secret_free(p->authorization);
-	p->authorization = value;
-	p->expires = seconds > 0 ? time(NULL) + seconds : 0;
-	p->generation++;
-}
-
-/* "Token Authentication Specification", "Token Response Fields". */
-static int read_token(struct endpoint *p, const struct buf *body, struct err *e)
-{
-	struct err unused; /* it may quote what is secret */
-	json_t *doc = json_parse(body->data, body->len, "token", &unused);
-	const json_t *expires = json_object_get(doc, "expires_in");
-	const char *token = json_string_at(doc, "token");
-	int result = 0;
-
-	if (!is_token(token))
-		token = json_string_at(doc, "access_token");
-	if (is_token(token)) {
-		json_int_t seconds =
-		    json_is_integer(expires) ? json_integer_value(expires) : 0;
-		size_t size = strlen("Bearer ") + strlen(token) + 1;
-		char *value = secret_new(size);
-		snprintf(value, size, "Bearer %s", token);
-		set_authorization(p, value, seconds > 0 ? seconds : TOKEN_SECONDS);
-	} else {
-		result = err_set(e, "%s: no token came", p->challenge.realm);
-	}
-	json_decref(doc);
-	return result;
-}
-
-/* What is asked of the realm: a query, or a form with a refresh token in it. */
-static void token_question(const struct endpoint *p, struct buf *out)
-{
-	if (p->credentials.identity != NULL) {
-		buf_addstr(out, "grant_type=refresh_token&client_id=dt&refresh_token=");
-		http_escape(out, p->credentials.identity);
-		buf_addch(out, '&');
-	}
-	if (p->challenge.service != NULL) {
-		buf_addstr(out, "service=");
-		http_escape(out, p->challenge.service);
-		buf_addch(out, '&');
-	}
-	buf_addstr(out, "scope=repository%3A");
-	http_escape(out, p->path);
-	buf_addstr(out, "%3Apull");
-}
-
-static int get_token(struct endpoint *p, struct http *h, struct http_response *r,
-		     struct err *e)
-{
-	struct buf question = {0}, body = {0}, url = {0};
-	bool is_form = p->credentials.identity != NULL;
-	char *basic =
-	    p->credentials.user != NULL ? credentials_basic(&p->credentials) : NULL;
-	struct http_request q = {.authorization = basic};
-
-	buf_reserve(&question, 65536); /* so that growing leaves no copies of secrets */
-	buf_reserve(&body, TOKEN_MAX);
-	token_question(p, &question);
-	buf_addstr(&url, p->challenge.realm);
-	if (is_form)
-		q.form = question.data;
-	else
-		buf_addf(&url, "%c%s", strchr(url.data, '?') != NULL ? '&' : '?',
-			 question.data);
-	q.url = url.data;
-	http_into(&q, &body, TOKEN_MAX);
-	int result = http_send(h, &q, r, e);
-	if (result == 0 && r->status != 200)
-		result = err_set(e, "%s: status %ld%s", p->challenge.realm, r->status,
-				 r->status == 401 || r->status == 403
-				     ? ", the credentials are not accepted"
-				     : "");
-	else if (result == 0)
-		result = read_token(p, &body, e);
-	secret_free(basic);
-	mem_wiping_free(question.data);
-	mem_wiping_free(body.data);
-	buf_release(&url);
-	return result;
-}
-
-/* Gets what the challenge asks for. `r` tells whether to try again. */
-static int authenticate(struct endpoint *p, struct http *h, struct http_response *r,
-			struct err *e)
-{
-	if (!p->has_credentials) {
-		if (credentials_find(&p->credentials, p->known_as, p->path, e) < 0)
-			return -1;
-		p->has_credentials = true;
-	}
-	if (p->challenge.has_bearer) {
-		if (check_realm(p, e) < 0)
-			return -1;
-		return get_token(p, h, r, e);
-	}
-	if (!p->challenge.has_basic)
-		return err_set(e, "%s asks for credentials of an unknown kind", p->host);
-	if (p->credentials.user == NULL)
-		return err_set(e, "%s asks for credentials, and none are known",
-			       p->known_as);
-	set_authorization(p, credentials_basic(&p->credentials), 0);
-	return 0;
-}
-
 /* --- requests --- */
-
-/* Renews the authorization unless another thread has: after a 401, by what it offers. */
-static int renew(struct registry *r, struct endpoint *p, struct http *h,
-		 unsigned generation, struct http_response *answer, struct err *e)
-{
-	struct http_response of_realm = {0};
-	int result = 0;
-
-	pthread_mutex_lock(&r->lock);
-	if (p->generation == generation) {
-		if (answer->offers.len > 0) {
-			challenge_release(&p->challenge);
-			challenge_parse(&p->challenge, answer->offers.data);
-		}
-		result = authenticate(p, h, &of_realm, e);
-	}
-	pthread_mutex_unlock(&r->lock);
-	if (result < 0) { /* it is the realm's answer that counts */
-		answer->status = of_realm.status;
-		answer->is_cut = of_realm.is_cut;
-		answer->wait = of_realm.wait;
-	}
-	http_response_release(&of_realm);
-	return result;
-}
-
-/* A copy of the authorization, which the caller frees, and whether it is still good. */
-static char *authorization(struct registry *r, const struct endpoint *p,
-			   unsigned *generation, bool *is_stale)
-{
-	pthread_mutex_lock(&r->lock);
-	char *copy = secret_copy(p->authorization);
-	*generation = p->generation;
-	*is_stale = p->expires != 0 && time(NULL) >= p->expires;
-	pthread_mutex_unlock(&r->lock);
-	return copy;
-}
-
-static int send_authorized(struct registry *r, struct endpoint *p, struct http *h,
-			   struct http_request *q, struct http_response *answer,
-			   struct err *e)
-{
-	for (int turn = 0;; turn++) {
-		unsigned generation;
-		bool is_stale;
-		char *value = authorization(r, p, &generation, &is_stale);
-		int result = 0;
-		http_response_release(answer);
-		if (!is_stale || turn > 0) {
-			q->authorization = value;
-			result = http_send(h, q, answer, e);
-			q->authorization = NULL;
-		}
-		secret_free(value);
-		bool is_refused = is_stale || answer->status == 401;
-		if (result < 0 || turn > 0 || !is_refused)
-			return result;
-		if (renew(r, p, h, generation, answer, e) < 0)
-			return -1;
-	}
-}
 
 static int bad_status(const char *what, long status, struct err *e)
 {
@@ -355,16 +148,21 @@ static bool is_worth_it(const struct http_response *a)
 }
 
 /*
- * Whether a host that gave no answer, to a request with TLS, may know no TLS. Another
- * thread may have found that out by now.
+ * Learns from the answer where the endpoint is, and that it is there. Returns whether a
+ * host that gave no answer to a request with TLS may know no TLS; another thread may have
+ * found that out by now.
  */
-static bool may_be_plain(struct registry *r, struct endpoint *p, bool is_secure,
-			 bool has_answered)
+static bool may_be_plain(struct registry *r, struct endpoint *p,
+			 const struct http_request *q, const struct http_response *a)
 {
+	bool is_secure = strncmp(q->url, "https:", 6) == 0;
+
 	pthread_mutex_lock(&r->lock);
-	p->is_proven = p->is_proven || has_answered;
-	bool may =
-	    is_secure && !has_answered && !r->o->verify && (p->is_plain || !p->is_proven);
+	p->is_proven = p->is_proven || a->has_answered;
+	if (a->has_answered && !a->is_elsewhere)
+		p->place = a->place;
+	bool may = is_secure && !a->has_answered && !r->o->verify &&
+		   (p->is_plain || !p->is_proven);
 	pthread_mutex_unlock(&r->lock);
 	return may;
 }
@@ -377,11 +175,9 @@ static int send_once(struct registry *r, struct endpoint *p, struct http *h,
 		     struct http_request *q, struct http_response *a, const char *what,
 		     struct err *e)
 {
-	bool is_secure = strncmp(q->url, "https:", 6) == 0;
-	int result =
-	    p != NULL ? send_authorized(r, p, h, q, a, e) : http_send(h, q, a, e);
+	int result = p != NULL ? login_send(p->login, h, q, a, e) : http_send(h, q, a, e);
 
-	if (p != NULL && may_be_plain(r, p, is_secure, a->status != 0))
+	if (p != NULL && may_be_plain(r, p, q, a))
 		return -2;
 	if (result < 0) {
 		const struct err why = *e;
@@ -457,14 +253,12 @@ int registry_get_url(struct registry *r, const char *url, struct http_request *q
 
 	if (http_origin(&o, url, e) < 0)
 		return -1;
-	const char *own = r->endpoint[r->n - 1].host;
-	char *host = mem_strndup(own, strcspn(own, ":"));
-	bool may = http_may_lead(host, o.host);
-	free(host);
-	if (!may)
-		return err_set(e, "a layer on this machine, at %s", o.text);
+	pthread_mutex_lock(&r->lock);
+	q->from = r->endpoint[r->n - 1].place;
+	pthread_mutex_unlock(&r->lock);
 	q->url = url;
 	int result = send_until(r, NULL, q, NULL, o.text, e);
 	q->url = NULL;
+	q->from = HTTP_UNKNOWN;
 	return result < 0 ? -1 : 0;
 }

@@ -1,13 +1,11 @@
 /*
- * registry: asking a registry for manifests and blobs. Level 6.
+ * registry: asking a registry for manifests and blobs. Level 7.
  *
- * The pull side of the OCI distribution specification, with the token authentication of
- * the distribution project: anonymous, Basic or Bearer, as the registry asks for it. What
- * comes is not checked here; whoever asks has a digest to compare it with.
- *
- * Credentials go to the registry that they are for and to the realm that it names; the
- * realm of a registry with TLS must have TLS, and that of a registry elsewhere may not be
- * on this machine. All functions may be called by several threads at once.
+ * The pull side of the OCI distribution specification: a mirror of Docker Hub is asked
+ * first, failures that may pass are tried again, and each host gets the authorization
+ * that it asks for (login.h), nothing of any other host's. The answers are not checked
+ * here; the caller has a digest to compare them with. All functions may be called by
+ * several threads at once.
  */
 #ifndef DT_REGISTRY_H
 #define DT_REGISTRY_H

@@ -119,6 +119,18 @@ for config in "{\"credHelpers\": {\"$liar\": \"good\"}}" '{"credsStore": "good"}
 	file "$T/auth.json" <<<"$config"
 	takes "${config//$liar/HOST}" basic
 done
+# A program gets the name of the registry on its standard input, and nothing else of ours.
+helper curious <<'END'
+read -r server
+{ tr '\0' '\n' </proc/$PPID/cmdline; env; for fd in /proc/$$/fd/*; do readlink "$fd"; done; } >"$HOME/seen"
+ulimit -H -c >"$HOME/core"
+echo '{"Username": "user", "Secret": "sesame"}'
+END
+file "$T/auth.json" <<<"{\"credHelpers\": {\"$liar\": \"curious\"}}"
+takes 'a program that looks around' basic
+is 'a program that looks around: no file or connection of ours' "$(grep -E '^/.*\.part|^/tmp.*deleted|^socket:' "$T/seen")" ''
+no_secret 'a program that looks around' "$T/seen"
+is 'no core dump has them' "$(cat "$T/core")" 0
 is 'what a program is asked' "$(sort -u "$T/helper")" "get:$liar"
 file "$T/auth.json" <<<'{"credsStore": "unknown"}'
 fails 1 'none are known' 'a program that knows nothing' pull basic
@@ -143,8 +155,9 @@ done
 # --- tokens ---
 
 file "$T/auth.json" <<<"{\"auths\": {\"$liar\": {\"auth\": \"$auth\"}}}"
-for kind in plain access both short odd query login busy expiring; do
+for kind in plain access both short odd query login busy forever past expiring; do
 	takes "a token, $kind" "bearer.$kind"
+	[ $kind != forever ] || is 'a token that is good for very long is asked for once' "$(asked 'token/forever')" 1
 done
 is 'tokens that expire on the way are renewed' "$([ "$(asked 'token/expiring')" -ge 2 ] && echo yes)" yes
 pull bearer.plain >"$T/out"
@@ -166,6 +179,9 @@ done
 fails 1 'status 401, not authorized' 'a token that does not help' pull bearer.wrong
 is 'a token that does not help: not tried without end' "$([ "$(asked GET)" -le 4 ] && echo yes)" yes
 fails 1 'status 401' 'a token that is refused' pull bearer.refused
+for kind in refused missing; do
+	fails 1 "http://127.0.0.1:${liar2#*:}: (status 401|no token came)" "a realm with a secret in its URL, $kind" pull "bearer.secret-$kind"
+done
 fails 1 'names no realm' 'no realm' pull bearer.none
 fails 1 'names no realm' 'a realm with a user' pull bearer.user
 fails 1 'unknown kind' 'a challenge of another kind' pull digest-auth
@@ -175,6 +191,8 @@ rm -f "$L/forms"
 takes 'a refresh token' bearer.identity
 is 'a refresh token: what is asked' "$(cat "$L/forms")" \
 	"grant_type=refresh_token&client_id=dt&refresh_token=re%2Ffresh&service=the%20%22registry%22&scope=repository%3Abearer.identity%2Fgood%3Apull"
+fails 1 'status 307' 'a refresh token, and the realm is moved' pull bearer.moved
+is 'a refresh token, and the realm is moved: not asked there' "$(asked "^${liar#*:} POST|^${liar#*:} .*token")" 0
 helper token <<<'echo "{\"Username\": \"<token>\", \"Secret\": \"re/fresh\"}"'
 file "$T/auth.json" <<<'{"credsStore": "token"}'
 takes 'a refresh token of a program' bearer.identity
@@ -185,9 +203,24 @@ file "$T/auth.json" <<<"{\"auths\": {\"$liar\": {\"auth\": \"$auth\"}}}"
 two=${liar2#*:}
 takes 'a redirect to another host' basic-redirect
 is 'a redirect to another host: no credentials there' "$(asked "^$two .* Basic "):$(asked "^$two .*honest.* - ")" 0:4
+takes 'a redirect to another host, and a token' bearer-redirect
+is 'a redirect to another host, and a token: no token there' "$(asked "^$two .*v2/.* Bearer "):$(asked "^$two .*honest.* - ")" 0:4
+takes 'a redirect of the realm' bearer.moved
+is 'a redirect of the realm: no credentials there' \
+	"$(asked "^$two .*token/moved.* Basic "):$(asked "^${liar#*:} .*token/plain.* - "):$(asked "^${liar#*:} .* Basic ")" 1:1:0
 takes 'a redirect to the same host' basic-same
 takes 'a redirect to another host and back' basic-back
 is 'a redirect to another host and back: the credentials do not come back' "$(asked 'honest.* Basic '):$(asked "^${liar#*:} .*honest.* - ")" 0:4
+# Only the registry itself may ask for credentials, and say where to get a token for them.
+for who in basic bearer back; do
+	for how in elsewhere basic-elsewhere; do
+		fails 1 'status 401' "$how.$who: a 401 of another host is a failure" pull "$how.$who"
+		is "$how.$who: nobody is asked for a token" "$(asked token/)" 0
+		is "$how.$who: no credentials elsewhere" "$(asked "^$two .* (Basic|Bearer) ")" 0
+		[ $how = basic-elsewhere ] ||
+			is "$how.$who: none for the registry, which asked for none" "$(asked ' (Basic|Bearer) ')" 0
+	done
+done
 foreign() {
 	rm -rf "$DT_CACHE"
 	forget_asked
@@ -196,6 +229,24 @@ foreign() {
 ok 'a layer that is elsewhere' foreign
 same 'a layer that is elsewhere: the image' "$T/out" "$T/want"
 is 'a layer that is elsewhere: no credentials there' "$(asked 'elsewhere/.* - -$'):$(asked 'elsewhere/')" 1:1
+
+
+# A mirror and Docker Hub, of which each has its own credentials; a proxy plays Docker Hub.
+mirrored() {
+	rm -rf "$DT_CACHE"
+	forget_asked
+	http_proxy=http://$liar2 https_proxy=http://$liar2 no_proxy=127.0.0.1 \
+		dt-pull --tls-verify=false --mirror "$liar" --name example/x --tag 1 "basic/good@$good"
+}
+file "$T/auth.json" <<<"{\"auths\": {\"docker.io\": {\"auth\": \"$auth\"}}}"
+ok 'a mirror without credentials' mirrored
+same 'a mirror without credentials: the image, of Docker Hub' "$T/out" "$T/want"
+is "a mirror without credentials: it does not get Docker Hub's" \
+	"$(asked "^${liar#*:} .* Basic "):$(asked "^$two GET .* Basic ")" 0:5
+file "$T/auth.json" <<<"{\"auths\": {\"$liar\": {\"auth\": \"$(printf user:wrong | base64)\"}}}"
+fails 1 'docker.io asks for credentials, and none are known' 'a mirror with credentials, that refuses them' mirrored
+is "a mirror with credentials: Docker Hub does not get them" \
+	"$(asked "^${liar#*:} .* Basic "):$(asked "^$two GET .* (Basic|Bearer) ")" 1:0
 
 no_secret 'all messages' "$T/all-said"
 
@@ -245,6 +296,21 @@ file "$T/auth.json" <<<"{\"auths\": {\"$t\": {\"auth\": \"$auth\"}}}"
 downgraded() { SSL_CERT_FILE=$T/ca.crt dt-pull --no-cache "$t/x/y@$digest"; }
 fails 1 "wants a token of http://$liar2, without TLS" 'a registry with TLS, a realm without' downgraded
 is 'a registry with TLS, a realm without: it is not asked' "$(asked token)" 0
+
+# A registry with TLS whose realm does not answer is not asked without TLS.
+start_registry u "  tls: {certificate: $T/server.crt, key: $T/server.key}" \
+	"auth: {token: {realm: 'https://127.0.0.1:1/token', service: x, issuer: x, rootcertbundle: $T/ca.crt}}"
+file "$T/auth.json" <<<"{\"auths\": {\"$u\": {\"auth\": \"$auth\"}}}"
+deserted() { dt-pull --tls-verify=false --no-cache "$u/x/y@$digest"; }
+fails 1 'https://127.0.0.1:1: .*[Cc]onnect' 'a realm that does not answer' deserted
+
+# A proxy is told where to connect to, and no more.
+file "$T/auth.json" <<<"{\"auths\": {\"$r\": {\"auth\": \"$auth\"}}}"
+through() { SSL_CERT_FILE=$T/ca.crt https_proxy=http://$liar no_proxy='' dt-pull --no-cache --name x --tag 1 "$r/x/y@$digest"; }
+forget_asked
+ok 'through a proxy' through
+same 'through a proxy: the image' "$T/out" "$T/want.tar"
+is 'through a proxy: what it is told' "$(cut -d ' ' -f 2- "$L/log" | sort -u)" "CONNECT $r - -"
 
 # Nobody sees them from outside, either.
 pull basic >/dev/null 2>&1

@@ -33,13 +33,14 @@ start_registry() {
 	exit 1
 }
 
-# start_liar: sets $L, its folder; $liar and $liar2, its two HOST:PORTs.
+# start_liar: sets $L, its directory; $liar and $liar2, its two HOST:PORTs. It listens at
+# 127.0.0.1, or at $liar_address if that is set; :: is all addresses.
 start_liar() {
 	need python3
 	L=$T/liar
 	mkdir -p "$L"
 	mkfifo "$L/stdin"
-	"$t_dir/fixtures/registry.py" "$L" <"$L/stdin" >"$L/out" 2>&1 &
+	"$t_dir/fixtures/registry.py" "$L" "${liar_address:-127.0.0.1}" <"$L/stdin" >"$L/out" 2>&1 &
 	local pid=$! i
 	at_exit "kill $pid 2>/dev/null"
 	exec 9>"$L/stdin"

@@ -22,12 +22,19 @@ static void refuses(const char *url)
 	tap_ok(http_origin(&o, url, &e) == -1 && *e.text != '\0', url);
 }
 
-static void leads(const char *from, const char *to, bool want)
+static void place(const char *host, enum http_place want)
 {
-	char what[200];
+	tap_ok(http_place_of(host) == want, host);
+}
 
-	snprintf(what, sizeof what, "%s leads to %s", from, to);
-	tap_ok(http_may_lead(from, to) == want, what);
+static void query(const char *url, const char *want)
+{
+	struct buf b = {0};
+
+	buf_addstr(&b, url);
+	http_add_query(&b, "c=d%2Fe&f=g");
+	tap_is(b.data, want, url);
+	buf_release(&b);
 }
 
 int main(void)
@@ -50,29 +57,54 @@ int main(void)
 	refuses("http://a:b/");
 	refuses("http://[::1/");
 
-	/* 192.0.2.0/24 and 2001:db8::/32 are documentation's, and far away. */
-	leads("192.0.2.1", "192.0.2.2", true);
-	leads("192.0.2.1", "[2001:db8::1]", true);
-	leads("192.0.2.1", "127.0.0.1", false);
-	leads("192.0.2.1", "127.8.8.8", false);
-	leads("192.0.2.1", "127.1", false);
-	leads("192.0.2.1", "2130706433", false);
-	leads("192.0.2.1", "0.0.0.0", false);
-	leads("192.0.2.1", "169.254.169.254", false);
-	leads("192.0.2.1", "[::1]", false);
-	leads("192.0.2.1", "[::]", false);
-	leads("192.0.2.1", "[fe80::1]", false);
-	leads("192.0.2.1", "[::ffff:127.0.0.1]", false);
-	leads("192.0.2.1", "[::ffff:169.254.0.1]", false);
-	leads("192.0.2.1", "[::ffff:192.0.2.1]", true);
-	leads("192.0.2.1", "localhost", false);
-	leads("127.0.0.1", "127.0.0.2", true);
-	leads("127.0.0.1", "[::1]", true);
-	leads("127.0.0.1", "169.254.169.254", false);
-	leads("169.254.1.1", "169.254.1.2", true);
-	leads("169.254.1.1", "127.0.0.1", false);
-	leads("169.254.1.1", "169.254.1.1", true);
-	leads("127.0.0.1", "192.0.2.1", true);
+	place("192.0.2.1", HTTP_FAR);
+	place("10.0.0.1", HTTP_FAR);
+	place("[2001:db8::1]", HTTP_FAR);
+	place("[fd00::1]", HTTP_FAR);
+	place("a.example", HTTP_FAR);
+	place("127.example", HTTP_FAR);
+	place("xlocalhost", HTTP_FAR);
+	place("", HTTP_FAR);
+	place("[", HTTP_FAR);
+	place("127.0.0.1", HTTP_ON_MACHINE);
+	place("127.8.8.8", HTTP_ON_MACHINE);
+	place("127.1", HTTP_ON_MACHINE);
+	place("2130706433", HTTP_ON_MACHINE);
+	place("0x7f.1", HTTP_ON_MACHINE);
+	place("0177.0.0.1", HTTP_ON_MACHINE);
+	place("0.0.0.0", HTTP_ON_MACHINE);
+	place("::1", HTTP_ON_MACHINE);
+	place("[::1]", HTTP_ON_MACHINE);
+	place("[::]", HTTP_ON_MACHINE);
+	place("localhost", HTTP_ON_MACHINE);
+	place("LocalHost.", HTTP_ON_MACHINE);
+	place("a.localhost", HTTP_ON_MACHINE);
+	place("169.254.169.254", HTTP_ON_LINK);
+	place("[fe80::1]", HTTP_ON_LINK);
+	place("[fe80::1%25eth0]", HTTP_ON_LINK);
+	/* Services of clouds' hosts. */
+	place("100.100.100.200", HTTP_ON_LINK);
+	place("168.63.129.16", HTTP_ON_LINK);
+	place("192.0.0.192", HTTP_ON_LINK);
+	place("[fd00:ec2::254]", HTTP_ON_LINK);
+	place("[fd00:0ec2:0::254]", HTTP_ON_LINK);
+	place("[fd20:ce::254]", HTTP_ON_LINK);
+	/* IPv4 in IPv6: mapped, translated, NAT64, compatible, 6to4. */
+	place("[::ffff:127.0.0.1]", HTTP_ON_MACHINE);
+	place("[::ffff:169.254.0.1]", HTTP_ON_LINK);
+	place("[::ffff:192.0.2.1]", HTTP_FAR);
+	place("[::ffff:0:127.0.0.1]", HTTP_ON_MACHINE);
+	place("[64:ff9b::7f00:1]", HTTP_ON_MACHINE);
+	place("[64:ff9b::a9fe:a9fe]", HTTP_ON_LINK);
+	place("[64:ff9b::192.0.2.1]", HTTP_FAR);
+	place("[64:ff9b:1::127.0.0.1]", HTTP_ON_MACHINE);
+	place("[::127.0.0.1]", HTTP_ON_MACHINE);
+	place("[2002:7f00:1::]", HTTP_ON_MACHINE);
+	place("[2002:c000:201::]", HTTP_FAR);
+
+	query("https://a/b", "https://a/b?c=d%2Fe&f=g");
+	query("https://a/b?x", "https://a/b?x&c=d%2Fe&f=g");
+	query("https://a/b?x=y#z", "https://a/b?x=y&c=d%2Fe&f=g");
 
 	http_escape(&b, "aZ9-._~/:@ \"%\xc3\xa4");
 	tap_is(b.data, "aZ9-._~%2F%3A%40%20%22%25%C3%A4", "escaped");
