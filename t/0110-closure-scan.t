@@ -216,7 +216,7 @@ if [ "$EUID" -eq 0 ]; then
 fi
 rm -rf "$p"
 if [ "$EUID" -eq 0 ]; then
-	echo "$(path 32 gone)" >"$(path 42 mentions)"
+	path 32 gone >"$(path 42 mentions)"
 	chmod 744 "$S"
 	fails 1 "^dt-closure: $S/.*.lock: Permission denied\$" 'a lock file that cannot be examined' \
 		runuser -u nobody -- "$T/dt-closure" --source scan "$(path 42 mentions)"
