@@ -18,11 +18,11 @@ comma    = ,
 TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-compress \
 	   dt-drv dt-pull dt-vmrun
 MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure compress \
-	   compress-gzip compress-zstd config cost cpio credentials digest disks \
+	   compress-gzip compress-zstd config cost cpio credentials derivations digest disks \
 	   dockerarchive draw drv erofs err export fetch fleet graph guest gunzip \
 	   gunzip-$(GUNZIP) hashes helper http http-url image image-layers intake io jail \
 	   job json kernel kin kvm lay layer links login lower manifest mem merge merged names nar nar-write \
-	   nixdb nixdb-write num opt pack path piece pipeline plan platform pool \
+	   nixdb nixdb-tree nixdb-write num opt pack path piece pipeline plan platform pool \
 	   popularity previous progress reference registration registry relation relay \
 	   rootfs rootfs-write scan secret sink sources store talk tar timestamp transfer \
 	   tree tree-merge tree-scan tree-state unpack unpack-list unpack-stream userns \
@@ -47,7 +47,7 @@ LIBS_dt-popularity = libsodium jansson
 LIBS_dt-layer      = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-manifest   = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
-LIBS_dt-nixdb      = libcrypto libsodium sqlite3
+LIBS_dt-nixdb      = libcrypto libsodium jansson sqlite3
 LIBS_dt-compress   = libarchive libdeflate libzstd
 LIBS_dt-drv        = libcrypto libsodium jansson
 LIBS_dt-pull       = libarchive libcrypto libcurl libsodium libzstd jansson $(LIBS_gunzip)

@@ -18,7 +18,6 @@
 #include "store.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -276,24 +275,12 @@ static void check_store(const struct store *s)
 			die("%s: a store whose folder has a blank in its name", s->dir);
 }
 
-/* Where the store's database is: in ../var of the store, but for Guix. */
-static void find_db(const struct store *s, struct buf *file)
-{
-	if (strcmp(s->dir, "/gnu/store") == 0) {
-		buf_addf(file, "%s/var/guix/db/db.sqlite", s->root);
-		return;
-	}
-	const char *slash = strrchr(s->dir, '/');
-	buf_addf(file, "%s%.*s/var/nix/db/db.sqlite", s->root, (int)(slash - s->dir),
-		 s->dir);
-}
-
 static void open_source(struct work *w)
 {
 	struct buf file = {0};
 	struct err e;
 
-	find_db(&w->store, &file);
+	nixdb_locate(&w->store, &file);
 	w->source = w->o->source;
 	if (w->source == SOURCE_AUTO)
 		w->source = is_there(file.data) ? SOURCE_DB : SOURCE_SCAN;
@@ -370,37 +357,17 @@ static void complete(struct work *w)
 		die("%s", e.text);
 }
 
-/* Which nodes of the graph are mentioned in --exclude; NULL if there is none. */
-static bool *find_excluded(const struct work *w)
-{
-	const char *file = w->o->exclude;
-	struct names bases = {0}, hashes = {0};
-	bool empty;
-
-	if (file == NULL)
-		return NULL;
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || closure_mentions(&w->store, fd, &bases, &empty) < 0)
-		die_errno("%s", file);
-	close(fd);
-	for (size_t i = 0; i < bases.n; i++)
-		names_add(&hashes, bases.name[i], STORE_HASH);
-	bool *skip = mem_zero(w->g.paths.n, sizeof *skip);
-	for (size_t i = 0; i < w->g.paths.n; i++) {
-		const char *base = strrchr(w->g.paths.name[i], '/') + 1;
-		skip[i] = names_find(&hashes, base, STORE_HASH) != NAMES_NONE;
-	}
-	names_release(&bases);
-	names_release(&hashes);
-	return skip;
-}
-
 static void write_graph(struct work *w)
 {
-	bool *skip = find_excluded(w);
+	bool *skip = NULL;
 	struct buf out = {0};
 	struct err e;
 
+	if (w->o->exclude != NULL) {
+		skip = closure_mentioned(&w->g, &w->store, w->o->exclude, &e);
+		if (skip == NULL)
+			die("%s", e.text);
+	}
 	if (closure_sizes(&w->g, skip, &w->store, &e) < 0 ||
 	    graph_write(&w->g, skip, &out, &e) < 0)
 		die("%s", e.text);

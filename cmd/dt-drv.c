@@ -11,7 +11,6 @@
 #include "opt.h"
 #include "store.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <string.h>
 
@@ -37,16 +36,14 @@ static void parse_args(struct store *store, int argc, char **argv)
 static void read_file(struct store *s, const char *file, struct buf *text)
 {
 	struct buf place = {0};
+	struct err e;
 
 	if (s->dir != NULL && store_adopt(s, file, strlen(file)) != 0)
 		store_locate(s, file, &place);
 	else
 		buf_addstr(&place, file);
-	if (io_slurp_file(place.data, text, DRV_LIMIT) < 0) {
-		if (errno == EFBIG)
-			die("%s: more than %d bytes", file, DRV_LIMIT);
-		die_errno("%s", file);
-	}
+	if (drv_read(place.data, file, text, &e) < 0)
+		die("%s", e.text);
 	buf_release(&place);
 }
 

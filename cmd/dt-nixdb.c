@@ -1,10 +1,13 @@
 /*
  * dt-nixdb: the database of Nix in which store paths are valid.
  *
- * stdin: dt-graph(5). stdout: an SQLite database, the db.sqlite of Nix.
+ * stdin: dt-graph(5). stdout: an SQLite database, the db.sqlite of Nix; or, with --tree,
+ * nothing: the database is in a directory, with all else that Nix needs in an image.
  */
 #include "buf.h"
 #include "cache.h"
+#include "closure.h"
+#include "derivations.h"
 #include "err.h"
 #include "graph.h"
 #include "io.h"
@@ -26,15 +29,19 @@
 enum { GRAPH_MAX = 256 << 20 };
 
 struct options {
-	const char *store;
+	const char *store, *derivers, *tree, *roots;
 	bool no_cache;
 	int64_t time; /* when the paths were registered */
 };
 
 static void parse_args(struct options *o, int argc, char **argv)
 {
-	enum { NO_CACHE = 1, STORE };
+	enum { DERIVERS = 1, NO_CACHE, ROOTS, STORE, TREE };
 	static const struct opt options[] = {
+	    {TREE, "tree", "DIR", "make DIR with the database and all that Nix needs"},
+	    {ROOTS, "roots", "FILE", "in DIR, keep the store paths that FILE mentions"},
+	    {DERIVERS, "derivers", "FILE",
+	     "a database or an exported graph that knows derivers"},
 	    {STORE, "store", "DIR", "the store, or the root of a system that has one"},
 	    {NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of NAR hashes"},
 	    {0},
@@ -49,14 +56,25 @@ static void parse_args(struct options *o, int argc, char **argv)
 	*o = (struct options){.time = timestamp_default()};
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
 		switch (key) {
+		case DERIVERS:
+			o->derivers = optarg;
+			break;
 		case NO_CACHE:
 			o->no_cache = true;
+			break;
+		case ROOTS:
+			o->roots = optarg;
 			break;
 		case STORE:
 			o->store = optarg;
 			break;
+		case TREE:
+			o->tree = optarg;
+			break;
 		}
 	}
+	if (o->roots != NULL && o->tree == NULL)
+		die_usage("--roots goes with --tree");
 	if (optind < argc)
 		die_usage("unexpected operand '%s'", argv[optind]);
 }
@@ -68,6 +86,7 @@ struct work {
 	uint32_t *order;                   /* the nodes, references first */
 	uint32_t *turn;                    /* the nodes, the largest one first */
 	struct registration *registration; /* of each node */
+	struct derivations derivations;
 };
 
 static void read_graph(struct work *w)
@@ -127,12 +146,23 @@ static void find_registrations(struct work *w)
 	pool_release(pool_start(n, find_registration, w));
 }
 
+static void find_derivations(struct work *w, const char *file)
+{
+	struct err e;
+
+	if (derivations_find(&w->g, &w->store, file, &e) < 0 ||
+	    derivations_read(&w->derivations, &w->g, w->order, &w->store, &e) < 0)
+		die("%s", e.text);
+}
+
 static void make_database(const struct work *w, int64_t time, struct buf *out)
 {
 	const struct nixdb_contents contents = {
 	    .g = &w->g,
 	    .order = w->order,
 	    .registration = w->registration,
+	    .output = w->derivations.output,
+	    .n_outputs = w->derivations.n,
 	    .time = time,
 	};
 	struct err e;
@@ -141,11 +171,39 @@ static void make_database(const struct work *w, int64_t time, struct buf *out)
 		die("%s", e.text);
 }
 
+/* The paths that no other path refers to. */
+static bool *find_tops(const struct graph *g)
+{
+	bool *is = mem_zero(g->paths.n, sizeof *is);
+
+	for (size_t i = 0; i < g->paths.n; i++)
+		is[i] = true;
+	for (size_t i = 0; i < g->paths.n; i++)
+		for (size_t k = 0; k < g->node[i].n_refs; k++)
+			is[g->node[i].refs[k]] = false;
+	return is;
+}
+
+static void write_tree(const struct work *w, const struct options *o,
+		       const struct buf *database)
+{
+	struct err e;
+	bool *is_root = o->roots != NULL
+			    ? closure_mentioned(&w->g, &w->store, o->roots, &e)
+			    : find_tops(&w->g);
+
+	if (is_root == NULL ||
+	    nixdb_write_tree(o->tree, database, &w->g, is_root, &e) < 0)
+		die("%s", e.text);
+	free(is_root);
+}
+
 static void release_work(struct work *w)
 {
 	free(w->order);
 	free(w->turn);
 	free(w->registration);
+	derivations_release(&w->derivations);
 	graph_release(&w->g);
 	cache_release(&w->cache);
 	store_release(&w->store);
@@ -163,9 +221,13 @@ int main(int argc, char **argv)
 	store_init(&w.store, o.store);
 	cache_init(&w.cache, !o.no_cache);
 	read_graph(&w);
+	find_derivations(&w, o.derivers);
 	find_registrations(&w);
 	make_database(&w, o.time, &database);
-	io_finish_text(&database);
+	if (o.tree != NULL)
+		write_tree(&w, &o, &database);
+	else
+		io_finish_text(&database);
 	buf_release(&database);
 	release_work(&w);
 	return 0;

@@ -11,6 +11,7 @@
 #include "store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -204,6 +205,30 @@ int closure_mentions(const struct store *s, int fd, struct names *bases, bool *e
 	} while (n == BLOCK);
 	buf_release(&text);
 	return n < 0 ? -1 : 0;
+}
+
+bool *closure_mentioned(const struct graph *g, const struct store *s, const char *file,
+			struct err *e)
+{
+	struct names bases = {0}, hashes = {0};
+	bool empty, *is = NULL;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || closure_mentions(s, fd, &bases, &empty) < 0)
+		err_set_errno(e, "%s", file);
+	else
+		is = mem_zero(g->paths.n, sizeof *is);
+	if (fd >= 0)
+		close(fd);
+	for (size_t i = 0; i < bases.n; i++)
+		names_add(&hashes, bases.name[i], STORE_HASH);
+	for (size_t i = 0; is != NULL && i < g->paths.n; i++) {
+		const char *base = strrchr(g->paths.name[i], '/') + 1;
+		is[i] = names_find(&hashes, base, STORE_HASH) != NAMES_NONE;
+	}
+	names_release(&bases);
+	names_release(&hashes);
+	return is;
 }
 
 /* Sizes that are being found. */

@@ -27,6 +27,13 @@ int closure_root(struct store *s, const char *operand, struct buf *path, struct 
 int closure_mentions(const struct store *s, int fd, struct names *bases, bool *empty);
 
 /*
+ * Which nodes of `g` are mentioned in `file`; an array that the caller frees, or NULL and
+ * why. A mention counts by its hash, since its name may run on.
+ */
+bool *closure_mentioned(const struct graph *g, const struct store *s, const char *file,
+			struct err *e);
+
+/*
  * Finds the sizes that are NAR_UNKNOWN on disk, but for nodes with skip[number]; `skip`
  * may be NULL. Returns 0, or -1 and why.
  */

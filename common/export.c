@@ -27,16 +27,21 @@ static int shown(size_t len)
 	return len < 300 ? (int)len : 300;
 }
 
+/* Whether it is a store path in the store of all others. */
+static bool is_path(struct reader *r, const char *path, size_t len)
+{
+	bool is = len != 0 && store_adopt(&r->store, path, len) == len;
+
+	for (size_t i = 0; is && i < len; i++)
+		is = (unsigned char)path[i] > ' '; /* in the store's directory, that is */
+	return is;
+}
+
 /* The node of a store path. Returns 0, or -1 and why it is none. */
 static int node_of(struct reader *r, const char *path, size_t len, uint32_t *node,
 		   struct err *e)
 {
-	bool is_path = len != 0 && store_adopt(&r->store, path, len) == len;
-
-	for (size_t i = 0; is_path && i < len; i++)
-		is_path =
-		    (unsigned char)path[i] > ' '; /* in the store's folder, that is */
-	if (!is_path)
+	if (!is_path(r, path, len))
 		return err_set(e, "'%.*s' is not a store path%s%s", shown(len), path,
 			       r->store.dir != NULL ? " in " : "",
 			       r->store.dir != NULL ? r->store.dir : "");
@@ -50,6 +55,23 @@ static int define(struct reader *r, uint32_t node, uint64_t size, uint32_t *refs
 	if (graph_define(r->g, node, size, refs, n_refs) < 0)
 		return err_set(e, "%s is described twice, differently",
 			       r->g->paths.name[node]);
+	return 0;
+}
+
+/* Notes the deriver of the node, unless it has one: all are as good. */
+static void set_deriver(struct reader *r, uint32_t node, const char *deriver, size_t len)
+{
+	struct graph_node *n = &r->g->node[node];
+
+	if (n->deriver == NULL && len != 0)
+		n->deriver = mem_strndup(deriver, len);
+}
+
+/* Whether the text is a store path, as a deriver is, which needs no node. */
+static int check_deriver(struct reader *r, const char *text, size_t len, struct err *e)
+{
+	if (len != 0 && !is_path(r, text, len))
+		return err_set(e, "'%.*s' is not a deriver", shown(len), text);
 	return 0;
 }
 
@@ -114,8 +136,9 @@ static int parse_registration(struct reader *r, struct lines *l, struct err *e)
 	bool is_hash = l->len != 0 && *l->line != '/';
 	if (is_hash && (next_number(l, "NAR size", &size, e) < 0 || next_line(l, e) < 0))
 		return -1;
-	if (l->len != 0 && *l->line != '/')
-		return err_set(e, "'%.*s' is not a deriver", shown(l->len), l->line);
+	if (check_deriver(r, l->line, l->len, e) < 0)
+		return -1;
+	set_deriver(r, node, l->line, l->len);
 	if (next_number(l, "number of references", &n, e) < 0)
 		return -1;
 	if (parse_refs(r, l, n, &refs, e) < 0) {
@@ -139,17 +162,23 @@ static int parse_registrations(struct reader *r, const char *text, size_t len,
 
 /* JSON. */
 
-/* The node of a path in a JSON string, which may lack its folder. */
+/* Sets `path` to that in a JSON string, which may lack its directory. */
+static void json_path(const struct reader *r, const char *dir, const char *text,
+		      size_t len, struct buf *path)
+{
+	if (dir == NULL)
+		dir = r->store.dir;
+	if (dir != NULL && (len == 0 || *text != '/'))
+		buf_addf(path, "%s/", dir);
+	buf_add(path, text, len);
+}
+
 static int json_node(struct reader *r, const char *dir, const char *text, size_t len,
 		     uint32_t *node, struct err *e)
 {
 	struct buf path = {0};
 
-	if (dir == NULL)
-		dir = r->store.dir;
-	if (dir != NULL && (len == 0 || *text != '/'))
-		buf_addf(&path, "%s/", dir);
-	buf_add(&path, text, len);
+	json_path(r, dir, text, len, &path);
 	int result = node_of(r, path.data, path.len, node, e);
 	buf_release(&path);
 	return result;
@@ -181,7 +210,25 @@ static int json_refs(struct reader *r, const char *dir, const json_t *list,
 	return 0;
 }
 
-/* What is known of the path `node`: "narSize" and "references". */
+/* A path's deriver, or null. */
+static int json_deriver(struct reader *r, const char *dir, uint32_t node,
+			const json_t *value, struct err *e)
+{
+	struct buf path = {0};
+
+	if (value == NULL || json_is_null(value))
+		return 0;
+	if (!json_is_string(value))
+		return err_set(e, "its deriver is not a string");
+	json_path(r, dir, json_string_value(value), json_string_length(value), &path);
+	int result = check_deriver(r, path.data, path.len, e);
+	if (result == 0)
+		set_deriver(r, node, path.data, path.len);
+	buf_release(&path);
+	return result;
+}
+
+/* What is known of the path `node`: "narSize", "references" and "deriver". */
 static int parse_info(struct reader *r, const char *dir, uint32_t node,
 		      const json_t *info, struct err *e)
 {
@@ -192,7 +239,8 @@ static int parse_info(struct reader *r, const char *dir, uint32_t node,
 
 	if (!json_is_array(list))
 		return err_set(e, "%s: no array \"references\"", path);
-	if (json_size(json_object_get(info, "narSize"), &size, &why) < 0)
+	if (json_size(json_object_get(info, "narSize"), &size, &why) < 0 ||
+	    json_deriver(r, dir, node, json_object_get(info, "deriver"), &why) < 0)
 		return err_set(e, "%s: %s", path, why.text);
 	uint32_t *refs = mem_zero(json_array_size(list), sizeof *refs);
 	if (json_refs(r, dir, list, refs, &why) < 0) {

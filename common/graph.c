@@ -11,8 +11,10 @@
 
 void graph_release(struct graph *g)
 {
-	for (size_t i = 0; i < g->paths.n; i++)
+	for (size_t i = 0; i < g->paths.n; i++) {
 		free(g->node[i].refs);
+		free(g->node[i].deriver);
+	}
 	free(g->node);
 	names_release(&g->paths);
 	*g = (struct graph){0};
@@ -80,8 +82,10 @@ int graph_define(struct graph *g, uint32_t id, uint64_t size, uint32_t *refs, si
 	n = tidy_refs(id, refs, n);
 	if (!node->known) {
 		free(node->refs);
-		*node = (struct graph_node){.size = size, .refs = refs, .known = true};
+		node->size = size;
+		node->refs = refs;
 		node->n_refs = node->cap_refs = n;
+		node->known = true;
 		return 0;
 	}
 	bool same = node->size == size && node->n_refs == n &&

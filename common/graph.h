@@ -20,7 +20,9 @@ struct graph_node {
 	uint64_t size; /* NAR size in bytes */
 	uint32_t *refs;
 	size_t n_refs, cap_refs;
-	bool known; /* its line was seen; false: only referred to */
+	bool known;    /* its line was seen; false: only referred to */
+	char *deriver; /* the derivation that made it, NULL if that is not known; it is
+			  not in dt-graph(5) */
 };
 
 struct graph {

@@ -47,7 +47,7 @@ static const char schema[] =
 /* A database that is being made. */
 struct writer {
 	sqlite3 *sql;
-	sqlite3_stmt *path, *ref;
+	sqlite3_stmt *path, *ref, *output;
 	const struct nixdb_contents *from;
 	uint32_t *id; /* node -> its row */
 };
@@ -79,6 +79,8 @@ static int insert_path(const struct writer *w, uint32_t node, struct err *e)
 	sqlite3_bind_text(w->path, 3, hash.data, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(w->path, 4, w->from->time);
 	sqlite3_bind_int64(w->path, 5, (int64_t)r->size);
+	/* A NULL is bound as one. */
+	sqlite3_bind_text(w->path, 6, w->from->g->node[node].deriver, -1, SQLITE_STATIC);
 	int result = insert(w, w->path, e);
 	buf_release(&hash);
 	return result;
@@ -116,24 +118,38 @@ static int insert_refs(const struct writer *w, uint32_t node, struct err *e)
 	return result;
 }
 
+static int insert_output(const struct writer *w, const struct nixdb_output *o,
+			 struct err *e)
+{
+	sqlite3_bind_int64(w->output, 1, w->id[o->drv]);
+	sqlite3_bind_text(w->output, 2, o->name, -1, SQLITE_STATIC);
+	sqlite3_bind_text(w->output, 3, o->path, -1, SQLITE_STATIC);
+	return insert(w, w->output, e);
+}
+
 static int insert_all(struct writer *w, struct err *e)
 {
 	static const char path[] =
-	    "insert into ValidPaths (id, path, hash, registrationTime, narSize)"
-	    " values (?1, ?2, ?3, ?4, ?5)";
+	    "insert into ValidPaths (id, path, hash, registrationTime, narSize,"
+	    " deriver) values (?1, ?2, ?3, ?4, ?5, ?6)";
 	static const char ref[] =
 	    "insert into Refs (referrer, reference) values (?1, ?2)";
+	static const char output[] =
+	    "insert into DerivationOutputs (drv, id, path) values (?1, ?2, ?3)";
 	size_t n = w->from->g->paths.n;
 	int result = 0;
 
 	if (sqlite3_exec(w->sql, schema, NULL, NULL, NULL) != SQLITE_OK ||
 	    sqlite3_prepare_v2(w->sql, path, -1, &w->path, NULL) != SQLITE_OK ||
-	    sqlite3_prepare_v2(w->sql, ref, -1, &w->ref, NULL) != SQLITE_OK)
+	    sqlite3_prepare_v2(w->sql, ref, -1, &w->ref, NULL) != SQLITE_OK ||
+	    sqlite3_prepare_v2(w->sql, output, -1, &w->output, NULL) != SQLITE_OK)
 		return failed(w, e);
 	for (size_t i = 0; result == 0 && i < n; i++)
 		result = insert_path(w, w->from->order[i], e);
 	for (size_t i = 0; result == 0 && i < n; i++)
 		result = insert_refs(w, w->from->order[i], e);
+	for (size_t i = 0; result == 0 && i < w->from->n_outputs; i++)
+		result = insert_output(w, &w->from->output[i], e);
 	if (result == 0 && sqlite3_exec(w->sql, "commit", NULL, NULL, NULL) != SQLITE_OK)
 		result = failed(w, e);
 	return result;
@@ -162,6 +178,7 @@ int nixdb_write(const struct nixdb_contents *from, struct buf *out, struct err *
 		result = insert_all(&w, e);
 	sqlite3_finalize(w.path);
 	sqlite3_finalize(w.ref);
+	sqlite3_finalize(w.output);
 	if (result == 0)
 		result = serialize(&w, out, e);
 	sqlite3_close(w.sql);

@@ -40,6 +40,7 @@ struct nixdb {
 	struct state before;
 };
 
+static const char magic[NIXDB_MAGIC] = "SQLite format 3";
 static const char *const companions[] = {"", "-wal", "-journal"};
 enum { N_COMPANIONS = sizeof companions / sizeof *companions };
 
@@ -76,10 +77,14 @@ static int is_unchanged(const char *file, const struct state *before, struct err
 	       (now.wal.st_size == 0 || is_same_file(&now.wal, &before->wal));
 }
 
+bool nixdb_has_magic(const char data[NIXDB_MAGIC])
+{
+	return memcmp(data, magic, sizeof magic) == 0;
+}
+
 /* Whether the file is a database in WAL mode (its header says so): 1 or 0, or -1. */
 static int uses_wal(const char *file, struct err *e)
 {
-	static const char magic[16] = "SQLite format 3";
 	enum { HEADER = 100, READ_VERSION = 19 };
 	char header[HEADER];
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
@@ -92,7 +97,7 @@ static int uses_wal(const char *file, struct err *e)
 	errno = saved;
 	if (n < 0)
 		return err_set_errno(e, "%s", file);
-	if (n < HEADER || memcmp(header, magic, sizeof magic) != 0)
+	if (n < HEADER || !nixdb_has_magic(header))
 		return err_set(e, "%s: not a database of Nix", file);
 	return header[READ_VERSION] == 2;
 }
@@ -284,6 +289,17 @@ static int connect_somehow(struct nixdb *db, struct err *e)
 	}
 }
 
+void nixdb_locate(const struct store *s, struct buf *file)
+{
+	if (strcmp(s->dir, "/gnu/store") == 0) {
+		buf_addf(file, "%s/var/guix/db/db.sqlite", s->root);
+		return;
+	}
+	const char *slash = strrchr(s->dir, '/');
+	buf_addf(file, "%s%.*s/var/nix/db/db.sqlite", s->root, (int)(slash - s->dir),
+		 s->dir);
+}
+
 struct nixdb *nixdb_open(const char *file, struct err *e)
 {
 	struct nixdb *db = mem_zero(1, sizeof *db);
@@ -376,13 +392,60 @@ int nixdb_find(struct nixdb *db, const char *dir, const char *hash, struct buf *
 	return found;
 }
 
-/* What a closure is read with. */
+/* What a closure, or derivers, are read with. */
 struct reader {
 	struct nixdb *db;
 	struct graph *g;
 	struct store store; /* the one that all paths are in */
 	sqlite3_stmt *path, *refs;
 };
+
+/* Looks up the row of a node; returns SQLite's result. */
+static int find_path(struct reader *r, uint32_t node)
+{
+	sqlite3_reset(r->path);
+	sqlite3_bind_text(r->path, 1, r->g->paths.name[node], -1, SQLITE_STATIC);
+	return sqlite3_step(r->path);
+}
+
+/* Sets the deriver of a node; to NULL if the database has none. */
+static int read_deriver(struct reader *r, uint32_t node, struct err *e)
+{
+	const char *path;
+
+	free(r->g->node[node].deriver);
+	r->g->node[node].deriver = NULL;
+	switch (find_path(r, node)) {
+	case SQLITE_ROW:
+		break;
+	case SQLITE_DONE:
+		return 0;
+	default:
+		return sql_error(r->db, e);
+	}
+	if (sqlite3_column_type(r->path, 0) == SQLITE_NULL)
+		return 0;
+	path = column_path(r->db, r->path, 0, &r->store, e);
+	if (path == NULL)
+		return -1;
+	r->g->node[node].deriver = mem_strdup(path);
+	return 0;
+}
+
+static int read_derivers(struct nixdb *db, struct graph *g, struct err *e)
+{
+	struct reader r = {.db = db, .g = g};
+	int result = 0;
+
+	r.path = prepare(db, "select deriver from ValidPaths where path = ?1", e);
+	if (r.path == NULL)
+		return -1;
+	for (size_t i = 0; result == 0 && i < g->paths.n; i++)
+		result = read_deriver(&r, (uint32_t)i, e);
+	sqlite3_finalize(r.path);
+	store_release(&r.store);
+	return result;
+}
 
 static int read_refs(struct reader *r, uint32_t node, int64_t id, uint64_t size,
 		     struct err *e)
@@ -410,9 +473,7 @@ static int read_path(struct reader *r, uint32_t node, struct err *e)
 {
 	const char *name = r->g->paths.name[node];
 
-	sqlite3_reset(r->path);
-	sqlite3_bind_text(r->path, 1, name, -1, SQLITE_STATIC);
-	switch (sqlite3_step(r->path)) {
+	switch (find_path(r, node)) {
 	case SQLITE_ROW:
 		break;
 	case SQLITE_DONE:
@@ -447,6 +508,25 @@ static int read_closure(struct nixdb *db, struct graph *g, struct err *e)
 	return result;
 }
 
+/*
+ * Whether what was just read is of one moment: 1, or 0 if it is to be read again, or -1
+ * and why it cannot be.
+ */
+static int is_steady(struct nixdb *db, struct err *e)
+{
+	int unchanged = db->unlocked ? is_unchanged(db->file, &db->before, e) : 1;
+
+	if (unchanged != 0)
+		return unchanged;
+	disconnect(db);
+	return connect_somehow(db, e);
+}
+
+static int never_steady(const struct nixdb *db, struct err *e)
+{
+	return err_set(e, "%s: changes all the time", db->file);
+}
+
 int nixdb_closure(struct nixdb *db, struct graph *g, struct err *e)
 {
 	size_t n_roots = g->paths.n;
@@ -456,20 +536,26 @@ int nixdb_closure(struct nixdb *db, struct graph *g, struct err *e)
 		wind_up(db);
 		for (size_t k = 0; k < n_roots; k++)
 			graph_node(&all, g->paths.name[k], strlen(g->paths.name[k]));
-		int result = read_closure(db, &all, e), unchanged = 1;
-		if (db->unlocked)
-			unchanged = is_unchanged(db->file, &db->before, e);
-		if (unchanged > 0) {
+		int result = read_closure(db, &all, e), steady = is_steady(db, e);
+		if (steady > 0) {
 			graph_release(g);
 			*g = all;
 			return result;
 		}
 		graph_release(&all);
-		if (unchanged < 0)
-			return -1;
-		disconnect(db);
-		if (connect_somehow(db, e) < 0)
+		if (steady < 0)
 			return -1;
 	}
-	return err_set(e, "%s: changes all the time", db->file);
+	return never_steady(db, e);
+}
+
+int nixdb_derivers(struct nixdb *db, struct graph *g, struct err *e)
+{
+	for (int i = 0; i < TRIES; i++) {
+		wind_up(db);
+		int result = read_derivers(db, g, e), steady = is_steady(db, e);
+		if (steady != 0)
+			return steady < 0 ? -1 : result;
+	}
+	return never_steady(db, e);
 }

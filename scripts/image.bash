@@ -126,14 +126,12 @@ find_graph() {
 # make_database GRAPH KEY...: makes in $work/db what Nix needs to know the store paths of the
 # graph, and to keep those that these keys mention.
 make_database() {
-	local nix=$work/db/nix/var/nix root
-	mkdir -p "$nix/db" "$nix/gcroots/docker"
-	[ -s "$1" ] || return 0 # Nix makes one of nothing by itself
-	dt-nixdb "${store[@]}" <"$1" >"$nix/db/db.sqlite"
-	printf 10 >"$nix/db/schema"
-	while IFS= read -r root; do
-		ln -sfn "$root" "$nix/gcroots/docker/"
-	done < <(key_texts "${@:2}" | grep -oE '/[^"]*/[0-9a-z]{32}-[0-9A-Za-z+._?=-]+' | sort -u)
+	if [ -s "$1" ]; then
+		key_texts "${@:2}" >"$work/roots"
+		dt-nixdb "${store[@]}" --tree "$work/db" --roots "$work/roots" <"$1"
+	else # Nix makes a database of nothing by itself
+		mkdir -p "$work/db/nix/var/nix/db" "$work/db/nix/var/nix/gcroots/docker"
+	fi
 }
 
 # end_pipeline STATUS...: ends the script as its pipeline failed: with 2 if a tool was given

@@ -158,6 +158,12 @@ lines "$app" $sum -1 '' 0 >"$T/graph"
 refuses ":3: '-1' is not the NAR size" 'a negative size'
 lines "$app" $sum 96 nobody 0 >"$T/graph"
 refuses ":4: 'nobody' is not a deriver" 'a deriver that is none'
+lines "$app" $sum 96 /etc/passwd 0 >"$T/graph"
+refuses ":4: '/etc/passwd' is not a deriver" 'a deriver that is no store path'
+for deriver in 1 '"x"'; do
+	echo "{\"$app\": {\"references\": [], \"deriver\": $deriver}}" >"$T/graph"
+	refuses ": $app: .* not a (deriver|string)" "JSON: a deriver $deriver"
+done
 printf '%s\n%s\n96\n\n0' "$app" $sum >"$T/graph"
 refuses ':5: cut off' 'a last line without newline'
 head -n 9 "$T/registration" >"$T/graph"

@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # `eval` and `fails` run what is passed to them
 . "$(dirname "$0")/lib.sh"
-need cmp jq nix nix-hash nix-store python3 runuser taskset
+need cmp jq nix nix-hash nix-store python3 runuser strace taskset
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
@@ -31,18 +31,14 @@ mapfile -t paths <"$T/paths"
 ok 'a database' on "$T/graph" dt-nixdb --store "$small"
 cp "$T/out" "$T/db"
 
-# What nixpkgs has: a registration, which tells no derivers, and an empty root.
+# What Nix registers in an empty root.
 mkdir -p "$T/loaded/nix"
-in_nix nix-store --dump-db "${paths[@]}" | awk '
-	rest > 0 { rest--; print; next }
-	{ line++ }
-	line == 4 { print ""; next }
-	line == 5 { rest = $1; line = 0 }
-	{ print }' >"$T/registration"
+in_nix nix-store --dump-db "${paths[@]}" >"$T/registration"
 ok 'nix-store --load-db' on "$T/registration" "$t_dir/with-nix" "$T/loaded" nix-store --load-db
 loaded=$T/loaded/nix/var/nix/db/db.sqlite
 columns='select path, hash, deriver, narSize, ultimate, sigs, ca from ValidPaths order by path'
 is 'every column is as --load-db leaves it' "$(query "$T/db" "$columns")" "$(query "$loaded" "$columns")"
+is 'every path has a deriver' "$(query "$T/db" "select count(*) from ValidPaths where deriver like '/nix/store/%.drv'")" "${#paths[@]}"
 is 'references, those to oneself too' "$(query "$T/db" "$refs")" "$(query "$loaded" "$refs")"
 is 'there is one to oneself' "$(query "$T/db" "$refs" | awk -F'|' '$1 == $2 && /-self-reference$/' | wc -l)" 1
 is 'no derivations' "$(query "$T/db" 'select count(*) from DerivationOutputs')" \
@@ -69,13 +65,25 @@ is 'the schema: it is all there' "$(schema "$T/db" | cut -d' ' -f1 | sort | uniq
 is 'sound' "$(query "$T/db" 'pragma integrity_check'; query "$T/db" 'pragma foreign_key_check')" ok
 is 'no log is needed to read it' "$(query "$T/db" 'pragma journal_mode')" delete
 
-# And the one that Nix had when it built them. It knows more: derivers, and that they were built here.
+# And the one that Nix had when it built them. It knows more: that they were built here.
 real=$small/nix/var/nix/db/db.sqlite
-columns="select path, hash, narSize, sigs, ca from ValidPaths order by path"
+columns="select path, hash, deriver, narSize, sigs, ca from ValidPaths order by path"
 query "$real" "$columns" | grep -Ff "$T/paths" >"$T/want"
 is 'the real database: every column' "$(query "$T/db" "$columns")" "$(cat "$T/want")"
 query "$real" "$refs" | awk -F'|' 'NR == FNR { is[$1] = 1; next } $1 in is' "$T/paths" - >"$T/want"
 is 'the real database: references' "$(query "$T/db" "$refs")" "$(cat "$T/want")"
+
+# A graph with derivations in it.
+drv=$(in_nix nix-store -q --deriver "$(root plain-file)")
+in_nix nix-store -qR "$drv" | dt-closure --store "$small" >"$T/graph-drv"
+dt-nixdb --no-cache --store "$small" <"$T/graph-drv" >"$T/db-drv"
+outputs='select v.path, o.id, o.path from DerivationOutputs o, ValidPaths v where v.id = o.drv order by 1, 2'
+mkdir -p "$T/loaded-drv/nix/store"
+cut -d' ' -f1 "$T/graph-drv" | sed "s,^,$small," | xargs -d '\n' cp -a -t "$T/loaded-drv/nix/store"
+cut -d' ' -f1 "$T/graph-drv" | in_nix xargs nix-store --dump-db >"$T/registration-drv"
+ok 'derivations: nix-store --load-db' on "$T/registration-drv" "$t_dir/with-nix" "$T/loaded-drv" nix-store --load-db
+is 'derivations: their outputs' "$(query "$T/db-drv" "$outputs")" "$(query "$T/loaded-drv/nix/var/nix/db/db.sqlite" "$outputs")"
+is 'derivations: there are outputs' "$(query "$T/db-drv" "$outputs" | grep -c "^$drv|out|$(root plain-file)\$")" 1
 
 # --- same in, same out ---
 
@@ -97,6 +105,16 @@ awk '{ line = $1 " " $2; for (i = NF; i > 2; i--) line = line " " $i; print line
 repeats 'references in another order' on "$T/backwards" nixdb
 repeats 'the store at /nix' on "$T/graph" in_nix "$(command -v dt-nixdb)"
 repeats '--store /nix/store' on "$T/graph" in_nix "$(command -v dt-nixdb)" --store /nix/store
+ok 'no derivers' on "$T/graph" nixdb --derivers /dev/null
+is 'no derivers: there are none' "$(query "$T/out" 'select distinct deriver from ValidPaths')" NULL
+cp "$T/out" "$T/db-none"
+ok 'derivers of a graph that has none' on "$T/graph" nixdb --derivers "$T/graph"
+same 'derivers of a graph that has none: none' "$T/out" "$T/db-none"
+repeats 'derivers of a registration' on "$T/graph" nixdb --derivers "$T/registration"
+repeats 'derivers of a pipe' on "$T/graph" nixdb --derivers <(cat "$T/registration")
+repeats 'derivers of another database' on "$T/graph" nixdb --derivers "$loaded"
+in_nix nix --extra-experimental-features nix-command path-info --json "${paths[@]}" >"$T/info"
+repeats 'derivers of JSON' on "$T/graph" nixdb --derivers "$T/info"
 find "$DT_CACHE/nar-1" -type f -exec sh -c 'for f; do echo damaged >"$f"; done' sh {} +
 repeats 'a damaged cache' on "$T/graph" nixdb
 rm -rf "$DT_CACHE"
@@ -112,13 +130,15 @@ fails 1 '^dt-nixdb: SOURCE_DATE_EPOCH' 'a bad SOURCE_DATE_EPOCH' \
 
 made=$T/made
 in_made() { "$t_dir/with-nix" "$made" "$@"; }
-mkdir -p "$made/nix/store" "$made/nix/var/nix/db" "$made/nix/var/nix/gcroots/docker"
+cut -d' ' -f2 "$small/roots" >"$T/roots"
+ok '--tree' on "$T/graph" dt-nixdb --store "$small" --tree "$made" --roots "$T/roots"
+same '--tree: the database' "$made/nix/var/nix/db/db.sqlite" "$T/db"
+is '--tree: its schema' "$(cat "$made/nix/var/nix/db/schema")" 10
+is '--tree: nothing is printed' "$(wc -c <"$T/out")" 0
+is '--tree: the roots' "$(cd "$made/nix/var/nix/gcroots/docker" && for f in *; do echo "$(readlink "$f") $f"; done)" \
+	"$(sort "$T/roots" | grep -Fxf "$T/paths" | sed 's,.*/\(.*\),& \1,')"
+mkdir "$made/nix/store"
 sed "s,^,$small," "$T/paths" | xargs -d '\n' cp -a -t "$made/nix/store"
-cp "$T/db" "$made/nix/var/nix/db/db.sqlite"
-printf 10 >"$made/nix/var/nix/db/schema"
-grep -v -e build-only "$small/roots" | while read -r _ path; do
-	! grep -qxF "$path" "$T/paths" || ln -sfn "$path" "$made/nix/var/nix/gcroots/docker/${path##*/}"
-done
 
 ok 'dt-closure --db' dt-closure --db "$T/db" "${paths[@]}"
 same 'dt-closure --db: the graph' "$T/out" "$T/graph"
@@ -137,6 +157,7 @@ ask() {
 libc=$(grep -- -libc6- "$T/paths")
 ask 'nix-store -qR' nix-store -qR "${paths[@]}"
 ask 'nix-store -q --size' nix-store -q --size "${paths[@]}"
+ask 'nix-store -q --deriver' nix-store -q --deriver "${paths[@]}"
 ask 'nix-store -q --hash' nix-store -q --hash "${paths[@]}"
 ask 'nix-store -q --references' nix-store -q --references "$(root bash)"
 ask 'nix-store -q --references, itself' nix-store -q --references "$(root self-reference)"
@@ -146,7 +167,7 @@ ok 'nix-store -q --referrers' in_made nix-store -q --referrers "$libc"
 is 'nix-store -q --referrers: what the real store says' "$(sort "$T/out")" "$(cat "$T/want")"
 info() { # STORE
 	"$t_dir/with-nix" "$1" nix --extra-experimental-features nix-command path-info --json "${paths[@]}" |
-		jq 'map(del(.registrationTime, .deriver, .ultimate))'
+		jq 'map(del(.registrationTime, .ultimate))'
 }
 is 'nix path-info --json' "$(info "$made")" "$(info "$small")"
 is 'nix path-info --json, all of it' "$(info "$made" | jq length)" "${#paths[@]}"
@@ -154,8 +175,7 @@ ok 'nix-store --verify --check-contents' in_made nix-store --verify --check-cont
 is 'nix-store --verify: nothing is wrong' "$(grep -ciE 'modified|error|disappeared|not valid' "$T/err")" 0
 in_nix nix-store --dump-db "${paths[@]}" >"$T/want"
 in_made nix-store --dump-db "${paths[@]}" >"$T/got"
-is 'nix-store --dump-db, but for the derivers' \
-	"$(awk '!/\.drv$/ && NF' "$T/got")" "$(awk '!/\.drv$/ && NF' "$T/want")"
+same 'nix-store --dump-db' "$T/got" "$T/want"
 
 dead() { in_made nix-store --gc --print-dead 2>/dev/null | grep -Fxf "$T/paths" | sort; }
 is 'nothing is garbage' "$(dead)" ''
@@ -174,6 +194,40 @@ printf x | dd of="$victim" conv=notrunc status=none
 in_made nix-store --verify --check-contents >"$T/out" 2>&1
 is 'nix-store --verify finds what was changed' $? 1
 like 'nix-store --verify tells what was changed' "$T/out" "$(root bash | sed 's/[+.]/./g').* was modified"
+
+# --- the tree ---
+
+tree() { (umask 077 && dt-nixdb --store "$small" --tree "$@" <"$T/graph"); } # FILE ARG...
+roots_of() { readlink -- "$1"/nix/var/nix/gcroots/docker/* | sort; }
+bash=$(root bash) libs=$(root hard-links)
+printf '{"Env":["PATH=%s/bin:%s.tar-or-so:/bin"],"Cmd":["%s"]}\n' "$bash" "$libs" \
+	/nix/store/00000000000000000000000000000000-gone >"$T/text"
+ok 'roots: text' tree "$T/tree" --roots "$T/text"
+is 'roots: those in one string, by their hashes' "$(roots_of "$T/tree")" "$(printf '%s\n' "$bash" "$libs" | sort)"
+is 'the tree: modes, whatever the umask' "$(cd "$T/tree" && find . ! -type l -printf '%m %p\n' | sort -k 2)" "755 .
+755 ./nix
+755 ./nix/var
+755 ./nix/var/nix
+755 ./nix/var/nix/db
+644 ./nix/var/nix/db/db.sqlite
+644 ./nix/var/nix/db/schema
+755 ./nix/var/nix/gcroots
+755 ./nix/var/nix/gcroots/docker"
+mkdir "$T/tree-2"
+ok 'roots: by default' tree "$T/tree-2///"
+is 'roots: by default, what nothing refers to' "$(roots_of "$T/tree-2")" \
+	"$(awk '{ top[$1]; for (i = 3; i <= NF; i++) used[$i] } END { for (path in top) if (!(path in used)) print path }' "$T/graph" | sort)"
+: >"$T/text"
+ok 'roots: none' tree "$T/tree-3" --roots "$T/text"
+is 'roots: none' "$(ls "$T/tree-3/nix/var/nix/gcroots/docker")" ''
+fails 1 "^dt-nixdb: $T/tree: Directory not empty\$" 'a tree that is there' tree "$T/tree"
+fails 1 "^dt-nixdb: $T/none/tree: No such file or directory\$" 'a tree without a parent' tree "$T/none/tree"
+fails 1 "^dt-nixdb: $T/none: No such file or directory\$" 'roots that are not there' tree "$T/tree-4" --roots "$T/none"
+fails 1 '^dt-nixdb: .*/nix/var/nix/gcroots/docker/.*: No space left on device$' 'no room for the last root' \
+	env ASAN_OPTIONS=detect_leaks=0 strace -fqq -o /dev/null -e inject=symlink:error=ENOSPC bash -c \
+	"dt-nixdb --store '$small' --tree '$T/tree-4' <'$T/graph'"
+is 'nothing is left of a tree that fails' "$(cd "$T" && echo tree-4* tree.*)" 'tree-4* tree.*'
+fails 2 '^dt-nixdb: --roots goes with --tree: ' '--roots alone' on "$T/graph" dt-nixdb --store "$small" --roots "$T/text"
 
 # --- NARs ---
 
@@ -299,11 +353,31 @@ bad 'stdin: .*cycle.*' 'a cycle' "$plain 1 $symlink\n$symlink 1 $plain\n"
 bad 'stdin: /etc/passwd: not a path in the store /nix/store' 'not a store path' '/etc/passwd 1\n'
 bad "stdin: $plain/x: not a store path but something inside of $plain" 'inside of one' "$plain/x 1\n"
 bad "stdin: /gnu/store/$(hash x)-x: not a path in the store /nix/store" 'another store' "/gnu/store/$(hash x)-x 1\n"
+echo x >"$(at broken.drv)"
 bad 'stdin:1: .*' 'another stream' "$plain $symlink\n"
 bad "$store$(path none): No such file or directory" 'not there' "$line\n$(path none) 112\n"
 bad "$plain: its NAR has 120 bytes, but 112 in the graph" 'another size' "$plain 112\n"
 mkdir "$(at fifo)" && mkfifo "$(at fifo)/x"
 bad "$(at fifo)/x: a store path holds no device or FIFO" 'a FIFO' "$(path fifo) 112\n"
+bad "$(path broken.drv):0: 'Derive.' is expected" 'a derivation that is none' "$(path broken.drv) 112\n"
+fails 1 "^dt-nixdb: $T/none: No such file or directory\$" 'derivers that are not there' \
+	on "$T/graph2" dt-nixdb --store "$store" --derivers "$T/none"
+echo hello >"$T/text"
+fails 1 "^dt-nixdb: $T/text:1: 'hello' is not a store path\$" 'derivers that are none' \
+	on "$T/graph2" dt-nixdb --store "$store" --derivers "$T/text"
+printf '%s\n' "$plain" /etc/passwd 0 >"$T/text"
+fails 1 "^dt-nixdb: $T/text:2: '/etc/passwd' is not a deriver\$" 'a deriver that is none' \
+	on "$T/graph2" dt-nixdb --store "$store" --derivers "$T/text"
+cp "$loaded" "$T/other.sqlite"
+python3 -c 'import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute("update ValidPaths set deriver = path || ?", ("/x",))
+db.commit()' "$T/other.sqlite"
+fails 1 "^dt-nixdb: $T/other.sqlite: .*/x: not a store path but something inside of " 'a deriver that is none, in a database' \
+	on "$T/graph" dt-nixdb --store "$small" --derivers "$T/other.sqlite"
+head -c 9000 "$loaded" >"$T/other.sqlite"
+fails 1 "^dt-nixdb: $T/other.sqlite: " 'a database that is truncated' \
+	on "$T/graph" dt-nixdb --store "$small" --derivers "$T/other.sqlite"
 fails 1 '^dt-nixdb: --store .*: No such file or directory$' 'no store' on "$T/graph2" dt-nixdb --store "$T/none"
 fails 1 '^dt-nixdb: stdin: Is a directory$' 'stdin is a folder' on "$T" dt-nixdb
 fails 2 "^dt-nixdb: unexpected operand 'x': try" 'an operand' on "$T/graph2" dt-nixdb x

@@ -466,7 +466,7 @@ fails 1 "^dt-build-image: $T/none.json: cannot be read\$" 'a spec that is not th
 
 # --- the database ---
 
-builds '[11] a database' '{copyToRoot: [$two, {paths: [$three], pathsToLink: ["/bin"]}], includeNixDB: true, config: {Cmd: [$file]}}' '^dt-layer: .* is in both '
+builds '[11] a database' '{copyToRoot: [$two, {paths: [$three], pathsToLink: ["/bin"]}], includeNixDB: true, config: {Env: ["X=" + $file + ":" + $one + "/bin"]}}' '^dt-layer: .* is in both '
 dt-flatten "$T/image" | tar -x -C "$T/moved root" --recursive-unlink
 rm -rf "$T/rootfs"
 mkdir "$T/rootfs"
@@ -478,7 +478,7 @@ is '[11] all that is in the layer' "$(cd "$T/rootfs" && printf '/%s\n' nix/store
 ok '[35] nix-store --verify --check-contents' in_image nix-store --verify --check-contents
 is '[35] nix-store --verify: nothing is wrong' "$(grep -ciE 'modified|error|disappeared|not valid' "$T/err")" 0
 ok 'garbage collection' in_image nix-store --gc --print-roots
-is 'garbage collection: what the spec names is kept' "$(sed 's/.* -> //' "$T/out" | sort)" "$(closure "$two" "$three" "$file")"
+is 'garbage collection: what the spec names is kept' "$(sed 's/.* -> //' "$T/out" | sort)" "$(closure "$one" "$two" "$three" "$file")"
 builds 'a database of nothing' '{includeNixDB: true}'
 rm -rf "$T/rootfs"
 mkdir "$T/rootfs"

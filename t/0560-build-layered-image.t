@@ -198,7 +198,7 @@ like 'a pipeline that is none: says so' "$T/err" '^dt-popularity: .*no such thin
 
 # --- includeNixDB ---
 
-builds '[11] a database' '{contents: [$hello, $links], includeNixDB: true, config: {Env: ["SELF=" + $self, "FILE=" + $file]}}' 2>/dev/null
+builds '[11] a database' '{contents: [$hello, $links], includeNixDB: true, config: {Env: ["PATH=" + $self + "/bin:" + $file + ":/bin"]}}' 2>/dev/null
 dt-flatten "$T/image" >"$T/flat"
 mkdir "$T/rootfs"
 tar -xf "$T/flat" -C "$T/rootfs"
@@ -207,6 +207,9 @@ ok '[11] nix-store -qR' in_image nix-store -qR "$hello" "$self"
 is '[11] nix-store -qR: the closure' "$(sort "$T/out")" "$(closure "$hello" "$self")"
 is '[11] the database knows what is there, and no more' "$(in_image nix-store -q --requisites "$hello" "$links" "$self" "$file" 2>/dev/null | sort)" \
 	"$(cd "$T/rootfs" && printf '/%s\n' nix/store/*)"
+is '[11] the garbage collector keeps all that the spec names, two in one string too' \
+	"$(in_image nix-store --gc --print-roots 2>/dev/null | sed 's/.* -> //' | sort -u)" "$(printf '%s\n' "$hello" "$links" "$self" "$file" | sort)"
+is '[11] derivers are those of the store' "$(in_image nix-store -q --deriver "$hello")" "$("$t_dir/with-nix" "$small" nix-store -q --deriver "$hello")"
 ok '[35] nix-store --verify --check-contents' in_image nix-store --verify --check-contents
 is '[35] nix-store --verify: nothing is wrong' "$(grep -ciE 'modified|error|disappeared|not valid' "$T/err")" 0
 is 'it is a layer of its own, below the customisation' "$(shown '.config.history[-2:][].comment')" $'Nix database\ncustomisation layer'
