@@ -31,9 +31,9 @@ static const struct opt option_table[] = {
 };
 
 static const struct opt_tool tool = {
-    "[OPTION]... <ARCHIVE >COMPRESSED",
-    "Compresses a tar archive on all cores, if it came in whole.",
-    option_table,
+    .synopsis = "[OPTION]... <ARCHIVE >COMPRESSED",
+    .purpose = "Compresses a tar archive on all cores, if it came in whole.",
+    .options = option_table,
 };
 
 static enum compress_format parse_format(const char *name)

@@ -37,9 +37,10 @@ static const struct opt option_table[] = {
 };
 
 static const struct opt_tool tool = {
-    "[OPTION]... [FILE [PATH]...] >ROOTFS",
-    "Reads an image archive and writes the tar of its merged layers, or of each PATH.",
-    option_table,
+    .synopsis = "[OPTION]... [FILE [PATH]...] >ROOTFS",
+    .purpose = "Reads an image archive and writes the tar of its merged layers, or of "
+	       "each PATH.",
+    .options = option_table,
 };
 
 static void parse_args(struct options *o, int argc, char **argv)

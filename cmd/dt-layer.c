@@ -96,9 +96,9 @@ static const struct opt option_table[] = {
 };
 
 static const struct opt_tool tool = {
-    "[OPTION]... <PLAN >LAYERS",
-    "Reads a plan, a line of store paths a layer, and writes a layer archive.",
-    option_table,
+    .synopsis = "[OPTION]... <PLAN >LAYERS",
+    .purpose = "Reads a plan, a line of store paths a layer, and writes a layer archive.",
+    .options = option_table,
 };
 
 static void parse_owner(struct options *o, const char *value)

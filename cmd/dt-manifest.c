@@ -76,9 +76,9 @@ static const struct opt option_table[] = {
 };
 
 static const struct opt_tool tool = {
-    "--name NAME [OPTION]... <LAYERS >IMAGE, or --merge FILE... >IMAGES",
-    "Reads a layer archive and writes an image archive of its layers.",
-    option_table,
+    .synopsis = "--name NAME [OPTION]... <LAYERS >IMAGE, or --merge FILE... >IMAGES",
+    .purpose = "Reads a layer archive and writes an image archive of its layers.",
+    .options = option_table,
 };
 
 static void set_name(struct options *o, const char *value)

@@ -98,9 +98,9 @@ static const struct opt option_table[] = {
 };
 
 static const struct opt_tool tool = {
-    "[OPTION]... NAME@DIGEST >IMAGE",
-    "Downloads an image, verifies all of it, and writes it as one archive.",
-    option_table,
+    .synopsis = "[OPTION]... NAME@DIGEST >IMAGE",
+    .purpose = "Downloads an image, verifies all of it, and writes it as one archive.",
+    .options = option_table,
 };
 
 /* One of the words, by its number. */

@@ -81,9 +81,10 @@ static const struct opt option_table[] = {
 };
 
 static const struct opt_tool tool = {
-    "[OPTION]... SCRIPT <IMAGE >LAYERS",
-    "Runs a script as root on top of an image and writes what it changed as a layer.",
-    option_table,
+    .synopsis = "[OPTION]... SCRIPT <IMAGE >LAYERS",
+    .purpose =
+	"Runs a script as root on top of an image and writes what it changed as a layer.",
+    .options = option_table,
 };
 
 /* PATH, or FROM:PATH. */

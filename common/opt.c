@@ -5,8 +5,9 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { OPTIONS_MAX = 40, KEY_HELP = 1000, KEY_VERSION, COLUMN = 26 };
+enum { OPTIONS_MAX = 40, KEY_HELP = 1000, KEY_VERSION, KEY_MOVED, COLUMN = 26 };
 
 static void help(const struct opt_tool *tool)
 {
@@ -31,6 +32,15 @@ _Noreturn static void finish(void)
 	exit(0);
 }
 
+static const char *find_moved(const struct opt_tool *tool, const char *name)
+{
+	const struct opt_moved *m = tool->moved;
+
+	while (strcmp(m->name, name) != 0)
+		m++;
+	return m->to;
+}
+
 int opt_next(int argc, char **argv, const struct opt_tool *tool)
 {
 	struct option longs[OPTIONS_MAX] = {
@@ -46,9 +56,12 @@ int opt_next(int argc, char **argv, const struct opt_tool *tool)
 		    .has_arg = o->arg != NULL ? required_argument : no_argument,
 		    .val = o->key,
 		};
+	for (const struct opt_moved *m = tool->moved;
+	     m != NULL && m->name != NULL && n < OPTIONS_MAX - 1; m++)
+		longs[n++] = (struct option){m->name, optional_argument, NULL, KEY_MOVED};
 	opterr = 0;
 	const char *word = argv[optind]; /* optind itself stays behind within "-xy" */
-	int key = getopt_long(argc, argv, "+:", longs, NULL);
+	int at = 0, key = getopt_long(argc, argv, "+:", longs, &at);
 	switch (key) {
 	case KEY_HELP:
 		help(tool);
@@ -56,6 +69,9 @@ int opt_next(int argc, char **argv, const struct opt_tool *tool)
 	case KEY_VERSION:
 		printf("%s %s\n", err_tool(), DT_VERSION);
 		finish();
+	case KEY_MOVED:
+		die_usage("--%s is now %s", longs[at].name,
+			  find_moved(tool, longs[at].name));
 	case ':':
 		die_usage("'%s' needs an argument", word);
 	case '?':

@@ -15,10 +15,19 @@ struct opt {
 	const char *help; /* one line, lower case */
 };
 
+/*
+ * An option of former versions: an error that names what replaces it. --help does not
+ * list it. A table of them ends with an empty one.
+ */
+struct opt_moved {
+	const char *name, *to; /* {"source", "--scan, --db or --graph"} */
+};
+
 struct opt_tool {
 	const char *synopsis; /* what follows the tool's name, "[OPTION]... [PATH]..." */
 	const char *purpose;  /* one sentence on what goes in and what comes out */
 	const struct opt *options;
+	const struct opt_moved *moved; /* NULL if there are none */
 };
 
 /*
