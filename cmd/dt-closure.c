@@ -27,14 +27,11 @@
 
 enum { ROOTS_LIMIT = 64 << 20 };
 
-enum source { SOURCE_AUTO, SOURCE_DB, SOURCE_SCAN, SOURCE_GRAPH };
-
-static const char *const source_names[] = {"auto", "db", "scan", "graph"};
+enum source { SOURCE_DB, SOURCE_SCAN, SOURCE_GRAPH };
 
 struct options {
-	enum source source;
 	const char *graph, *db, *store, *exclude;
-	bool text, ignore_missing, no_cache;
+	bool scan, text, ignore_missing, no_cache;
 	char **operands; /* NULL behind the last one */
 };
 
@@ -42,7 +39,7 @@ struct work {
 	const struct options *o;
 	struct store store;
 	struct cache cache;
-	enum source source; /* not SOURCE_AUTO */
+	enum source source; /* what knows the references */
 	struct graph exported;
 	struct nixdb *db;
 	struct scan *scan;
@@ -50,28 +47,10 @@ struct work {
 	struct names mentions;
 };
 
-static enum source parse_source(const char *name)
+static void check_options(const struct options *o)
 {
-	for (size_t i = 0; i < sizeof source_names / sizeof *source_names; i++)
-		if (strcmp(name, source_names[i]) == 0)
-			return (enum source)i;
-	die_usage("--source takes auto, db, scan or graph, not '%s'", name);
-}
-
-/* --graph and --db tell the source by themselves. */
-static void check_options(struct options *o)
-{
-	if (o->source == SOURCE_AUTO && o->graph != NULL)
-		o->source = SOURCE_GRAPH;
-	if (o->source == SOURCE_AUTO && o->db != NULL)
-		o->source = SOURCE_DB;
-	if (o->graph != NULL && o->source != SOURCE_GRAPH)
-		die_usage("--graph does not go with --source %s",
-			  source_names[o->source]);
-	if (o->db != NULL && o->source != SOURCE_DB)
-		die_usage("--db does not go with --source %s", source_names[o->source]);
-	if (o->graph == NULL && o->source == SOURCE_GRAPH)
-		die_usage("--source graph needs --graph FILE");
+	if (o->scan + (o->db != NULL) + (o->graph != NULL) > 1)
+		die_usage("more than one of --db, --graph and --scan");
 	if (o->ignore_missing && !o->text)
 		die_usage("--ignore-missing goes with --text");
 	if (o->text && o->graph != NULL && strcmp(o->graph, "-") == 0)
@@ -80,13 +59,11 @@ static void check_options(struct options *o)
 
 static void parse_args(struct options *o, int argc, char **argv)
 {
-	enum { DB = 1, EXCLUDE, GRAPH, IGNORE_MISSING, NO_CACHE, SOURCE, STORE, TEXT };
+	enum { DB = 1, EXCLUDE, GRAPH, IGNORE_MISSING, NO_CACHE, SCAN, STORE, TEXT };
 	static const struct opt options[] = {
-	    {SOURCE, "source", "WHERE",
-	     "what knows the references: db, scan, graph, or auto"},
-	    {GRAPH, "graph", "FILE",
-	     "a store graph that Nix exported, or dt-closure's own"},
-	    {DB, "db", "FILE", "the database of Nix or Guix"},
+	    {DB, "db", "FILE", "take references from this database of Nix or Guix"},
+	    {GRAPH, "graph", "FILE", "take them from a graph that Nix or dt wrote"},
+	    {SCAN, "scan", NULL, "take them from the files themselves"},
 	    {STORE, "store", "DIR", "the store, or the root of a system that has one"},
 	    {EXCLUDE, "exclude", "FILE", "leave out the store paths that FILE mentions"},
 	    {TEXT, "text", NULL, "start from the store paths mentioned in any text"},
@@ -95,12 +72,17 @@ static void parse_args(struct options *o, int argc, char **argv)
 	    {NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of scans"},
 	    {0},
 	};
+	static const struct opt_moved moved[] = {
+	    {"source", "--scan, --db FILE or --graph FILE"},
+	    {0},
+	};
 	static const struct opt_tool tool = {
 	    .synopsis = "[OPTION]... [PATH]... >GRAPH",
 	    .purpose =
 		"Prints all store paths that the given ones need, with their sizes "
 		"and references.",
 	    .options = options,
+	    .moved = moved,
 	};
 
 	*o = (struct options){0};
@@ -121,8 +103,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 		case NO_CACHE:
 			o->no_cache = true;
 			break;
-		case SOURCE:
-			o->source = parse_source(optarg);
+		case SCAN:
+			o->scan = true;
 			break;
 		case STORE:
 			o->store = optarg;
@@ -281,9 +263,12 @@ static void open_source(struct work *w)
 	struct err e;
 
 	nixdb_locate(&w->store, &file);
-	w->source = w->o->source;
-	if (w->source == SOURCE_AUTO)
-		w->source = is_there(file.data) ? SOURCE_DB : SOURCE_SCAN;
+	if (w->o->graph != NULL)
+		w->source = SOURCE_GRAPH;
+	else if (w->db != NULL || (!w->o->scan && is_there(file.data)))
+		w->source = SOURCE_DB;
+	else
+		w->source = SOURCE_SCAN;
 	if (w->source == SOURCE_DB && w->db == NULL)
 		open_db(w, file.data);
 	if (w->source == SOURCE_SCAN) {

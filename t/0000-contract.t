@@ -32,7 +32,7 @@ sample() {
 	args=() input=$T/input cut=$T/cut
 	case $1 in
 	dt-closure)
-		args=(--source scan --store "$T/s")
+		args=(--scan --store "$T/s")
 		echo "$app" >"$input"
 		;;
 	dt-popularity)
@@ -55,7 +55,7 @@ sample() {
 		;;
 	dt-nixdb)
 		args=(--store "$T/s")
-		dt-closure --source scan --store "$T/s" "$app" >"$input"
+		dt-closure --scan --store "$T/s" "$app" >"$input"
 		;;
 	dt-compress)
 		printf '%s\n' "$lib" "$app" | dt-layer --store "$T/s" >"$input"

@@ -203,16 +203,15 @@ fails 1 "^dt-closure: $T/none: No such file" 'exclude: no such file' \
 	dt-closure --exclude "$T/none" "$app"
 
 # The command line.
-fails 2 "^dt-closure: --source takes .*, not 'nix'" 'an unknown source' \
-	dt-closure --source nix "$app"
-fails 2 '^dt-closure: --db does not go with --source scan' '--db with --source scan' \
-	dt-closure --source scan --db "$T/db" "$app"
-fails 2 '^dt-closure: --db does not go with --source graph' '--db with --graph' \
-	dt-closure --graph "$T/g" --db "$T/db" "$app"
-fails 2 '^dt-closure: --graph does not go with --source db' '--graph with --source db' \
-	dt-closure --source db --graph "$T/g" "$app"
-fails 2 '^dt-closure: --source graph needs --graph' '--source graph without --graph' \
-	dt-closure --source graph "$app"
+for source in '--scan --db x' '--db x --graph x' '--graph x --scan'; do
+	# shellcheck disable=SC2086 # options they are
+	fails 2 '^dt-closure: more than one of --db, --graph and --scan: ' "$source" dt-closure $source "$app"
+done
+for source in '--source scan' --source=db --source; do
+	# shellcheck disable=SC2086 # options they are
+	fails 2 "^dt-closure: --source is now --scan, --db FILE or --graph FILE: try 'dt-closure --help'\$" \
+		"$source, of former versions" dt-closure $source "$app"
+done
 fails 2 '^dt-closure: --ignore-missing goes with --text' '--ignore-missing without --text' \
 	dt-closure --ignore-missing "$app"
 fails 2 '^dt-closure: --graph - and --text' '--graph - with --text' \
@@ -231,6 +230,6 @@ mkdir -p "$T/var/nix/db"
 : >"$T/var/nix/db/db.sqlite"
 fails 1 "^dt-closure: $T/.*db.sqlite: not a database of Nix\$" 'auto takes the database' \
 	dt-closure "$app"
-gives '--source scan does not' "$of_app" dt-closure --source scan "$app"
+gives '--scan does not' "$of_app" dt-closure --scan "$app"
 
 finish

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-closure --source scan: what is found where, NAR sizes, the cache, odd stores.
+# dt-closure --scan: what is found where, NAR sizes, the cache, odd stores.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # functions that only the checks call
 . "$(dirname "$0")/lib.sh"
@@ -22,7 +22,7 @@ echo other >"$other"
 
 # refs ARG... PATH: the references of a store path, by a scan.
 refs() {
-	dt-closure --source scan "$@" >"$T/refs" || return
+	dt-closure --scan "$@" >"$T/refs" || return
 	sed -n "s,^${!#} [0-9]* *,,p" "$T/refs"
 }
 
@@ -117,17 +117,17 @@ for _ in {1..300}; do down=$down/0123456789; done
 mkdir -p "$down"
 echo "$many" >"$down/file"
 for path in "$needle" "$odd" "$many" "$deep"; do
-	dt-closure --source scan --no-cache "$path" >"$T/out"
+	dt-closure --scan --no-cache "$path" >"$T/out"
 	is "NAR size of ${path##*-}" "$(sed -n "s,^$path \([0-9]*\).*,\1,p" "$T/out")" \
 		"$(nix-store --dump "$path" | wc -c)"
 done
-dt-closure --source scan --no-cache "$deep" >"$T/all"
+dt-closure --scan --no-cache "$deep" >"$T/all"
 is 'many files, deep folders' "$(cut -d' ' -f1,3- "$T/all")" "$needle
 $odd
 $many $needle $odd
 $deep $many"
 taskset -c "$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')" \
-	dt-closure --source scan --no-cache "$deep" >"$T/one"
+	dt-closure --scan --no-cache "$deep" >"$T/one"
 same 'one core, the same bytes' "$T/one" "$T/all"
 rm -r "$many" "$deep"
 is 'nothing in the cache with --no-cache' "$(find "$DT_CACHE" -type f 2>/dev/null)" ''
@@ -139,7 +139,7 @@ mkdir "$c"
 echo "$needle $later $(hash 22)" >"$c/file"
 is 'cache: a first scan' "$(refs "$c")" "$needle"
 is 'cache: a fact a path' "$(find "$DT_CACHE" -type f | wc -l)" 2
-dt-closure --source scan "$c" >"$T/first"
+dt-closure --scan "$c" >"$T/first"
 echo "$other" >"$c/file"
 is 'cache: a second scan reads no file' "$(refs "$c")" "$needle"
 is 'cache: --no-cache does' "$(refs --no-cache "$c")" "$other"
@@ -165,7 +165,7 @@ echo "$needle" >"$T/store-2/${c##*/}/file"
 is 'cache: another store is read' "$(refs --store "$T/store-2" "$T/store-2/${c##*/}")" \
 	"$T/store-2/${needle##*/}"
 rm -rf "$DT_CACHE"
-ok 'cache: a folder that cannot be made' env DT_CACHE=/dev/null/x dt-closure --source scan "$c"
+ok 'cache: a folder that cannot be made' env DT_CACHE=/dev/null/x dt-closure --scan "$c"
 # Too many unknown hashes are not remembered.
 seq -f "/%032.0f-x" 1000000 1100001 >"$c/file"
 is 'cache: a path with very many mentions' "$(refs "$c")" ''
@@ -184,7 +184,7 @@ for tail in .lock .check .tmp .tmp-1 .old-1-2; do : >"$(path 33 Cargo.lock)$tail
 mkdir "$S/.links" "$S/trash"
 is 'lock files and the like' "$(refs "$left")" "$(path 33 Cargo.lock)"
 fails 1 "^dt-closure: $left.lock: not a path of the store\$" 'a lock file as root' \
-	dt-closure --source scan "$left.lock"
+	dt-closure --scan "$left.lock"
 
 # Two paths with one hash part.
 echo x >"$(path 40 twin-a)"
@@ -193,15 +193,15 @@ p=$(path 41 p)
 is 'twins that nobody mentions' "$(refs "$left")" "$(path 33 Cargo.lock)"
 hash 40 >"$p"
 fails 1 "^dt-closure: .*-twin-[ab] and .*-twin-[ab] have the same hash part\$" \
-	'twins that are mentioned' dt-closure --source scan "$p"
+	'twins that are mentioned' dt-closure --scan "$p"
 fails 1 'have the same hash part$' 'a twin as root' \
-	dt-closure --source scan "$(path 40 twin-a)"
+	dt-closure --scan "$(path 40 twin-a)"
 rm "$p" "$S"/*twin*
 
 # What cannot be scanned.
 mkdir "$p"
 mkfifo "$p/fifo"
-fails 1 "^dt-closure: $p/fifo: a FIFO" 'a FIFO' dt-closure --source scan "$p"
+fails 1 "^dt-closure: $p/fifo: a FIFO" 'a FIFO' dt-closure --scan "$p"
 rm "$p/fifo"
 if [ "$EUID" -eq 0 ]; then
 	echo secret >"$p/secret"
@@ -209,22 +209,22 @@ if [ "$EUID" -eq 0 ]; then
 	chmod 755 "$T"
 	cp "$(command -v dt-closure)" "$T/dt-closure"
 	fails 1 "^dt-closure: $p/secret: Permission denied\$" 'an unreadable file' \
-		runuser -u nobody -- "$T/dt-closure" --source scan "$p"
+		runuser -u nobody -- "$T/dt-closure" --scan "$p"
 	chmod 700 "$p"
 	fails 1 "^dt-closure: $p: Permission denied\$" 'an unreadable folder' \
-		runuser -u nobody -- "$T/dt-closure" --source scan "$p"
+		runuser -u nobody -- "$T/dt-closure" --scan "$p"
 fi
 rm -rf "$p"
 if [ "$EUID" -eq 0 ]; then
 	path 32 gone >"$(path 42 mentions)"
 	chmod 744 "$S"
 	fails 1 "^dt-closure: $S/.*.lock: Permission denied\$" 'a lock file that cannot be examined' \
-		runuser -u nobody -- "$T/dt-closure" --source scan "$(path 42 mentions)"
+		runuser -u nobody -- "$T/dt-closure" --scan "$(path 42 mentions)"
 	chmod 755 "$S"
 	rm "$(path 42 mentions)"
 fi
 fails 1 "^dt-closure: $T/none: No such file or directory\$" 'no store folder' \
-	dt-closure --source scan "$T/none/$(hash 1)-x"
+	dt-closure --scan "$T/none/$(hash 1)-x"
 
 # A file that grows meanwhile. It takes luck to meet it; there are several chances.
 truncate -s 300M "$p"
@@ -232,7 +232,7 @@ while :; do echo x >>"$p"; done &
 grower=$!
 at_exit "kill $grower 2>/dev/null"
 for _ in {1..20}; do
-	dt-closure --source scan --no-cache "$p" >"$T/out" 2>"$T/err" || break
+	dt-closure --scan --no-cache "$p" >"$T/out" 2>"$T/err" || break
 done
 kill "$grower"
 wait "$grower" 2>/dev/null

@@ -108,7 +108,6 @@ is 'roots on stdin' "$(lines $lib $app | graph)" "$of_app"
 is 'an empty stdin is none' "$(graph </dev/null)" "$all"
 is '--graph -' "$(dt-closure --graph - <"$T/graph")" "$all"
 is '--graph - and a root' "$(dt-closure --graph - "$app/bin/app" <"$T/graph")" "$of_app"
-is '--source graph' "$(graph --source graph $app)" "$of_app"
 is '--text' "$(echo "run ${app#/}.sh" | graph --text)" "$of_app"
 is '--text, no mention' "$(echo "run" | graph --text)" ''
 is 'mentions of another store' "$(echo "/gnu/store/${app##*/}" | graph --text)" ''

@@ -19,18 +19,18 @@ as_nobody() { (cd / && runuser -u nobody -- env -u DT_CACHE HOME=/ TMPDIR=/tmp "
 
 # The three sources, and nix-store.
 cut -d' ' -f2 "$small/roots" | grep -v -e '-everything$' -e build-only >"$T/roots"
-dt-closure --source db --store "$small" <"$T/roots" >"$T/all"
+dt-closure --store "$small" <"$T/roots" >"$T/all"
 # shellcheck disable=SC2046 # a list
 in_nix nix-store -qR $(cat "$T/roots") | sort -u >"$T/want"
 cut -d' ' -f1 "$T/all" | sort >"$T/got"
 same 'db is nix-store -qR' "$T/got" "$T/want"
-dt-closure --source scan --no-cache --store "$small" <"$T/roots" >"$T/scan"
+dt-closure --scan --no-cache --store "$small" <"$T/roots" >"$T/scan"
 same 'scan is db' "$T/scan" "$T/all"
 ok 'auto' dt-closure --store "$small" "$all"
 cp "$T/out" "$T/db"
-dt-closure --source scan --store "$small" "$all" >"$T/scan"
+dt-closure --scan --store "$small" "$all" >"$T/scan"
 same 'auto is scan' "$T/scan" "$T/db"
-dt-closure --source scan --store "$small" "$all" >"$T/scan"
+dt-closure --scan --store "$small" "$all" >"$T/scan"
 same 'auto is scan, remembered' "$T/scan" "$T/db"
 in_nix "$(command -v dt-closure)" --no-cache "$all" >"$T/inside"
 same 'the store at /nix is that at --store DIR' "$T/inside" "$T/db"
@@ -77,7 +77,7 @@ END
 ok 'nix-build' "$t_dir/with-nix" "$T/built" nix-build -Q --no-out-link "$T/export.nix"
 text=$(grep -- -text$ "$T/out") attrs=$(grep -- -attrs$ "$T/out")
 app=$(jq -r '.one[] | select(.path | endswith("-app")).path' "$T/built$attrs")
-dt-closure --source db --store "$T/built" "$app" >"$T/want"
+dt-closure --store "$T/built" "$app" >"$T/want"
 is 'a small closure' "$(wc -l <"$T/want")" 3
 dt-closure --store "$T/built" --graph "$T/built$text" </dev/null >"$T/out"
 same 'exportReferencesGraph' "$T/out" "$T/want"
@@ -247,7 +247,7 @@ fails 1 "^dt-closure: $T/none: No such file or directory\$" 'no database' \
 	dt-closure --db "$T/none" "$all"
 mkdir -p "$T/empty/nix/store"
 fails 1 "^dt-closure: $T/empty/nix/var/nix/db/db.sqlite: No such file" 'no database in the store' \
-	dt-closure --source db --store "$T/empty" "$gone"
+	dt-closure --db "$T/empty/nix/var/nix/db/db.sqlite" --store "$T/empty" "$gone"
 : >"$T/none"
 fails 1 "^dt-closure: $T/none: not a database of Nix\$" 'an empty file' \
 	dt-closure --db "$T/none" "$all"

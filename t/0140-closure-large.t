@@ -17,18 +17,18 @@ timed() {
 	echo "# $(((${EPOCHREALTIME/./} - ${start/./}) / 1000)) ms: ${*##*/}"
 }
 
-timed "$T/db" dt-closure --source db --store "$large" "$all"
+timed "$T/db" dt-closure --store "$large" "$all"
 in_nix nix-store -qR "$all" | sort >"$T/want"
 cut -d' ' -f1 "$T/db" | sort >"$T/got"
 same 'db is nix-store -qR' "$T/got" "$T/want"
 is 'over 300 paths' $(($(wc -l <"$T/db") > 300)) 1
 is 'over 1 GB' "$(awk '{ n += $2 } END { print (n > 1e9) }' "$T/db")" 1
 
-timed "$T/scan" dt-closure --source scan --store "$large" "$all"
+timed "$T/scan" dt-closure --scan --store "$large" "$all"
 same 'scan is db' "$T/scan" "$T/db"
-timed "$T/scan" dt-closure --source scan --store "$large" --no-cache "$all"
+timed "$T/scan" dt-closure --scan --store "$large" --no-cache "$all"
 same 'scan is db, without a cache' "$T/scan" "$T/db"
-timed "$T/scan" dt-closure --source scan --store "$large" "$all"
+timed "$T/scan" dt-closure --scan --store "$large" "$all"
 same 'scan is db, remembered' "$T/scan" "$T/db"
 sed "s,^\([^ ]*\).*,$large\1," "$T/db" | tr '\n' '\0' |
 	xargs -0 -I '{}' find '{}' -type f -print0 >"$T/files"
@@ -43,8 +43,8 @@ same 'nix path-info --json is db' "$T/out" "$T/db"
 
 # The size of every path that the store holds, needed or not.
 sed -n 's,^\(/nix/store/.*\)$,\1,p' "$T/dump" | grep -v '\.drv$' | sort -u >"$T/roots"
-dt-closure --source db --store "$large" <"$T/roots" >"$T/db"
-dt-closure --source scan --store "$large" <"$T/roots" >"$T/scan"
+dt-closure --store "$large" <"$T/roots" >"$T/db"
+dt-closure --scan --store "$large" <"$T/roots" >"$T/scan"
 same 'scan is db, all outputs' "$T/scan" "$T/db"
 
 finish

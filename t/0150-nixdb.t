@@ -142,7 +142,7 @@ sed "s,^,$small," "$T/paths" | xargs -d '\n' cp -a -t "$made/nix/store"
 
 ok 'dt-closure --db' dt-closure --db "$T/db" "${paths[@]}"
 same 'dt-closure --db: the graph' "$T/out" "$T/graph"
-ok 'dt-closure' dt-closure --store "$made" --source db "${paths[@]}"
+ok 'dt-closure' dt-closure --store "$made" "${paths[@]}"
 same 'dt-closure: the graph' "$T/out" "$T/graph"
 
 # ask DESCRIPTION COMMAND...: it says the same of both stores.
@@ -307,7 +307,7 @@ hash not-self | tr a-f A-F >"$(at not-self)/capitals"
 ln -s "$(hash not-self | cut -c 1-16)" "$(at not-self)/$(hash not-self | cut -c 17-)"
 
 (cd "$store" && printf '%s\n' nix/store/*) | sed 's,^,/,' >"$T/paths"
-dt-closure --source scan --no-cache --store "$store" <"$T/paths" >"$T/graph2"
+dt-closure --scan --no-cache --store "$store" <"$T/paths" >"$T/graph2"
 ok 'NARs' on "$T/graph2" dt-nixdb --store "$store"
 cp "$T/out" "$T/db2"
 sed "s,^,$store," "$T/paths" | xargs -d '\n' nix-hash --type sha256 2>/dev/null |
@@ -332,7 +332,7 @@ is 'NARs, all remembered: they are' "$(find "$DT_CACHE/nar-1" -type f | wc -l)" 
 
 mkdir -p "$T/g/gnu/store"
 mv "$(at self-text)" "$T/g/gnu/store"
-dt-closure --source scan --no-cache --store "$T/g" "/gnu/store/$(basename "$(path self-text)")" |
+dt-closure --scan --no-cache --store "$T/g" "/gnu/store/$(basename "$(path self-text)")" |
 	dt-nixdb --store "$T/g" >"$T/got"
 is '/gnu/store' "$(query "$T/got" "$refs")" "/gnu$(path self-text | cut -c 5-)|/gnu$(path self-text | cut -c 5-)"
 
@@ -386,7 +386,7 @@ fails 2 "^dt-nixdb: unexpected operand 'x': try" 'an operand' on "$T/graph2" dt-
 nobody() { runuser -u nobody -- env DT_CACHE="$T/none" PATH="$PATH" dt-nixdb --store "$store" <"$T/bad"; }
 mkdir -p "$(at secret)/d"
 echo >"$(at secret)/d/file"
-dt-closure --source scan --no-cache --store "$store" "$(path secret)" >"$T/bad"
+dt-closure --scan --no-cache --store "$store" "$(path secret)" >"$T/bad"
 ok 'by nobody' nobody
 chmod 600 "$(at secret)/d/file"
 fails 1 "^dt-nixdb: $(at secret)/d/file: Permission denied\$" 'a file that may not be read' nobody
@@ -423,7 +423,7 @@ mkdir "$(at secret-change)"
 file=$(at secret-change)/file
 echo one >"$file"
 touch -d 2020-01-01 "$file"
-dt-closure --source scan --no-cache --store "$store" "$(path secret-change)" >"$T/graph3"
+dt-closure --scan --no-cache --store "$store" "$(path secret-change)" >"$T/graph3"
 sum() { query "$T/out" 'select substr(hash, 8) from ValidPaths'; }
 sleep 0.2
 for text in one two; do

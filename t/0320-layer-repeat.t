@@ -20,7 +20,7 @@ echo '{"Env": ["A=1"]}' >"$T/config.json"
 # Both ways to an image: the filters by hand, and the script. $at is where the store is.
 at=$small
 by_hand() {
-	roots | dt-closure --source scan --store "$at" | dt-popularity --max-layers 9 | dt-layer --store "$at" |
+	roots | dt-closure --scan --store "$at" | dt-popularity --max-layers 9 | dt-layer --store "$at" |
 		dt-manifest --name By-Hand --config "$T/config.json"
 }
 by_script() { dt-stream-layered-image --store "$at" "$T/spec.json"; }
@@ -131,7 +131,7 @@ repeats 'a filled cache' new
 is 'which was used: no fact was written anew' "$(facts)" "$(cat "$T/facts")"
 
 uncached() {
-	roots | dt-closure --no-cache --source scan --store "$at" | dt-popularity --max-layers 9 |
+	roots | dt-closure --no-cache --scan --store "$at" | dt-popularity --max-layers 9 |
 		dt-layer --no-cache --store "$at" |
 		dt-manifest --name By-Hand --config "$T/config.json" >"$T/new.1"
 }
