@@ -380,6 +380,7 @@ int main(int argc, char **argv)
 	err_init("dt-closure");
 	io_init();
 	parse_args(&o, argc, argv);
+	io_begin(opt_output(), IO_TEXT);
 	store_init(&w.store, o.store);
 	if (o.graph != NULL)
 		read_graph(&w);

@@ -84,7 +84,7 @@ static int write_out(void *arg, const void *data, size_t len, struct err *e)
 {
 	(void)arg;
 	if (io_write(STDOUT_FILENO, data, len) < 0)
-		return err_set_errno(e, "standard output");
+		return err_set_errno(e, "%s", io_output());
 	return 0;
 }
 
@@ -127,6 +127,7 @@ int main(int argc, char **argv)
 	err_init("dt-compress");
 	io_init();
 	parse_args(&o, argc, argv);
+	io_begin(opt_output(), IO_BINARY);
 	io_pipe_grow(STDIN_FILENO);
 	io_pipe_grow(STDOUT_FILENO);
 	if (o.format == COMPRESS_GZIP)

@@ -85,6 +85,7 @@ int main(int argc, char **argv)
 	err_init("dt-drv");
 	io_init();
 	parse_args(&store, argc, argv);
+	io_begin(opt_output(), IO_TEXT);
 	if (optind == argc)
 		add(&store, "-", all);
 	for (int i = optind; i < argc; i++)

@@ -119,6 +119,7 @@ int main(int argc, char **argv)
 	err_init("dt-flatten");
 	io_init();
 	parse_args(&o, argc, argv);
+	io_begin(opt_output(), o.list ? IO_TEXT : IO_BINARY);
 	if (merged_open(&image, o.file, o.from_name, o.from_tag, &o.platform,
 			!o.no_verify, &why) < 0)
 		die("%s", why.text);

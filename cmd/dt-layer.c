@@ -465,6 +465,7 @@ int main(int argc, char **argv)
 	err_init("dt-layer");
 	io_init();
 	parse_args(&o, argc, argv);
+	io_begin(opt_output(), IO_BINARY);
 	store_init(&w.store, o.store);
 	cache_init(&w.cache, !o.no_cache);
 	bool is_one = o.single || o.n_operands > 0;

@@ -315,6 +315,7 @@ int main(int argc, char **argv)
 	err_init("dt-manifest");
 	io_init();
 	parse_args(&o, argc, argv);
+	io_begin(opt_output(), o.inspect ? IO_TEXT : IO_BINARY);
 	if (o.from != NULL &&
 	    image_open(&base, o.from, o.from_name, o.from_tag, &o.platform, &why) < 0)
 		die("%s", why.text);

@@ -75,6 +75,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 	}
 	if (o->roots != NULL && o->tree == NULL)
 		die_usage("--roots goes with --tree");
+	if (o->tree != NULL && opt_output() != NULL)
+		die_usage("--tree makes a directory, and --output is for a database");
 	if (optind < argc)
 		die_usage("unexpected operand '%s'", argv[optind]);
 }
@@ -218,6 +220,7 @@ int main(int argc, char **argv)
 	err_init("dt-nixdb");
 	io_init();
 	parse_args(&o, argc, argv);
+	io_begin(opt_output(), o.tree == NULL ? IO_BINARY : IO_TEXT);
 	store_init(&w.store, o.store);
 	cache_init(&w.cache, !o.no_cache);
 	read_graph(&w);

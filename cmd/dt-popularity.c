@@ -8,6 +8,7 @@
 #include "autolayer.h"
 #include "buf.h"
 #include "cost.h"
+#include "draft.h"
 #include "draw.h"
 #include "err.h"
 #include "fleet.h"
@@ -39,7 +40,7 @@ struct options {
 	size_t max_layers;
 	bool rank, cost, json, svg, fleet;
 	const char *pipeline, *plan, *previous, *second, *weights,
-	    *output;    /* NULL for none */
+	    *output;    /* the directory of the plans; NULL for none */
 	char **operand; /* with --fleet, images of them */
 	size_t images;
 };
@@ -75,7 +76,6 @@ enum {
 	OPT_FLEET,
 	OPT_JSON,
 	OPT_MAX_LAYERS,
-	OPT_OUTPUT,
 	OPT_PIPELINE,
 	OPT_PLAN,
 	OPT_PREVIOUS,
@@ -98,8 +98,7 @@ static const struct opt option_table[] = {
     {OPT_SVG, "svg", NULL, "the cost as a picture"},
     {OPT_PLAN, "plan", "FILE", "the cost of the plan in FILE"},
     {OPT_SECOND, "second", "FILE", "and what the image of the graph in FILE shares"},
-    {OPT_FLEET, "fleet", NULL, "plan the graphs in the operands together"},
-    {OPT_OUTPUT, "output", "DIR", "with --fleet, write the plans there"},
+    {OPT_FLEET, "fleet", NULL, "plan the graphs in the operands; -o is a directory"},
     {0},
 };
 
@@ -128,8 +127,6 @@ static void check_options(const struct options *o, bool limited)
 		die_usage("--json or --svg, not both");
 	if (o->rank && (cost || o->fleet || o->pipeline != NULL))
 		die_usage("--rank makes no plan");
-	if (!o->fleet && o->output != NULL)
-		die_usage("--output goes with --fleet");
 	if (!o->fleet && o->images > 0)
 		die_usage("unexpected operand '%s'", o->operand[0]);
 	if (!o->fleet)
@@ -138,7 +135,7 @@ static void check_options(const struct options *o, bool limited)
 		die_usage(
 		    "--fleet goes with no --plan, --previous, --second, --pipeline, "
 		    "--svg");
-	if (o->images == 0 || (o->output != NULL) == cost)
+	if (o->images == 0 || (o->output == NULL && !cost))
 		die_usage("--fleet needs graphs, and --output DIR or --cost");
 }
 
@@ -162,9 +159,6 @@ static void parse_args(int argc, char **argv, struct options *o)
 		case OPT_MAX_LAYERS:
 			o->max_layers = num_option("max-layers", optarg, 1, UINT32_MAX);
 			limited = true;
-			break;
-		case OPT_OUTPUT:
-			o->output = optarg;
 			break;
 		case OPT_PIPELINE:
 			o->pipeline = optarg;
@@ -194,6 +188,8 @@ static void parse_args(int argc, char **argv, struct options *o)
 	}
 	o->operand = argv + optind;
 	o->images = (size_t)(argc - optind);
+	if (o->fleet && !o->cost && !o->json)
+		o->output = opt_output();
 	check_options(o, limited);
 }
 
@@ -422,22 +418,14 @@ static void plan_fleet(const struct options *o, struct graph *all, struct plan *
 
 static void write_file(const char *dir, const char *name, const struct buf *text)
 {
-	struct buf file = {0}, temp = {0};
+	struct buf file = {0};
+	struct draft d;
 
 	buf_addf(&file, "%s/%s", dir, name);
-	buf_addf(&temp, "%s/.%s.XXXXXX", dir, name);
-	int fd = mkstemp(temp.data);
-	if (fd < 0)
+	if (draft_open(&d, file.data, 0666, NULL) < 0 ||
+	    draft_close(&d, io_write(d.fd, text->data, text->len) == 0) < 0)
 		die_errno("%s", file.data);
-	if (fchmod(fd, 0644) < 0 || io_write(fd, text->data, text->len) < 0 ||
-	    fsync(fd) < 0 || close(fd) < 0 || rename(temp.data, file.data) < 0) {
-		int why = errno;
-		unlink(temp.data);
-		errno = why;
-		die_errno("%s", file.data);
-	}
 	buf_release(&file);
-	buf_release(&temp);
 }
 
 /* Finds names for the plans, all different. */
@@ -457,8 +445,10 @@ static void run_fleet(const struct options *o, struct buf *out)
 	struct names files = {0};
 	struct plan *plans = mem_zero(o->images, sizeof *plans);
 
-	if (o->output != NULL)
+	if (o->output != NULL) {
 		name_plans(o, &files);
+		draft_sweep(o->output);
+	}
 	plan_fleet(o, &all, plans);
 	for (size_t i = 0; i < files.n; i++) {
 		struct buf text = {0};
@@ -485,6 +475,7 @@ int main(int argc, char **argv)
 	err_init("dt-popularity");
 	io_init();
 	parse_args(argc, argv, &o);
+	io_begin(o.output == NULL ? opt_output() : NULL, IO_TEXT);
 	if (o.fleet)
 		run_fleet(&o, &out);
 	else

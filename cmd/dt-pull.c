@@ -521,6 +521,7 @@ int main(int argc, char **argv)
 	secret_forbid_core();
 	json_wipe_freed(); /* credentials come as JSON */
 	parse_args(&o, argc, argv);
+	io_begin(opt_output(), o.answer == ARCHIVE ? IO_BINARY : IO_TEXT);
 	pthread_mutex_init(&p.lock, NULL);
 	cache_init(&p.cache, !o.no_cache);
 	p.fetch = (struct fetch){

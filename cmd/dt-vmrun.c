@@ -271,6 +271,7 @@ int main(int argc, char **argv)
 	err_status(TROUBLE);
 	io_init();
 	parse_args(&o, argc, argv);
+	io_begin(opt_output(), IO_BINARY);
 	read_script(&o.job);
 	open_image(&image, &o);
 	int status = run(&o, &image, &size, &why);

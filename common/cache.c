@@ -2,11 +2,13 @@
 
 #include "buf.h"
 #include "digest.h"
+#include "draft.h"
 #include "io.h"
 #include "mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,42 +91,48 @@ void cache_make_folders(char *name)
 	}
 }
 
-/* A new file with a name from the template, whose folders are made if need be. */
-static int make_draft(struct buf *draft, const char *template)
+/*
+ * Begins a fact's file. Drafts are in a directory of their own, where those of dead
+ * processes are found quickly: once in each process that writes.
+ */
+static int begin(const struct cache *c, struct draft *d, const char *file)
 {
-	for (int try = 0; try < 2; try++) {
-		buf_clear(draft);
-		buf_addstr(draft, template);
-		int fd = mkostemp(draft->data, O_CLOEXEC);
-		if (fd >= 0 || errno != ENOENT)
-			return fd;
-		cache_make_folders(draft->data);
+	static atomic_flag swept = ATOMIC_FLAG_INIT;
+	struct buf drafts = {0};
+
+	buf_addf(&drafts, "%s/drafts", c->dir);
+	if (!atomic_flag_test_and_set(&swept))
+		draft_sweep(drafts.data);
+	int result = draft_open(d, file, 0600, drafts.data);
+	if (result < 0 && errno == ENOENT) {
+		buf_addch(&drafts, '/');
+		cache_make_folders(drafts.data);
+		drafts.data[--drafts.len] = '\0';
+		result = draft_open(d, file, 0600, drafts.data);
 	}
-	return -1;
+	buf_release(&drafts);
+	return result;
 }
 
 void cache_put(const struct cache *c, const char *kind, const char *key, const char *fact,
 	       size_t len)
 {
-	struct buf name = {0}, template = {0}, draft = {0}, text = {0};
+	struct buf folder = {0}, name = {0}, text = {0};
 	char sum[DIGEST_HEX + 1];
+	struct draft d;
 
 	if (c->dir == NULL)
 		return;
-	buf_addf(&name, "%s/%s/%s", c->dir, kind, key);
-	buf_addf(&template, "%s/%s/.%s.XXXXXX", c->dir, kind, key);
-	int fd = make_draft(&draft, template.data);
-	if (fd >= 0) {
+	buf_addf(&folder, "%s/%s", c->dir, kind);
+	buf_addf(&name, "%s/%s", folder.data, key);
+	if (begin(c, &d, name.data) == 0) {
+		(void)mkdir(folder.data, 0700);
 		checksum(key, fact, len, sum);
 		buf_addf(&text, "%s\n", sum);
 		buf_add(&text, fact, len);
-		bool ok = io_write(fd, text.data, text.len) == 0;
-		ok = close(fd) == 0 && ok;
-		if (!ok || rename(draft.data, name.data) < 0)
-			unlink(draft.data);
+		(void)draft_close(&d, io_write(d.fd, text.data, text.len) == 0);
 	}
+	buf_release(&folder);
 	buf_release(&name);
-	buf_release(&template);
-	buf_release(&draft);
 	buf_release(&text);
 }

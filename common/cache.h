@@ -1,10 +1,10 @@
 /*
  * cache: what was computed once of things that do not change. Level 4.
  *
- * A plain file per fact, DIR/KIND/KEY, DIR being $DT_CACHE, else $XDG_CACHE_HOME/dt,
- * else $HOME/.cache/dt. KEY is a digest of all that the fact depends on. Files are
- * written by rename and carry a checksum, so the folder may be shared, filled up,
- * damaged or deleted at any time: what cannot be read is computed again.
+ * A plain file per fact, DIR/KIND/KEY, written in DIR/drafts, DIR being $DT_CACHE, else
+ * $XDG_CACHE_HOME/dt, else $HOME/.cache/dt. KEY is a digest of all that the fact depends
+ * on. Files are written by rename and carry a checksum, so the folder may be shared,
+ * filled up, damaged or deleted at any time: what cannot be read is computed again.
  */
 #ifndef DT_CACHE_H
 #define DT_CACHE_H

@@ -30,7 +30,7 @@ static void put(struct dockerarchive *a, const void *data, size_t len)
 	if (a->is_summed)
 		digest_update(&a->sum, data, len);
 	if (a->fd >= 0 && io_write(a->fd, data, len) < 0)
-		die_errno("standard output");
+		die_errno("%s", io_output());
 }
 
 static void put_header(struct dockerarchive *a, const char *name, uint64_t size,
@@ -95,7 +95,7 @@ void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer
 	} else {
 		int64_t n = io_copy(layer, &at, a->fd, size);
 		if (n < 0)
-			die_errno("standard output");
+			die_errno("%s", io_output());
 		if ((uint64_t)n != size)
 			die("a temporary file was cut off");
 	}

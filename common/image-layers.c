@@ -48,7 +48,7 @@ int image_layer_write(const struct image *im, size_t i, const struct image_bytes
 		}
 		digest_update(&digest, block, (size_t)n);
 		if (out >= 0 && io_write(out, block, (size_t)n) < 0)
-			result = err_set_errno(e, "standard output");
+			result = err_set_errno(e, "%s", io_output());
 		at += n;
 		left -= (uint64_t)n;
 	}

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,22 @@
 
 enum { CHUNK = 1 << 20, PIPE_SIZE = 1 << 20 };
 
+/* To have been called is all that is wanted of it. */
+static void on_limit(int number)
+{
+	(void)number;
+}
+
 void io_init(void)
 {
+	/*
+	 * A file that would be larger than RLIMIT_FSIZE fails with EFBIG, which is
+	 * reported, or does not matter, as in the cache. Programs that are started get
+	 * the signal, since they inherit no handler.
+	 */
+	struct sigaction action = {.sa_handler = on_limit, .sa_flags = SA_RESTART};
+
+	sigaction(SIGXFSZ, &action, NULL);
 	if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
 		die_errno("standard output");
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
@@ -216,20 +231,4 @@ void io_pipe_grow(int fd)
 	int size = fcntl(fd, F_GETPIPE_SZ);
 	if (size >= 0 && size < PIPE_SIZE)
 		(void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
-}
-
-void io_finish_text(const struct buf *text)
-{
-	/* A pipe that holds it all takes it at once: a kill cannot cut it in the middle.
-	 */
-	io_pipe_grow(STDOUT_FILENO);
-	if (io_write(STDOUT_FILENO, text->data, text->len) < 0)
-		die_errno("standard output");
-	io_finish();
-}
-
-void io_finish(void)
-{
-	if (close(STDOUT_FILENO) < 0)
-		die_errno("standard output");
 }

@@ -14,8 +14,9 @@ struct buf;
 struct stat;
 
 /*
- * Called first in every tool: ends the process if stdout is closed, and opens /dev/null
- * on a closed stdin or stderr, so that no file opened later gets their numbers.
+ * Called first in every tool: ends the process if stdout is closed, opens /dev/null
+ * on a closed stdin or stderr, so that no file opened later gets their numbers, and lets
+ * write(2) fail where the limit of a file's size would kill the process.
  */
 void io_init(void);
 
@@ -53,11 +54,28 @@ int io_tmpfile(void);
 /* Gives a pipe the largest buffer an ordinary user may ask for; else does nothing. */
 void io_pipe_grow(int fd);
 
+/* --- the output of a tool --- */
+
+/* Whether it may go to a terminal. */
+enum io_kind { IO_TEXT, IO_BINARY };
+
+/*
+ * Called once the command line is read. Standard output becomes the file `name`, which is
+ * there only once io_finish() returns: see draft. A device, pipe or socket is written to
+ * directly. If `name` is NULL or "-", standard output stays what it is. `name` is kept,
+ * not copied. Ends the process if that fails, or if binary output would go to a
+ * terminal.
+ */
+void io_begin(const char *name, enum io_kind kind);
+
+/* How messages call the output. */
+const char *io_output(void);
+
 /* Writes a tool's whole text output, in one piece where it goes to a pipe that holds
- * it, and closes stdout. Ends the process on failure. */
+ * it, and finishes it. Ends the process on failure. */
 void io_finish_text(const struct buf *text);
 
-/* Closes stdout. Ends the process if that fails: output would be lost. */
+/* Closes the output. Ends the process if that fails: output would be lost. */
 void io_finish(void);
 
 #endif

@@ -9,6 +9,8 @@
 
 enum { OPTIONS_MAX = 40, KEY_HELP = 1000, KEY_VERSION, KEY_MOVED, COLUMN = 26 };
 
+static const char *output;
+
 static void help(const struct opt_tool *tool)
 {
 	printf("usage: %s %s\n\n%s\n\n", err_tool(), tool->synopsis, tool->purpose);
@@ -19,7 +21,8 @@ static void help(const struct opt_tool *tool)
 			n = printf("\n") - 1;
 		printf("%*s%s\n", COLUMN - n, "", o->help);
 	}
-	printf("  --help                  print this help\n"
+	printf("  -o, --output FILE       write to FILE, which is complete or not there\n"
+	       "  --help                  print this help\n"
 	       "  --version               print the version\n\n"
 	       "%s(1) tells the rest.\n",
 	       err_tool());
@@ -46,8 +49,9 @@ int opt_next(int argc, char **argv, const struct opt_tool *tool)
 	struct option longs[OPTIONS_MAX] = {
 	    {"help", no_argument, NULL, KEY_HELP},
 	    {"version", no_argument, NULL, KEY_VERSION},
+	    {"output", required_argument, NULL, 'o'},
 	};
-	int n = 2;
+	int n = 3;
 
 	for (const struct opt *o = tool->options; o->name != NULL && n < OPTIONS_MAX - 1;
 	     o++)
@@ -61,7 +65,7 @@ int opt_next(int argc, char **argv, const struct opt_tool *tool)
 		longs[n++] = (struct option){m->name, optional_argument, NULL, KEY_MOVED};
 	opterr = 0;
 	const char *word = argv[optind]; /* optind itself stays behind within "-xy" */
-	int at = 0, key = getopt_long(argc, argv, "+:", longs, &at);
+	int at = 0, key = getopt_long(argc, argv, "+:o:", longs, &at);
 	switch (key) {
 	case KEY_HELP:
 		help(tool);
@@ -72,6 +76,9 @@ int opt_next(int argc, char **argv, const struct opt_tool *tool)
 	case KEY_MOVED:
 		die_usage("--%s is now %s", longs[at].name,
 			  find_moved(tool, longs[at].name));
+	case 'o':
+		output = optarg;
+		return opt_next(argc, argv, tool);
 	case ':':
 		die_usage("'%s' needs an argument", word);
 	case '?':
@@ -79,4 +86,9 @@ int opt_next(int argc, char **argv, const struct opt_tool *tool)
 	default:
 		return key;
 	}
+}
+
+const char *opt_output(void)
+{
+	return output;
 }

@@ -2,7 +2,7 @@
  * opt: the command line. Level 1.
  *
  * One table a tool is both what getopt_long(3) parses and what --help prints, so the
- * two cannot disagree. --help and --version are in every tool by themselves.
+ * two cannot disagree. Every tool also has --help, --version and -o, --output FILE.
  */
 #ifndef DT_OPT_H
 #define DT_OPT_H
@@ -36,5 +36,8 @@ struct opt_tool {
  * status 2 at an option it does not know.
  */
 int opt_next(int argc, char **argv, const struct opt_tool *tool);
+
+/* The FILE of --output, for io_begin(); NULL if the option was not given. */
+const char *opt_output(void);
 
 #endif

@@ -68,7 +68,7 @@ static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
 	if (n < 0 && errno == EIO)
 		tree_unreadable(p->tree, p->entry);
 	if (n < 0)
-		die_errno("standard output");
+		die_errno("%s", io_output());
 	return (uint64_t)n;
 }
 
@@ -78,7 +78,7 @@ static void consume_bytes(struct sink *s, struct piece *p)
 	if (s->fd < 0)
 		digest_update(&s->digest, p->bytes.data, p->bytes.len);
 	else if (io_write(s->fd, p->bytes.data, p->bytes.len) < 0)
-		die_errno("standard output");
+		die_errno("%s", io_output());
 	buf_clear(&p->bytes);
 }
 
@@ -180,7 +180,7 @@ void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *
 		done = (int64_t)read_span(s, fd, offset, size);
 	}
 	if (done < 0)
-		die_errno("standard output");
+		die_errno("%s", io_output());
 	if ((uint64_t)done != size)
 		die("%s: cut off", name);
 	sink_zeroes(s, tar_padding(size));

@@ -1,5 +1,5 @@
 /*
- * utf8: file names as sequences of characters. Level 1.
+ * utf8: file names as sequences of characters. Level 0.
  *
  * A file name is bytes. Where it must be read as text, it is UTF-8; a byte that is part
  * of no valid character counts as the character U+DC00 + byte (Python's

@@ -25,7 +25,7 @@ void writer_release(struct writer *w)
 static void put(struct writer *w, const void *data, size_t len)
 {
 	if (io_write(w->fd, data, len) < 0)
-		die_errno("standard output");
+		die_errno("%s", io_output());
 }
 
 void writer_pad(struct writer *w, uint64_t size)
@@ -90,7 +90,7 @@ void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 		return;
 	int64_t n = io_copy(fd, &at, w->fd, size);
 	if (n < 0)
-		die_errno("standard output");
+		die_errno("%s", io_output());
 	if ((uint64_t)n != size)
 		die("a layer is shorter than it was");
 	writer_pad(w, size);

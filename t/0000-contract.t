@@ -2,7 +2,7 @@
 # What every tool must do.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
-need make mandoc perl jq busybox
+need make mandoc perl jq busybox script
 
 # The value of one of the Makefile's variables.
 make_var() {
@@ -131,6 +131,8 @@ statuses() {
 	on() { local file=$1; shift; "$@" <"$file"; }
 	full() { "$@" >/dev/full; }
 	closed() { "$@" >&-; }
+	# The messages go through a pipe, which has no limit.
+	limited() { (ulimit -f 0; "$@" 2>&1 >/dev/null) | cat >&2; return "${PIPESTATUS[0]}"; }
 }
 
 # silent DESCRIPTION: the command that failed last printed nothing.
@@ -182,14 +184,50 @@ check_io() { # TOOL, after `sample`
 	unfinished "$1: a cut stream"
 }
 
+# The draft of a file is beside it until it is complete.
+check_output() { # TOOL, after `sample`
+	local dir=$T/output file=$T/output/file
+	rm -rf "$dir"
+	mkdir "$dir"
+	on "$input" "$1" "${args[@]}" >"$T/plain" 2>/dev/null
+	is "$1 -o FILE" "$(umask 027; on "$input" "$1" -o "$file" "${args[@]}" 2>&1)" ''
+	same "$1 -o FILE: all that goes to stdout" "$file" "$T/plain"
+	is "$1 -o FILE: the mode by the umask, and no other file" \
+		"$(stat -c %a "$file"):$(ls -A "$dir")" 640:file
+	ok "$1 --output /dev/null" on "$input" "$1" --output /dev/null "${args[@]}"
+	is "$1 --output /dev/null: which is still a device" "$(stat -c %F /dev/null)" 'character special file'
+	fails "$failed" ': No such file or directory$' "$1 -o into no directory" \
+		on "$input" "$1" -o "$dir/none/file" "${args[@]}"
+	fails "$failed" ': Is a directory$' "$1 -o DIRECTORY" on "$input" "$1" -o "$dir" "${args[@]}"
+	fails "$failed" 'file: File too large$' "$1 -o FILE, which has no room" \
+		limited on "$input" "$1" -o "$file" "${args[@]}"
+	[ -z "$cut" ] ||
+		fails "$failed" . "$1 -o FILE, a cut stream" on "$cut" "$1" -o "$file" "${args[@]}"
+	same "$1 -o FILE, after failures: as it was" "$file" "$T/plain"
+	is "$1 -o FILE, after failures: no other file" "$(ls -A "$dir")" file
+}
+
+# A text may go to a terminal.
+check_terminal() { # TOOL, after `sample`
+	local command
+	printf -v command '%q ' "$1" "${args[@]}"
+	script -qec "$command <$input" /dev/null >"$T/out" 2>&1 </dev/null
+	if [[ $1 =~ ^dt-(closure|popularity|drv)$ ]]; then
+		is "$1 to a terminal" "$(tr -d '\r' <"$T/out")" "$(on "$input" "$1" "${args[@]}")"
+	else
+		is "$1 to a terminal" "$(tr -d '\r' <"$T/out")" \
+			"$1: stdout is a terminal: redirect it or use -o FILE"
+	fi
+}
+
 check_manual() { # TOOL, after `check_help`
-	sed -nE 's/^  --([a-z0-9-]+)( .*)?$/\1/p' "$T/help" | sort >"$T/options"
+	sed -nE 's/^  (-. *, )?--([a-z0-9-]+)( .*)?$/\2/p' "$T/help" | sort >"$T/options"
 	is "$1: the options in its manual" \
-		"$(sed -nE 's/^\.It Fl -([a-z0-9-]+)( .*)?$/\1/p' "$top/doc/$1.1" | sort)" \
+		"$(sed -nE 's/^\.It Fl (. , )?-([a-z0-9-]+)( .*)?$/\2/p' "$top/doc/$1.1" | sort)" \
 		"$(cat "$T/options")"
 	mandoc -T ascii "$top/doc/$1.1" | col -b >"$T/manual"
 	while read -r option; do
-		like "$1: --$option, as shown" "$T/manual" "^ +--$option( |\$)"
+		like "$1: --$option, as shown" "$T/manual" "^ +(-., )?--$option( |\$)"
 	done <"$T/options"
 	like "$1: its manual's EXIT STATUS" "$T/manual" '^EXIT STATUS$'
 	like "$1: its manual's EXAMPLES" "$T/manual" '^EXAMPLES$'
@@ -211,11 +249,13 @@ for tool in $tools; do
 		fails "$misused" "^$tool: '$option' needs an argument: try '$tool --help'\$" \
 			"$tool $option, and no argument" "$tool" "$option"
 		silent "$tool $option"
-	done < <(sed -nE 's/^  (--[a-z0-9-]+) [A-Z].*/\1/p' "$T/help")
+	done < <(echo -o; sed -nE 's/^  (-o, )?(--[a-z0-9-]+) [A-Z].*/\2/p' "$T/help")
 	check_manual "$tool"
 	like "$tool: its manual names its streams" "$T/manual" 'dt-[a-z]+\(5\)'
 	if sample "$tool"; then
 		check_io "$tool"
+		check_output "$tool"
+		check_terminal "$tool"
 	else
 		t_report 1 "$tool has a sample in this test"
 	fi

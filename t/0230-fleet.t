@@ -96,11 +96,13 @@ fails 2 "two graphs would have the plan 'a\.plan'" 'two graphs of one name' \
 	dt-popularity --fleet --output plans a.graph other/a.graph
 fails 2 "needs named graphs, not '-'" 'stdin has no name' \
 	dt-popularity --fleet --output plans a.graph -
-for args in '--fleet' '--fleet a.graph' '--fleet --cost' '--fleet --cost --output plans a.graph' \
+for args in '--fleet' '--fleet a.graph' '--fleet --cost' \
 	'--fleet --rank a.graph' '--fleet --cost --svg a.graph' '--fleet --cost --second b.graph a.graph' \
 	'a.graph'; do
 	# shellcheck disable=SC2086 # words
 	fails 2 "^dt-popularity: .*--help'\$" "$args" dt-popularity $args
 done
+ok 'the cost, in a file' dt-popularity --fleet --cost -o cost a.graph b.graph
+is 'it is all there' "$(cat cost)" "$(dt-popularity --fleet --cost a.graph b.graph)"
 
 finish
