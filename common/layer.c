@@ -173,6 +173,19 @@ static void run(struct layer *l, struct sink *s)
 	sink_run(s, emit, l, bytes >= THREAD_FROM);
 }
 
+/* Hashes the layer; returns a file that was touched since the scan, if there is one. */
+static struct sink_entry hash(struct layer *l, uint64_t *size, char hex[DIGEST_HEX + 1])
+{
+	struct sink s;
+
+	sink_init(&s, -1);
+	run(l, &s);
+	digest_hex(&s.digest, hex);
+	*size = s.total;
+	sink_release(&s);
+	return s.touched;
+}
+
 static bool is_settled(const struct layer *l)
 {
 	for (size_t k = 0; k < l->n; k++)
@@ -215,25 +228,38 @@ static bool parse_fact(struct layer *l, const struct buf *fact)
 
 void layer_measure(struct layer *l, const struct cache *cache)
 {
-	static const char kind[] = "layer-2";
+	static const char kind[] = "layer-3";
 	char key[DIGEST_HEX + 1];
 	struct buf fact = {0};
-	struct sink s;
 
 	layer_key(l, key);
 	if (!cache_get(cache, kind, key, &fact) || !parse_fact(l, &fact)) {
-		bool settled = is_settled(l);
-		sink_init(&s, -1);
-		run(l, &s);
-		digest_hex(&s.digest, l->diff_id);
-		l->size = s.total;
-		sink_release(&s);
+		l->is_fresh = !is_settled(l);
+		bool is_touched = hash(l, &l->size, l->diff_id).tree != NULL;
 		buf_clear(&fact);
 		buf_addf(&fact, "%s %" PRIu64, l->diff_id, l->size);
-		if (settled)
+		if (!l->is_fresh && !is_touched)
 			cache_put(cache, kind, key, fact.data, fact.len);
 	}
 	buf_release(&fact);
+}
+
+/*
+ * The contents of `touched`, or of any file of a layer that was fresh, may have changed
+ * before they were written: they did if the layer has another digest now.
+ */
+static void verify(struct layer *l, struct sink_entry touched)
+{
+	char hex[DIGEST_HEX + 1];
+	uint64_t size;
+
+	if (touched.tree == NULL)
+		touched = (struct sink_entry){&l->part[0].tree, 0};
+	if (l->diff_id[0] == '\0')
+		tree_changed(touched.tree, touched.entry);
+	hash(l, &size, hex);
+	if (!digest_is_same(hex, l->diff_id))
+		tree_changed(touched.tree, touched.entry);
 }
 
 void layer_write(struct layer *l, int fd)
@@ -246,5 +272,7 @@ void layer_write(struct layer *l, int fd)
 		die("a layer has %" PRIu64 " bytes, and had %" PRIu64
 		    " when it was measured",
 		    s.total, l->size);
+	if (s.touched.tree != NULL || l->is_fresh)
+		verify(l, s.touched);
 	sink_release(&s);
 }

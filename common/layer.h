@@ -4,7 +4,8 @@
  * A layer is known by its diff_id, the SHA-256 of its tar, which stands in front of the
  * tar in a layer archive (dt-image(5)). So it is gone through twice: once to find digest
  * and size, once to write it. Both go through the same code, and a file that changed
- * between the two ends the process with a message that names it.
+ * between the two ends the process with a message that names it. If only a file's ctime
+ * or inode number changed, the layer is hashed again after it was written.
  */
 #ifndef DT_LAYER_H
 #define DT_LAYER_H
@@ -38,6 +39,7 @@ struct layer {
 	size_t n, cap;
 	uint64_t size; /* of the layer tar, in bytes; from layer_measure() */
 	char diff_id[DIGEST_HEX + 1]; /* its SHA-256; from layer_measure() */
+	bool is_fresh; /* a file may have changed since then without its times telling */
 };
 
 /* A new, empty part. The layer owns it and frees its tree and prefix. */
@@ -54,8 +56,9 @@ void layer_release(struct layer *l);
 void layer_measure(struct layer *l, const struct cache *cache);
 
 /*
- * Writes the layer's tar to `fd`. A layer that was measured must still have the size
- * that was found. Ends the process on failure.
+ * Writes the layer's tar to `fd`. Ends the process on failure: also if the layer was
+ * measured and the bytes may not be those of its digest, or if it was not and a file is
+ * not what it was when the trees were scanned.
  */
 void layer_write(struct layer *l, int fd);
 

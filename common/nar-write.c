@@ -28,6 +28,7 @@ struct out {
 	struct buf block;
 	void (*bytes)(void *arg, const void *data, size_t len);
 	void *arg;
+	uint32_t touched; /* a file that was, or TREE_END */
 };
 
 static const char *name_of(const struct tree *t, uint32_t i)
@@ -139,7 +140,8 @@ static void put_contents(struct out *o, uint32_t i)
 	put_string(o, "contents");
 	put_number(o, size);
 	uint64_t done = put_file(o, i, fd);
-	tree_check_unchanged(o->t, i, fd, done);
+	if (tree_is_touched(o->t, i, fd, done))
+		o->touched = i;
 	close(fd);
 	put_padding(o, size);
 }
@@ -190,10 +192,10 @@ static void end_entry(struct out *o, uint32_t i)
 		put_string(o, ")");
 }
 
-void nar_write(const struct tree *t,
-	       void (*bytes)(void *arg, const void *data, size_t len), void *arg)
+uint32_t nar_write(const struct tree *t,
+		   void (*bytes)(void *arg, const void *data, size_t len), void *arg)
 {
-	struct out o = {.t = t, .bytes = bytes, .arg = arg};
+	struct out o = {.t = t, .bytes = bytes, .arg = arg, .touched = TREE_END};
 
 	tree_reader_init(&o.reader);
 	link_tree(&o);
@@ -212,4 +214,5 @@ void nar_write(const struct tree *t,
 	tree_reader_release(&o.reader);
 	buf_release(&o.block);
 	free(o.link);
+	return o.touched;
 }

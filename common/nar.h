@@ -40,9 +40,10 @@ int nar_walk(const char *path, const struct nar_visitor *v, uint64_t *size,
 /*
  * Calls bytes() for the tree's NAR, piece by piece, reading its files as it gets to
  * them. There are no devices or FIFOs in it. Ends the process with a message that names
- * the file if one is unreadable or has changed since the tree was scanned.
+ * the file if one is unreadable or has changed since the tree was scanned. Returns a file
+ * for which tree_is_touched(), or TREE_END.
  */
-void nar_write(const struct tree *t,
-	       void (*bytes)(void *arg, const void *data, size_t len), void *arg);
+uint32_t nar_write(const struct tree *t,
+		   void (*bytes)(void *arg, const void *data, size_t len), void *arg);
 
 #endif

@@ -54,16 +54,18 @@ static void on_bytes(void *arg, const void *data, size_t len)
 		search(p, data, len);
 }
 
-static void compute(struct registration *r, const struct tree *t, const char *hash)
+/* Returns what nar_write() does. */
+static uint32_t compute(struct registration *r, const struct tree *t, const char *hash)
 {
 	struct passage p = {.hash = hash};
 
 	digest_init(&p.digest);
-	nar_write(t, on_bytes, &p);
+	uint32_t touched = nar_write(t, on_bytes, &p);
 	digest_hex(&p.digest, r->sha256);
 	digest_release(&p.digest);
 	r->size = p.size;
 	r->refers_to_itself = p.found;
+	return touched;
 }
 
 static void make_key(const struct tree *t, const char *hash, char key[DIGEST_HEX + 1])
@@ -92,29 +94,46 @@ static bool parse_fact(struct registration *r, const struct buf *fact)
 	       num_parse(fact->data + SIZE, fact->len - SIZE, INT64_MAX, &r->size) == 0;
 }
 
-void registration_find(struct registration *r, const struct store *s, const char *path,
-		       const struct cache *cache)
+/* One try; returns a file that may have changed while it was read, or TREE_END. */
+static uint32_t find(struct registration *r, const struct tree *t, const char *hash,
+		     const struct cache *cache)
 {
-	static const char kind[] = "nar-1";
-	static const struct tree_scan how = {.no_devices = true};
-	const char *hash = path + strlen(s->dir) + 1;
+	static const char kind[] = "nar-2";
 	char key[DIGEST_HEX + 1];
-	struct buf place = {0}, fact = {0};
-	struct tree t = {0};
+	struct buf fact = {0};
+	uint32_t touched = TREE_END;
 
-	store_locate(s, path, &place);
-	tree_scan(&t, place.data, &how);
-	make_key(&t, hash, key);
+	make_key(t, hash, key);
 	if (!cache_get(cache, kind, key, &fact) || !parse_fact(r, &fact)) {
-		bool settled = tree_is_settled(&t);
-		compute(r, &t, hash);
+		bool settled = tree_is_settled(t);
+		touched = compute(r, t, hash);
 		buf_clear(&fact);
 		buf_addf(&fact, "%s %d %" PRIu64, r->sha256, r->refers_to_itself,
 			 r->size);
-		if (settled)
+		if (settled && touched == TREE_END)
 			cache_put(cache, kind, key, fact.data, fact.len);
 	}
-	tree_release(&t);
-	buf_release(&place);
 	buf_release(&fact);
+	return touched;
+}
+
+void registration_find(struct registration *r, const struct store *s, const char *path,
+		       const struct cache *cache)
+{
+	enum { TRIES = 3 };
+	static const struct tree_scan how = {.no_devices = true};
+	const char *hash = path + strlen(s->dir) + 1;
+	uint32_t touched = 0;
+	struct buf place = {0};
+
+	store_locate(s, path, &place);
+	for (int try = 0; touched != TREE_END; try++) {
+		struct tree t = {0};
+		tree_scan(&t, place.data, &how);
+		touched = find(r, &t, hash, cache);
+		if (touched != TREE_END && try + 1 == TRIES)
+			tree_changed(&t, touched);
+		tree_release(&t);
+	}
+	buf_release(&place);
 }

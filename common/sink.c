@@ -52,7 +52,7 @@ static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size
 		size_t want = size - done < BLOCK ? (size_t)(size - done) : BLOCK;
 		ssize_t n = io_read(p->fd, block, want);
 		if (n < 0)
-			tree_unreadable(p->tree, p->entry);
+			tree_unreadable(p->file.tree, p->file.entry);
 		if (n == 0)
 			break;
 		digest_update(&s->digest, block, (size_t)n);
@@ -66,7 +66,7 @@ static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
 	int64_t n = io_copy(p->fd, NULL, s->fd, size);
 
 	if (n < 0 && errno == EIO)
-		tree_unreadable(p->tree, p->entry);
+		tree_unreadable(p->file.tree, p->file.entry);
 	if (n < 0)
 		die_errno("%s", io_output());
 	return (uint64_t)n;
@@ -86,13 +86,18 @@ static void consume_bytes(struct sink *s, struct piece *p)
 static void sink_consume(struct sink *s, struct piece *p)
 {
 	consume_bytes(s, p);
-	if (p->fd < 0)
-		return;
-	uint64_t size = p->tree->entry[p->entry].size;
-	uint64_t done = s->fd < 0 ? digest_file(s, p, size) : write_file(s, p, size);
-	tree_check_unchanged(p->tree, p->entry, p->fd, done);
-	close(p->fd);
-	p->fd = -1;
+	if (p->fd >= 0) {
+		uint64_t size = p->file.tree->entry[p->file.entry].size;
+		uint64_t done =
+		    s->fd < 0 ? digest_file(s, p, size) : write_file(s, p, size);
+		if (tree_is_touched(p->file.tree, p->file.entry, p->fd, done))
+			p->touched = p->file;
+		close(p->fd);
+		p->fd = -1;
+	}
+	if (p->touched.tree != NULL)
+		s->touched = p->touched;
+	p->touched = (struct sink_entry){0};
 }
 
 /* Lets go of the piece that was made and starts the next one. */
@@ -145,6 +150,7 @@ static uint64_t read_span(struct sink *s, int fd, off_t offset, uint64_t size)
 
 void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint32_t i)
 {
+	const struct sink_entry file = {t, i};
 	uint64_t size = t->entry[i].size;
 
 	if (size == 0)
@@ -152,16 +158,17 @@ void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint
 	int fd = tree_open(r, t, i);
 	if (fd < 0)
 		tree_unreadable(t, i);
+	if (tree_is_touched(t, i, fd, size))
+		s->piece->touched = file;
 	if (size >= ZERO_COPY_FROM) {
-		tree_check_unchanged(t, i, fd, size);
 		s->piece->fd = fd;
-		s->piece->tree = t;
-		s->piece->entry = i;
+		s->piece->file = file;
 		s->total += size;
 		sink_flush(s);
 	} else {
 		uint64_t done = read_span(s, fd, 0, size);
-		tree_check_unchanged(t, i, fd, done);
+		if (tree_is_touched(t, i, fd, done))
+			s->piece->touched = file;
 		close(fd);
 	}
 	sink_zeroes(s, tar_padding(size));

@@ -3,8 +3,9 @@
  *
  * They are hashed, to find the layer's diff_id, or written; in both cases they are the
  * same bytes, made by the same calls. Large files are written by the kernel, without a
- * copy in user space. A file that is not what it was when its tree was scanned ends the
- * process with a message that names it.
+ * copy in user space. A file whose size, type or mtime is not what it was when its tree
+ * was scanned ends the process with a message that names it. Files are looked at before
+ * and after they are read.
  */
 #ifndef DT_SINK_H
 #define DT_SINK_H
@@ -19,6 +20,12 @@
 struct relay;
 struct tar_member;
 
+/* An entry of a tree; none if `tree` is NULL. */
+struct sink_entry {
+	const struct tree *tree;
+	uint32_t entry;
+};
+
 /*
  * A piece of a layer: bytes, and behind them the contents of a file, if `fd` is not -1,
  * which are left to the one who writes the piece.
@@ -26,17 +33,19 @@ struct tar_member;
 struct piece {
 	struct buf bytes;
 	int fd;
-	const struct tree *tree;
-	uint32_t entry;
+	struct sink_entry file;    /* which one it is */
+	struct sink_entry touched; /* a file in this piece that was touched */
 };
 
 struct sink {
 	int fd;               /* what is written to, or -1: the bytes are hashed */
 	struct digest digest; /* in the latter case */
 	uint64_t total;       /* bytes so far */
-	struct piece *piece;  /* the one that is being made */
-	struct piece own;     /* without a relay, always the same one */
-	struct relay *relay;  /* to the thread that hashes or writes, or NULL */
+	struct sink_entry
+	    touched;         /* a file for which tree_is_touched(), if there is one */
+	struct piece *piece; /* the one that is being made */
+	struct piece own;    /* without a relay, always the same one */
+	struct relay *relay; /* to the thread that hashes or writes, or NULL */
 };
 
 void sink_init(struct sink *s, int fd);

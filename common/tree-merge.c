@@ -171,7 +171,8 @@ static void merge_leaf(struct merge *m, struct tree_entry *e, const struct candi
 		e->size = from->size;
 	}
 	e->mtime = from->mtime;
-	e->stamp = from->stamp;
+	e->ctime = from->ctime;
+	e->ino = from->ino;
 	if (S_ISREG(e->mode))
 		m->t->bytes += e->size;
 	buf_release(&target);

@@ -29,19 +29,18 @@ static int64_t nanoseconds(struct timespec ts)
 /* Fills in what stat(2) says of a new entry. */
 static void set_status(struct tree *t, struct tree_entry *e, const struct stat *st)
 {
-	int64_t ctime = nanoseconds(st->st_ctim);
-
 	e->mode = st->st_mode;
 	e->mtime = nanoseconds(st->st_mtim);
-	e->stamp = (uint64_t)ctime ^ (uint64_t)st->st_ino * 0x9e3779b97f4a7c15u;
+	e->ctime = nanoseconds(st->st_ctim);
+	e->ino = st->st_ino;
 	if (S_ISREG(st->st_mode)) {
 		e->size = (uint64_t)st->st_size;
 		t->bytes += e->size;
 	} else if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
 		e->size = st->st_rdev;
 	}
-	if (ctime > t->newest)
-		t->newest = ctime;
+	if (e->ctime > t->newest)
+		t->newest = e->ctime;
 }
 
 /* The target of the symlink `name` in `folder`; ends the process if it cannot be read. */

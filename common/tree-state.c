@@ -30,8 +30,9 @@ void tree_digest(const struct tree *t, struct digest *d)
 {
 	for (uint32_t i = 0; i != TREE_END; i = tree_next(t, i)) {
 		const struct tree_entry *e = &t->entry[i];
-		const uint64_t facts[] = {e->size, (uint64_t)e->mtime, e->stamp, e->mode,
-					  e->parent};
+		const uint64_t facts[] = {
+		    e->size, (uint64_t)e->mtime, (uint64_t)e->ctime, e->ino,
+		    e->mode, e->parent};
 		digest_update(d, facts, sizeof facts);
 		digest_text(d, t->names.data + e->name);
 		digest_text(d, t->names.data + e->link);
@@ -43,23 +44,29 @@ void tree_digest(const struct tree *t, struct digest *d)
 
 bool tree_is_settled(const struct tree *t)
 {
-	const int64_t tick =
-	    100000000; /* more than any clock the kernel stamps files by */
+	/* Twice the longest tick of the clock by which the kernel stamps files. */
+	const int64_t tick = 20000000;
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	return t->newest + tick <= nanoseconds(now);
 }
 
-void tree_check_unchanged(const struct tree *t, uint32_t i, int fd, uint64_t got)
+bool tree_is_touched(const struct tree *t, uint32_t i, int fd, uint64_t got)
 {
 	const struct tree_entry *e = &t->entry[i];
-	struct buf path = {0};
 	struct stat st;
 
-	if (got == e->size && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-	    (uint64_t)st.st_size == e->size && nanoseconds(st.st_mtim) == e->mtime)
-		return;
+	if (got != e->size || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    (uint64_t)st.st_size != e->size || nanoseconds(st.st_mtim) != e->mtime)
+		tree_changed(t, i);
+	return st.st_ino != e->ino || nanoseconds(st.st_ctim) != e->ctime;
+}
+
+_Noreturn void tree_changed(const struct tree *t, uint32_t i)
+{
+	struct buf path = {0};
+
 	tree_location(t, i, &path);
 	die("%s: changed while it was read", path.data);
 }

@@ -3,7 +3,7 @@
  *
  * Entries are numbered; 0 is the root. The children of a folder have numbers in a row,
  * in the order of utf8_compare(); tree_next() visits all entries in the order of a
- * canonical tar: parents first, sorted name by name along the path. Memory is some 90
+ * canonical tar: parents first, sorted name by name along the path. Memory is some 100
  * bytes and the name per entry, no matter how long the paths or the files are.
  */
 #ifndef DT_TREE_H
@@ -20,13 +20,14 @@ struct digest;
 enum { TREE_END = UINT32_MAX };
 
 struct tree_entry {
-	uint64_t size;   /* of a regular file, in bytes; of a device, its st_rdev */
-	int64_t mtime;   /* in ns: has changed if the contents have */
-	uint64_t stamp;  /* inode number and ctime, folded: has changed if anything has */
-	uint32_t mode;   /* st_mode */
-	uint32_t name;   /* where its name begins in names.data */
-	uint32_t link;   /* of a symlink: where its target begins in names.data */
-	uint32_t parent; /* TREE_END for the root */
+	uint64_t size;         /* of a regular file, in bytes; of a device, its st_rdev */
+	int64_t mtime;         /* in ns: has changed if the contents have */
+	int64_t ctime;         /* in ns: has changed if anything has */
+	uint64_t ino;          /* inode number */
+	uint32_t mode;         /* st_mode */
+	uint32_t name;         /* where its name begins in names.data */
+	uint32_t link;         /* of a symlink: where its target begins in names.data */
+	uint32_t parent;       /* TREE_END for the root */
 	uint32_t first, count; /* of a folder: its children */
 	uint32_t origin;       /* below which of the origins it lies on disk */
 	uint32_t owner;        /* which of the owners it has, or TREE_END: any */
@@ -177,11 +178,16 @@ int tree_open_path(char *path, int flags);
 int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i);
 
 /*
- * Ends the process, naming the file, unless `fd` still is the regular file `i` of the
- * scan and `got`, how many bytes of it were read, is its size. What the optimiser of a
- * store changes of a file (its number of links, its ctime) does not count.
+ * Ends the process, naming the file, unless `fd` still is a regular file of the size and
+ * mtime that entry `i` had in the scan, and `got`, how many bytes of it were read, is its
+ * size. Returns whether it is another inode or its ctime is another one: either the file
+ * has other contents and was given its old mtime, or the optimiser of a store gave it
+ * another name. Only the contents can tell which.
  */
-void tree_check_unchanged(const struct tree *t, uint32_t i, int fd, uint64_t got);
+bool tree_is_touched(const struct tree *t, uint32_t i, int fd, uint64_t got);
+
+/* Ends the process: the contents of file `i` are not those that they were. */
+_Noreturn void tree_changed(const struct tree *t, uint32_t i);
 
 /* Ends the process: errno is why entry `i` could not be opened or read. */
 _Noreturn void tree_unreadable(const struct tree *t, uint32_t i);

@@ -92,7 +92,7 @@ repeats() { # DESCRIPTION COMMAND...
 	same "$1: the same bytes" "$T/out" "$T/db"
 }
 nixdb() { dt-nixdb --store "$small" "$@"; }
-is 'what was computed is remembered' "$(find "$DT_CACHE/nar-1" -type f | wc -l)" "${#paths[@]}"
+is 'what was computed is remembered' "$(find "$DT_CACHE/nar-2" -type f | wc -l)" "${#paths[@]}"
 repeats 'remembered' on "$T/graph" nixdb
 repeats 'without the cache' on "$T/graph" nixdb --no-cache
 repeats 'on one core' on "$T/graph" taskset -c 0 dt-nixdb --no-cache --store "$small"
@@ -115,7 +115,7 @@ repeats 'derivers of a pipe' on "$T/graph" nixdb --derivers <(cat "$T/registrati
 repeats 'derivers of another database' on "$T/graph" nixdb --derivers "$loaded"
 in_nix nix --extra-experimental-features nix-command path-info --json "${paths[@]}" >"$T/info"
 repeats 'derivers of JSON' on "$T/graph" nixdb --derivers "$T/info"
-find "$DT_CACHE/nar-1" -type f -exec sh -c 'for f; do echo damaged >"$f"; done' sh {} +
+find "$DT_CACHE/nar-2" -type f -exec sh -c 'for f; do echo damaged >"$f"; done' sh {} +
 repeats 'a damaged cache' on "$T/graph" nixdb
 rm -rf "$DT_CACHE"
 ok '--no-cache' on "$T/graph" nixdb --no-cache
@@ -328,7 +328,7 @@ on "$T/graph2" dt-nixdb --store "$store" >"$T/got"
 same 'NARs, some remembered' "$T/got" "$T/db2"
 on "$T/graph2" dt-nixdb --store "$store" >"$T/got"
 same 'NARs, all remembered' "$T/got" "$T/db2"
-is 'NARs, all remembered: they are' "$(find "$DT_CACHE/nar-1" -type f | wc -l)" "$(wc -l <"$T/paths")"
+is 'NARs, all remembered: they are' "$(find "$DT_CACHE/nar-2" -type f | wc -l)" "$(wc -l <"$T/paths")"
 
 mkdir -p "$T/g/gnu/store"
 mv "$(at self-text)" "$T/g/gnu/store"
@@ -393,9 +393,10 @@ fails 1 "^dt-nixdb: $(at secret)/d/file: Permission denied\$" 'a file that may n
 chmod 700 "$(at secret)/d"
 fails 1 "^dt-nixdb: $(at secret)/d: Permission denied\$" 'a folder that may not be read' nobody
 
-# A file that changes: dt-nixdb is stopped while it reads many zeroes.
-hashing() { # WHAT COMMAND
-	local file status=0 pid
+# A file that changes: dt-nixdb is stopped while it reads many zeroes. Sets $status.
+stopped() { # COMMAND
+	local file pid
+	status=0
 	mkdir -p "$(at big)"
 	file=$(at big)/sparse
 	rm -f "$file"
@@ -407,9 +408,14 @@ hashing() { # WHAT COMMAND
 		kill -0 "$pid" 2>/dev/null || break
 	done
 	kill -STOP "$pid"
-	eval "$2"
+	eval "$1"
 	kill -CONT "$pid"
 	wait "$pid" || status=$?
+}
+hashing() { # WHAT COMMAND
+	local file status
+	file=$(at big)/sparse
+	stopped "$2"
 	is "$1 while it is hashed: status" "$status" 1
 	is "$1 while it is hashed: says so" "$(cat "$T/err")" "dt-nixdb: $file: changed while it was read"
 	is "$1 while it is hashed: nothing comes out" "$(wc -c <"$T/got")" 0
@@ -417,6 +423,12 @@ hashing() { # WHAT COMMAND
 hashing 'grows' 'echo >>"$file"'
 hashing 'shrinks' 'truncate -s 500M "$file"'
 hashing 'changes' 'touch -d 2001-01-01 "$file"'
+stopped 'touch -r "$file" "$T/times"
+	for block in 0 524287; do printf x | dd of="$file" bs=1K seek="$block" conv=notrunc status=none; done
+	touch -r "$T/times" "$file"'
+is 'changes while it is hashed, and its times do not: it is hashed again' \
+	"$status:$(cat "$T/err"):$(query "$T/got" 'select substr(hash, 8) from ValidPaths')" \
+	"0::$(nix-hash --type sha256 "$(at big)" 2>/dev/null)"
 
 # A change that leaves the times of the file as they were.
 mkdir "$(at secret-change)"

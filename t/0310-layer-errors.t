@@ -158,6 +158,10 @@ for size in 1000 3000000; do
 	changing "$size bytes: is emptied" 1 '/file: changed while it was read' $size ': >"$file"'
 	changing "$size bytes: other contents" 1 '/file: changed while it was read' $size \
 		'printf x | dd of="$file" conv=notrunc status=none'
+	changing "$size bytes: other contents, times kept" 1 '/file: changed while it was read' $size \
+		'touch -r "$file" "$T/times"; printf x | dd of="$file" conv=notrunc status=none; touch -r "$T/times" "$file"'
+	changing "$size bytes: another file, times kept" 1 '/file: changed while it was read' $size \
+		'cp -p "$file" "$T/new"; printf x | dd of="$T/new" conv=notrunc status=none; touch -r "$file" "$T/new"; mv "$T/new" "$file"'
 	changing "$size bytes: becomes a link" 1 '/file: .*' $size 'ln -sf "$T/big" "$file"'
 	changing "$size bytes: becomes a FIFO" 1 '/file: changed while it was read' $size 'rm "$file"; mkfifo "$file"'
 	changing "$size bytes: becomes a folder" 1 '/file: .*' $size 'rm "$file"; mkdir "$file"'
@@ -165,6 +169,7 @@ done
 changing 'its folder vanishes' 1 '/file: No such file or directory' 10 'rm -r "$T/s$victim"'
 changing 'is linked to its like, as the optimiser does' 0 '' 1000 \
 	'cp -p "$file" "$file.new"; mv "$file.new" "$file"; ln "$file" "$T/link"; rm "$T/link"'
+changing 'gets another name' 0 '' 3000000 'ln "$file" "$T/link"; rm "$T/link"'
 
 # While it is written: dt-layer stands still in the middle of the file.
 writing() { # WHAT COMMAND
@@ -185,6 +190,8 @@ writing() { # WHAT COMMAND
 }
 writing 'grows' 'echo >>"$file"'
 writing 'shrinks' 'truncate -s 3000000 "$file"'
+writing 'changes, times kept' \
+	'touch -r "$file" "$T/times"; printf x | dd of="$file" conv=notrunc status=none; touch -r "$T/times" "$file"'
 writing 'changes' 'printf x | dd of="$file" conv=notrunc status=none'
 
 # While it is hashed: dt-layer is stopped in the middle of a file of many zeroes.
