@@ -112,7 +112,7 @@ wait "$pid" 2>/dev/null
 is 'a killed tool leaves its draft' "$(ls_drafts killed | wc -l)" 1
 start killed
 is 'another one removes it, and has its own' "$(ls_drafts killed | wc -l)" 1
-ok 'a third one leaves a draft in use' on plan dt-closure --source scan --store s -o killed/graph
+ok 'a third one leaves a draft in use' on plan dt-closure --scan --store s -o killed/graph
 is 'it is still there' "$(ls_drafts killed | wc -l)" 1
 kill -s TERM "$pid"
 wait "$pid" 2>/dev/null
@@ -141,7 +141,7 @@ ok 'a name of 255 bytes' on plan dt-layer --store s -o "links/$long"
 cat >on-tmpfs <<'END'
 mkdir full && mount -t tmpfs -o size=64k tmpfs full || exit 9
 dd if=/dev/zero of=full/file 2>/dev/null
-for tool in "dt-layer --store s <plan" "dt-closure --source scan --store s -o graph <plan" \
+for tool in "dt-layer --store s <plan" "dt-closure --scan --store s -o graph <plan" \
 	"dt-nixdb --store s <graph"; do
 	eval "DT_CACHE=full/cache $tool" >/dev/null || echo "status $?: $tool"
 done
