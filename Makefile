@@ -27,6 +27,7 @@ MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure co
 	   rootfs rootfs-write scan secret sink sources store talk tar timestamp transfer \
 	   tree tree-merge tree-scan tree-state unpack unpack-list unpack-stream userns \
 	   utf8 vm weights writer xattrs
+SCRIPTS  = $(shell find scripts -type f -name 'dt-*')
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
@@ -91,14 +92,15 @@ fuzz: all
 
 lint:
 	clang-format --dry-run --Werror cmd/*.c common/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c
-	shellcheck -x scripts/* t/*.t t/*.sh t/realstore t/with-nix .ci/run
+	shellcheck -x $(filter-out scripts/lib,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/with-nix .ci/run
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \
 	    share/man/man7)
-	install -m 755 $(TOOLS:%=$B/%) $(wildcard scripts/dt-*) $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(TOOLS:%=$B/%) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
+	cp -P $(filter-out $(SCRIPTS),$(wildcard scripts/dt-*)) $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $B/guest/init $(DESTDIR)$(PREFIX)/libexec/dt
-	install -m 644 $(wildcard scripts/*.bash) $(DESTDIR)$(PREFIX)/share/dt
+	install -m 644 scripts/lib/*.bash scripts/lib/*.jq $(DESTDIR)$(PREFIX)/share/dt
 	for s in 1 5 7; do install -m 644 doc/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit; done
 
 clean:

@@ -85,7 +85,7 @@ grep -nE '^typedef +(struct|union)' cmd/*.c common/*.[ch] | none 'no struct hide
 
 clang-format --dry-run --Werror cmd/*.c common/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] \
 	t/fuzz-main.c 2>&1 | none 'clang-format'
-scripts=(t/lib.sh)
+scripts=(t/lib.sh scripts/lib/*.bash)
 while IFS= read -r file; do
 	! head -n 1 "$file" | grep -qaE '^#!.*[ /](ba)?sh( |$)' || scripts+=("$file")
 done < <(find .ci guest scripts t -type f ! -path 't/fuzz/seeds/*')

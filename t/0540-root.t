@@ -8,7 +8,7 @@ need fakeroot bwrap proot perl newuidmap getcap setcap setfattr busybox unshare 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
 store_path() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
-cp "$top"/scripts/{spec,root}.bash "$T"
+cp "$top"/scripts/lib/*.bash "$T"
 mkdir -m 1777 "$T/tmp"
 mkdir "$T/host" "$T/etc"
 chmod 755 "$T"
@@ -52,7 +52,7 @@ kinds='root user subids alone contained'
 # The script: run CHROOT COMMANDS FILTER [ARG...], its $SETUP makes the tree.
 cat >"$T/run" <<'END'
 #!/usr/bin/env bash
-. "$(dirname "$0")/spec.bash"
+. "$(dirname "$0")/script.bash"
 . "$(dirname "$0")/root.bash"
 store=(--store "$STORE")
 [ -z "${PID_FILE-}" ] || echo $$ >"$PID_FILE"

@@ -150,7 +150,7 @@ usage "--shell takes the name of a file without colons, not 'a:b'" shadowSetup -
 fails 1 "^dt-env-helper: $T/fakeNss: File exists\$" 'a folder that is there' dt-env-helper fakeNss --output "$T/fakeNss"
 ln -s nowhere "$T/dangling"
 fails 1 "^dt-env-helper: $T/dangling: File exists\$" 'a link to nowhere' dt-env-helper fakeNss --output "$T/dangling"
-fails 1 '^dt-env-helper: cannot make a scratch folder /proc/none/x' 'no folder to make it in' dt-env-helper fakeNss --output /proc/none/x
+fails 1 '^dt-env-helper: cannot make a scratch directory /proc/none/x' 'no folder to make it in' dt-env-helper fakeNss --output /proc/none/x
 fails 2 "^dt-layer: --owner takes UID:GID" 'an owner that is none' dt-env-helper fakeNss --owner x
 clean 'after all these'
 

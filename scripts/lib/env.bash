@@ -1,0 +1,244 @@
+# The environment helpers: files that programs expect at the root of any system. After
+# image.bash.
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
+
+helper_count=0
+
+# For each of them: the names that it gives; the files of a package that these may be links
+# to, the first one that is there; and the packages that are looked at first.
+declare -gA helper_links=(
+	[binSh]='bin/sh'
+	[caCertificates]='etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ca-bundle.crt
+		etc/pki/tls/certs/ca-bundle.crt'
+	[fakeNss]=''
+	[usrBinEnv]='usr/bin/env')
+declare -gA helper_files=(
+	[binSh]='bin/bash bin/sh'
+	[caCertificates]='etc/ssl/certs/ca-bundle.crt etc/ssl/certs/ca-certificates.crt'
+	[fakeNss]=''
+	[shadowSetup]='bin/groupadd sbin/groupadd'
+	[usrBinEnv]='bin/env')
+declare -gA helper_packages=(
+	[binSh]='bash-interactive bash'
+	[caCertificates]='nss-cacert'
+	[fakeNss]=''
+	[usrBinEnv]='coreutils')
+
+# in_package PACKAGE FILE: whether the store path has it. A link is not followed: in a store
+# elsewhere it would lead to the store of this machine.
+in_package() {
+	local dir=${store[1]-} file
+	[ -d "$dir/nix/store" ] || [ -d "$dir/gnu/store" ] || dir=''
+	file=$dir$1/$2
+	[ -e "$file" ] || [ -L "$file" ]
+}
+
+# helper_target SUBJECT NAME PACKAGE: sets $REPLY to the file of the package that the helper is about.
+helper_target() {
+	local package file
+	real_path "$1" "$3"
+	package=$REPLY
+	is_store_path "$package" || die "$1: $package is not a store path"
+	for file in ${helper_files[$2]}; do
+		REPLY=$package/$file
+		! in_package "$package" "$file" || return 0
+	done
+	die "$1: $package has no ${helper_files[$2]// / or }"
+}
+
+# first_package NAMES PATH...: sets $REPLY to the store path whose package is named first, or not
+# named; of several to that of the highest version; of several to the first one.
+first_package() {
+	local path base package names name rank
+	read -ra names <<<"$1"
+	for path in "${@:2}"; do
+		base=${path##*/} rank=1
+		base=${base:33}
+		package=${base%%-[0-9]*}
+		for name in "${names[@]}"; do
+			[ "$package" != "$name" ] || break
+			rank=$((rank + 1))
+		done
+		printf '%s %s %s\n' "$rank" "$base" "$path"
+	done >"$work/ranked"
+	run sort -k 1,1n -k 2,2Vr -k 3,3 "$work/ranked" >"$work/output"
+	read -r _ _ REPLY <"$work/output"
+}
+
+# helper_find NAME: of the store paths in the graph $work/named, sets $REPLY to the file that the
+# helper is about, or to nothing.
+helper_find() {
+	local file path named having
+	graph_paths named "$work/named"
+	for file in ${helper_files[$1]}; do
+		having=()
+		for path in "${named[@]}"; do
+			! in_package "$path" "$file" || having+=("$path")
+		done
+		[ "${#having[@]}" -gt 0 ] || continue
+		first_package "${helper_packages[$1]}" "${having[@]}"
+		REPLY+=/$file
+		return
+	done
+	REPLY=''
+}
+
+# has_certificates FILE
+has_certificates() {
+	local line
+	[ -f "$1" ] && [ -r "$1" ] || return
+	while IFS= read -r line; do
+		[[ ! $line =~ ^-----BEGIN\ (TRUSTED )?CERTIFICATE----- ]] || return 0
+	done <"$1"
+	return 1
+}
+
+# find_certificates SUBJECT: sets $REPLY to the file with the certificates of authorities that
+# this machine has.
+find_certificates() {
+	REPLY=${NIX_SSL_CERT_FILE:-${SSL_CERT_FILE-}}
+	if [ -n "$REPLY" ]; then
+		has_certificates "$REPLY" || die "$1: $REPLY, of the environment, has no certificates"
+		return
+	fi
+	for REPLY in /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-bundle.crt \
+		/etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem; do
+		! has_certificates "$REPLY" || return 0
+	done
+	die "$1: no certificates here, give a package or install ca-certificates"
+}
+
+# static_busybox: prints the file of a busybox that needs no libraries; returns 1 if this machine
+# has none.
+static_busybox() {
+	local files file libraries
+	files=$(type -aP busybox busybox.static) || [ -n "$files" ] || return
+	while IFS= read -r file; do
+		# It exits with status 1 for a program that is not dynamically linked.
+		libraries=$(ldd "$file" 2>/dev/null) || [ $? -eq 1 ] || continue
+		[[ $libraries != */* ]] || continue
+		printf '%s\n' "$file"
+		return
+	done <<<"$files"
+	return 1
+}
+
+# helper_default SUBJECT NAME: sets $REPLY to the file of this machine that does for a package's.
+helper_default() {
+	case $2 in
+	caCertificates) find_certificates "$1" ;;
+	*)
+		REPLY=$(static_busybox) ||
+			die "$1: no static busybox here, give a package or install busybox-static"
+		;;
+	esac
+}
+
+# fake_nss DIR PASSWD GROUP: makes files that know the users root and nobody. PASSWD and GROUP are
+# more lines, each ended by a newline.
+fake_nss() {
+	run mkdir -p "$1/etc" "$1/var"
+	run mkdir -m 555 "$1/var/empty"
+	printf '%s' $'root:x:0:0:root user:/var/empty:/bin/sh\n' "$2" \
+		$'nobody:x:65534:65534:nobody:/var/empty:/bin/sh\n' >"$1/etc/passwd"
+	printf '%s' $'root:x:0:\n' "$3" $'nobody:x:65534:\n' >"$1/etc/group"
+	echo 'hosts: files dns' >"$1/etc/nsswitch.conf"
+}
+
+# has_fields LINE N: it is one line, of N fields with colons between them.
+has_fields() {
+	local colons=${1//[!:]/}
+	[[ $1 != *$'\n'* && ${#colons} -eq $(($2 - 1)) ]]
+}
+
+# join_lines SUBJECT N LINE...: sets $REPLY to the lines, each ended by a newline. All must have
+# N fields.
+join_lines() {
+	local line
+	REPLY=''
+	for line in "${@:3}"; do
+		has_fields "$line" "$2" || die "$1: '$line' is not a line of $2 fields"
+		REPLY+=$line$'\n'
+	done
+}
+
+# helper_make SUBJECT NAME DIR TARGET PASSWD GROUP: makes the helper in DIR: links to the file
+# TARGET, or, without one, files that need no others. PASSWD and GROUP are those of fake_nss.
+helper_make() {
+	local dir=$3 target=$4 name copy='' mode=755
+	[ "$2" != caCertificates ] || mode=644
+	run mkdir -p "$dir"
+	[ "$2" != fakeNss ] || fake_nss "$dir" "$5" "$6"
+	for name in ${helper_links[$2]}; do
+		run mkdir -p "$dir/${name%/*}"
+		if [ -n "$target" ]; then
+			run ln -s "$target" "$dir/$name"
+		elif [ -n "$copy" ]; then
+			run ln -sr "$copy" "$dir/$name"
+		else
+			helper_default "$1" "$2"
+			copy=$dir/$name
+			run cp -- "$REPLY" "$copy"
+			run chmod "$mode" "$copy"
+		fi
+	done
+}
+
+# spec_roots ARRAY FILTER: sets the array to what the list of contents that the filter of jq makes
+# of the specification holds, by turns a kind and a value: path PATH, env JSON, helper JSON.
+spec_roots() {
+	read_strings "$1" jq -L "$lib" -j "include \"env\"; $2 | roots | . + \"\\u0000\"" "$work/spec"
+}
+
+# spec_helper KEY JSON: makes the helper that an object in the key of the specification means, and
+# sets $REPLY to its directory. Without a package, one is looked for in the graph $work/named.
+spec_helper() {
+	local fields name package n dir passwd group
+	printf '%s' "$2" >"$work/helper"
+	read_strings fields jq -L "$lib" -j 'include "env"; helper_fields' "$work/helper"
+	[ -z "${fields[0]}" ] || die "$1: ${fields[0]}"
+	name=${fields[1]} package=${fields[2]} n=${fields[3]}
+	dir=$work/helpers/$((helper_count += 1))/$name
+	join_lines "$1: $name: extraPasswdLines" 7 "${fields[@]:4:n}"
+	passwd=$REPLY
+	join_lines "$1: $name: extraGroupLines" 4 "${fields[@]:4+n}"
+	group=$REPLY
+	if [ -n "$package" ]; then
+		helper_target "$1: $name" "$name" "$package"
+	else
+		helper_find "$name"
+	fi
+	helper_make "$1: $name" "$name" "$dir" "$REPLY" "$passwd" "$group"
+	REPLY=$dir
+}
+
+# shadow_setup DIR SHELL: prints commands that make in /etc what groupadd and useradd need,
+# where it is missing, and put those of DIR, a package, on PATH. SHELL is that of root.
+# shellcheck disable=SC2016 # the commands expand it
+shadow_setup() {
+	local path='' root=root:x:0:0::/root:$2
+	[ -z "$1" ] || printf -v path 'export PATH=%q:%q:"$PATH"\n' "$1/bin" "$1/sbin"
+	cat <<-END
+		if [ "\$PWD" != / ]; then
+		    echo 'shadowSetup is for commands that begin in / of an image, as with enableFakechroot' >&2
+		    exit 1
+		fi
+		${path}export SOURCE_DATE_EPOCH="\${SOURCE_DATE_EPOCH:-1}"
+		mkdir -p /etc/pam.d
+		if [ ! -e /etc/passwd ]; then
+		    echo ${root@Q} >/etc/passwd
+		    [ -e /etc/shadow ] || (umask 077 && echo 'root:!x:::::::' >/etc/shadow)
+		fi
+		if [ ! -e /etc/group ]; then
+		    echo root:x:0: >/etc/group
+		    [ -e /etc/gshadow ] || (umask 077 && echo root:x:: >/etc/gshadow)
+		fi
+		[ -e /etc/pam.d/other ] || cat >/etc/pam.d/other <<'OTHER'
+		account sufficient pam_unix.so
+		auth sufficient pam_rootok.so
+		password requisite pam_unix.so nullok yescrypt
+		session required pam_unix.so
+		OTHER
+		[ -e /etc/login.defs ] || : >/etc/login.defs
+	END
+}

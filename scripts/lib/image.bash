@@ -1,0 +1,167 @@
+# The scripts that make images: files, commands, store paths and the archive. After spec.bash,
+# whose $key, $store and $work these functions read.
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
+
+# graph_paths ARRAY GRAPH: sets the array to the store paths of the graph in this file.
+graph_paths() {
+	local -n graph_lines=$1
+	mapfile -t graph_lines <"$2"
+	graph_lines=("${graph_lines[@]%% *}")
+}
+
+# is_store_path PATH: it is one, or in one, going by how it reads.
+is_store_path() { [[ $1 =~ ^(/.+)?/[0-9a-z]{32}-[^/]+(/.*)?$ ]]; }
+
+# real_path KEY PATH: sets $REPLY to the file that a path of the specification stands for. A link
+# to a store path works in the image; a link to anything else would not.
+real_path() {
+	REPLY=$2
+	is_store_path "$2" || {
+		realpath -ze -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
+		read_output
+	}
+}
+
+# run_commands KEY DIR: runs the commands of this key in DIR.
+run_commands() {
+	local status=0
+	{ (cd "$2" && exec bash -eo pipefail -c "${key[$1]}") </dev/null >&3 2>&3 3>&-; } 3>&2 2>/dev/null ||
+		status=$?
+	[ "$status" -eq 0 ] || die "$1 failed with status $status"
+}
+
+# unpack_layer DIR OPTION...: the files of a layer of dt-layer, in DIR.
+unpack_layer() {
+	run dt-layer --raw "${store[@]}" "${@:2}" >"$work/unpacked.tar"
+	run tar --warning=no-unknown-keyword --no-same-owner -xpf "$work/unpacked.tar" -C "$1"
+	run rm "$work/unpacked.tar"
+}
+
+# run_as_root TREE [FROM...]: runs the commands of runAsRoot as root, on top of the base image
+# that the options FROM name and of TREE, in which the layer that they make is unpacked then,
+# TREE's files too. Its directories are listed in $work/folders. The store paths that the commands
+# mention are there, with all that they need. After root.bash: the tree is that of root_begin.
+run_as_root() {
+	local tree=$1 base=("${@:2}") limits bound path binds=() status=0
+	command -v bsdtar >/dev/null || die 'runAsRoot needs bsdtar, of libarchive-tools'
+	command -v fakeroot >/dev/null || die 'runAsRoot needs fakeroot'
+	[ "${#base[@]}" -gt 0 ] || base=(--no-image)
+	write_script "$work/runAsRoot"
+	key_texts runAsRoot >"$work/texts"
+	run dt-closure "${store[@]}" --text <"$work/texts" >"$work/bound"
+	graph_paths bound "$work/bound"
+	for path in "${bound[@]}"; do
+		locate "$path"
+		binds+=(--bind "$REPLY:$path")
+	done
+	key_options limits --disk-size diskSize --memory buildVMMemorySize
+	dt-vmrun "${base[@]}" --tree "$tree" "${binds[@]}" "${limits[@]}" "$work/runAsRoot" >"$work/archive" ||
+		status=$?
+	[ "$status" -eq 0 ] || die "runAsRoot failed with status $status"
+	run tar --warning=no-unknown-keyword -xOf "$work/archive" --wildcards 'blobs/sha256/*' >"$work/run"
+	run rm -r "$work/archive" "$tree"
+	run mkdir "$tree"
+	unpack_run "$tree"
+}
+
+# write_script FILE: the commands of runAsRoot, a shell's with `set -e`.
+write_script() {
+	local text first
+	text=${key[runAsRoot]}
+	first=${text%%$'\n'*}
+	if [[ $first =~ ^#!.*[/\ ](ba|da|a)?sh([[:space:]].*)?$ ]]; then
+		text=$first$'\nset -e'${text#"$first"}
+	elif [[ $first != '#!'* ]]; then
+		text=$'set -e\n'$text
+	fi
+	printf '%s\n' "$text" >"$1"
+}
+
+# unpack_run TREE: the files in the tar $work/run, as root. The root is one of the directories
+# only if it is in the tar.
+unpack_run() {
+	local dir
+	printf -v dir %q "$work"
+	root_begin runAsRoot "$1" false
+	root_do runAsRoot "
+		export LC_ALL=C.UTF-8
+		bsdtar -xSpf $dir/run
+		bsdtar -tf $dir/run | sed -n '1s,^\./\$,.,p' | tr '\\n' '\\0' >$dir/folders
+		find . -mindepth 1 -type d -print0 >>$dir/folders"
+	run rm "$work/run"
+}
+
+# locate PATH: sets $REPLY to where the store path lies on this machine.
+locate() {
+	local dir=${store[1]:-}
+	REPLY=$1
+	[ -n "$dir" ] || return 0
+	[ -d "$dir/nix/store" ] || [ -d "$dir/gnu/store" ] || REPLY=/${1##*/}
+	run realpath -zs -- "$dir$REPLY" >"$work/output"
+	read_output
+}
+
+# key_texts KEY...: prints the values of these keys.
+key_texts() {
+	local name
+	for name; do
+		printf '%s\n' "${key[$name]-}"
+	done
+}
+
+# find_named [--ignore-missing] KEY...: writes to $work/named the graph of the store paths that
+# these keys mention, which must be there, with all that they need.
+find_named() {
+	local option=()
+	[ "$1" != --ignore-missing ] || option=("$1")
+	shift ${#option[@]}
+	key_texts "$@" >"$work/texts"
+	run dt-closure "${store[@]}" --text "${option[@]}" <"$work/texts" >"$work/named"
+}
+
+# find_graph FILE LAYER: writes to FILE the graph of all store paths that the image needs: those
+# in $work/named, and those that LAYER, a tar, mentions, which need not be there.
+find_graph() {
+	local named
+	graph_paths named "$work/named"
+	run dt-closure "${store[@]}" --text --ignore-missing "${named[@]}" <"$2" >"$1"
+}
+
+# make_database GRAPH KEY...: makes in $work/db the files by which Nix knows the store paths of
+# the graph, and keeps those that these keys mention.
+make_database() {
+	if [ -s "$1" ]; then
+		key_texts "${@:2}" >"$work/roots"
+		run dt-nixdb "${store[@]}" --tree "$work/db" --roots "$work/roots" <"$1"
+	else # Nix makes a database of nothing by itself
+		run mkdir -p "$work/db/nix/var/nix/db" "$work/db/nix/var/nix/gcroots/docker"
+	fi
+}
+
+# find_compressor ARRAY: sets the array to the filter that the key compressor means.
+find_compressor() {
+	local -n compressor=$1
+	local format=${key[compressor]-gz}
+	case $format in
+	none | gz | zstd) compressor=(dt-compress --format "$format") ;;
+	*) die "compressor '$format' is none of none, gz and zstd" ;;
+	esac
+}
+
+# write_image ARRAY OPTION...: writes the image to standard output, compressed if $compress is
+# true. The array is a command that prints the layers; the options are dt-manifest's.
+write_image() {
+	local -n layers_command=$1
+	local filter statuses=(0)
+	printf '%s\n' "${key[config]-"{}"}" >"$work/config"
+	set -- "${@:2}" --config "$work/config"
+	if [ "$compress" = true ]; then
+		find_compressor filter
+		{ "${layers_command[@]}" 2>&3 | dt-manifest "$@" 2>&3 | "${filter[@]}" 2>&3; } 3>&2 2>/dev/null ||
+			statuses=("${PIPESTATUS[@]}")
+	else
+		{ "${layers_command[@]}" 2>&3 | dt-manifest "$@" 2>&3; } 3>&2 2>/dev/null || statuses=("${PIPESTATUS[@]}")
+	fi
+	[[ " ${statuses[*]} " != *' 2 '* ]] || exit 2 # a filter did not accept an option
+	[ "${#statuses[@]}" -eq 1 ] || exit 1
+}

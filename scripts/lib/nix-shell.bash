@@ -1,0 +1,133 @@
+# An image with the environment in which a derivation is built, as nix-shell has it. After
+# layered.bash and the files that it needs.
+# shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
+
+# Where the image has the files that are made here. It is no store path, so that Nix does not miss
+# it in its database.
+nix_shell_dir=/usr/lib/nix-shell
+
+# drv_jq FILTER [OPTION...]: prints what the filter of jq, which may use nix-shell.jq, makes of the
+# derivation.
+drv_jq() { run jq -L "$lib" "${@:2}" 'include "nix-shell"; '"$1" "$work/drv"; }
+
+# find_derivation PATH: makes $work/drv, the derivation as JSON, with its path.
+find_derivation() {
+	run dt-drv "${store[@]}" -- "$1" >"$work/drvs"
+	run jq 'to_entries[] | .value + {path: .key}' "$work/drvs" >"$work/drv"
+	drv_jq derivation_problem -r >"$work/output"
+	read_output
+	[ -z "$REPLY" ] || die "drv: $1: ${REPLY%$'\n'}"
+}
+
+# find_inputs: sets the key inputs to the store paths of which the derivation is built; and makes
+# $work/named, the graph of all store paths of the image.
+find_inputs() {
+	local drvs input
+	read_lines drvs jq -r '.inputDrvs | keys[]' "$work/drv"
+	echo '{}' >"$work/inputs"
+	[ "${#drvs[@]}" -eq 0 ] || run dt-drv "${store[@]}" "${drvs[@]}" >"$work/inputs"
+	# shellcheck disable=SC2016 # the variable is jq's
+	drv_jq 'inputs($inputs[0])' -r --slurpfile inputs "$work/inputs" >"$work/output"
+	while IFS= read -r input; do
+		[[ $input == /* ]] || die "$input"
+	done <"$work/output"
+	read_output
+	key[inputs]=$REPLY
+	find_named inputs contents shell
+}
+
+# find_shell: sets $REPLY to the bash that the image runs.
+find_shell() {
+	if [ -z "${key[shell]-}" ]; then
+		helper_find binSh
+		[[ $REPLY == */bin/bash ]] || die 'shell: the derivation needs no bash, name one'
+	else
+		REPLY=${key[shell]}
+		if ! [[ $REPLY =~ ^(/.*/[0-9a-z]{32}-[^/]+)/(.+)$ ]] ||
+			! in_package "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"; then
+			die "shell: $REPLY is not a file of a store path"
+		fi
+	fi
+}
+
+# print_rc SHELL: prints what the shell runs first.
+print_rc() {
+	local path=${1%/*}:$nix_shell_dir/bin commands=${key[command]-${key[run]-}}
+	cat <<-END
+		unset PATH
+		dontAddDisableDepTrack=1
+		[ -z "\${NIX_ATTRS_SH_FILE-}" ] || source "\$NIX_ATTRS_SH_FILE"
+		[ ! -e "\${stdenv-}/setup" ] || source "\$stdenv/setup"
+		PATH=${path@Q}\${PATH:+:\$PATH}
+		SHELL=${1@Q} BASH=${1@Q}
+		set +e
+		[ -z "\${PS1-}" ] || [ -n "\${NIX_SHELL_PRESERVE_PROMPT-}" ] ||
+		    PS1='\\n\\[\\e[1;32m\\][nix-shell:\\w]\\$\\[\\e[0m\\] '
+		! declare -F runHook >/dev/null || runHook shellHook
+		unset NIX_ENFORCE_PURITY
+		shopt -u nullglob
+		shopt -s execfail
+	END
+	[ -z "$commands" ] || printf '%s\nexit\n' "$commands"
+}
+
+# write_passed DIR: the variables that are passed in files, each in one.
+write_passed() {
+	local names i
+	# shellcheck disable=SC2016 # the variable is jq's
+	drv_jq 'passed[] | (., file) + "\u0000"' -j >"$work/output"
+	mapfile -d '' -t names <"$work/output"
+	for ((i = 0; i < ${#names[@]}; i += 2)); do
+		run jq -j --arg name "${names[i]}" '.env[$name]' "$work/drv" >"$1/${names[i + 1]}"
+	done
+}
+
+# make_files SHELL: makes $work/shell, the files of the image that are made of the derivation.
+make_files() {
+	local build=$work/shell/build dir=$work/shell$nix_shell_dir
+	run mkdir -p "$build" "$dir/bin"
+	print_rc "$1" >"$dir/rc"
+	{
+		printf '#!%s\nexec ' "$1"
+		drv_jq '[.builder] + .args | @sh' -r
+	} >"$dir/bin/buildDerivation"
+	run chmod 755 "$dir/bin/buildDerivation"
+	capture jq '.env | has("__json")' "$work/drv"
+	if [ "$REPLY" = true ]; then
+		drv_jq 'attributes | tojson' -r >"$build/.attrs.json"
+		drv_jq 'attributes | attributes_sh' -r >"$build/.attrs.sh"
+	else
+		write_passed "$dir"
+	fi
+}
+
+# spec_of_layered SHELL: makes the specification that of the layered image that it comes to.
+spec_of_layered() {
+	local certificates=true fields inputs=${key[inputs]}
+	# shellcheck disable=SC2016 # the variables are jq's
+	drv_jq 'environment($dir; $bin; $home)' --arg dir "$nix_shell_dir" --arg bin "${1%/*}" \
+		--arg home "${key[homeDirectory]-/build}" >"$work/environment"
+	helper_find caCertificates
+	[ -n "$REPLY" ] || certificates=false
+	# shellcheck disable=SC2016 # the variables are jq's
+	run jq -L "$lib" --slurpfile drv "$work/drv" --slurpfile env "$work/environment" --arg files "$work/shell" \
+		--arg shell "$1" --arg rc "$nix_shell_dir/rc" --argjson certificates "$certificates" \
+		'include "nix-shell"; layered($drv[0]; $env[0]; $files; $shell; $rc; $certificates)' "$work/spec" >"$work/layered"
+	run mv "$work/layered" "$work/spec"
+	spec_jq fields -j >"$work/output"
+	mapfile -d '' -t fields <"$work/output"
+	spec_take "${fields[@]}"
+	key[inputs]=$inputs
+}
+
+# nix_shell_image: writes the image of the specification to standard output.
+nix_shell_image() {
+	[ ! -v 'key[run]' ] || [ ! -v 'key[command]' ] || die 'run and command: only one of them'
+	find_derivation "${key[drv]}"
+	find_inputs
+	find_shell
+	set -- "$REPLY"
+	make_files "$1"
+	spec_of_layered "$1"
+	layered_image inputs contents shell
+}

@@ -1,0 +1,81 @@
+# What the image of a nix-shell has of a derivation, which is the object of dt-drv with its `path`.
+
+# What is wrong with it, or nothing.
+def derivation_problem:
+	if any(.outputs[]; .path == null) then "nobody knows the paths of its outputs before they are built"
+	elif .builder | startswith("builtin:") then "its builder, \(.builder), is a part of Nix"
+	elif .env.__json == null then empty
+	else .env.__json | (try fromjson catch null) |
+		if type != "object" then "its __json is no JSON object"
+		elif any(.. | numbers; fabs > 9007199254740992) then "a number in its __json has too many digits"
+		else empty end
+	end;
+
+# The store paths of which it is built, or a line that begins with `drv:` and says what is wrong.
+# $inputs: the derivations that it needs.
+def inputs($inputs):
+	.inputSrcs[], (.inputDrvs | to_entries[] | .key as $path | .value[] |
+		$inputs[$path].outputs[.].path // "drv: \($path): nobody knows the path of its output \(.)");
+
+# The names of the variables that are passed in files.
+def passed:
+	.env as $env | .env.passAsFile // "" | [splits("[ \t\r\n]+")] | unique | map(select($env[.]));
+
+# The name of the file of the variable that is named so.
+def file:
+	{"!": "%21", "*": "%2A", "\u0027": "%27", "(": "%28", ")": "%29"} as $rest |
+	"attr-" + @uri | gsub("(?<c>[!*\u0027()])"; $rest[.c]);
+
+# Its attributes, with the paths of its outputs.
+def attributes: (.outputs | map_values(.path)) as $outputs | .env.__json | fromjson | .outputs = $outputs;
+
+# Attributes as a text for bash: those of which bash can hold the name and the value.
+def attributes_sh:
+	def word: if type == "string" then @sh elif . == null then "\u0027\u0027" elif . == true then "1"
+		elif . == false then "" elif type == "number" and . == floor then tostring else null end;
+	to_entries[] | select(.key | test("\\A[A-Za-z_][A-Za-z0-9_]*\\z")) | .key as $key | .value |
+	if type == "array" then map(word) | select(all) | "declare -a \($key)=(\(join(" ")))"
+	elif type == "object" then map_values(word) | select(all) |
+		"declare -A \($key)=(\([to_entries[] | "[\(.key | @sh)]=\(.value)"] | join(" ")))"
+	else word | values | "declare \($key)=\(.)" end;
+
+# The variables of the environment, as an object. $dir: where the image has what is made for it;
+# $bin: the directory of the shell; $home: the home directory.
+def environment($dir; $bin; $home):
+	def each($value): map({key: ., value: $value}) | from_entries;
+	passed as $passed |
+	(["SSL_CERT_FILE", "NIX_SSL_CERT_FILE"] | each("/etc/ssl/certs/ca-bundle.crt")) +
+	{PATH: "\($bin):\($dir)/bin", HOME: $home, NIX_STORE: (.path | sub("/[^/]*$"; "")), NIX_BUILD_CORES: "1"} +
+	if .env.__json then
+		{NIX_ATTRS_JSON_FILE: "/build/.attrs.json", NIX_ATTRS_SH_FILE: "/build/.attrs.sh"}
+	else
+		.env | with_entries(.key as $key | if IN($key; $passed[]) then
+			{key: "\($key)Path", value: "\($dir)/\($key | file)"} else . end)
+	end +
+	(.outputs | map_values(.path)) +
+	(["NIX_BUILD_TOP", "TMPDIR", "TEMPDIR", "TMP", "TEMP", "PWD"] | each("/build")) +
+	{TERM: "xterm-256color"};
+
+# Of the specification of a nix-shell's image, the specification of the layered image that it
+# comes to. $drv: the derivation; $env: its environment; $files: the directory with the files made
+# of it; $rc: what the shell runs first; $certificates: whether an input has some.
+def layered($drv; $env; $files; $shell; $rc; $certificates):
+	(.uid // 1000) as $uid | (.gid // 1000) as $gid |
+	{x86_64: "amd64", aarch64: "arm64", i686: "386", armv7l: "arm"} as $architectures |
+	.name //= ($drv.name | gsub("[^0-9A-Za-z]*[^0-9A-Za-z._-][^0-9A-Za-z]*"; "-")) + "-env" |
+	.architecture //= $architectures[$drv.system | sub("-.*"; "")] |
+	.contents = ["binSh", "usrBinEnv", {
+			helper: "fakeNss",
+			extraPasswdLines: ["nixbld:x:\($uid):\($gid):Build user:\($env.HOME):/noshell"],
+			extraGroupLines: ["nixbld:!:\($gid):"]
+		}, (select($certificates) | "caCertificates"), .contents, $files] |
+	.config = {
+		User: "\($uid):\($gid)",
+		WorkingDir: "/build",
+		Cmd: [$shell, (select(.run == null) | "--rcfile"), $rc],
+		Env: [$env | keys[] as $key | "\($key)=\(.[$key])"]
+	} |
+	("nix etc/nix build .\($env.NIX_STORE | @sh)") as $own |
+	.fakeRootCommands = "mkdir -p nix/var/nix \($own); chown -R \($uid):\($gid) \($own)" |
+	.databaseOwner = "\($uid):\($gid)" |
+	del(.uid, .gid);

@@ -1,0 +1,146 @@
+# What every script begins with: strict mode, the tools, messages, options, the scratch directory,
+# and commands whose status counts.
+#
+#     run sort "$work/a" >"$work/b"           a command that must succeed
+#     read_lines paths dt-drv -- "$drv"       ... whose lines become an array
+#     read_strings names find . -print0       ... whose strings, each ended by a NUL, do
+#     capture jq -r .name "$work/spec"        ... whose output becomes $REPLY
+#
+# A function that yields one string sets $REPLY to it.
+# A script sets $self, its name, after it has loaded this file. Substitutions of commands and of
+# processes are not used where a status would be lost: bash does not look at that of `< <(...)`,
+# of `local x=$(...)`, nor at a function's in `$(...)`.
+# shellcheck shell=bash disable=SC2034 # the scripts use what is set here
+set -euo pipefail
+export LC_ALL=C
+unset BASH_ENV CDPATH GREP_OPTIONS TAR_OPTIONS
+umask 022
+
+# lib: the directory of this file. The filters are beside a script that is installed, and
+# where make puts them otherwise.
+lib=${BASH_SOURCE[0]%/*}
+self=${0##*/}
+case $lib in
+*/share/dt) PATH=${lib%/share/dt}/bin:$PATH ;;
+*) PATH=${DT_BUILD:-$lib/../../build}:${lib%/lib}:$PATH ;;
+esac
+export PATH
+
+# load MODULE...: the files of the library that a script uses. Their variables are made by
+# `declare -g`, since this is a function.
+load() {
+	local module
+	for module; do
+		# shellcheck source=/dev/null
+		. "$lib/$module.bash"
+	done
+}
+
+# die TEXT: prints one line, whatever names are in it, and exits.
+die() {
+	printf '%s: %s\n' "$self" "${1//[[:cntrl:]]/?}" >&2
+	exit 1
+}
+
+# die_usage TEXT: the same for a wrong command line.
+die_usage() {
+	printf "%s: %s: try '%s --help'\n" "$self" "${1//[[:cntrl:]]/?}" "$self" >&2
+	exit 2
+}
+
+# print TEXT: as a line on standard output.
+print() { printf '%s\n' "$1" 2>/dev/null || die 'standard output: cannot be written'; }
+
+# run COMMAND...: runs a program. If it fails, the script exits. The message is the program's;
+# this function prints one for a program that a signal killed, in the place of bash's.
+run() {
+	local status=0
+	{ command "$@" 2>&3 3>&-; } 3>&2 2>/dev/null || status=$?
+	[ "$status" -eq 0 ] || give_up "$status" "$1"
+}
+
+# give_up STATUS PROGRAM: exits because a program failed, with status 2 if a filter did not
+# accept its options.
+give_up() {
+	[ "$1" -le 128 ] || die "$2 was killed by signal $(($1 - 128))"
+	[[ $1 -ne 2 || $2 != dt-* ]] || exit 2
+	exit 1
+}
+
+# read_lines ARRAY COMMAND...: sets the array to the lines that the program prints.
+read_lines() {
+	run "${@:2}" >"$work/output"
+	mapfile -t "$1" <"$work/output"
+}
+
+# read_strings ARRAY COMMAND...: sets the array to the strings that it prints, each ended by a NUL.
+read_strings() {
+	run "${@:2}" >"$work/output"
+	mapfile -d '' -t "$1" <"$work/output"
+}
+
+# capture COMMAND...: sets $REPLY to all that it prints but for a newline at the end.
+capture() {
+	run "$@" >"$work/output"
+	read_output
+	REPLY=${REPLY%$'\n'}
+}
+
+# read_output: sets $REPLY to the text in $work/output, up to a NUL.
+read_output() { IFS= read -r -d '' REPLY <"$work/output" || true; }
+
+# parse_args HELP ARG...: the command line, by the options that HELP lists, a line
+# `  --name TEXT` or `  --name ARG  TEXT` each. Answers --help and --version; sets $options,
+# the name and the value of each other one by turns, and $operands.
+parse_args() {
+	local help=$1 name version
+	shift
+	options=() operands=()
+	while [ $# -gt 0 ]; do
+		name=${1%%=*}
+		if [ "$1" = -- ]; then
+			operands+=("${@:2}")
+			return
+		elif [[ $1 != -?* ]]; then
+			operands+=("$1")
+		elif [[ $help == *$'\n  '"$name "[A-Z]* ]]; then
+			if [[ $1 == *=* ]]; then
+				options+=("$name" "${1#*=}")
+			else
+				[ $# -gt 1 ] || die_usage "'$name' needs an argument"
+				options+=("$name" "$2")
+				shift
+			fi
+		elif [[ $help != *$'\n  '"$name  "* ]]; then
+			die_usage "unknown option '$1'"
+		elif [[ $1 == *=* ]]; then
+			die_usage "'$name' takes no argument"
+		else
+			case $name in
+			--help)
+				print "$help"
+				exit
+				;;
+			--version)
+				version=$(dt-layer --version) || give_up $? dt-layer
+				print "$self ${version##* }"
+				exit
+				;;
+			esac
+			options+=("$name" '')
+		fi
+		shift
+	done
+}
+
+# make_work [PATH]: makes $work, a scratch directory, beside PATH if that is not empty. It is
+# removed when the script exits, after the command $at_exit.
+make_work() {
+	local path=${1:-${TMPDIR:-/tmp}/$self}
+	at_exit=:
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	work=$(mktemp -d "$path.XXXXXX" 2>/dev/null) || die "cannot make a scratch directory $path.XXXXXX"
+	trap 'trap "" HUP INT TERM; set +e; "$at_exit"; chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"' EXIT
+}

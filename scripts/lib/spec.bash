@@ -1,0 +1,117 @@
+# The scripts that read a specification, a JSON object: their command line, and its keys.
+#
+#     spec_begin 'Reads a JSON object and writes an image.' 'store' 'image_keys' "$@"
+#     [ -v 'key[name]' ] && key_options options --name name
+#
+# shellcheck shell=bash disable=SC2034,SC2154 # other files set and use variables of this one
+declare -gA key
+
+# spec_begin SUMMARY FEATURES KEYS ARG...: the command line and the specification.
+# SUMMARY is the sentence of --help. FEATURES are words: store, for the option --store;
+# compress, for --compress. KEYS is the table of the keys that are known, an expression of
+# jq, see spec.jq; $compress in it is whether the image is to be compressed.
+# Sets $key, see spec_take; $store, the options that dt-closure and dt-layer get; $compress,
+# true or false; and makes $work, where `spec` is the object.
+# Answers --print-build-args.
+spec_begin() {
+	local summary=$1 features=$2 keys=$3 file print_build_args=false
+	shift 3
+	store=() compress=${compress:-false}
+	spec_help "$summary" "$features"
+	parse_args "$REPLY" "$@"
+	[ "${#operands[@]}" -le 1 ] || die_usage "unexpected operand '${operands[1]}'"
+	file=${operands[0]--}
+	set -- "${options[@]}"
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--store) store=(--store "$2") ;;
+		--compress) compress=true self=${self/dt-stream-/dt-build-} ;;
+		--print-build-args) print_build_args=true ;;
+		esac
+		shift 2
+	done
+	make_work
+	spec_read "$file" "$keys"
+	[ "$print_build_args" = false ] || spec_print "$keys"
+}
+
+# spec_name NAME: sets $self, and $compress, for a script dt-stream-* that is also a dt-build-*: the
+# name by which it was called decides which of them it is.
+spec_name() {
+	self=$1 compress=false
+	[[ ${0##*/} != *dt-build-* ]] || self=${1/dt-stream-/dt-build-} compress=true
+}
+
+# spec_help SUMMARY FEATURES: sets $REPLY to the help.
+spec_help() {
+	REPLY="usage: $self [OPTION]... [SPEC]
+
+$1
+"
+	[[ " $2 " != *' store '* ]] || REPLY+='
+  --store DIR             the store, or the root of a system that has one'
+	[[ " $2 " != *' compress '* ]] || REPLY+="
+  --compress              compress, as ${self/dt-stream-/dt-build-} does"
+	REPLY+="
+  --print-build-args      only print the object, with the defaults filled in
+  --help                  print this help
+  --version               print the version
+
+$self(1) tells the rest."
+}
+
+# spec_jq FILTER [OPTION...]: prints what the filter of jq, which may use spec.jq and keys.jq,
+# makes of the specification.
+spec_jq() {
+	jq -L "$lib" --argjson compress "$compress" "${@:2}" 'include "spec"; include "keys"; '"$1" "$work/spec"
+}
+
+# spec_read FILE KEYS: copies the specification to $work/spec, checks it, and sets $key.
+spec_read() {
+	local fields what=$1
+	if [ "$1" = - ]; then
+		what=stdin
+		run cat >"$work/spec"
+	else
+		cat -- "$1" >"$work/spec" 2>/dev/null || die "$what: cannot be read"
+	fi
+	[ -s "$work/spec" ] || die "$what: empty, a JSON object is expected"
+	spec_jq "checked($2)" -js >"$work/output" 2>/dev/null || die "$what: not one JSON object"
+	mapfile -d '' -t fields <"$work/output"
+	[ -z "${fields[0]}" ] || die "$what: ${fields[0]}"
+	spec_take "${fields[@]:1}"
+}
+
+# spec_take [NAME VALUE]...: sets $key: the value of each key of the specification, a string as
+# it is and all else as JSON. A key that has no value, or null, is not set.
+spec_take() {
+	key=()
+	while [ $# -gt 0 ]; do
+		key[$1]=$2
+		shift 2
+	done
+}
+
+# spec_print KEYS: prints the specification with the defaults filled in, and ends the script.
+spec_print() {
+	spec_jq "with_defaults($1)" 2>/dev/null || die 'standard output: cannot be written'
+	exit 0
+}
+
+# spec_list ARRAY FILTER: sets the array to the strings that the filter of jq yields of the
+# specification.
+spec_list() {
+	read_strings "$1" jq -j "($2) | . + \"\\u0000\"" "$work/spec"
+}
+
+# key_options ARRAY [OPTION KEY]...: sets the array to those of the options, of filters, whose
+# keys have values; with these.
+key_options() {
+	local -n array=$1
+	shift
+	array=()
+	while [ $# -gt 0 ]; do
+		[ ! -v "key[$2]" ] || array+=("$1" "${key[$2]}")
+		shift 2
+	done
+}
