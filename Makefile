@@ -20,7 +20,7 @@ TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-
 MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure compress \
 	   compress-gzip compress-zstd config cost cpio credentials derivations digest disks \
 	   dockerarchive draft draw drv erofs err export fetch fleet graph guest gunzip \
-	   gunzip-$(GUNZIP) hashes helper http http-url image image-layers intake io io-output jail \
+	   gunzip-$(GUNZIP) hashes helper http http-url image image-archive image-choice image-layers intake io io-output jail \
 	   job json kernel kin kvm lay layer links login lower manifest mem merge merged names nar nar-write \
 	   nixdb nixdb-tree nixdb-write num opt pack path piece pipeline plan platform pool \
 	   popularity previous progress reference registration registry relation relay \

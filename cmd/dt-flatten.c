@@ -9,7 +9,6 @@
 #include "mem.h"
 #include "merged.h"
 #include "opt.h"
-#include "platform.h"
 #include "sink.h"
 #include "tar.h"
 
@@ -18,19 +17,16 @@
 #include <stdlib.h>
 
 struct options {
-	const char *file, *from_name, *from_tag;
-	struct platform platform;
+	struct image_choice choice;
 	char **path; /* sub-trees; none of them: all */
 	size_t n_paths;
 	bool list, no_verify;
 };
 
-enum { OPT_ARCH = 1, OPT_FROM_NAME, OPT_FROM_TAG, OPT_LIST, OPT_NO_VERIFY };
+enum { OPT_LIST = 1, OPT_NO_VERIFY };
 
 static const struct opt option_table[] = {
-    {OPT_FROM_NAME, "from-name", "NAME", "of the images in it, the one of this name"},
-    {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
-    {OPT_ARCH, "arch", "ARCH", "of its platforms, this one (this machine's)"},
+    IMAGE_OPTIONS,
     {OPT_LIST, "list", NULL, "print an mtree specification instead"},
     {OPT_NO_VERIFY, "no-verify", NULL, "do not compare layers with their digests"},
     {0},
@@ -45,29 +41,23 @@ static const struct opt_tool tool = {
 
 static void parse_args(struct options *o, int argc, char **argv)
 {
-	*o = (struct options){.file = "-"};
-	platform_host(&o->platform);
+	*o = (struct options){0};
+	image_choice_init(&o->choice);
+	o->choice.from = "-";
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
 		switch (key) {
-		case OPT_ARCH:
-			platform_arch_option(&o->platform, optarg);
-			break;
-		case OPT_FROM_NAME:
-			o->from_name = optarg;
-			break;
-		case OPT_FROM_TAG:
-			o->from_tag = optarg;
-			break;
 		case OPT_LIST:
 			o->list = true;
 			break;
 		case OPT_NO_VERIFY:
 			o->no_verify = true;
 			break;
+		default:
+			image_choice_option(&o->choice, key, optarg);
 		}
 	}
 	if (optind < argc)
-		o->file = argv[optind++];
+		o->choice.from = argv[optind++];
 	o->path = argv + optind;
 	o->n_paths = (size_t)(argc - optind);
 }
@@ -120,8 +110,7 @@ int main(int argc, char **argv)
 	io_init();
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), o.list ? IO_TEXT : IO_BINARY);
-	if (merged_open(&image, o.file, o.from_name, o.from_tag, &o.platform,
-			!o.no_verify, &why) < 0)
+	if (merged_open(&image, &o.choice, !o.no_verify, &why) < 0)
 		die("%s", why.text);
 	rootfs_sort(r);
 	bool *wanted = select_nodes(r, &o);

@@ -14,7 +14,6 @@
 #include "num.h"
 #include "opt.h"
 #include "path.h"
-#include "platform.h"
 #include "pool.h"
 #include "progress.h"
 #include "sources.h"
@@ -40,7 +39,7 @@ struct operand {
 struct options {
 	struct layer_style style;
 	const char *store, *comment;
-	const char *from, *from_name, *from_tag;
+	struct image_choice base;
 	const char *keep_folders;
 	struct operand *operand;
 	size_t n_operands, cap_operands;
@@ -51,9 +50,6 @@ enum {
 	OPT_COMMENT = 1,
 	OPT_COPY,
 	OPT_ENV,
-	OPT_FROM,
-	OPT_FROM_NAME,
-	OPT_FROM_TAG,
 	OPT_GNAME,
 	OPT_KEEP_DIRLINKS,
 	OPT_KEEP_FOLDERS,
@@ -85,9 +81,9 @@ static const struct opt option_table[] = {
     {OPT_KEEP_FOLDERS, "keep-folders", "FILE",
      "these folders of --tree stay as they are, a NUL after each"},
     {OPT_SINGLE, "single", NULL, "one layer of all these and the plan together"},
-    {OPT_FROM, "from", "FILE", "the image archive that such a layer goes on top of"},
-    {OPT_FROM_NAME, "from-name", "NAME", "of the images in it, the one of this name"},
-    {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
+    {IMAGE_OPT_FROM, "from", "FILE",
+     "the image archive that such a layer goes on top of"},
+    IMAGE_OPTIONS,
     {OPT_COMMENT, "comment", "TEXT", "what the image's history says of such a layer"},
     {OPT_RAW, "raw", NULL, "write the one layer's bare tar"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
@@ -126,15 +122,15 @@ static void check_options(const struct options *o)
 {
 	bool is_one = o->single || o->n_operands > 0;
 
-	if (!is_one &&
-	    (o->comment != NULL || o->from != NULL || o->keep_dirlinks || o->keep_owners))
+	if (!is_one && (o->comment != NULL || o->base.from != NULL || o->keep_dirlinks ||
+			o->keep_owners))
 		die_usage("--comment, --from, --keep-dirlinks and --owner keep go with "
 			  "--tree, --copy, --links, --env or --single");
 	if (o->keep_folders != NULL && !o->keep_owners)
 		die_usage("--keep-folders goes with --owner keep");
-	if (o->from == NULL && (o->from_name != NULL || o->from_tag != NULL))
-		die_usage("--from-name and --from-tag go with --from");
-	if (o->from != NULL && o->single && strcmp(o->from, "-") == 0)
+	if (o->base.from == NULL && !image_choice_is_empty(&o->base))
+		die_usage("--from-name, --from-tag, --arch and --os go with --from");
+	if (o->base.from != NULL && o->single && strcmp(o->base.from, "-") == 0)
 		die_usage("standard input is for the plan");
 }
 
@@ -142,6 +138,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){.style = {.uname = "root", .gname = "root"}};
 	o->style.mtime = timestamp_default();
+	image_choice_init(&o->base);
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
 		switch (key) {
 		case OPT_COMMENT:
@@ -152,15 +149,6 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case OPT_ENV:
 			add_operand(o, TREE_ENV, optarg);
-			break;
-		case OPT_FROM:
-			o->from = optarg;
-			break;
-		case OPT_FROM_NAME:
-			o->from_name = optarg;
-			break;
-		case OPT_FROM_TAG:
-			o->from_tag = optarg;
 			break;
 		case OPT_GNAME:
 			o->style.gname = optarg;
@@ -198,6 +186,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 		case OPT_UNAME:
 			o->style.uname = optarg;
 			break;
+		default:
+			image_choice_option(&o->base, key, optarg);
 		}
 	}
 	if (optind < argc)
@@ -413,20 +403,17 @@ static void merge_all(struct work *w, struct layer *l)
 			    .keep_dirlinks = o->keep_dirlinks};
 	struct names folders = {0};
 	struct merged base = {0};
-	struct platform platform;
 	struct err why;
 
 	if (o->keep_folders != NULL) {
 		read_folders(o->keep_folders, &folders);
 		s.keep_folders = &folders;
 	}
-	if (o->from != NULL) {
-		platform_host(&platform);
-		if (merged_open(&base, o->from, o->from_name, o->from_tag, &platform,
-				false, &why) < 0)
+	if (o->base.from != NULL) {
+		if (merged_open(&base, &o->base, false, &why) < 0)
 			die("%s", why.text);
 		s.base = &base.rootfs;
-		s.base_name = o->from;
+		s.base_name = o->base.from;
 	}
 	for (size_t i = 0; i < o->n_operands; i++) {
 		const struct operand *operand = &o->operand[i];

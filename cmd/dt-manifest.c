@@ -14,7 +14,6 @@
 #include "json.h"
 #include "mem.h"
 #include "opt.h"
-#include "platform.h"
 #include "progress.h"
 #include "reference.h"
 #include "timestamp.h"
@@ -34,28 +33,15 @@ enum {
 
 struct options {
 	char *name; /* in lower case, owned */
-	const char *tag, *config, *os;
-	const char *from, *from_name, *from_tag;
-	struct platform platform;
-	bool has_platform, inspect, merge;
+	const char *tag, *config;
+	struct image_choice base; /* its platform is the image's, too */
+	bool inspect, merge;
 	int64_t created;
 	char **file; /* what to merge */
 	size_t n_files;
 };
 
-enum {
-	OPT_ARCH = 1,
-	OPT_CONFIG,
-	OPT_CREATED,
-	OPT_FROM,
-	OPT_FROM_NAME,
-	OPT_FROM_TAG,
-	OPT_INSPECT,
-	OPT_MERGE,
-	OPT_NAME,
-	OPT_OS,
-	OPT_TAG
-};
+enum { OPT_CONFIG = 1, OPT_CREATED, OPT_INSPECT, OPT_MERGE, OPT_NAME, OPT_TAG };
 
 static const struct opt option_table[] = {
     {OPT_NAME, "name", "NAME", "the image's name, put in lower case"},
@@ -63,12 +49,11 @@ static const struct opt option_table[] = {
     {OPT_CONFIG, "config", "FILE", "a JSON object: Cmd, Env, WorkingDir and so on"},
     {OPT_CREATED, "created", "TIME",
      "when it was made (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
-    {OPT_ARCH, "arch", "ARCH",
+    {IMAGE_OPT_ARCH, "arch", "ARCH",
      "its architecture (the base image's, else this machine's)"},
-    {OPT_OS, "os", "OS", "its operating system (the base image's, else linux)"},
-    {OPT_FROM, "from", "FILE", "an image archive to build on"},
-    {OPT_FROM_NAME, "from-name", "NAME", "of the images in it, the one of this name"},
-    {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
+    {IMAGE_OPT_OS, "os", "OS", "its operating system (the base image's, else linux)"},
+    {IMAGE_OPT_FROM, "from", "FILE", "an image archive to build on"},
+    IMAGE_OPTIONS_NAME,
     {OPT_INSPECT, "inspect", NULL, "only print what the --from image is, as JSON"},
     {OPT_MERGE, "merge", NULL,
      "write all images of the archives FILE, and read no layers"},
@@ -113,12 +98,12 @@ static void check_build(const struct options *o)
 {
 	if (o->n_files > 0)
 		die_usage("unexpected operand '%s'", o->file[0]);
-	if (o->from == NULL &&
-	    (o->from_name != NULL || o->from_tag != NULL || o->inspect))
+	const char *from = o->base.from;
+	if (from == NULL && (o->base.name != NULL || o->base.tag != NULL || o->inspect))
 		die_usage("--from-name, --from-tag and --inspect go with --from");
 	if (o->name == NULL && !o->inspect)
 		die_usage("--name is missing");
-	bool uses_stdin = (o->from != NULL && strcmp(o->from, "-") == 0) ||
+	bool uses_stdin = (from != NULL && strcmp(from, "-") == 0) ||
 			  (o->config != NULL && strcmp(o->config, "-") == 0);
 	if (uses_stdin && !o->inspect)
 		die_usage("standard input is for the layers");
@@ -130,27 +115,15 @@ static void parse_args(struct options *o, int argc, char **argv)
 	struct err why;
 
 	*o = (struct options){.created = timestamp_default()};
+	image_choice_init(&o->base);
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
-		has_others = has_others || (key != OPT_MERGE && key != OPT_ARCH);
+		has_others = has_others || (key != OPT_MERGE && key != IMAGE_OPT_ARCH);
 		switch (key) {
-		case OPT_ARCH:
-			platform_arch_option(&o->platform, optarg);
-			o->has_platform = true;
-			break;
 		case OPT_CONFIG:
 			o->config = optarg;
 			break;
 		case OPT_CREATED:
 			o->created = timestamp_option("created", optarg);
-			break;
-		case OPT_FROM:
-			o->from = optarg;
-			break;
-		case OPT_FROM_NAME:
-			o->from_name = optarg;
-			break;
-		case OPT_FROM_TAG:
-			o->from_tag = optarg;
 			break;
 		case OPT_INSPECT:
 			o->inspect = true;
@@ -161,14 +134,13 @@ static void parse_args(struct options *o, int argc, char **argv)
 		case OPT_NAME:
 			set_name(o, optarg);
 			break;
-		case OPT_OS:
-			o->os = platform_os_option(optarg);
-			break;
 		case OPT_TAG:
 			if (reference_check_tag(optarg, &why) < 0)
 				die_usage("--tag: %s", why.text);
 			o->tag = optarg;
 			break;
+		default:
+			image_choice_option(&o->base, key, optarg);
 		}
 	}
 	o->file = argv + optind;
@@ -177,8 +149,6 @@ static void parse_args(struct options *o, int argc, char **argv)
 		check_merge(o, has_others);
 	else
 		check_build(o);
-	if (!o->has_platform)
-		platform_host(&o->platform);
 }
 
 /* The image in the making. */
@@ -213,9 +183,9 @@ static json_t *image_config(const struct build *b, const struct options *o,
 	    .diff_ids = b->in.diff_ids,
 	    .history = b->in.history,
 	    .created = created,
-	    .arch = o->has_platform || !is_told ? o->platform.arch : NULL,
-	    .variant = o->platform.variant,
-	    .os = o->os,
+	    .arch = o->base.has_arch || !is_told ? o->base.platform.arch : NULL,
+	    .variant = o->base.platform.variant,
+	    .os = o->base.has_os ? o->base.os : NULL,
 	};
 
 	return config_image(&parts);
@@ -259,16 +229,16 @@ static void copy_layers(struct build *b, const struct options *o,
 {
 	struct err why;
 
-	if (o->from != NULL && writer_copy(&b->writer, base, &why) < 0)
+	if (o->base.from != NULL && writer_copy(&b->writer, base, &why) < 0)
 		die("%s", why.text);
 	if (intake_read(&b->in, &b->writer, created, &why) < 0)
 		die("%s", why.text);
 	progress_end();
-	if (o->from != NULL && b->in.base != NULL)
+	if (o->base.from != NULL && b->in.base != NULL)
 		die("stdin: holds an image, and so does --from %s; one of them is too "
 		    "many",
-		    o->from);
-	b->base = o->from != NULL ? base->config : b->in.base;
+		    o->base.from);
+	b->base = o->base.from != NULL ? base->config : b->in.base;
 }
 
 static void build_image(const struct options *o, const struct image *base)
@@ -298,7 +268,7 @@ static void merge_images(const struct options *o)
 	struct err why;
 
 	io_pipe_grow(1);
-	if (bundle_write(&w, o->file, o->n_files, &o->platform, &why) < 0)
+	if (bundle_write(&w, o->file, o->n_files, &o->base, &why) < 0)
 		die("%s", why.text);
 	progress_end();
 	writer_end(&w);
@@ -316,8 +286,7 @@ int main(int argc, char **argv)
 	io_init();
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), o.inspect ? IO_TEXT : IO_BINARY);
-	if (o.from != NULL &&
-	    image_open(&base, o.from, o.from_name, o.from_tag, &o.platform, &why) < 0)
+	if (o.base.from != NULL && image_open(&base, &o.base, &why) < 0)
 		die("%s", why.text);
 	if (o.inspect)
 		inspect(&base);

@@ -12,7 +12,6 @@
 #include "merged.h"
 #include "num.h"
 #include "opt.h"
-#include "platform.h"
 #include "talk.h"
 #include "timestamp.h"
 #include "userns.h"
@@ -40,9 +39,9 @@ enum {
 
 struct options {
 	struct job job;
-	const char *from, *from_name, *from_tag, *comment, *backend, *kernel;
+	struct image_choice image;
+	const char *comment, *backend, *kernel;
 	bool is_empty;
-	struct platform platform;
 };
 
 enum {
@@ -50,9 +49,6 @@ enum {
 	OPT_BIND,
 	OPT_COMMENT,
 	OPT_DISK_SIZE,
-	OPT_FROM,
-	OPT_FROM_NAME,
-	OPT_FROM_TAG,
 	OPT_KERNEL,
 	OPT_MEMORY,
 	OPT_MTIME,
@@ -62,9 +58,8 @@ enum {
 };
 
 static const struct opt option_table[] = {
-    {OPT_FROM, "from", "FILE", "the image archive (standard input)"},
-    {OPT_FROM_NAME, "from-name", "NAME", "of the images in it, the one of this name"},
-    {OPT_FROM_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"},
+    {IMAGE_OPT_FROM, "from", "FILE", "the image archive (standard input)"},
+    IMAGE_OPTIONS,
     {OPT_NO_IMAGE, "no-image", NULL, "there is no image, and nothing on standard input"},
     {OPT_TREE, "tree", "DIR", "lay DIR's contents over the image, for the layer too"},
     {OPT_BIND, "bind", "PATH",
@@ -117,15 +112,6 @@ static void set_option(struct options *o, int key)
 	case OPT_DISK_SIZE:
 		j->disk = num_option("disk-size", optarg, DISK_MIN, MIB_MAX);
 		break;
-	case OPT_FROM:
-		o->from = optarg;
-		break;
-	case OPT_FROM_NAME:
-		o->from_name = optarg;
-		break;
-	case OPT_FROM_TAG:
-		o->from_tag = optarg;
-		break;
 	case OPT_KERNEL:
 		o->kernel = optarg;
 		break;
@@ -144,6 +130,8 @@ static void set_option(struct options *o, int key)
 	case OPT_TREE:
 		j->tree = optarg;
 		break;
+	default:
+		image_choice_option(&o->image, key, optarg);
 	}
 }
 
@@ -151,11 +139,12 @@ static void parse_args(struct options *o, int argc, char **argv)
 {
 	const char *backend = getenv("DT_BACKEND");
 
-	*o = (struct options){.from = "-", .comment = ""};
+	*o = (struct options){.comment = ""};
+	image_choice_init(&o->image);
+	o->image.from = "-";
 	o->job = (struct job){.memory = 512, .disk = 1024, .mtime = timestamp_default()};
 	o->job.bind = mem_zero((size_t)argc, sizeof *o->job.bind);
 	o->backend = backend != NULL && *backend != '\0' ? backend : "auto";
-	platform_host(&o->platform);
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
 		set_option(o, key);
 	if (strcmp(o->backend, "auto") != 0 && strcmp(o->backend, "kvm") != 0 &&
@@ -188,8 +177,7 @@ static void open_image(struct merged *m, const struct options *o)
 	*m = (struct merged){0};
 	if (o->is_empty)
 		rootfs_init(&m->rootfs);
-	else if (merged_open(m, o->from, o->from_name, o->from_tag, &o->platform, true,
-			     &why) < 0)
+	else if (merged_open(m, &o->image, true, &why) < 0)
 		die("%s", why.text);
 }
 

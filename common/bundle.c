@@ -109,13 +109,13 @@ static void note_image(struct bundle *b, const struct image *im, size_t at)
 
 /* The layers of all images of the archive. */
 static int add_archive(struct bundle *b, struct writer *w, const struct image_archive *a,
-		       const struct platform *platform, struct err *e)
+		       struct err *e)
 {
 	int result = 0;
 
 	for (size_t i = 0; i < json_array_size(a->images) && result == 0; i++) {
 		struct image im;
-		result = image_open_at(&im, a, i, platform, e);
+		result = image_open_at(&im, a, i, e);
 		if (result == 0)
 			result = writer_copy(w, &im, e);
 		if (result == 0)
@@ -126,8 +126,7 @@ static int add_archive(struct bundle *b, struct writer *w, const struct image_ar
 }
 
 /* The documents of all images; each is read again, so that only one is kept. */
-static int add_documents(struct bundle *b, struct writer *w,
-			 const struct platform *platform, struct err *e)
+static int add_documents(struct bundle *b, struct writer *w, struct err *e)
 {
 	int result = 0;
 
@@ -137,7 +136,7 @@ static int add_documents(struct bundle *b, struct writer *w,
 	for (size_t i = 0; i < b->ids.n && result == 0; i++) {
 		const struct place *p = &b->place[i];
 		struct image im;
-		result = image_open_at(&im, p->archive, p->i, platform, e);
+		result = image_open_at(&im, p->archive, p->i, e);
 		if (result == 0 && strcmp(im.id, b->ids.name[i]) != 0)
 			result = err_set(e, "%s: changed while it was read", im.file);
 		if (result == 0)
@@ -148,11 +147,11 @@ static int add_documents(struct bundle *b, struct writer *w,
 }
 
 static int open_archives(struct bundle *b, char *const *file, size_t n,
-			 const struct platform *platform, struct err *e)
+			 const struct image_choice *choice, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct image_archive *a = &b->archive[i];
-		if (image_archive_open(a, file[i], platform, e) < 0)
+		if (image_archive_open(a, file[i], choice, e) < 0)
 			return -1;
 		if (json_array_size(a->images) == 0)
 			return err_set(e, "%s: no image in it", a->file);
@@ -161,15 +160,15 @@ static int open_archives(struct bundle *b, char *const *file, size_t n,
 }
 
 int bundle_write(struct writer *w, char *const *file, size_t n,
-		 const struct platform *platform, struct err *e)
+		 const struct image_choice *choice, struct err *e)
 {
 	struct bundle b = {.archive = mem_zero(n, sizeof *b.archive)};
-	int result = open_archives(&b, file, n, platform, e);
+	int result = open_archives(&b, file, n, choice, e);
 
 	for (size_t i = 0; i < n && result == 0; i++)
-		result = add_archive(&b, w, &b.archive[i], platform, e);
+		result = add_archive(&b, w, &b.archive[i], e);
 	if (result == 0)
-		result = add_documents(&b, w, platform, e);
+		result = add_documents(&b, w, e);
 	if (result == 0)
 		writer_list(w);
 	release(&b, n);

@@ -1,5 +1,5 @@
 /*
- * bundle: all images of several archives, in one. Level 7.
+ * bundle: all images of several archives, in one. Level 8.
  */
 #ifndef DT_BUNDLE_H
 #define DT_BUNDLE_H
@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 struct err;
-struct platform;
+struct image_choice;
 struct writer;
 
 /*
@@ -15,11 +15,11 @@ struct writer;
  * but the end of the archive: first the layers, each once and compared with its diff_id,
  * then the documents. An image that comes up again is listed once, with the names of
  * both. Of images of the same name and tag the last one gets it, as in `docker load`,
- * which is warned of; so is a name that no engine takes, which is left out. Of an OCI
- * index of several platforms, the image for Linux on `platform` is taken. Returns 0, or
- * -1 and why not.
+ * which is warned of; so is a name that no engine takes, which is left out. Of several
+ * platforms, the one of the choice is taken, see image_archive_open(). Returns 0, or -1
+ * and why not.
  */
 int bundle_write(struct writer *w, char *const *file, size_t n,
-		 const struct platform *platform, struct err *e);
+		 const struct image_choice *choice, struct err *e);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * intake: the layer archive on standard input, on its way into an image. Level 7.
+ * intake: the layer archive on standard input, on its way into an image. Level 8.
  *
  * An image archive in front of other layers is their base image, see dt-image(5).
  */

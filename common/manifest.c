@@ -159,20 +159,27 @@ static const char *text_at(const json_t *object, const char *key)
 	return text != NULL ? text : "";
 }
 
-/* Whether the entry is an image for this; NULL is any variant. */
+bool manifest_is_image(const json_t *descriptor)
+{
+	const char *type = json_string_at(descriptor, "mediaType");
+
+	return type == NULL || is_any(type, oci_manifest, docker_manifest) ||
+	       is_any(type, oci_index, docker_list);
+}
+
+/* Whether the entry is an image for this; NULL is any variant, or no platform. */
 static bool is_for(const json_t *entry, const struct platform *p, const char *os,
 		   const char *variant)
 {
 	const json_t *platform = json_object_get(entry, "platform");
-	const char *type = text_at(entry, "mediaType");
+	const char *arch = text_at(platform, "architecture"),
+		   *system = text_at(platform, "os");
 
-	if (!is_any(type, oci_manifest, docker_manifest) &&
-	    !is_any(type, oci_index, docker_list))
+	if (!json_is_object(entry) || !manifest_is_image(entry))
 		return false;
-	if (platform == NULL || json_is_null(platform))
+	if (*arch == '\0' && *system == '\0')
 		return os == NULL;
-	return os != NULL && strcmp(text_at(platform, "architecture"), p->arch) == 0 &&
-	       strcmp(text_at(platform, "os"), os) == 0 &&
+	return os != NULL && strcmp(arch, p->arch) == 0 && strcmp(system, os) == 0 &&
 	       (variant == NULL || strcmp(text_at(platform, "variant"), variant) == 0);
 }
 
@@ -185,10 +192,9 @@ static const json_t *find(const json_t *list, const struct platform *p, const ch
 	return NULL;
 }
 
-int manifest_choose(const struct manifest *m, const struct platform *p, const char *os,
-		    struct manifest_blob *out, struct err *e)
+const json_t *manifest_find(const json_t *list, const struct platform *p, const char *os)
 {
-	const json_t *list = json_object_get(m->doc, "manifests"), *found = NULL;
+	const json_t *found = NULL;
 	const char *order[5];
 	size_t n = variants(p, order);
 
@@ -196,10 +202,21 @@ int manifest_choose(const struct manifest *m, const struct platform *p, const ch
 		found = find(list, p, os, order[i]);
 	if (found == NULL)
 		found = find(list, p, NULL, NULL); /* for no platform in particular */
-	if (found == NULL)
-		found = find(list, p, os, NULL);
-	if (found == NULL)
-		return err_set(e, "no image for %s/%s%s%s in it", os, p->arch,
-			       *p->variant != '\0' ? "/" : "", p->variant);
-	return read_descriptor(found, out, e);
+	return found != NULL ? found : find(list, p, os, NULL);
+}
+
+int manifest_not_found(const struct platform *p, const char *os, struct err *e)
+{
+	return err_set(e, "no image for %s/%s%s%s in it", os, p->arch,
+		       *p->variant != '\0' ? "/" : "", p->variant);
+}
+
+int manifest_choose(const struct manifest *m, const struct platform *p, const char *os,
+		    struct manifest_blob *out, struct err *e)
+{
+	const json_t *list = json_object_get(m->doc, "manifests");
+	const json_t *found = manifest_find(list, p, os);
+
+	return found != NULL ? read_descriptor(found, out, e)
+			     : manifest_not_found(p, os, e);
 }

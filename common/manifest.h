@@ -1,5 +1,6 @@
 /*
- * manifest: the documents by which a registry describes images. Level 5.
+ * manifest: the documents that describe images in a registry and in an OCI image layout.
+ * Level 5.
  *
  * Image manifests and indexes of OCI (image-spec, manifest.md and image-index.md), and
  * Docker's, "Image Manifest Version 2, Schema 2" and its manifest list, which are alike.
@@ -43,11 +44,24 @@ int manifest_parse(struct manifest *m, const char *text, size_t len, const char 
 void manifest_release(struct manifest *m);
 
 /*
- * Chooses from an index what is for this platform, as skopeo(1) does: an entry of the
- * same variant, or of one that its processors run, too, in the order of preference; the
- * first one where several are alike. Where skopeo finds none, an entry of any variant
- * will do. Entries that are no manifests are passed over. Returns 0, or -1 and why not.
+ * Whether the descriptor, an entry of an index, is of an image or of another index, going
+ * by its media type. It may be if it has none.
  */
+bool manifest_is_image(const json_t *descriptor);
+
+/*
+ * Chooses from an array of descriptors the image for this platform, as skopeo(1) does: an
+ * entry of the same variant, or of one that its processors run, too, in the order of
+ * preference; else an entry that names no platform. If skopeo finds none, an entry of any
+ * variant will do. The first one counts if several are alike. Returns NULL if there is no
+ * such entry.
+ */
+const json_t *manifest_find(const json_t *list, const struct platform *p, const char *os);
+
+/* Why manifest_find() returned NULL. Returns -1. */
+int manifest_not_found(const struct platform *p, const char *os, struct err *e);
+
+/* The same for an index that was parsed. Returns 0, or -1 and why not. */
 int manifest_choose(const struct manifest *m, const struct platform *p, const char *os,
 		    struct manifest_blob *out, struct err *e);
 

@@ -26,11 +26,11 @@ static int add_layers(struct merged *m, struct err *e)
 	return result;
 }
 
-int merged_open(struct merged *m, const char *file, const char *name, const char *tag,
-		const struct platform *platform, bool verify, struct err *e)
+int merged_open(struct merged *m, const struct image_choice *choice, bool verify,
+		struct err *e)
 {
 	*m = (struct merged){0};
-	if (image_open(&m->image, file, name, tag, platform, e) < 0)
+	if (image_open(&m->image, choice, e) < 0)
 		return -1;
 	m->layers = image_layers_open(&m->image, verify);
 	return add_layers(m, e);

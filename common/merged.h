@@ -10,7 +10,6 @@
 #include <stdbool.h>
 
 struct err;
-struct platform;
 
 struct merged {
 	struct image image;
@@ -23,8 +22,8 @@ struct merged {
  * `verify`, their digests are found from now on, in other threads. Returns 0, or -1 and
  * why not; in either case the caller releases it.
  */
-int merged_open(struct merged *m, const char *file, const char *name, const char *tag,
-		const struct platform *platform, bool verify, struct err *e);
+int merged_open(struct merged *m, const struct image_choice *choice, bool verify,
+		struct err *e);
 
 /* Waits for the digests. Returns 0, or -1 and which is not that of its layer. */
 int merged_check(struct merged *m, struct err *e);

@@ -1,5 +1,5 @@
 /*
- * writer: writing layer archives and image archives. Level 6.
+ * writer: writing layer archives and image archives. Level 7.
  *
  * The streams of dt-image(5): a tar whose members bear no owner and no time, layers
  * first, each named by its diff_id and stored once, then the documents.

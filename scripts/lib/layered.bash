@@ -14,6 +14,7 @@ layered_image() {
 	key_options image --name name --tag tag --created created
 	key_options from --from fromImage
 	key_options arch --arch architecture
+	[ "${#from[@]}" -eq 0 ] || from+=("${arch[@]}") # each tool that reads the base
 	key_options times --mtime mtime
 	key_options owner --uname uname --gname gname
 	owner+=(--owner "${key[uid]-0}:${key[gid]-0}")

@@ -91,6 +91,7 @@ static void write_all(const struct rootfs *r)
 /* The input is an image, or else a layer, which is laid on top of itself. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	struct image_choice choice;
 	struct merged m;
 	struct err e;
 	char name[64];
@@ -99,7 +100,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (fd < 0 || io_write(fd, data, len) < 0)
 		return 1;
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-	int result = merged_open(&m, name, NULL, NULL, NULL, false, &e);
+	image_choice_init(&choice);
+	choice.from = name;
+	int result = merged_open(&m, &choice, false, &e);
 	if (m.layers == NULL) {
 		rootfs_init(&m.rootfs);
 		result = rootfs_add_layer(&m.rootfs, fd, 0, len, "lower", &e);

@@ -27,6 +27,7 @@ static void read_layers(const struct image *im, int null)
 /* Any bytes may be given to --from or --merge: images come of it, or a reason. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
+	struct image_choice choice;
 	struct image_archive a = {0};
 	struct image im = {0};
 	struct err e;
@@ -36,12 +37,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (fd < 0 || null < 0 || io_write(fd, data, len) < 0)
 		return 1;
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-	if (image_open(&im, name, NULL, NULL, NULL, &e) == 0)
+	image_choice_init(&choice);
+	choice.from = name;
+	if (image_open(&im, &choice, &e) == 0)
 		read_layers(&im, null);
 	image_release(&im);
-	if (image_archive_open(&a, name, NULL, &e) == 0)
+	if (image_archive_open(&a, name, &choice, &e) == 0)
 		for (size_t i = 0; i < json_array_size(a.images); i++) {
-			if (image_open_at(&im, &a, i, NULL, &e) == 0)
+			if (image_open_at(&im, &a, i, &e) == 0)
 				read_layers(&im, null);
 			image_release(&im);
 		}

@@ -27,15 +27,16 @@ static int write_disk(struct rootfs *r, int fd, struct err *e)
 
 static void convert(const char *file, const char *to)
 {
-	struct platform platform;
+	struct image_choice choice;
 	struct merged image;
 	struct err why;
 	int fd = open(to, O_RDWR | O_CREAT | O_TRUNC, 0666);
 
 	if (fd < 0)
 		die_errno("%s", to);
-	platform_host(&platform);
-	if (merged_open(&image, file, NULL, NULL, &platform, false, &why) < 0 ||
+	image_choice_init(&choice);
+	choice.from = file;
+	if (merged_open(&image, &choice, false, &why) < 0 ||
 	    write_disk(&image.rootfs, fd, &why) < 0)
 		die("%s", why.text);
 	merged_release(&image);
