@@ -14,6 +14,7 @@
 #include "num.h"
 #include "opt.h"
 #include "path.h"
+#include "plan.h"
 #include "pool.h"
 #include "progress.h"
 #include "sources.h"
@@ -27,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { PLAN_MAX = 256 << 20, ID_MAX = INT32_MAX, COMMENT_MAX = 64 << 10 };
 
@@ -214,47 +216,31 @@ struct work {
 	size_t largest; /* the layer with the most bytes */
 };
 
-static void parse_line(struct work *w, char *line, size_t number)
+static int add_path(void *arg, const char *path, size_t layer, struct err *e)
 {
-	struct err why;
-	struct names seen = {0};
+	struct work *w = arg;
 
-	w->job = mem_grow(w->job, &w->cap, w->n + 1, sizeof *w->job);
-	struct job *job = &w->job[w->n++];
-	*job = (struct job){0};
-	for (char *word = line; word != NULL;) {
-		char *path = strsep(&word, " ");
-		if (*path == '\0')
-			die("stdin:%zu: a layer is store paths, separated by single "
-			    "blanks",
-			    number);
-		if (store_check(&w->store, path, &why) < 0)
-			die("stdin:%zu: %s", number, why.text);
-		if (names_add(&seen, path, strlen(path)) != job->n)
-			die("stdin:%zu: %s is twice in the layer", number, path);
-		job->path = mem_grow(job->path, &job->cap, job->n + 1, sizeof *job->path);
-		job->path[job->n++] = mem_strdup(path);
+	if (store_check(&w->store, path, e) < 0)
+		return -1;
+	if (layer == w->n) {
+		w->job = mem_grow(w->job, &w->cap, w->n + 1, sizeof *w->job);
+		w->job[w->n++] = (struct job){0};
 	}
-	names_release(&seen);
+	struct job *job = &w->job[layer];
+	job->path = mem_grow(job->path, &job->cap, job->n + 1, sizeof *job->path);
+	job->path[job->n++] = mem_strdup(path);
+	return 0;
 }
 
 static void read_plan(struct work *w)
 {
 	struct buf text = {0};
-	size_t number = 1;
+	struct err e;
 
-	if (io_slurp(0, &text, PLAN_MAX) < 0)
+	if (io_slurp(STDIN_FILENO, &text, PLAN_MAX) < 0)
 		die_errno("stdin");
-	if (text.len == 0)
-		die("stdin: empty, no plan came in");
-	if (text.data[text.len - 1] != '\n')
-		die("stdin: cut off in mid-line");
-	if (strlen(text.data) != text.len)
-		die("stdin: not a plan, it has a NUL byte");
-	for (char *next = text.data; *next != '\0'; number++) {
-		char *line = strsep(&next, "\n");
-		parse_line(w, line, number);
-	}
+	if (plan_read(text.data, text.len, "stdin", add_path, w, &e) < 0)
+		die("%s", e.text);
 	buf_release(&text);
 }
 

@@ -4,6 +4,7 @@
 #include "mem.h"
 #include "plan.h"
 #include "relation.h"
+#include "store.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -143,12 +144,11 @@ static int compare_candidates(const void *a, const void *b)
 	return strcmp(y->path, x->path);
 }
 
-/* By name, then by hash: the path behind its first '-', then what is before it. */
+/* By name, equal ones by path. */
 static int compare_names(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
-	const char *p = strchr(x->path, '-'), *q = strchr(y->path, '-');
-	int order = strcmp(p != NULL ? p : x->path, q != NULL ? q : y->path);
+	int order = strcmp(store_name(x->path), store_name(y->path));
 
 	return order != 0 ? order : strcmp(x->path, y->path);
 }

@@ -4,6 +4,7 @@
 #include "cost.h"
 #include "err.h"
 #include "graph.h"
+#include "store.h"
 #include "utf8.h"
 
 #include <stdbool.h>
@@ -36,12 +37,11 @@ static void add_escaped(struct buf *out, const char *text, size_t len)
 	}
 }
 
-/* A path without its folder and hash, cut off where it gets long. */
+/* The name of a store path, truncated if it is long. */
 static void add_name(struct buf *out, const char *path)
 {
 	enum { CHARS_MAX = 34 };
-	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
-	const char *dash = strchr(base, '-'), *name = dash != NULL ? dash + 1 : base;
+	const char *name = store_name(path);
 	size_t len = 0, chars = 0;
 
 	while (name[len] != '\0') {

@@ -357,7 +357,7 @@ static bool find_name_in_outputs(const json_t *drv, struct buf *name)
 		const char *path = json_string_at(value, "path");
 		if (path == NULL)
 			continue;
-		const char *base = strrchr(path, '/') + 1 + STORE_HASH + 1;
+		const char *base = store_name(path);
 		size_t len = strlen(base), last = strlen(output);
 		if (strcmp(output, "out") == 0) {
 			buf_add(name, base, len);

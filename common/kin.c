@@ -3,6 +3,7 @@
 #include "graph.h"
 #include "mem.h"
 #include "relation.h"
+#include "store.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -27,16 +28,9 @@ struct events {
 	size_t n;
 };
 
-const char *kin_name(const char *path)
-{
-	const char *dash = strchr(path, '-');
-
-	return dash != NULL ? dash + 1 : path;
-}
-
 int kin_compare(const char *a, const char *b)
 {
-	int order = strcmp(kin_name(a), kin_name(b));
+	int order = strcmp(store_name(a), store_name(b));
 
 	return order != 0 ? order : strcmp(a, b);
 }
@@ -145,7 +139,7 @@ static struct path *describe(const struct graph *g, const struct relation *r)
 		p->path = g->paths.name[node];
 		p->place = (uint32_t)v;
 		p->size = round_size(g->node[node].size);
-		p->hash = p->first = hash_name(kin_name(p->path));
+		p->hash = p->first = hash_name(store_name(p->path));
 		p->second = kin_mix(p->hash + 1);
 		for (size_t i = r->down.first[v]; i < r->down.first[v + 1]; i++) {
 			const struct path *ref = &path[r->down.to[i]];

@@ -58,9 +58,6 @@ double kin_weigh_both(const struct kin *k, const uint64_t *a, const uint64_t *b)
 size_t kin_count(const struct kin *k, const uint64_t *images);
 size_t kin_count_common(const struct kin *k, const uint64_t *a, const uint64_t *b);
 
-/* What a path is called without the hash in its name, which an update changes. */
-const char *kin_name(const char *path);
-
 /* The order of plans: by name, equal ones by path. */
 int kin_compare(const char *a, const char *b);
 

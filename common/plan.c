@@ -4,8 +4,8 @@
 #include "err.h"
 #include "graph.h"
 #include "mem.h"
+#include "names.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,52 +57,91 @@ void plan_write(const struct plan *p, const struct graph *g, struct buf *out)
 	}
 }
 
-static int parse_line(struct plan *p, const struct graph *g, bool *seen, const char *at,
-		      const char *end, struct err *e)
+/* Where words are read from, and who gets them. */
+struct reader {
+	int (*on_path)(void *arg, const char *path, size_t layer, struct err *e);
+	void *arg;
+	size_t layer;
+};
+
+static int read_line(const struct reader *r, const char *at, const char *end,
+		     struct err *e)
 {
+	struct names seen = {0};
+	int result = 0;
+
 	for (;; at++) {
 		const char *stop = memchr(at, ' ', (size_t)(end - at));
-		if (stop == NULL)
-			stop = end;
-		int len = (int)(stop - at < 512 ? stop - at : 512);
-		if (len == 0)
-			return err_set(
-			    e, "a line is store paths with single blanks between them");
-		uint32_t path = names_find(&g->paths, at, (size_t)(stop - at));
-		if (path == NAMES_NONE)
-			return err_set(e, "%.*s is not in the graph", len, at);
-		if (seen[path])
-			return err_set(e, "%.*s stands twice", len, at);
-		seen[path] = true;
-		plan_add(p, path);
+		size_t len = (size_t)((stop != NULL ? stop : end) - at), before = seen.n;
+		if (len == 0) {
+			result = err_set(e, "a layer is store paths, separated by single "
+					    "blanks");
+			break;
+		}
+		uint32_t word = names_add(&seen, at, len);
+		const char *path = seen.name[word];
+		if (seen.n == before)
+			result = err_set(e, "%s is twice in the layer", path);
+		else
+			result = r->on_path(r->arg, path, r->layer, e);
+		if (result < 0 || stop == NULL)
+			break;
 		at = stop;
-		if (at == end)
-			return 0;
 	}
+	names_release(&seen);
+	return result;
+}
+
+int plan_read(const char *text, size_t len, const char *what,
+	      int (*on_path)(void *arg, const char *path, size_t layer, struct err *e),
+	      void *arg, struct err *e)
+{
+	struct reader r = {.on_path = on_path, .arg = arg};
+	struct err why;
+
+	if (len == 0)
+		return err_set(e, "%s: empty, no plan came in", what);
+	for (const char *at = text, *end = text + len; at < end; r.layer++) {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+		int result;
+		if (stop == NULL)
+			result = err_set(&why, "truncated in mid-line");
+		else if (memchr(at, '\0', (size_t)(stop - at)) != NULL)
+			result = err_set(&why, "a NUL byte");
+		else
+			result = read_line(&r, at, stop, &why);
+		if (result < 0)
+			return err_set(e, "%s:%zu: %s", what, r.layer + 1, why.text);
+		at = stop + 1;
+	}
+	return 0;
+}
+
+/* A plan that is being parsed. */
+struct parser {
+	struct plan *p;
+	const struct graph *g;
+};
+
+static int add_path(void *arg, const char *path, size_t layer, struct err *e)
+{
+	const struct parser *parser = arg;
+	uint32_t node = names_find(&parser->g->paths, path, strlen(path));
+
+	if (node == NAMES_NONE)
+		return err_set(e, "%s is not in the graph", path);
+	if (layer > parser->p->n)
+		plan_close(parser->p);
+	plan_add(parser->p, node);
+	return 0;
 }
 
 int plan_parse(struct plan *p, const struct graph *g, const char *text, size_t len,
 	       const char *what, struct err *e)
 {
-	const char *at = text, *end = text + len;
-	bool *seen = mem_zero(g->paths.n, sizeof *seen);
-	int result = 0;
-	struct err why;
+	struct parser parser = {p, g};
+	int result = plan_read(text, len, what, add_path, &parser, e);
 
-	if (len == 0)
-		result = err_set(e, "%s: empty, no plan came in", what);
-	for (size_t line = 1; result == 0 && at < end; line++) {
-		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		if (stop == NULL)
-			result = err_set(e, "%s:%zu: cut off in mid-line", what, line);
-		else if (memchr(at, '\0', (size_t)(stop - at)) != NULL)
-			result = err_set(e, "%s:%zu: a NUL byte", what, line);
-		else if (parse_line(p, g, seen, at, stop, &why) < 0)
-			result = err_set(e, "%s:%zu: %s", what, line, why.text);
-		else
-			at = stop + 1;
-		plan_close(p);
-	}
-	free(seen);
+	plan_close(p);
 	return result;
 }

@@ -40,10 +40,20 @@ void plan_translate(struct plan *p, const struct graph *g, const struct plan *fr
 void plan_write(const struct plan *p, const struct graph *g, struct buf *out);
 
 /*
- * Reads lines of dt-plan(5) into the empty plan `p`. Refuses paths that are not in the
- * graph, paths that stand twice, empty lines and words, and a last line that is cut off.
- * Paths of the graph that no line names are in no layer. `what` names the text. Returns
- * 0, or -1 and why.
+ * Reads lines of dt-plan(5) and calls `on_path` for each path in order, with the number
+ * of its layer, which counts from 0; it returns 0, or -1 and why the path is refused.
+ * Refuses an empty text, empty lines and words, NUL bytes, a path that is twice in a
+ * line, and a truncated last line. `what` names the text: "stdin:12: ...". Returns 0, or
+ * -1 and why.
+ */
+int plan_read(const char *text, size_t len, const char *what,
+	      int (*on_path)(void *arg, const char *path, size_t layer, struct err *e),
+	      void *arg, struct err *e);
+
+/*
+ * The same into the empty plan `p`. Refuses paths that are not in the graph. Paths of the
+ * graph that no line names are in no layer; a path may be in several. Returns 0, or -1
+ * and why.
  */
 int plan_parse(struct plan *p, const struct graph *g, const char *text, size_t len,
 	       const char *what, struct err *e);

@@ -82,6 +82,14 @@ size_t store_base_len(const char *s, size_t len)
 	return n > STORE_HASH + 1 ? n : 0;
 }
 
+const char *store_name(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
+	const char *dash = strchr(base, '-');
+
+	return dash != NULL ? dash + 1 : base;
+}
+
 size_t store_adopt(struct store *s, const char *path, size_t len)
 {
 	if (len == 0 || path[0] != '/')

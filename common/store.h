@@ -38,6 +38,13 @@ void store_release(struct store *s);
 size_t store_base_len(const char *s, size_t len);
 
 /*
+ * The NAME of a store path, which an update keeps, unlike its HASH: the last component
+ * behind its first '-'. Of a path that has none, the whole last component. Directories
+ * in front of it, such as /my-store, do not count.
+ */
+const char *store_name(const char *path);
+
+/*
  * The length of the part of `path` that is the store path, or 0 if it is in no store:
  * 48 for "/nix/store/HASH-bash/bin/sh". A store whose `dir` is not known yet is taken to
  * be the one of the path.

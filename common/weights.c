@@ -4,20 +4,13 @@
 #include "graph.h"
 #include "mem.h"
 #include "num.h"
+#include "store.h"
 
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { WEIGHT_MAX = 1000000 };
-
-static const char *name_of(const char *path)
-{
-	const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
-	const char *dash = strchr(base, '-');
-
-	return dash != NULL ? dash + 1 : base;
-}
 
 static int parse_line(double *weight, const struct graph *g, const char *at, size_t len,
 		      struct err *e)
@@ -36,7 +29,7 @@ static int parse_line(double *weight, const struct graph *g, const char *at, siz
 	bool whole = strchr(pattern, '/') != NULL;
 	for (size_t i = 0; i < g->paths.n; i++) {
 		const char *path = g->paths.name[i];
-		if (fnmatch(pattern, whole ? path : name_of(path), 0) == 0)
+		if (fnmatch(pattern, whole ? path : store_name(path), 0) == 0)
 			weight[i] = (double)number;
 	}
 	free(pattern);

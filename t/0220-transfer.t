@@ -2,7 +2,7 @@
 # dt-popularity --strategy transfer, --weights and --cost: the model, and what it gives.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
-need python3 jq shuf
+need perl python3 jq shuf
 
 graph() { printf '%s\n' "$@" >"$T/graph"; }
 
@@ -118,6 +118,9 @@ dt-popularity --cost --strategy transfer --second "$T/second" <"$T/graph" >"$T/t
 like 'the same as a table' "$T/table" '^second           107, of which 100 are shared$'
 printf '/s/h3-font\n' >"$T/plan"
 is 'a plan of some of the paths' "$(json '[.bytes,.mean]' --plan "$T/plan")" '[1000,333]'
+printf '%s\n' '/s/h3-font /s/h2-lib' '/s/h2-lib' '/s/h1-app /s/h2-lib' >"$T/plan"
+is 'a plan with a path in several layers' "$(json '[.bytes,.mean,(.layers|map(.bytes))]' --plan "$T/plan")" \
+	'[1310,840,[1100,100,110]]'
 graph 'a 0' 'b 0 a'
 wants 'paths without bytes' 'a b' --strategy transfer --max-layers 1
 graph 'a 9223372036854775807'
@@ -147,6 +150,29 @@ for i, v in enumerate(names):
 		"$(tr ' ' '\n' <"$T/before" | sort | cksum)"
 done
 
+# A store in a directory with a dash in its name. Only the hashes of $T/graph.a and .b differ.
+# names: the plan on stdin, without directories and hashes, the paths of a layer sorted
+names() { sed "s,$store/[0-9a-f]*-,,g" | perl -lane 'print join " ", sort @F'; }
+for store in /s /my-store /home/a-b/nix/store; do
+	for hash in a b; do
+		python3 -c "
+import random
+r, hashes = random.Random(1), random.Random('$hash')
+names = ['$store/%08x-p%d-%d' % (hashes.getrandbits(32), i, i) for i in range(60)]
+for i, v in enumerate(names):
+    print(v, r.randrange(10**6), *r.sample(names[:i], min(i, 2)))" >"$T/graph.$hash"
+	done
+	for strategy in popularity auto transfer; do
+		is "a store $store: $strategy depends on no hash" \
+			"$(dt-popularity --strategy $strategy --max-layers 12 <"$T/graph.b" | names)" \
+			"$(dt-popularity --strategy $strategy --max-layers 12 <"$T/graph.a" | names)"
+	done
+	dt-popularity --strategy auto --max-layers 12 <"$T/graph.a" >"$T/before"
+	is "a store $store: --previous knows paths by their names" \
+		"$(dt-popularity --strategy transfer --max-layers 12 --previous "$T/before" <"$T/graph.b" | names | sort)" \
+		"$(names <"$T/before" | sort)"
+done
+
 # The picture.
 graph '/s/h1-app<&>" 10 /s/h2-lib' '/s/h2-lib 100'
 dt-popularity --cost --svg <"$T/graph" >"$T/svg"
@@ -170,9 +196,9 @@ done
 echo '0 *' >"$T/weights"
 fails 1 'weights: no path weighs anything$' 'no path weighs anything' \
 	run --strategy transfer --weights "$T/weights"
-for pair in '|empty, no plan came in' 'a|1: cut off in mid-line' 'a\nc\n|2: c is not in the graph' \
-	'a\nb a\n|2: a stands twice' 'a  b\n|1: a line is store paths with single blanks .*' \
-	'\n|1: a line is store paths .*' 'a \n|1: a line is store paths .*'; do
+for pair in '|empty, no plan came in' 'a|1: truncated in mid-line' 'a\nc\n|2: c is not in the graph' \
+	'a\nb b\n|2: b is twice in the layer' 'a  b\n|1: a layer is store paths, separated by single blanks' \
+	'\n|1: a layer is store paths, .*' 'a \n|1: a layer is store paths, .*' 'a\nb\0\n|2: a NUL byte'; do
 	# shellcheck disable=SC2059 # the escapes are meant
 	printf -- "${pair%%|*}" >"$T/plan"
 	fails 1 "^dt-popularity: $T/plan: ?${pair#*|}\$" "a plan: ${pair%%|*}" run --cost --plan "$T/plan"
@@ -185,7 +211,8 @@ fails 1 '^dt-popularity: stdin: the references form a cycle' 'a cycle' run --str
 printf 'a\377 1\n' >"$T/graph"
 fails 1 'is not UTF-8$' 'a name that JSON cannot hold' run --cost --json
 fails 1 'is not UTF-8$' 'a name that XML cannot hold' run --cost --svg
-for pair in '|empty, no plan came in' 'a|1: cut off in mid-line' 'a  b\n|1: a line is store paths .*'; do
+for pair in '|empty, no plan came in' 'a|1: truncated in mid-line' 'a  b\n|1: a layer is store paths, .*' \
+	'a b a\n|1: a is twice in the layer'; do
 	# shellcheck disable=SC2059 # the escapes are meant
 	printf -- "${pair%%|*}" >"$T/before"
 	fails 1 "^dt-popularity: $T/before: ?${pair#*|}\$" "a plan before: ${pair%%|*}" \

@@ -40,10 +40,10 @@ bad_plan() {
 }
 
 bad_plan ' empty, no plan came in' 'an empty plan' ''
-bad_plan ' cut off in mid-line' 'no newline at the end' '%s' "$a"
-bad_plan ' cut off in mid-line' 'no newline at the end of the second line' '%s\n%s' "$a" "$b"
-bad_plan ' .*NUL byte' 'a NUL byte' '%s\0\n' "$a"
-bad_plan ' .*NUL byte' 'a NUL byte after a line' '%s\n\0\n' "$a"
+bad_plan '1: truncated in mid-line' 'no newline at the end' '%s' "$a"
+bad_plan '2: truncated in mid-line' 'no newline at the end of the second line' '%s\n%s' "$a" "$b"
+bad_plan '1: a NUL byte' 'a NUL byte' '%s\0\n' "$a"
+bad_plan '2: a NUL byte' 'a NUL byte after a line' '%s\n\0\n' "$a"
 blanks='a layer is store paths, separated by single blanks'
 bad_plan "1: $blanks" 'an empty line' '\n'
 bad_plan "2: $blanks" 'an empty line between others' '%s\n\n%s\n' "$a" "$b"

@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			abort();
 		for (size_t i = 0; i < p.n; i++)
 			for (size_t k = plan_start(&p, i); k < p.end[i]; k++)
-				if (layer[p.path[k]] != i)
+				if (layer[p.path[k]] > i) /* the first that has it */
 					abort();
 	}
 	free(layer);
