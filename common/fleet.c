@@ -2,6 +2,7 @@
 
 #include "arrange.h"
 #include "buf.h"
+#include "cluster.h"
 #include "err.h"
 #include "graph.h"
 #include "kin.h"
@@ -11,6 +12,7 @@
 #include "relation.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,18 +34,13 @@ struct group {
 	uint64_t *update; /* the updates that change it */
 };
 
-/*
- * The agglomeration. nearest[i] is the group with which it is best to merge i, and
- * score[i] how good that is, the less the better; both as of some turn before, since
- * when scores may have grown, but not fallen.
- */
+/* The agglomeration. */
 struct pack {
 	const struct kin *k;
 	struct group *group;
-	size_t n, words; /* groups at first; of a set of images */
-	uint32_t *alive, *nearest;
-	size_t n_alive;
-	double *score;
+	struct cluster groups;
+	size_t words; /* of a set of images */
+	size_t n_images, limit;
 	uint64_t *over; /* the images that have too many layers still */
 };
 
@@ -121,31 +118,22 @@ static double resent(const struct kin *k, double size, const uint64_t *a,
 	return size * (kin_weigh_both(k, a, b) / k->weight);
 }
 
-/* What a merger costs for each image that it brings nearer to its limit; -1 for none. */
-static double score_of(const struct pack *p, uint32_t i, uint32_t j)
+/*
+ * What a merger costs for each image that it brings nearer to its limit. It grows as
+ * images reach their limits.
+ */
+static double score_of(void *arg, uint32_t i, uint32_t j)
 {
+	const struct pack *p = arg;
 	const struct group *a = &p->group[i], *b = &p->group[j];
 	size_t gain = count_common(a->images, b->images, p->over, p->words);
 
 	if (gain == 0)
-		return -1;
+		return INFINITY;
 	double grown = held_together(p, a, b) - a->held - b->held +
 		       resent(p->k, a->size + b->size, a->update, b->update) - a->resent -
 		       b->resent;
 	return grown / (double)gain;
-}
-
-static void find_nearest(struct pack *p, uint32_t i)
-{
-	p->nearest[i] = i;
-	for (size_t at = 0; at < p->n_alive; at++) {
-		uint32_t j = p->alive[at];
-		double score = j == i ? -1 : score_of(p, i, j);
-		if (score < 0 || (p->nearest[i] != i && score >= p->score[i]))
-			continue;
-		p->nearest[i] = j;
-		p->score[i] = score;
-	}
 }
 
 static void add_variant(struct group *g, uint64_t *images, double size)
@@ -189,10 +177,10 @@ static void release_variants(struct group *g)
 	free(g->variant);
 }
 
-static void take_in(struct pack *p, uint32_t to, uint32_t from)
+static void join(void *arg, uint32_t to, uint32_t from)
 {
+	struct pack *p = arg;
 	struct group *a = &p->group[to], *b = &p->group[from], g = *a;
-	size_t kept = 0;
 
 	g.held = 0;
 	g.n = 0;
@@ -208,76 +196,26 @@ static void take_in(struct pack *p, uint32_t to, uint32_t from)
 	b->n = 0;
 	b->variant = NULL;
 	*a = g;
-	for (size_t at = 0; at < p->n_alive; at++)
-		if (p->alive[at] != from)
-			p->alive[kept++] = p->alive[at];
-	p->n_alive = kept;
-	find_nearest(p, to);
-	for (size_t at = 0; at < p->n_alive; at++) {
-		uint32_t j = p->alive[at];
-		double score = j == to ? -1 : score_of(p, j, to);
-		if (j == to)
-			continue;
-		if (p->nearest[j] == to || p->nearest[j] == from) {
-			find_nearest(p, j);
-		} else if (score >= 0 && (p->nearest[j] == j || score < p->score[j])) {
-			p->nearest[j] = to;
-			p->score[j] = score;
-		}
-	}
 }
 
-/* The images with more groups than the limit; whether there is one. */
-static bool find_over(struct pack *p, size_t n_images, size_t limit)
+/* Finds the images with more groups than the limit; whether there is none. */
+static bool is_done(void *arg)
 {
+	struct pack *p = arg;
 	bool any = false;
 
-	for (size_t i = 0; i < n_images; i++) {
+	for (size_t i = 0; i < p->n_images; i++) {
 		uint64_t bit = (uint64_t)1 << (i % WORD);
 		size_t n = 0;
-		for (size_t at = 0; at < p->n_alive; at++)
-			n += (p->group[p->alive[at]].images[i / WORD] & bit) != 0;
-		if (n > limit)
+		for (size_t at = 0; at < p->groups.n_alive; at++)
+			n += (p->group[p->groups.alive[at]].images[i / WORD] & bit) != 0;
+		if (n > p->limit)
 			p->over[i / WORD] |= bit;
 		else
 			p->over[i / WORD] &= ~bit;
-		any |= n > limit;
+		any |= n > p->limit;
 	}
-	return any;
-}
-
-/* The group that is best to merge now. Old scores are looked at anew before they count.
- */
-static uint32_t find_best(struct pack *p)
-{
-	for (;;) {
-		uint32_t best = UINT32_MAX;
-		for (size_t at = 0; at < p->n_alive; at++) {
-			uint32_t i = p->alive[at];
-			if (p->nearest[i] != i &&
-			    (best == UINT32_MAX || p->score[i] < p->score[best]))
-				best = i;
-		}
-		double old = p->score[best];
-		if (score_of(p, best, p->nearest[best]) == old)
-			return best;
-		find_nearest(p, best);
-	}
-}
-
-static void agglomerate(struct pack *p, size_t n_images, size_t limit, uint32_t *group)
-{
-	if (!find_over(p, n_images, limit))
-		return;
-	for (uint32_t i = 0; i < p->n; i++)
-		find_nearest(p, i);
-	do {
-		uint32_t to = find_best(p), from = p->nearest[to];
-		take_in(p, to, from);
-		for (size_t i = 0; i < p->n; i++)
-			if (group[i] == from)
-				group[i] = to;
-	} while (find_over(p, n_images, limit));
+	return !any;
 }
 
 /* The group of one atom, which is of one class: an image has all of it or nothing. */
@@ -315,34 +253,28 @@ static uint64_t *classify(size_t n, const bool *const *in, size_t n_images)
 	return class;
 }
 
-static void pack_init(struct pack *p, const struct relation *r, const bool *const *in,
-		      size_t n_images)
+static void pack_init(struct pack *p, const struct relation *r, const bool *const *in)
 {
-	p->n = p->n_alive = p->k->n;
-	p->words = (n_images + WORD - 1) / WORD;
-	p->group = mem_zero(p->n, sizeof *p->group);
-	p->alive = mem_zero(p->n, sizeof *p->alive);
-	p->nearest = mem_zero(p->n, sizeof *p->nearest);
-	p->score = mem_zero(p->n, sizeof *p->score);
+	size_t n = p->k->n;
+
+	p->words = (p->n_images + WORD - 1) / WORD;
+	p->group = mem_zero(n, sizeof *p->group);
 	p->over = mem_zero(p->words, sizeof *p->over);
-	for (uint32_t i = 0; i < p->n; i++) {
-		p->alive[i] = i;
-		start_group(p, r, i, in, n_images);
-	}
+	cluster_init(&p->groups, n);
+	for (uint32_t i = 0; i < n; i++)
+		start_group(p, r, i, in, p->n_images);
 }
 
 static void pack_release(struct pack *p)
 {
-	for (size_t i = 0; i < p->n; i++) {
+	for (size_t i = 0; i < p->groups.n; i++) {
 		release_variants(&p->group[i]);
 		free(p->group[i].images);
 		free(p->group[i].update);
 	}
 	free(p->group);
-	free(p->alive);
-	free(p->nearest);
-	free(p->score);
 	free(p->over);
+	cluster_release(&p->groups);
 }
 
 int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
@@ -350,7 +282,8 @@ int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
 {
 	struct relation r;
 	struct kin k;
-	struct pack p = {.k = &k};
+	struct pack p = {.k = &k, .n_images = n_images, .limit = limit};
+	const struct cluster_rule rule = {score_of, join, is_done, &p};
 
 	if (relation_init(&r, all, e) < 0) {
 		relation_release(&r);
@@ -361,8 +294,8 @@ int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
 	uint32_t *group = mem_zero(k.n, sizeof *group);
 	for (size_t i = 0; i < k.n; i++)
 		group[i] = (uint32_t)i;
-	pack_init(&p, &r, in, n_images);
-	agglomerate(&p, n_images, limit, group);
+	pack_init(&p, &r, in);
+	cluster_run(&p.groups, &rule, group);
 	for (size_t i = 0; i < n_images; i++)
 		arrange_plan(all, &r, &k, group, in[i], &plans[i]);
 	pack_release(&p);

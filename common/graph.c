@@ -1,6 +1,7 @@
 #include "graph.h"
 
 #include "buf.h"
+#include "edges.h"
 #include "err.h"
 #include "mem.h"
 #include "num.h"
@@ -225,38 +226,31 @@ int graph_sort(const struct graph *g, uint32_t *order, struct err *e)
 {
 	size_t n = g->paths.n, done = 0;
 	size_t *missing = mem_zero(n, sizeof *missing); /* references not yet in order */
-	size_t *first =
-	    mem_zero(n + 1, sizeof *first); /* node's referrers: first[] in by[] */
 	struct sorter s = {g, mem_zero(n, sizeof *s.heap), 0};
+	struct edges up;
 
+	edges_init(&up, n);
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < g->node[i].n_refs; k++)
-			first[g->node[i].refs[k] + 1]++;
-	for (size_t i = 0; i < n; i++)
-		first[i + 1] += first[i];
-	uint32_t *by = mem_zero(first[n], sizeof *by);
-	size_t *fill = mem_zero(n, sizeof *fill);
+			edges_count(&up, g->node[i].refs[k], 1);
+	edges_begin(&up);
 	for (size_t i = 0; i < n; i++) {
 		missing[i] = g->node[i].n_refs;
-		for (size_t k = 0; k < g->node[i].n_refs; k++) {
-			uint32_t to = g->node[i].refs[k];
-			by[first[to] + fill[to]++] = (uint32_t)i;
-		}
+		for (size_t k = 0; k < g->node[i].n_refs; k++)
+			edges_add(&up, g->node[i].refs[k], (uint32_t)i);
 		if (missing[i] == 0)
 			push(&s, (uint32_t)i);
 	}
 	while (s.n > 0) {
 		uint32_t id = pop(&s);
 		order[done++] = id;
-		for (size_t k = first[id]; k < first[id + 1]; k++)
-			if (--missing[by[k]] == 0)
-				push(&s, by[k]);
+		for (size_t k = up.first[id]; k < up.first[id + 1]; k++)
+			if (--missing[up.to[k]] == 0)
+				push(&s, up.to[k]);
 	}
 	int result = done == n ? 0 : report_cycle(g, missing, e);
 	free(missing);
-	free(first);
-	free(fill);
-	free(by);
+	edges_release(&up);
 	free(s.heap);
 	return result;
 }

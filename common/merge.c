@@ -1,5 +1,6 @@
 #include "merge.h"
 
+#include "cluster.h"
 #include "kin.h"
 #include "mem.h"
 
@@ -48,20 +49,21 @@ static double cost_alone(const struct kin *k, double sharing, const struct group
 }
 
 /*
- * The agglomeration. growth[i * n + j] is by how much costs grow if i and j merge;
- * nearest[i] is the j of the least one for i.
+ * The agglomeration. growth[i * n + j] is by how much costs grow if i and j merge.
  */
 struct heap {
 	const struct kin *k;
 	double sharing;
+	size_t limit;
 	struct group *group;
+	struct cluster groups;
 	float *growth;
-	uint32_t *nearest, *alive; /* alive: n_alive numbers, ascending */
-	size_t n_alive;
 };
 
-static float growth_of(const struct heap *h, uint32_t i, uint32_t j)
+static double growth_of(void *arg, uint32_t i, uint32_t j)
 {
+	const struct heap *h = arg;
+
 	return h->growth[(size_t)i * h->k->n + j];
 }
 
@@ -73,24 +75,11 @@ static void set_growth(struct heap *h, uint32_t i, uint32_t j)
 	h->growth[(size_t)i * h->k->n + j] = h->growth[(size_t)j * h->k->n + i] = growth;
 }
 
-static void find_nearest(struct heap *h, uint32_t i)
-{
-	uint32_t best = i;
-
-	for (size_t at = 0; at < h->n_alive; at++) {
-		uint32_t j = h->alive[at];
-		if (j != i && (best == i || growth_of(h, i, j) < growth_of(h, i, best)))
-			best = j;
-	}
-	h->nearest[i] = best;
-}
-
 /* Group `to` takes in `from`, whose number is free then. */
 static void add_group(struct heap *h, uint32_t to, uint32_t from)
 {
 	const struct kin *k = h->k;
 	struct group *a = &h->group[to], *b = &h->group[from];
-	size_t kept = 0;
 
 	for (size_t i = 0; i < k->words; i++)
 		a->update[i] |= b->update[i];
@@ -100,55 +89,35 @@ static void add_group(struct heap *h, uint32_t to, uint32_t from)
 	a->share += b->share;
 	a->n += b->n;
 	a->cost = cost_alone(k, h->sharing, a);
-	for (size_t at = 0; at < h->n_alive; at++)
-		if (h->alive[at] != from)
-			h->alive[kept++] = h->alive[at];
-	h->n_alive = kept;
 }
 
-/* The same, and what depends on it. */
-static void take_in(struct heap *h, uint32_t to, uint32_t from)
+static void join(void *arg, uint32_t to, uint32_t from)
 {
+	struct heap *h = arg;
+
 	add_group(h, to, from);
-	for (size_t at = 0; at < h->n_alive; at++)
-		if (h->alive[at] != to)
-			set_growth(h, to, h->alive[at]);
-	find_nearest(h, to);
-	for (size_t at = 0; at < h->n_alive; at++) {
-		uint32_t j = h->alive[at], near = h->nearest[j];
-		if (j == to)
-			continue;
-		if (near == to || near == from)
-			find_nearest(h, j);
-		else if (growth_of(h, j, to) < growth_of(h, j, near))
-			h->nearest[j] = to;
-	}
+	for (size_t at = 0; at < h->groups.n_alive; at++)
+		if (h->groups.alive[at] != to)
+			set_growth(h, to, h->groups.alive[at]);
 }
 
-/* Merges until there are `limit`; group[i] becomes the number of one of its atoms. */
-static void agglomerate(struct heap *h, size_t limit, uint32_t *group)
+static bool is_done(void *arg)
 {
-	size_t n = h->k->n;
+	const struct heap *h = arg;
 
-	for (size_t at = 0; at < h->n_alive; at++)
+	return h->groups.n_alive <= h->limit;
+}
+
+/* Merges until there are few enough; group[i] becomes the number of one of its atoms. */
+static void agglomerate(struct heap *h, uint32_t *group)
+{
+	const struct cluster_rule rule = {growth_of, join, is_done, h};
+	const uint32_t *alive = h->groups.alive;
+
+	for (size_t at = 0; at < h->groups.n_alive; at++)
 		for (size_t other = 0; other < at; other++)
-			set_growth(h, h->alive[at], h->alive[other]);
-	for (size_t at = 0; at < h->n_alive; at++)
-		find_nearest(h, h->alive[at]);
-	while (h->n_alive > limit) {
-		uint32_t best = h->alive[0];
-		for (size_t at = 1; at < h->n_alive; at++) {
-			uint32_t i = h->alive[at];
-			if (growth_of(h, i, h->nearest[i]) <
-			    growth_of(h, best, h->nearest[best]))
-				best = i;
-		}
-		uint32_t from = h->nearest[best];
-		take_in(h, best, from);
-		for (size_t i = 0; i < n; i++)
-			if (group[i] == from)
-				group[i] = best;
-	}
+			set_growth(h, alive[at], alive[other]);
+	cluster_run(&h->groups, &rule, group);
 }
 
 /* Merges what was in one group before: each into the first of them. */
@@ -168,6 +137,7 @@ static void restore(struct heap *h, const uint32_t *before, uint32_t *group)
 			continue;
 		}
 		group[i] = first[before[i]] - 1;
+		cluster_drop(&h->groups, i);
 		add_group(h, group[i], i);
 	}
 	free(first);
@@ -304,17 +274,16 @@ static void improve(struct search *s)
 void merge_kin(const struct kin *k, size_t limit, double sharing, const uint32_t *before,
 	       uint32_t *group)
 {
-	size_t n = k->n, n_groups = 0;
+	size_t n = k->n;
 
 	for (size_t i = 0; i < n; i++)
 		group[i] = (uint32_t)i;
 	if (n <= limit && before == NULL)
 		return;
 	uint64_t *rows = mem_zero(n * (k->words + k->image_words), sizeof *rows);
-	struct heap h = {.k = k, .sharing = sharing, .n_alive = n};
+	struct heap h = {.k = k, .sharing = sharing, .limit = limit};
+	cluster_init(&h.groups, n);
 	h.group = mem_zero(n, sizeof *h.group);
-	h.nearest = mem_zero(n, sizeof *h.nearest);
-	h.alive = mem_zero(n, sizeof *h.alive);
 	h.growth = mem_zero(n * n, sizeof *h.growth);
 	memcpy(rows, k->update, n * k->words * sizeof *rows);
 	memcpy(rows + n * k->words, k->image, n * k->image_words * sizeof *rows);
@@ -325,21 +294,21 @@ void merge_kin(const struct kin *k, size_t limit, double sharing, const uint32_t
 		g->update = rows + i * k->words;
 		g->image = rows + n * k->words + i * k->image_words;
 		g->cost = cost_alone(k, sharing, g);
-		h.alive[i] = i;
 	}
 	if (before != NULL)
 		restore(&h, before, group);
-	agglomerate(&h, limit, group);
-	uint32_t *number = h.nearest;
-	for (size_t at = 0; at < h.n_alive; at++)
-		number[h.alive[at]] = (uint32_t)n_groups++;
+	agglomerate(&h, group);
+	size_t n_groups = h.groups.n_alive;
+	uint32_t *number = mem_zero(n, sizeof *number);
+	for (size_t at = 0; at < n_groups; at++)
+		number[h.groups.alive[at]] = (uint32_t)at;
 	for (size_t i = 0; i < n; i++)
 		group[i] = number[group[i]];
+	free(number);
 	free(h.group);
-	free(h.nearest);
-	free(h.alive);
 	free(h.growth);
 	free(rows);
+	cluster_release(&h.groups);
 	if (before != NULL)
 		return;
 	improve(&(struct search){

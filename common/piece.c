@@ -142,6 +142,23 @@ static void deal(struct value *v, const size_t *part, struct value *to, size_t n
 	value_release(v);
 }
 
+/* The graph's arcs by the node that they leave in that direction. */
+static struct edges edges_of(const struct value *v, enum towards towards)
+{
+	struct edges e;
+	bool out = towards == REFERENCES;
+
+	edges_init(&e, v->n);
+	for (size_t i = 0; i < v->n_arcs; i++)
+		edges_count(&e, out ? v->arc[i].from : v->arc[i].to, 1);
+	edges_begin(&e);
+	for (size_t i = 0; i < v->n_arcs; i++) {
+		struct arc a = v->arc[i];
+		edges_add(&e, out ? a.from : a.to, out ? a.to : a.from);
+	}
+	return e;
+}
+
 int piece_by_popularity(struct value *v, const struct graph *g, struct err *e)
 {
 	struct graph sub = {0};
@@ -151,19 +168,15 @@ int piece_by_popularity(struct value *v, const struct graph *g, struct err *e)
 		const char *path = g->paths.name[v->node[i]];
 		graph_node(&sub, path, strlen(path));
 	}
-	size_t *n_refs = mem_zero(v->n, sizeof *n_refs);
-	uint32_t **refs = mem_zero(v->n, sizeof *refs);
-	for (size_t i = 0; i < v->n_arcs; i++)
-		n_refs[v->arc[i].from]++;
-	for (size_t i = 0; i < v->n; i++)
-		refs[i] = mem_zero(n_refs[i], sizeof **refs);
-	memset(n_refs, 0, v->n * sizeof *n_refs);
-	for (size_t i = 0; i < v->n_arcs; i++) {
-		uint32_t from = v->arc[i].from;
-		refs[from][n_refs[from]++] = v->arc[i].to;
+	struct edges down = edges_of(v, REFERENCES);
+	for (size_t i = 0; i < v->n; i++) {
+		size_t n = down.first[i + 1] - down.first[i];
+		uint32_t *refs = mem_zero(n, sizeof *refs);
+		if (n > 0)
+			memcpy(refs, down.to + down.first[i], n * sizeof *refs);
+		graph_define(&sub, (uint32_t)i, 0, refs, n);
 	}
-	for (size_t i = 0; i < v->n; i++)
-		graph_define(&sub, (uint32_t)i, 0, refs[i], n_refs[i]);
+	edges_release(&down);
 	int result = v->n == 0 ? 0 : popularity_order(&sub, order, NULL, e);
 	struct value list = {.kind = LIST, .n = v->n};
 	list.item = mem_zero(v->n, sizeof *list.item);
@@ -174,8 +187,6 @@ int piece_by_popularity(struct value *v, const struct graph *g, struct err *e)
 	}
 	value_release(v);
 	*v = list;
-	free(refs);
-	free(n_refs);
 	free(order);
 	graph_release(&sub);
 	return result;
@@ -206,24 +217,6 @@ void piece_remove(struct value *v, const struct mark *mark)
 	*v = left;
 }
 
-/* The graph's arcs by the node that they leave in that direction. */
-static struct edges edges_of(const struct value *v, enum towards towards)
-{
-	struct edges e = {mem_zero(v->n + 2, sizeof *e.first),
-			  mem_zero(v->n_arcs, sizeof *e.to)};
-	bool out = towards == REFERENCES;
-
-	for (size_t i = 0; i < v->n_arcs; i++)
-		e.first[(out ? v->arc[i].from : v->arc[i].to) + 2]++;
-	for (size_t i = 2; i <= v->n + 1; i++)
-		e.first[i] += e.first[i - 1];
-	for (size_t i = 0; i < v->n_arcs; i++) {
-		struct arc a = v->arc[i];
-		e.to[e.first[(out ? a.from : a.to) + 1]++] = out ? a.to : a.from;
-	}
-	return e;
-}
-
 /* All that can be reached from the nodes for which `start` is set. */
 static void reach(const struct value *v, enum towards towards, const bool *start,
 		  struct mark *reached)
@@ -234,8 +227,7 @@ static void reach(const struct value *v, enum towards towards, const bool *start
 	for (size_t i = 0; i < v->n; i++)
 		if (start[i])
 			mark_reach(reached, &e, (uint32_t)i);
-	free(e.first);
-	free(e.to);
+	edges_release(&e);
 }
 
 /* Makes `v` its parts; those without nodes are NOTHING if `drop` is set. */

@@ -5,6 +5,8 @@
 #include "graph.h"
 #include "mem.h"
 #include "plan.h"
+#include "relation.h"
+#include "store.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -23,17 +25,11 @@ enum { DIGIT_BITS = 96, BLOCK = 64, GROUP = 8, SUMS = 1 << GROUP };
 
 static const digit digit_mask = ((digit)1 << DIGIT_BITS) - 1;
 
-/*
- * What one digit's turn works on. Nodes go by their place in an order with referrers
- * before their references.
- */
+/* What one digit's turn works on. Nodes go by their place in the relation. */
 struct tally {
-	size_t n;
-	uint32_t *node;       /* place -> number in the graph */
-	size_t *first;        /* the references of place p: ref[first[p]..first[p + 1]) */
-	uint32_t *ref;        /* as places, all of them behind p */
-	digit *ways, *score;  /* this digit of both numbers */
-	uint64_t *ways_carry; /* into the next digit */
+	struct relation r;
+	digit *ways, *score;   /* this digit of both numbers */
+	uint64_t *ways_carry;  /* into the next digit */
 	uint64_t *score_carry; /* likewise */
 	uint64_t *mask; /* who of a block of places leads to this one; 0 between uses */
 };
@@ -51,9 +47,7 @@ struct key {
 
 static void tally_release(struct tally *t)
 {
-	free(t->node);
-	free(t->first);
-	free(t->ref);
+	relation_release(&t->r);
 	free(t->ways);
 	free(t->score);
 	free(t->ways_carry);
@@ -63,55 +57,34 @@ static void tally_release(struct tally *t)
 
 static int tally_init(struct tally *t, const struct graph *g, struct err *e)
 {
-	size_t n = g->paths.n, n_refs = 0;
-
-	*t = (struct tally){.n = n, .node = mem_zero(n, sizeof *t->node)};
-	if (graph_sort(g, t->node, e) < 0)
+	*t = (struct tally){0};
+	if (relation_init(&t->r, g, e) < 0)
 		return -1;
-	for (size_t i = 0; i < n / 2; i++) {
-		uint32_t node = t->node[i];
-		t->node[i] = t->node[n - 1 - i];
-		t->node[n - 1 - i] = node;
-	}
-	uint32_t *place = mem_zero(n, sizeof *place);
-	for (size_t p = 0; p < n; p++) {
-		place[t->node[p]] = (uint32_t)p;
-		n_refs += g->node[p].n_refs;
-	}
-	t->first = mem_zero(n + 1, sizeof *t->first);
-	t->ref = mem_zero(n_refs, sizeof *t->ref);
+	size_t n = t->r.n;
 	t->ways = mem_zero(n, sizeof *t->ways);
 	t->score = mem_zero(n, sizeof *t->score);
 	t->ways_carry = mem_zero(n, sizeof *t->ways_carry);
 	t->score_carry = mem_zero(n, sizeof *t->score_carry);
 	t->mask = mem_zero(n, sizeof *t->mask);
-	for (size_t p = 0; p < n; p++) {
-		const struct graph_node *node = &g->node[t->node[p]];
-		t->first[p + 1] = t->first[p] + node->n_refs;
-		for (size_t i = 0; i < node->n_refs; i++)
-			t->ref[t->first[p] + i] = place[node->refs[i]];
-	}
-	free(place);
-
 	/* To the lowest digit, the one way to each root comes in as a carry. */
-	for (size_t p = 0; p < n; p++)
-		t->ways_carry[p] = 1;
-	for (size_t i = 0; i < n_refs; i++)
-		t->ways_carry[t->ref[i]] = 0;
+	for (size_t v = 0; v < n; v++)
+		t->ways_carry[v] = t->r.up.first[v] == t->r.up.first[v + 1];
 	return 0;
 }
 
 /* The ways to a node are those to its referrers, summed. */
 static void count_ways(struct tally *t)
 {
-	for (size_t p = 0; p < t->n; p++)
-		t->ways[p] = t->ways_carry[p];
-	for (size_t p = 0; p < t->n; p++) {
-		digit sum = t->ways[p];
-		t->ways_carry[p] = (uint64_t)(sum >> DIGIT_BITS);
-		t->ways[p] = sum &= digit_mask;
-		for (size_t i = t->first[p]; sum != 0 && i < t->first[p + 1]; i++)
-			t->ways[t->ref[i]] += sum;
+	const struct edges *down = &t->r.down;
+
+	for (size_t v = 0; v < t->r.n; v++)
+		t->ways[v] = t->ways_carry[v];
+	for (size_t v = t->r.n; v-- > 0;) {
+		digit sum = t->ways[v];
+		t->ways_carry[v] = (uint64_t)(sum >> DIGIT_BITS);
+		t->ways[v] = sum &= digit_mask;
+		for (size_t i = down->first[v]; sum != 0 && i < down->first[v + 1]; i++)
+			t->ways[down->to[i]] += sum;
 	}
 }
 
@@ -125,14 +98,15 @@ static void sum_subsets(const digit *ways, size_t n, digit sums[SUMS])
 }
 
 /*
- * Adds the ways to each of up to BLOCK places, from `start` on, to the scores of all
+ * Adds the ways to each of up to BLOCK places, those before `end`, to the scores of all
  * that they lead to. A whole table of who leads to whom would have n * n bits; a block's
  * worth of it goes down the graph as a mask a node.
  */
-static void add_block(struct tally *t, size_t start)
+static void add_block(struct tally *t, size_t end)
 {
+	const struct edges *down = &t->r.down;
 	digit sums[BLOCK / GROUP][SUMS];
-	size_t n = t->n - start < BLOCK ? t->n - start : BLOCK, used = 0;
+	size_t n = end < BLOCK ? end : BLOCK, start = end - n, used = 0;
 
 	for (size_t i = 0; i < n; i++)
 		used += t->ways[start + i] != 0;
@@ -142,36 +116,37 @@ static void add_block(struct tally *t, size_t start)
 		size_t at = k * GROUP;
 		sum_subsets(t->ways + start + at, at < n ? n - at : 0, sums[k]);
 	}
-	for (size_t p = start; p < t->n; p++) {
-		uint64_t mask = t->mask[p];
-		if (p < start + n)
-			mask |= (uint64_t)1 << (p - start);
+	for (size_t v = end; v-- > 0;) {
+		uint64_t mask = t->mask[v];
+		if (v >= start)
+			mask |= (uint64_t)1 << (v - start);
 		if (mask == 0)
 			continue;
-		t->mask[p] = 0;
-		for (size_t i = t->first[p]; i < t->first[p + 1]; i++)
-			t->mask[t->ref[i]] |= mask;
+		t->mask[v] = 0;
+		for (size_t i = down->first[v]; i < down->first[v + 1]; i++)
+			t->mask[down->to[i]] |= mask;
 		digit sum = 0;
 		for (size_t k = 0; k < BLOCK / GROUP; k++)
 			sum += sums[k][mask >> (k * GROUP) & (SUMS - 1)];
-		t->score[p] += sum;
+		t->score[v] += sum;
 	}
 }
 
 /* Computes the next digit of all scores. Returns whether there are higher ones. */
 static bool next_digit(struct tally *t)
 {
+	size_t n = t->r.n;
 	uint64_t carries = 0;
 
 	count_ways(t);
-	for (size_t p = 0; p < t->n; p++)
-		t->score[p] = t->score_carry[p];
-	for (size_t start = 0; start < t->n; start += BLOCK)
-		add_block(t, start);
-	for (size_t p = 0; p < t->n; p++) {
-		t->score_carry[p] = (uint64_t)(t->score[p] >> DIGIT_BITS);
-		t->score[p] &= digit_mask;
-		carries |= t->ways_carry[p] | t->score_carry[p];
+	for (size_t v = 0; v < n; v++)
+		t->score[v] = t->score_carry[v];
+	for (size_t end = n; end > 0; end -= end < BLOCK ? end : BLOCK)
+		add_block(t, end);
+	for (size_t v = 0; v < n; v++) {
+		t->score_carry[v] = (uint64_t)(t->score[v] >> DIGIT_BITS);
+		t->score[v] &= digit_mask;
+		carries |= t->ways_carry[v] | t->score_carry[v];
 	}
 	return carries != 0;
 }
@@ -184,25 +159,23 @@ static int compare_keys(const void *a, const void *b)
 /* All places in the order of their names. */
 static struct item *items_by_name(const struct tally *t, const struct graph *g)
 {
-	struct item *items = mem_zero(t->n, sizeof *items);
-	struct key *keys = mem_zero(t->n, sizeof *keys);
+	struct item *items = mem_zero(t->r.n, sizeof *items);
+	struct key *keys = mem_zero(t->r.n, sizeof *keys);
 	struct buf text = {0};
 
-	for (size_t p = 0; p < t->n; p++) {
-		const char *path = g->paths.name[t->node[p]], *dash = strchr(path, '-');
-		if (dash != NULL) {
-			buf_addf(&text, "%s-", dash + 1);
-			buf_add(&text, path, (size_t)(dash - path));
-		} else {
+	for (size_t p = 0; p < t->r.n; p++) {
+		const char *path = g->paths.name[t->r.node[p]], *name = store_name(path);
+		if (name > path && name[-1] == '-')
+			buf_addf(&text, "%s-%.*s", name, (int)(name - path) - 1, path);
+		else
 			buf_addstr(&text, path);
-		}
 		buf_addch(&text, '\0');
 	}
 	const char *next = text.data;
-	for (size_t p = 0; p < t->n; p++, next += strlen(next) + 1)
+	for (size_t p = 0; p < t->r.n; p++, next += strlen(next) + 1)
 		keys[p] = (struct key){next, (uint32_t)p};
-	qsort(keys, t->n, sizeof *keys, compare_keys);
-	for (size_t i = 0; i < t->n; i++)
+	qsort(keys, t->r.n, sizeof *keys, compare_keys);
+	for (size_t i = 0; i < t->r.n; i++)
 		items[i].place = keys[i].place;
 	free(keys);
 	buf_release(&text);
@@ -221,11 +194,11 @@ static int compare_items(const void *a, const void *b)
 /* Sorting by one digit after the other, the lowest first, sorts by the whole numbers. */
 static void sort_by_digit(const struct tally *t, struct item *items)
 {
-	for (size_t i = 0; i < t->n; i++) {
+	for (size_t i = 0; i < t->r.n; i++) {
 		items[i].rank = (uint32_t)i;
 		items[i].score = t->score[items[i].place];
 	}
-	qsort(items, t->n, sizeof *items, compare_items);
+	qsort(items, t->r.n, sizeof *items, compare_items);
 }
 
 /* Appends a number of `n` digits, the lowest first, which are used up. */
@@ -269,16 +242,16 @@ int popularity_order(const struct graph *g, uint32_t *order, struct buf *scores,
 		sort_by_digit(&t, items);
 		if (scores == NULL)
 			continue;
-		kept = mem_resize(kept, n_digits + 1, t.n * sizeof *kept);
-		memcpy(kept + n_digits * t.n, t.score, t.n * sizeof *kept);
+		kept = mem_resize(kept, n_digits + 1, t.r.n * sizeof *kept);
+		memcpy(kept + n_digits * t.r.n, t.score, t.r.n * sizeof *kept);
 	}
 	digit *number = mem_zero(n_digits, sizeof *number);
-	for (size_t i = 0; i < t.n; i++) {
-		order[i] = t.node[items[i].place];
+	for (size_t i = 0; i < t.r.n; i++) {
+		order[i] = t.r.node[items[i].place];
 		if (scores == NULL)
 			continue;
 		for (size_t d = 0; d < n_digits; d++)
-			number[d] = kept[d * t.n + items[i].place];
+			number[d] = kept[d * t.r.n + items[i].place];
 		add_decimal(scores, number, n_digits);
 		buf_addf(scores, " %s\n", g->paths.name[order[i]]);
 	}

@@ -19,8 +19,8 @@ struct plan;
 
 /*
  * Writes the numbers of all nodes of `g` to `order`: by score, the highest first; equal
- * ones by name, which is the path with all before its first '-' moved to the end
- * ("bash-5.2-/nix/store/HASH"), in byte order. Scores are exact however large they get;
+ * ones by name, then by what is in front of it ("bash-5.2-/nix/store/HASH"), in byte
+ * order. Scores are exact however large they get;
  * memory is linear in the size of the graph.
  *
  * Appends a line "SCORE PATH" for each in the same order to `scores`, which may be NULL.

@@ -4,13 +4,6 @@
 #include "mem.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-static void edges_release(struct edges *e)
-{
-	free(e->first);
-	free(e->to);
-}
 
 void relation_release(struct relation *r)
 {
@@ -20,38 +13,26 @@ void relation_release(struct relation *r)
 	*r = (struct relation){0};
 }
 
-/* Both directions at once; first[] counts, then sums, and is a cursor while filling. */
 static void fill(struct relation *r, const struct graph *g, const uint32_t *place)
 {
-	size_t n_refs = 0, up = 0;
-
-	for (size_t v = 0; v < r->n; v++)
-		n_refs += g->node[v].n_refs;
-	r->down.first = mem_zero(r->n + 1, sizeof *r->down.first);
-	r->up.first = mem_zero(r->n + 1, sizeof *r->up.first);
-	r->down.to = mem_zero(n_refs, sizeof *r->down.to);
-	r->up.to = mem_zero(n_refs, sizeof *r->up.to);
-	n_refs = 0;
+	edges_init(&r->down, r->n);
+	edges_init(&r->up, r->n);
 	for (size_t v = 0; v < r->n; v++) {
 		const struct graph_node *node = &g->node[r->node[v]];
-		r->down.first[v] = n_refs;
+		edges_count(&r->down, (uint32_t)v, node->n_refs);
+		for (size_t i = 0; i < node->n_refs; i++)
+			edges_count(&r->up, place[node->refs[i]], 1);
+	}
+	edges_begin(&r->down);
+	edges_begin(&r->up);
+	for (size_t v = 0; v < r->n; v++) {
+		const struct graph_node *node = &g->node[r->node[v]];
 		for (size_t i = 0; i < node->n_refs; i++) {
 			uint32_t to = place[node->refs[i]];
-			r->down.to[n_refs++] = to;
-			r->up.first[to]++;
+			edges_add(&r->down, (uint32_t)v, to);
+			edges_add(&r->up, to, (uint32_t)v);
 		}
 	}
-	r->down.first[r->n] = n_refs;
-	for (size_t v = 0; v <= r->n; v++) {
-		size_t count = r->up.first[v];
-		r->up.first[v] = up;
-		up += count;
-	}
-	for (size_t v = 0; v < r->n; v++)
-		for (size_t i = r->down.first[v]; i < r->down.first[v + 1]; i++)
-			r->up.to[r->up.first[r->down.to[i]]++] = (uint32_t)v;
-	memmove(r->up.first + 1, r->up.first, r->n * sizeof *r->up.first);
-	r->up.first[0] = 0;
 }
 
 int relation_init(struct relation *r, const struct graph *g, struct err *e)

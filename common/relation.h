@@ -8,18 +8,14 @@
 #ifndef DT_RELATION_H
 #define DT_RELATION_H
 
+#include "edges.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct err;
 struct graph;
-
-/* Edges of place v: to[first[v]] up to to[first[v + 1] - 1]. */
-struct edges {
-	size_t *first;
-	uint32_t *to;
-};
 
 struct relation {
 	size_t n;

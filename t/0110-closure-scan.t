@@ -154,7 +154,7 @@ for damage in 'truncate -s 50' 'truncate -s 0' 'sed -i s/0/1/g' 'rm' \
 	rm -rf "$DT_CACHE"
 	refs "$c" >"$T/out"
 	echo "$needle $later" >"$c/file"
-	find "$DT_CACHE" -type f -print0 | eval "xargs -0 -n1 $damage"
+	find "$DT_CACHE" -type f -print0 | eval "xargs -0rn1 $damage"
 	is "cache: damage by $damage" "$(refs "$c")" "$needle"
 	echo "$other" >"$c/file"
 done

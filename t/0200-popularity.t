@@ -154,6 +154,8 @@ ok 'a graph that refers to all it can' reference complete 400
 graph '/s/b-z 1' '/s/a-z 1' '/s/c-y-1 1' '/s/c-y 1' '/s/c-Y 1' 'z 1' '-z 1' 'z- 1'
 wants 'names decide where scores are equal' \
 	'z-|/s/c-Y|/s/c-y|/s/c-y-1|z|-z|/s/a-z|/s/b-z'
+graph '/a-store/a-z 1' '/a-store/b-y 1' '/a-store/c 1' '/a-store/d-y 1'
+wants 'a name is behind the hash, whatever the store is called' '/a-store/c|/a-store/b-y|/a-store/d-y|/a-store/a-z'
 graph 'a 1 a a' 'b 1 a a b'
 wants 'references to itself and repeated ones do not count' '2 a|1 b' --rank
 graph 'only 0'
