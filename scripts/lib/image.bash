@@ -12,14 +12,28 @@ graph_paths() {
 # is_store_path PATH: it is one, or in one, going by how it reads.
 is_store_path() { [[ $1 =~ ^(/.+)?/[0-9a-z]{32}-[^/]+(/.*)?$ ]]; }
 
-# real_path KEY PATH: sets $REPLY to the file that a path of the specification stands for. A link
-# to a store path works in the image; a link to anything else would not.
+# real_path KEY PATH: sets $REPLY to the file that a path of the specification stands for, spelled
+# as Nix spells it. The path of a file in a store may be a symlink, which works in the image. Any
+# other symlink is followed: it may lead into the store, as ./result does.
 real_path() {
-	REPLY=$2
-	is_store_path "$2" || {
+	run realpath -zms -- "$2" >"$work/output"
+	read_output
+	is_store_path "$REPLY" || {
 		realpath -ze -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
 		read_output
 	}
+}
+
+# real_roots KEY ARRAY: replaces the paths in the array, which spec_roots has set, by those that
+# real_path finds for them.
+real_roots() {
+	local -n real_values=$2
+	local i
+	for ((i = 0; i < ${#real_values[@]}; i += 2)); do
+		[ "${real_values[i]}" = path ] || continue
+		real_path "$1" "${real_values[i + 1]}"
+		real_values[i + 1]=$REPLY
+	done
 }
 
 # run_commands KEY DIR: runs the commands of this key in DIR.
@@ -39,16 +53,17 @@ unpack_layer() {
 
 # run_as_root TREE [FROM...]: runs the commands of runAsRoot as root, on top of the base image
 # that the options FROM name and of TREE, in which the layer that they make is unpacked then,
-# TREE's files too. Its directories are listed in $work/folders. The store paths that the commands
-# mention are there, with all that they need. After root.bash: the tree is that of root_begin.
+# TREE's files too. Its directories are listed in $work/folders. The store paths in $work/named, and
+# those that the commands mention, are there, with all that they need. After root.bash: the tree is that of root_begin.
 run_as_root() {
 	local tree=$1 base=("${@:2}") limits bound path binds=() status=0
 	command -v bsdtar >/dev/null || die 'runAsRoot needs bsdtar, of libarchive-tools'
 	command -v fakeroot >/dev/null || die 'runAsRoot needs fakeroot'
 	[ "${#base[@]}" -gt 0 ] || base=(--no-image)
-	write_script "$work/runAsRoot"
+	write_script "$work/runAsRoot" binds
 	key_texts runAsRoot >"$work/texts"
-	run dt-closure "${store[@]}" --text <"$work/texts" >"$work/bound"
+	graph_paths bound "$work/named"
+	run dt-closure "${store[@]}" --text "${bound[@]}" <"$work/texts" >"$work/bound"
 	graph_paths bound "$work/bound"
 	for path in "${bound[@]}"; do
 		locate "$path"
@@ -64,17 +79,44 @@ run_as_root() {
 	unpack_run "$tree"
 }
 
-# write_script FILE: the commands of runAsRoot, a shell's with `set -e`.
+# write_script FILE ARRAY: writes the script of runAsRoot, which stops at the first command that fails,
+# and adds to the array the options of dt-vmrun that it needs. A text without #! is for bash. The
+# bash that runs this script runs that, too: the image may have none. Line numbers in messages are
+# those of the text.
 write_script() {
-	local text first
-	text=${key[runAsRoot]}
+	local -n script_options=$2
+	local text=${key[runAsRoot]} first shell
 	first=${text%%$'\n'*}
-	if [[ $first =~ ^#!.*[/\ ](ba|da|a)?sh([[:space:]].*)?$ ]]; then
-		text=$first$'\nset -e'${text#"$first"}
-	elif [[ $first != '#!'* ]]; then
-		text=$'set -e\n'$text
+	if [[ $first != '#!'* ]]; then
+		copy_bash "$work/bash"
+		printf '%s\n' "$text" >"$work/bash/runAsRoot"
+		script_options+=(--bind "$work/bash:/.bash")
+		shell=/.bash/bash
+		[ -z "$REPLY" ] || shell="/.bash/$REPLY --library-path /.bash --argv0 bash $shell"
+		text=$'#!/.dt/bin/sh\n'"exec $shell -e /.bash/runAsRoot"
+	elif [[ $first =~ ^#!.*[/\ ](ba|da|a)?sh([[:space:]].*)?$ && $text == *$'\n'* ]]; then
+		text=$first$'\nset -e; '${text#*$'\n'}
 	fi
 	printf '%s\n' "$text" >"$1"
+}
+
+# copy_bash DIR: makes DIR, a directory with the bash that runs this script and its libraries. Sets $REPLY
+# to the name of their loader, or to nothing if this bash is static.
+copy_bash() {
+	local loader='' file lines line files=()
+	while read -r _ _ _ _ _ file; do
+		[[ $file != /*/ld-* ]] || loader=$file
+	done <"/proc/$$/maps"
+	run mkdir "$1"
+	run cp -L -- "$BASH" "$1/bash"
+	REPLY=''
+	[ -n "$loader" ] || return 0
+	read_lines lines "$loader" --list "$BASH"
+	for line in "${lines[@]}"; do
+		[[ ! $line =~ ' => '(/.*)' (0x' || ${BASH_REMATCH[1]} == */ld-* ]] || files+=("${BASH_REMATCH[1]}")
+	done
+	run cp -L -t "$1" -- "$loader" "${files[@]}"
+	REPLY=${loader##*/}
 }
 
 # unpack_run TREE: the files in the tar $work/run, as root. The root is one of the directories
@@ -119,12 +161,34 @@ find_named() {
 	run dt-closure "${store[@]}" --text "${option[@]}" <"$work/texts" >"$work/named"
 }
 
-# find_graph FILE LAYER: writes to FILE the graph of all store paths that the image needs: those
-# in $work/named, and those that LAYER, a tar, mentions, which need not be there.
+# find_graph FILE LAYER PATH...: writes to FILE the graph of all store paths that the image needs: the
+# PATHs, and those that LAYER, a tar, mentions, which need not be there.
 find_graph() {
-	local named
-	graph_paths named "$work/named"
-	run dt-closure "${store[@]}" --text --ignore-missing "${named[@]}" <"$2" >"$1"
+	run dt-closure "${store[@]}" --text --ignore-missing "${@:3}" <"$2" >"$1"
+}
+
+# find_needed ARRAY KEY: sets the array to the store paths that an image needs whose root has copies
+# of the store paths that this key mentions: those that they refer to, and not the paths themselves
+# if nothing refers to them. The graph of them all is in $work/named.
+find_needed() {
+	local -n needed_paths=$1
+	local lines line
+	needed_paths=()
+	mapfile -t lines <"$work/named"
+	for line in "${lines[@]}"; do
+		[[ ${key[$2]} == *"${line%% *}"* ]] || continue
+		read -ra line <<<"$line"
+		needed_paths+=("${line[@]:2}")
+	done
+}
+
+# leave_out_base GRAPH OPTION...: takes the store paths that the base image has out of the graph in this
+# file. The options are those of dt-flatten that name the base image.
+leave_out_base() {
+	run dt-flatten --no-verify --list "${@:2}" >"$work/base"
+	# shellcheck disable=SC2094 # it is read twice, and not written
+	run dt-closure --graph "$1" --exclude "$work/base" --text <"$1" >"$work/output"
+	run cp "$work/output" "$1"
 }
 
 # make_database GRAPH KEY...: makes in $work/db the files by which Nix knows the store paths of

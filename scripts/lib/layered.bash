@@ -6,7 +6,7 @@
 # With KEYs its store paths are those in $work/named, the closure of those that these keys
 # mention, and no others that the image mentions.
 layered_image() {
-	local image from arch times owner contents plan layers missing=()
+	local image from arch times owner contents plan layers named missing=()
 	if [ "${key[debug]-}" = true ]; then
 		exec {BASH_XTRACEFD}>&2
 		set -x
@@ -29,13 +29,15 @@ layered_image() {
 		run cp "$work/named" "$work/graph"
 	else
 		: >"$work/graph"
-		[ "${#missing[@]}" -gt 0 ] || find_graph "$work/graph" "$work/customisation"
+		graph_paths named "$work/named"
+		[ "${#missing[@]}" -gt 0 ] || find_graph "$work/graph" "$work/customisation" "${named[@]}"
 		set -- contents config
 	fi
-	: >"$work/plan"
-	[ ! -s "$work/graph" ] || run dt-popularity "${plan[@]}" <"$work/graph" >"$work/plan"
 	: >"$work/database"
 	[ "${key[includeNixDB]-}" != true ] || layered_database times "$@"
+	: >"$work/plan"
+	[ ! -v 'key[fromImage]' ] || [ ! -s "$work/graph" ] || leave_out_base "$work/graph" "${arch[@]}" "${key[fromImage]}"
+	[ ! -s "$work/graph" ] || run dt-popularity "${plan[@]}" <"$work/graph" >"$work/plan"
 	write_image layers "${image[@]}" "${from[@]}" "${arch[@]}"
 }
 

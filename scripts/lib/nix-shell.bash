@@ -103,12 +103,17 @@ make_files() {
 
 # spec_of_layered SHELL: makes the specification that of the layered image that it comes to.
 spec_of_layered() {
-	local certificates=true fields inputs=${key[inputs]}
+	local certificates=true fields inputs=${key[inputs]} problem
 	# shellcheck disable=SC2016 # the variables are jq's
 	drv_jq 'environment($dir; $bin; $home)' --arg dir "$nix_shell_dir" --arg bin "${1%/*}" \
 		--arg home "${key[homeDirectory]-/build}" >"$work/environment"
 	helper_find caCertificates
-	[ -n "$REPLY" ] || certificates=false
+	if [ -z "$REPLY" ]; then
+		problem=$(find_certificates caCertificates 2>&1) || {
+			certificates=false
+			printf '%s; the image will have none\n' "$problem" >&2
+		}
+	fi
 	# shellcheck disable=SC2016 # the variables are jq's
 	run jq -L "$lib" --slurpfile drv "$work/drv" --slurpfile env "$work/environment" --arg files "$work/shell" \
 		--arg shell "$1" --arg rc "$nix_shell_dir/rc" --argjson certificates "$certificates" \
