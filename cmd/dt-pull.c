@@ -527,6 +527,7 @@ int main(int argc, char **argv)
 	p.fetch = (struct fetch){
 	    .cache = &p.cache,
 	    .registry = registry_new(&o.ref, &o.registry),
+	    .patience = o.registry.timeout,
 	    .came = bytes_came,
 	    .arg = &p,
 	};

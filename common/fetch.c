@@ -40,8 +40,8 @@ static int take(void *arg, const void *data, size_t len, struct err *e)
 	struct incoming *in = arg;
 
 	digest_update(&in->sum, data, len);
-	if (io_write(in->part.fd, data, len) < 0)
-		return err_set_errno(e, "a blob's file");
+	if (blobs_write(&in->part, data, len, e) < 0)
+		return -1;
 	if (in->f->came != NULL)
 		in->f->came(in->f->arg, len);
 	return 0;
@@ -116,10 +116,8 @@ static int download(struct incoming *in, const char *kind, const struct manifest
 {
 	int64_t have = sum_file(&in->sum, in->part.fd, e);
 
-	if (have < 0)
-		return -1;
-	in->part.have = (uint64_t)have;
-	if (in->part.have > limit && restart(in, e) < 0)
+	in->part.have = have >= 0 ? (uint64_t)have : 0;
+	if ((have < 0 || in->part.have > limit) && restart(in, e) < 0)
 		return -1;
 	return fill(in, kind, b, limit, type, e);
 }
@@ -138,14 +136,14 @@ static int open_blob(const struct fetch *f, const char *kind,
 	*is_cached = true;
 	if (fd >= 0)
 		return fd;
-	int begun = blobs_begin(f->cache, b->hex, &in.part, e);
+	int begun = blobs_begin(f->cache, b->hex, limit, f->patience, &in.part, e);
 	if (begun < 0)
 		return -1;
 	if (begun == 0)
 		return in.part.fd;
 	*is_cached = false;
 	digest_init(&in.sum);
-	fd = download(&in, kind, b, limit, type, e) < 0 ? -1 : blobs_finish(&in.part, e);
+	fd = download(&in, kind, b, limit, type, e) < 0 ? -1 : blobs_finish(&in.part);
 	if (fd < 0)
 		blobs_leave(&in.part);
 	digest_release(&in.sum);

@@ -22,6 +22,7 @@ struct registry;
 struct fetch {
 	const struct cache *cache;
 	struct registry *registry;
+	unsigned patience; /* seconds, with other processes: see blobs_begin() */
 	/* Called by any thread when bytes came; or NULL. */
 	void (*came)(void *arg, size_t bytes);
 	void *arg;

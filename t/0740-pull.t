@@ -224,6 +224,54 @@ is 'two at once: no part of a layer came twice' \
 	"$(grep blobs/ "$L/log" | sort | uniq -c | awk '$1 > (/bytes=/ ? 1 : 2)')" ''
 is 'two at once: they go on with what the dead one had' "$(asked 'GET .*bytes=[1-9][0-9]+-')" 2
 
+# One at a registry that does not get on, and one at another registry that has the same.
+rm -rf "$DT_CACHE" "$L"/open "$L"/half.*
+dt-pull --tls-verify=false --name x "$good" >"$T/first" 2>"$T/err1" &
+first=$!
+until_halves 2
+honest() { timeout 60 dt-pull --tls-verify=false --timeout 1 --name x "$liar/honest/good@$(digest_of good)"; }
+ok 'a layer that another process keeps' honest
+same 'a layer that another process keeps: the image' "$T/out" "$T/good.tar"
+forget_asked
+ok 'a layer that another process keeps, once more' honest
+same 'a layer that another process keeps, once more: the image' "$T/out" "$T/good.tar"
+is 'a layer that another process keeps, once more: it is in the cache' "$(asked GET)" 0
+touch "$L/open"
+wait "$first"
+is 'a layer that another process keeps: the other process goes on' "$?" 0
+same 'a layer that another process keeps: what it gets' "$T/first" "$T/good.tar"
+
+# --- a cache without room ---
+
+# in_small SIZE COMMAND...: where the cache has so much room; $T/left are the parts that are left
+in_small() {
+	# shellcheck disable=SC2016 # for the other shell
+	unshare --user --map-root-user --mount bash -c '
+		mount -t tmpfs -o "size=$1" none "$DT_CACHE" && shift && "$@"
+		status=$?
+		find "$DT_CACHE" -name "*.part" >"$HOME/left"
+		exit "$status"' bash "$@"
+}
+cp "$DT_CACHE/blobs/$large" "$T/blob"
+rm -rf "$DT_CACHE"
+mkdir "$DT_CACHE"
+for size in 4k 16k 64k 250k; do
+	ok "a cache of $size" in_small $size dt-pull --tls-verify=false --name x "$liar/honest/good@$(digest_of good)"
+	same "a cache of $size: the image" "$T/out" "$T/good.tar"
+	is "a cache of $size: nothing to say" "$(cat "$T/err")" ''
+	is "a cache of $size: no parts are left" "$(cat "$T/left")" ''
+done
+# What is there of a layer moves along with the rest.
+begun() {
+	# shellcheck disable=SC2016 # for the other shell
+	in_small 250k bash -c 'mkdir "$DT_CACHE/blobs" && head -c 200000 "$1" >"$DT_CACHE/blobs/$2.part" && shift 2 && exec "$@"' \
+		bash "$T/blob" "$large" dt-pull --tls-verify=false --name x "$liar/honest/good@$(digest_of good)"
+}
+forget_asked
+ok 'a cache without room for the rest of a layer' begun
+same 'a cache without room for the rest of a layer: the image' "$T/out" "$T/good.tar"
+is 'a cache without room for the rest of a layer: only the rest is asked for' "$(asked 'bytes=200000-')" 1
+
 # --- interfaces ---
 
 # shellcheck disable=SC2016 # for script(1)

@@ -166,11 +166,16 @@ is 'busy.404.99: one try' "$(asked 'manifests/')" 1
 
 # --- what stands still ---
 
-timed() { pull "$1" "$2" --timeout 1 --retries 1; }
+timed() {
+	rm -rf "$DT_CACHE"
+	forget_asked
+	timeout 60 dt-pull --tls-verify=false --timeout 1 --retries 1 "$liar/$1/$2@$(digest_of "$2")"
+}
 fails 1 'imed out|too slow|[Tt]imeout' 'stall.head' timed stall.head good
 fails 1 'imed out|too slow|[Tt]imeout' 'stall.body' timed stall.body good
 is 'stall.body: goes on where it stood' "$([ "$(asked 'bytes=100-')" -ge 1 ] && echo yes)" yes
 fails 1 'imed out|too slow|[Tt]imeout' 'a byte now and then' timed drip good
+fails 1 'imed out|too slow|[Tt]imeout' 'a few bytes all the time' timed trickle good
 
 # --- redirects ---
 
