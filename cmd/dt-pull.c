@@ -83,7 +83,8 @@ static const struct opt option_table[] = {
     {OPT_ARCH, "arch", "ARCH", "and this architecture (this machine's)"},
     {OPT_NAME, "name", "NAME", "what the image is called in the archive (its name)"},
     {OPT_TAG, "tag", "TAG", "and its tag (latest)"},
-    {OPT_SHA256, "sha256", "HASH", "refuse any other archive than the one of this hash"},
+    {OPT_SHA256, "sha256", "HASH",
+     "fail unless the archive has this hash; '' to be told it"},
     {OPT_FORMAT, "format", "FORMAT", "docker-archive, as skopeo writes it, or dt"},
     {OPT_PRINT, "print", "WHAT",
      "print only the digest of NAME:TAG, or the hash for --sha256"},
@@ -396,7 +397,7 @@ static void finish_docker_archive(const struct pull *p, struct dockerarchive *a)
 	if (*o->pin != '\0' && !digest_is_same(hex, o->pin)) {
 		digest_sri(o->pin, want);
 		progress_end();
-		die("%s: the archive is %s, not %s", o->ref.name, got, want);
+		die("%s: hash mismatch: specified: %s got: %s", o->ref.name, want, got);
 	}
 	progress_end();
 	if (o->answer == PRINT_HASH) {

@@ -128,9 +128,13 @@ static int from_nix32(unsigned char raw[DIGEST_BYTES], const char *text)
 
 int digest_pin(const char *text, char hex[DIGEST_HEX + 1])
 {
-	unsigned char raw[DIGEST_BYTES];
+	unsigned char raw[DIGEST_BYTES] = {0};
 	size_t len = 0;
 
+	if (*text == '\0') {
+		secret_hex(hex, raw, sizeof raw);
+		return 0;
+	}
 	bool is_sri = strncmp(text, "sha256-", 7) == 0;
 	if (is_sri || strncmp(text, "sha256:", 7) == 0)
 		text += 7;

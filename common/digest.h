@@ -51,7 +51,8 @@ void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1]);
 
 /*
  * Reads a pinned SHA-256 as Nix takes it: hex, base 64 or Nix' base 32, "sha256:" in
- * front or not, or "sha256-" and base 64 (W3C Subresource Integrity). Returns 0, or -1.
+ * front or not, or "sha256-" and base 64 (W3C Subresource Integrity). An empty text is a
+ * hash that is not known yet, and reads as 32 zero bytes. Returns 0, or -1.
  */
 int digest_pin(const char *text, char hex[DIGEST_HEX + 1]);
 

@@ -92,9 +92,12 @@ done
 ok '--print hash' pull --print hash "$one"
 is '--print hash: what it is' "$(cat "$T/out")" "$sri"
 zeros=$(printf %064d 0)
-fails 1 "the archive is ${sri//+/[+]}, not sha256-A{43}=\$" 'another hash' pull --sha256 "$zeros" "$one"
+for pin in "$zeros" "sha256-$(printf %043d= 0 | tr 0 A)" "$(printf %052d 0)" ''; do
+	fails 1 "^dt-pull: $r/one: hash mismatch: specified: sha256-A{43}= got: ${sri//+/[+]}\$" "another hash, '$pin'" \
+		pull --sha256 "$pin" "$one"
+done
 is 'another hash: no end of archive' "$(archive ended "$T/out")" no
-for pin in '' x "${hash}0" "${hash%?}" "sha256-$hash" "z$nix32" "${nix32%?}e" 'sha512-AAAA' "sha256-$(base64 <<<short)"; do
+for pin in x "${hash}0" "${hash%?}" "sha256-$hash" "z$nix32" "${nix32%?}e" 'sha512-AAAA' "sha256-$(base64 <<<short)"; do
 	fails 2 "no SHA-256" "--sha256 '$pin'" pull --sha256 "$pin" "$one"
 done
 

@@ -43,7 +43,14 @@ spec "{finalImageName: \"other/name\", finalImageTag: \"2.11.1\", sha256: \"wron
 ok 'hash counts before sha256' dt-pull-image "$T/spec.json"
 want other/name:3
 spec "{finalImageName: \"other/name\", finalImageTag: \"4\"}"
-fails 1 '^dt-pull: .*: the archive is sha256-.*, not sha256-' 'another tag is another hash' dt-pull-image "$T/spec.json"
+fails 1 '^dt-pull: .*: hash mismatch: specified: sha256-.* got: sha256-' 'another tag is another hash' dt-pull-image "$T/spec.json"
+want "$r/my/app:latest"
+fake=sha256-$(printf %043d= 0 | tr 0 A)
+for keys in "sha256: null, hash: \"$fake\"" "sha256: \"$(printf %064d 0)\"" 'sha256: ""' 'hash: ""' 'sha256: null'; do
+	spec "{$keys}"
+	fails 1 "^dt-pull: .*: hash mismatch: specified: ${fake//+/[+]} got: ${sri//+/[+]}\$" "a hash that is not known yet, $keys" \
+		dt-pull-image "$T/spec.json"
+done
 spec '{tlsVerify: true}'
 fails 1 '^dt-pull: .*(SSL|TLS)' 'tlsVerify' env DT_CACHE="$T/empty" dt-pull-image "$T/spec.json"
 bad_spec() { # REGEX JSON
@@ -56,12 +63,11 @@ bad_spec 'not one JSON object' '{'
 bad_spec 'the spec is not a JSON object' '[]'
 bad_spec 'the key imageName is missing' '{}'
 bad_spec 'the key imageDigest is missing' '{"imageName": "x"}'
-bad_spec 'the key hash or sha256 is missing' '{"imageName": "x", "imageDigest": "y", "hash": null}'
 bad_spec 'unknown key digest' '{"imageName": "x", "digest": "y"}'
 for bad in 'imageName: 1' 'imageDigest: []' 'tlsVerify: "false"' 'finalImageTag: 5' 'arch: ["x"]'; do
 	bad_spec "${bad%%:*} is not of type [a-z]+" "$(jq -nc "{$bad}")"
 done
-for bad in 'imageDigest: "sha256:0"' 'imageDigest: "latest"' 'imageName: "a b"' 'imageName: "--help"' 'imageName: "x:1"' 'sha256: ""' \
+for bad in 'imageDigest: "sha256:0"' 'imageDigest: "latest"' 'imageName: "a b"' 'imageName: "--help"' 'imageName: "x:1"' 'sha256: "x"' \
 	'arch: "a b"' 'os: ""' 'finalImageName: "A"' 'finalImageTag: "-"'; do
 	spec "{$bad}"
 	fails 2 '^dt-pull: ' "what dt-pull does not take, $bad" dt-pull-image "$T/spec.json"
@@ -76,7 +82,7 @@ prefetch() { dt-prefetch-image --tls-verify false "$@"; }
 is_spec() { # DESCRIPTION FINAL-NAME FINAL-TAG
 	want "$2:$3"
 	is "$1" "$(jq -cS . "$T/out")" "$(jq -ncS "{imageName: \"$r/my/app\", imageDigest: \"$digest\", hash: \"$sri\",
-		finalImageName: \"$2\", finalImageTag: \"$3\", os: \"linux\", arch: \"amd64\"}")"
+		finalImageName: \"$2\", finalImageTag: \"$3\", os: \"linux\", arch: \"amd64\", tlsVerify: false}")"
 }
 ok 'IMAGE' prefetch --json "$r/my/app"
 is_spec 'IMAGE: what it prints' "$r/my/app" latest
@@ -101,7 +107,7 @@ want my/own:5
 is 'final names: hash' "$(jq -r .hash "$T/out")" "$sri"
 is 'final names: what they are' "$(jq -c '[.finalImageName, .finalImageTag, .arch]' "$T/out")" '["my/own","5","x86_64-linux"]'
 cp "$T/out" "$T/prefetched.json"
-ok 'the object is a spec' dt-pull-image <(jq '. + {tlsVerify: false}' "$T/prefetched.json")
+ok 'the object is a spec' dt-pull-image "$T/prefetched.json"
 same 'the object is a spec: of what nixpkgs gets' "$T/out" "$T/want.tar"
 ok 'for Nix' prefetch --quiet --final-image-name my/own --final-image-tag 5 "$r/my/app" 1
 nix-instantiate --eval --strict --json -E "$(cat "$T/out")" >"$T/evaluated" 2>"$T/err"
