@@ -1,7 +1,10 @@
 #include "utf8.h"
 
-/* The length of the valid character of several bytes at `s`, or 0; sets *c. */
-static size_t sequence(const unsigned char *s, uint32_t *c)
+/*
+ * The length of the valid character of several bytes at `s`, of which `len` bytes may be
+ * read, or 0; sets *c.
+ */
+static size_t sequence(const unsigned char *s, size_t len, uint32_t *c)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t n = s[0] >= 0xf0 && s[0] < 0xf5   ? 4
@@ -9,7 +12,7 @@ static size_t sequence(const unsigned char *s, uint32_t *c)
 		   : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
 						 : 0;
 
-	if (n == 0)
+	if (n == 0 || n > len)
 		return 0;
 	*c = s[0] & (0x7fu >> n);
 	for (size_t i = 1; i < n; i++) {
@@ -25,7 +28,7 @@ uint32_t utf8_next(const char **p)
 {
 	const unsigned char *s = (const unsigned char *)*p;
 	uint32_t c = s[0];
-	size_t n = c < 0x80 ? 1 : sequence(s, &c);
+	size_t n = c < 0x80 ? 1 : sequence(s, SIZE_MAX, &c); /* it stops at the NUL */
 
 	if (n == 0) {
 		c = 0xdc00 + s[0];
@@ -35,17 +38,14 @@ uint32_t utf8_next(const char **p)
 	return c;
 }
 
-bool utf8_is_valid(const char *s, size_t len)
+bool utf8_is_valid(const char *text, size_t len)
 {
-	const char *end = s + len;
+	const unsigned char *s = (const unsigned char *)text;
+	uint32_t c;
 
-	while (s < end) {
-		if ((unsigned char)*s < 0x80) {
-			s++;
-			continue;
-		}
-		uint32_t c = utf8_next(&s);
-		if (c >= 0xdc00 && c < 0xdd00)
+	for (size_t at = 0, n; at < len; at += n) {
+		n = s[at] < 0x80 ? 1 : sequence(s + at, len - at, &c);
+		if (n == 0)
 			return false;
 	}
 	return true;

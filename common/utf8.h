@@ -15,8 +15,8 @@
 /* The character at *p, which is not at its NUL; moves *p behind it. */
 uint32_t utf8_next(const char **p);
 
-/* Whether all bytes belong to valid characters. */
-bool utf8_is_valid(const char *s, size_t len);
+/* Whether these bytes, which may include NUL, are complete and valid characters. */
+bool utf8_is_valid(const char *text, size_t len);
 
 /* Orders two names by their characters, as strcmp(3) does by bytes. */
 int utf8_compare(const char *a, const char *b);
