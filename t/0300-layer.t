@@ -169,20 +169,20 @@ for name in '' nobody "$(x 32)" "$(x 33)" "$(x 300)" "$umlaut" "$(x 31)$umlaut" 
 	layer_is "--uname and --gname $name" "--uname=$name" --gname=users "$path"
 	layer_is "--gname $name" --uname=root "--gname=$name" "$path"
 done
-for time in 0 1 1000000000 8589934591 8589934592 253402300799; do
+for time in @0 @1 @1000000000 @8589934591 @8589934592 @253402300799; do
 	layer_is "--mtime $time" --mtime=$time "$path"
 done
 
 raw() { plan "$path" | dt-layer --store "$T/s" --raw "$@"; }
 mtimes() { /usr/bin/python3 -c 'import sys, tarfile; print(*{m.mtime for m in tarfile.open(sys.argv[1])})' "$1"; }
-raw --mtime 86400 >"$T/want.tar"
-for time in 1970-01-02T00:00:00Z @86400 1970-01-02 1970-01-01T22:30:00.5-01:30 '1970-01-02 02:00:00+02:00'; do
+raw --mtime @86400 >"$T/want.tar"
+for time in 1970-01-02T00:00:00Z 19700102 19700102000000 '1970-01-02 00:00:00' 1970-01-02 1970-01-01T22:30:00.5-01:30 '1970-01-02 02:00:00+02:00'; do
 	raw --mtime "$time" >"$T/got.tar"
 	same "--mtime '$time'" "$T/got.tar" "$T/want.tar"
 done
 SOURCE_DATE_EPOCH=86400 raw >"$T/got.tar"
 same 'SOURCE_DATE_EPOCH' "$T/got.tar" "$T/want.tar"
-SOURCE_DATE_EPOCH=5 raw --mtime 86400 >"$T/got.tar"
+SOURCE_DATE_EPOCH=5 raw --mtime @86400 >"$T/got.tar"
 same '--mtime is stronger than SOURCE_DATE_EPOCH' "$T/got.tar" "$T/want.tar"
 raw >"$T/got.tar"
 is 'the default is the first second of 1970' "$(mtimes "$T/got.tar")" 1
@@ -190,7 +190,7 @@ before=$(date +%s)
 raw --mtime now >"$T/got.tar"
 now=$(mtimes "$T/got.tar")
 is '--mtime now' "$([ "$before" -le "$now" ] && [ "$now" -le "$(date +%s)" ] && echo yes)" yes
-for time in '' yesterday -1 1.5 1970-02-30 1970-01-01T24:00:00Z 253402300800 1970-01-01T00:00:00; do
+for time in '' yesterday -1 1.5 1970-02-30 1970-01-01T24:00:00Z @253402300800 86400 1970-01-01T00:00:00; do
 	fails 2 "^dt-layer: --mtime .*'$time'" "--mtime '$time'" raw --mtime "$time"
 done
 for owner in '' 1 1: :1 1:2:3 -1:0 2147483648:0 root:root 0x1:0 '1 :1'; do
@@ -307,7 +307,7 @@ chmod 1777 "$T/tree/etc/empty"
 chown 1000:1000 "$T/tree/bin/hello"
 tree_is '--tree' "$T/tree"
 tree_is '--tree of an empty folder' "$T/empty"
-tree_is '--tree, owner and all' "$T/tree" --owner=1000:1001 --uname=me --gname=us --mtime=12345
+tree_is '--tree, owner and all' "$T/tree" --owner=1000:1001 --uname=me --gname=us --mtime=@12345
 for path in "$T/s/nix/store"/*-{any_name,long_names,deep,sizes,modes,order}; do
 	tree_is "--tree: ${path##*-}" "$path"
 done

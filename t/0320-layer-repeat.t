@@ -239,8 +239,8 @@ for pause in 0 0.3; do
 	changes 'and back' mv "$T/tree/d/FILE" "$T/tree/d/file"
 done
 for mtime in 1 2; do
-	dt-layer --mtime "$mtime" --tree "$T/tree" >"$T/got.tar"
-	dt-layer --no-cache --mtime "$mtime" --tree "$T/tree" >"$T/want.tar"
+	dt-layer --mtime "@$mtime" --tree "$T/tree" >"$T/got.tar"
+	dt-layer --no-cache --mtime "@$mtime" --tree "$T/tree" >"$T/want.tar"
 	same "a tree: --mtime $mtime" "$T/got.tar" "$T/want.tar"
 done
 

@@ -74,7 +74,7 @@ done
 # --- the tag ---
 
 config_blob() { tar -xOf "$T/image" "blobs/sha256/$(shown .id | tr -d '"' | cut -d : -f 2)" 2>/dev/null; }
-for options in '' '--created 77' '--os plan9'; do
+for options in '' '--created @77' '--os plan9'; do
 	# shellcheck disable=SC2086 # a list
 	image_of "$T/aba" --name n/m $options
 	config_blob >"$T/config"
@@ -130,7 +130,9 @@ while read -r time want; do
 	image --created "$time"
 	is "--created $time" "$(created)" "[\"$want\"]"
 done <<'END'
-0 1970-01-01T00:00:00Z
+@0 1970-01-01T00:00:00Z
+20240101 2024-01-01T00:00:00Z
+20240229123456 2024-02-29T12:34:56Z
 @86400 1970-01-02T00:00:00Z
 2024-02-29T12:34:56Z 2024-02-29T12:34:56Z
 2024-02-29T12:34:56.789+05:30 2024-02-29T07:04:56Z
@@ -144,7 +146,7 @@ image --created now
 now=$(shown .config.created | tr -d '"')
 is '--created now' "$([[ ! $now < $before && ! $now > $(date -u +%FT%TZ) ]] && echo yes)" yes
 whole '--created now'
-for time in '' once 2024-02-30 2023-02-29T00:00:00Z 1969-12-31T23:59:59Z 2024-01-01T00:00:00 99999999999999999999; do
+for time in '' once 2024-02-30 2023-02-29T00:00:00Z 1969-12-31T23:59:59Z 2024-01-01T00:00:00 1 1700000000 20240230 99999999999999999999; do
 	fails 2 "^dt-manifest: --created .*'$time'" "--created '$time'" on "$a" dt-manifest --name x --created "$time"
 done
 
@@ -161,6 +163,13 @@ arm64 arm64
 aarch64 arm64
 aarch64-linux arm64
 arm64/v8 arm64 "v8"
+linux/arm64 arm64
+linux/arm64/v8 arm64 "v8"
+linux/arm/v7 arm "v7"
+linux/amd64 amd64
+amd64/v3 amd64 "v3"
+armv7a-linux arm "v7"
+armv5tel-linux arm "v5"
 arm/v7 arm "v7"
 arm/v5 arm "v5"
 arm arm
@@ -170,6 +179,7 @@ armv6l-linux arm "v6"
 386 386
 i686 386
 i686-linux 386
+ppc64el ppc64le
 riscv64 riscv64
 riscv64-linux riscv64
 s390x s390x
@@ -178,8 +188,9 @@ powerpc64le-linux ppc64le
 loongarch64-linux loong64
 mips64el-linux mips64le
 END
-for arch in '' / /v7 ' ' 'a b' AMD64 amd64-darwin ../x 'arm/v 7' arm/v7/x 'arm64/' 'arm/"' "$(printf %0100d 0)"; do
-	fails 2 "^dt-manifest: --arch: '$arch' is no architecture" "--arch '$arch'" on "$a" dt-manifest --name x --arch "$arch"
+for arch in '' / /v7 ' ' 'a b' AMD64 amd64-darwin xyz armv7 linux linux/ linux/linux/amd64 linux/xyz windows/amd64 \
+	x86_64-darwin x86_64-linux-linux -linux arm/v9 arm/v7/v8 armv7l/v7 arm64/v7 386/v1 ../x 'arm/v 7' arm/v7/x 'arm64/' 'arm/"' "$(printf %0100d 0)"; do
+	fails 2 "^dt-manifest: --arch: '$arch' is no architecture; known, .* amd64 x86_64 .* arm/v7 .*" "--arch '$arch'" on "$a" dt-manifest --name x --arch "$arch"
 done
 image --os windows
 whole '--os windows'
@@ -269,7 +280,7 @@ inherits 'null takes away' '{"Cmd":["a"],"Labels":{"a":"1"},"Env":["A=1"],"User"
 
 # History, platform, author.
 base_with() { # JQ-FILTER: an image of a and b, its configuration changed, in $T/base
-	cat "$a" "$b" | dt-manifest --name base --tag t --created 1000 >"$T/plain"
+	cat "$a" "$b" | dt-manifest --name base --tag t --created @1000 >"$T/plain"
 	/usr/bin/python3 "$T/rewrite.py" "$T/plain" "$1" >"$T/base"
 }
 cat >"$T/rewrite.py" <<'END'
@@ -291,7 +302,7 @@ out.close()
 END
 base_with '.history = [{"created_by":"FROM scratch","empty_layer":true}, .history[0], {"created":"2020-01-01T00:00:00Z","empty_layer":true},
 	.history[1], {"empty_layer":true,"comment":"last"}] | .author = "Someone" | .variant = "v3" | .os = "plan9" | .architecture = "sparc"'
-image_of "$c" --name x --from "$T/base" --created 2000
+image_of "$c" --name x --from "$T/base" --created @2000
 whole 'a base with history'
 is 'the history of the base is kept' "$(shown .config.history)" "$(jq -nc '[{created_by: "FROM scratch", empty_layer: true},
 	{created: "1970-01-01T00:16:40Z", comment: "layer a"}, {created: "2020-01-01T00:00:00Z", empty_layer: true},

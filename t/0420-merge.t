@@ -163,7 +163,7 @@ TMPDIR=$T/none merged 'plain files need none' '' a.tar b.tar
 # --- what is wrong ---
 
 for wrong in '' '--name x' '--name x a.tar' '--tag 1 a.tar' '--from a.tar b.tar' '--inspect a.tar' '--config config.json a.tar' \
-	'--created 0 a.tar' '--os linux a.tar' '--from-name a a.tar' '- -' '- a.tar -' '--arch A a.tar'; do
+	'--created @0 a.tar' '--os linux a.tar' '--from-name a a.tar' '- -' '- a.tar -' '--arch A a.tar'; do
 	# shellcheck disable=SC2086 # a list
 	fails 2 "^dt-manifest: .*: try 'dt-manifest --help'\$" "--merge $wrong" dt-manifest --merge $wrong
 	is "--merge $wrong: nothing" "$(wc -c <out)" 0

@@ -34,7 +34,7 @@ printf '%s:x:%d:\n' root 0 www-data 33 user 1000 >"$T/root/etc/group"
 
 jq -n --arg hello "$hello" '{Cmd: [$hello + "/bin/hello"], Env: ["GREETING=hi"], Labels: {a: "b"}, WorkingDir: "/nix",
 	ExposedPorts: {"80/tcp": {}}, Volumes: {"/data": {}}, User: "1000:1000", StopSignal: "SIGINT"}' >"$T/config.json"
-layers "$hello" | dt-manifest --name hello --tag 1 --config "$T/config.json" --created 86400 >"$T/hello.tar"
+layers "$hello" | dt-manifest --name hello --tag 1 --config "$T/config.json" --created @86400 >"$T/hello.tar"
 archive show "$T/hello.tar" >"$T/shown"
 ok 'docker loads hello' on "$T/hello.tar" docker load -q
 loaded hello hello:1

@@ -52,7 +52,7 @@ cp "$T/out" "$T/nss.tar"
 again() { (umask 077 && cd / && TZ=Asia/Tokyo "$@"); }
 ok 'fakeNss: as another user, elsewhere' again "${user[@]}" dt-env-helper fakeNss
 same 'fakeNss: the same bytes' "$T/out" "$T/nss.tar"
-layer --mtime 86400 --owner 7:8 fakeNss
+layer --mtime @86400 --owner 7:8 fakeNss
 is 'fakeNss: another time and owner' "$(tar --numeric-owner -tvf "$T/layer" | awk '{ print $2, $4, $5 }' | sort -u)" '7/8 1970-01-02 00:00'
 folder fakeNss --passwd-line 'nixbld:x:1000:100:Build user:/build:/noshell' --passwd-line=a:::::: --group-line 'nixbld:!:100:'
 is 'fakeNss: more users, between root and nobody' "$(cut -d : -f 1,5 "$T/fakeNss/etc/passwd")" $'root:root user\nnixbld:Build user\na:\nnobody:nobody'

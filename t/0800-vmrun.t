@@ -87,7 +87,7 @@ is 'both are read, and the tree is in the layer' "$(cut -d ' ' -f 1-4,6 "$T/show
 		"etc/issue 0 644 0:0 $(echo tree | sha256sum | head -c 8)" \
 		"out 0 644 0:0 $(printf 'tree\nbound\n' | sha256sum | head -c 8)")"
 script 'echo x >/x'
-ok 'no image' dt-vmrun --no-image --mtime 1234567890 "$T/script"
+ok 'no image' dt-vmrun --no-image --mtime @1234567890 "$T/script"
 is 'the time' "$(python3 "$t_dir/fixtures/vmimage.py" show <"$T/out" | cut -d ' ' -f 1-5)" 'x 0 644 0:0 1.23457e+09'
 nothing_left 'success'
 
