@@ -168,7 +168,7 @@ static json_t *read_config(const struct options *o)
 	if (config == NULL)
 		die("%s", why.text);
 	if (config_check(config, &why) < 0)
-		die("%s: %s", o->config, why.text);
+		die("%s", why.text);
 	return config;
 }
 

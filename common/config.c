@@ -1,61 +1,9 @@
 #include "config.h"
 
-#include "err.h"
 #include "names.h"
 
 #include <stdbool.h>
 #include <string.h>
-
-enum type { COMMAND, STRINGS, OBJECT, STRING };
-
-/* The keys whose types are known; Cmd and Entrypoint may be a single string. */
-static const struct {
-	const char *key;
-	enum type type;
-} known[] = {
-    {"Cmd", COMMAND},        {"Entrypoint", COMMAND}, {"Env", STRINGS},
-    {"OnBuild", STRINGS},    {"Shell", STRINGS},      {"ExposedPorts", OBJECT},
-    {"Healthcheck", OBJECT}, {"Labels", OBJECT},      {"Volumes", OBJECT},
-    {"Domainname", STRING},  {"Hostname", STRING},    {"Image", STRING},
-    {"MacAddress", STRING},  {"StopSignal", STRING},  {"User", STRING},
-    {"WorkingDir", STRING},
-};
-
-static int check_value(const json_t *value, const char *key, enum type type,
-		       struct err *e)
-{
-	switch (type) {
-	case COMMAND:
-	case STRINGS:
-		return json_are_strings(value)
-			   ? 0
-			   : err_set(e, "%s is not a list of strings", key);
-	case OBJECT:
-		return json_is_object(value) ? 0 : err_set(e, "%s is not an object", key);
-	case STRING:
-		return json_is_string(value) ? 0 : err_set(e, "%s is not a string", key);
-	}
-	return -1;
-}
-
-int config_check(json_t *config, struct err *e)
-{
-	if (!json_is_object(config))
-		return err_set(e, "a configuration is a JSON object");
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-		json_t *value = json_object_get(config, known[i].key);
-		if (value == NULL || json_is_null(value))
-			continue;
-		if (known[i].type == COMMAND && json_is_string(value)) {
-			json_t *list = json_array();
-			json_array_append(list, value);
-			json_object_set_new(config, known[i].key, list);
-		} else if (check_value(value, known[i].key, known[i].type, e) < 0) {
-			return -1;
-		}
-	}
-	return 0;
-}
 
 /* Adds the variables of `env` to `merged`; one that is there keeps its place. */
 static void add_variables(json_t *merged, struct names *seen, const json_t *env)

@@ -12,8 +12,10 @@
 struct err;
 
 /*
- * Refuses what Docker would refuse: no object, values of the wrong type. A Cmd or
- * Entrypoint that is one string is made a list of it. Returns 0, or -1 and why not.
+ * Checks the types and values of all documented keys: Docker refuses a wrong type when it
+ * loads the image, and some wrong values only when it runs it. Documented keys in another
+ * case, which Docker takes, are spelled as documented; a Cmd or Entrypoint that is one
+ * string becomes a list of it. Returns 0, or -1 and why not: "config: KEY: reason".
  */
 int config_check(json_t *config, struct err *e);
 

@@ -223,22 +223,114 @@ is 'white space around a config' "$(shown .config.config)" '{"Cmd":["x"]}'
 
 bad_config() { # DESCRIPTION REGEX TEXT
 	printf '%s' "$3" >"$T/bad.json"
-	fails 1 "^dt-manifest: $T/bad.json:? ?$2\$" "$1" on "$a" dt-manifest --name x --config "$T/bad.json"
+	fails 1 "^dt-manifest: $2\$" "$1" on "$a" dt-manifest --name x --config "$T/bad.json"
 	is "$1: nothing" "$(wc -c <"$T/out")" 0
 }
-bad_config 'an empty config' '.*not JSON.*' ''
-bad_config 'a config that is cut' '.*not JSON.*' '{"Cmd": ["a"'
-bad_config 'a config with something behind it' '.*not JSON.*' '{} {}'
-bad_config 'a config that is no object' 'a configuration is a JSON object' '["a"]'
-bad_config 'a config that is a string' 'a configuration is a JSON object' '"a"'
-bad_config 'a config that is null' 'a configuration is a JSON object' null
-bad_config 'a key twice' '.*not JSON.*' '{"User": "a", "User": "b"}'
-bad_config 'not UTF-8' '.*not JSON.*' $'{"User": "\xff"}'
-bad_config 'a control character' '.*not JSON.*' $'{"User": "\x1b[31m"}'
-bad_config 'nested without end' '.*not JSON.*' "$(printf '[%.0s' {1..100000})"
-for bad in Cmd:1 Cmd:[1] Cmd:{} Entrypoint:true Env:{} 'Env:"A=1"' 'Env:[null]' Labels:[] Volumes:[] 'ExposedPorts:["80"]' \
-	User:0 WorkingDir:[] 'Healthcheck:"x"' StopSignal:2 'Shell:"sh"' 'OnBuild:"x"'; do
-	bad_config "${bad%%:*} of a wrong type: ${bad#*:}" "${bad%%:*} is not (a|an) .*" "{\"${bad%%:*}\": ${bad#*:}}"
+bad_config 'an empty config' "$T/bad.json:.*not JSON.*" ''
+bad_config 'a config that is cut' "$T/bad.json:.*not JSON.*" '{"Cmd": ["a"'
+bad_config 'a config with something behind it' "$T/bad.json:.*not JSON.*" '{} {}'
+bad_config 'a config that is no object' 'config: not a JSON object' '["a"]'
+bad_config 'a config that is a string' 'config: not a JSON object' '"a"'
+bad_config 'a config that is null' 'config: not a JSON object' null
+bad_config 'a key twice' "$T/bad.json:.*not JSON.*" '{"User": "a", "User": "b"}'
+bad_config 'not UTF-8' "$T/bad.json:.*not JSON.*" $'{"User": "\xff"}'
+bad_config 'a control character' "$T/bad.json:.*not JSON.*" $'{"User": "\x1b[31m"}'
+bad_config 'nested without end' "$T/bad.json:.*not JSON.*" "$(printf '[%.0s' {1..100000})"
+while read -r key reason value; do
+	bad_config "config: $key: $value" "config: $key: ${reason//_/ }" "{\"$key\": $value}"
+done <<'END'
+Cmd not_a_list_of_strings 1
+Cmd not_a_list_of_strings [1]
+Cmd not_a_list_of_strings {}
+Cmd not_a_list_of_strings ["a", null]
+Entrypoint not_a_list_of_strings true
+Env not_a_list_of_strings {}
+Env not_a_list_of_strings "A=1"
+Env not_a_list_of_strings [null]
+Env '=x'_has_no_name_in_front_of_the_'=' ["A=1", "=x"]
+Labels not_an_object []
+Labels the_value_of_'a'_is_not_a_string {"a": 1}
+Labels the_value_of_'b'_is_not_a_string {"a": "1", "b": null}
+Volumes not_an_object []
+Volumes the_value_of_'/a'_is_not_... {"/a": "/b"}
+Volumes .*root {"/": {}}
+Volumes .*root {"": {}}
+ExposedPorts not_an_object ["80"]
+ExposedPorts the_value_of_'80/tcp'_is_not_... {"80/tcp": 80}
+ExposedPorts '99999'_is_not_a_port_.* {"99999": {}}
+ExposedPorts '99999/tcp'_is_not_a_port_.* {"80/tcp": {}, "99999/tcp": {}}
+ExposedPorts '0'_is_not_a_port_.* {"0": {}}
+ExposedPorts ''_is_not_a_port_.* {"": {}}
+ExposedPorts '/tcp'_is_not_a_port_.* {"/tcp": {}}
+ExposedPorts '80/'_is_not_a_port_.* {"80/": {}}
+ExposedPorts '80/http'_is_not_a_port_.* {"80/http": {}}
+ExposedPorts '90-80/tcp'_is_not_a_port_.* {"90-80/tcp": {}}
+ExposedPorts '80-/tcp'_is_not_a_port_.* {"80-/tcp": {}}
+ExposedPorts 'http'_is_not_a_port_.* {"http": {}}
+User not_a_string 0
+WorkingDir not_a_string []
+WorkingDir 'a'_is_not_an_absolute_path "a"
+WorkingDir './a'_is_not_an_absolute_path "./a"
+StopSignal not_a_string 2
+StopSignal 'SIGNONE'_is_not_a_signal_.* "SIGNONE"
+StopSignal '0'_is_not_a_signal_.* "0"
+StopSignal '65'_is_not_a_signal_.* "65"
+StopSignal 'SIGRTMIN-1'_is_not_a_signal_.* "SIGRTMIN-1"
+StopSignal 'SIGRTMIN.16'_is_not_a_signal_.* "SIGRTMIN+16"
+StopTimeout not_an_integer "5"
+StopTimeout not_an_integer 1.5
+Shell not_a_list_of_strings "sh"
+OnBuild not_a_list_of_strings "x"
+Healthcheck not_an_object "x"
+Healthcheck Test:_not_a_list_of_strings {"Test": "true"}
+Healthcheck Test:_begins_with_'curl',_not_with_CMD,_CMD-SHELL_or_NONE {"Test": ["curl", "localhost"]}
+Healthcheck Interval:_not_an_integer_of_nanoseconds,_.* {"Test": ["NONE"], "Interval": "30s"}
+Healthcheck Interval:_not_an_integer_of_nanoseconds,_.* {"Interval": 30}
+Healthcheck Timeout:_not_an_integer_of_nanoseconds,_.* {"Timeout": -1}
+Healthcheck StartPeriod:_not_an_integer_of_nanoseconds,_.* {"StartPeriod": 1.5e9}
+Healthcheck StartInterval:_not_an_integer_of_nanoseconds,_.* {"StartInterval": true}
+Healthcheck Retries:_not_an_integer_from_0_on {"Retries": -1}
+Memory not_an_integer "1g"
+MemorySwap not_an_integer "1g"
+CpuShares not_an_integer 0.5
+NetworkDisabled neither_true_nor_false 1
+ArgsEscaped neither_true_nor_false "true"
+Tty neither_true_nor_false 0
+OpenStdin neither_true_nor_false []
+StdinOnce neither_true_nor_false {}
+AttachStdin neither_true_nor_false "yes"
+AttachStdout neither_true_nor_false "yes"
+AttachStderr neither_true_nor_false "yes"
+Hostname not_a_string 1
+Domainname not_a_string 1
+MacAddress not_a_string 1
+Image not_a_string 1
+END
+bad_config 'a key in lower case is the same key' "config: Labels: the value of 'a' is not a string" '{"labels": {"a": 1}}'
+bad_config 'a key twice, in two spellings' "config: Cmd: given twice, also as 'cmd'" '{"Cmd": ["a"], "cmd": ["b"]}'
+bad_config 'a key twice, in two other spellings' "config: Cmd: given twice, also as 'CMD'" '{"cmd": ["a"], "CMD": ["b"]}'
+configured '{"cmd": "x", "WORKINGDIR": "/", "other": 1}'
+is 'keys are spelled as documented' "$(shown .config.config)" '{"Cmd":["x"],"WorkingDir":"/","other":1}'
+
+# All documented keys, with values of each kind.
+cat >"$T/full.json" <<'END'
+{"User": "1:2", "Env": ["A=1", "B", "C==", ""], "Entrypoint": ["e"], "Cmd": [], "WorkingDir": "/", "StopSignal": "SIGRTMIN+3",
+	"ExposedPorts": {"80": {}, "80/tcp": {}, "53/udp": {}, "1/sctp": null, "65535/TCP": {}, "8000-8010/tcp": {}},
+	"Volumes": {"/data": {}, "data": null}, "Labels": {"a": "", "": "b"}, "StopTimeout": -1, "Shell": ["sh"], "OnBuild": ["RUN x"],
+	"Healthcheck": {"Test": ["CMD", "x"], "Interval": 1000000, "Timeout": 0, "StartPeriod": 30000000000, "StartInterval": null,
+		"Retries": 3}, "Memory": 1, "MemorySwap": -1, "CpuShares": 0, "ArgsEscaped": true, "NetworkDisabled": false, "Tty": false,
+	"OpenStdin": false, "StdinOnce": false, "AttachStdin": false, "AttachStdout": false, "AttachStderr": false, "Hostname": "",
+	"Domainname": "", "MacAddress": "", "Image": "", "other": {"a": [1]}}
+END
+image --config "$T/full.json"
+is 'all documented keys' "$(shown .config.config)" "$(jq -c . "$T/full.json")"
+for signal in '' 1 64 15 TERM SIGTERM sigterm SIGHUP SIGSYS SIGIOT SIGCLD SIGPOLL SIGIO SIGSTKFLT RTMIN SIGRTMAX-14; do
+	configured "{\"StopSignal\": \"$signal\"}"
+	is "StopSignal '$signal'" "$(shown .config.config.StopSignal)" "\"$signal\""
+done
+for test in '[]' '["NONE"]' '["CMD-SHELL", "x"]' null; do
+	configured "{\"Healthcheck\": {\"Test\": $test}}"
+	is "a Healthcheck with Test $test" "$(shown .config.config.Healthcheck.Test)" "${test//, /,}"
 done
 head -c 5000000 /dev/zero | tr '\0' ' ' >"$T/big.json"
 echo '{}' >>"$T/big.json"
@@ -272,9 +364,9 @@ inherits 'Entrypoint and Cmd' '{"Entrypoint":["e"],"Cmd":["c"]}' '{"Entrypoint":
 inherits 'Entrypoint and Cmd as strings' '{"Cmd":["c"]}' '{"Cmd":"d","Entrypoint":"f"}' '{"Entrypoint":["f"],"Cmd":["d"]}'
 inherits 'Cmd keeps Entrypoint' '{"Entrypoint":["e"],"Cmd":["c"]}' '{"Cmd":["d"]}' '{"Entrypoint":["e"],"Cmd":["d"]}'
 inherits 'the rest is replaced' \
-	'{"User":"a","WorkingDir":"/a","StopSignal":"1","Shell":["a","b"],"Healthcheck":{"Test":["A"],"Retries":1}}' \
-	'{"User":"","WorkingDir":"/b","StopSignal":"2","Shell":["c"],"Healthcheck":{"Test":["B"]}}' \
-	'{"User":"","WorkingDir":"/b","StopSignal":"2","Shell":["c"],"Healthcheck":{"Test":["B"]}}'
+	'{"User":"a","WorkingDir":"/a","StopSignal":"1","Shell":["a","b"],"Healthcheck":{"Test":["CMD","A"],"Retries":1}}' \
+	'{"User":"","WorkingDir":"/b","StopSignal":"2","Shell":["c"],"Healthcheck":{"Test":["CMD","B"]}}' \
+	'{"User":"","WorkingDir":"/b","StopSignal":"2","Shell":["c"],"Healthcheck":{"Test":["CMD","B"]}}'
 inherits 'null takes away' '{"Cmd":["a"],"Labels":{"a":"1"},"Env":["A=1"],"User":"u"}' \
 	'{"Cmd":null,"Labels":null,"User":null}' '{"Cmd":null,"Labels":null,"Env":["A=1"],"User":null}'
 
