@@ -70,18 +70,13 @@ static json_t *inherit(const json_t *base, const json_t *config)
 	return result;
 }
 
-json_t *config_history(const char *created, const char *comment, size_t len)
+json_t *config_history(const char *created, const char *comment)
 {
-	json_t *entry = json_object(), *text = json_stringn(comment, len);
+	json_t *entry = json_object();
 
-	if (text == NULL) {
-		json_decref(entry);
-		return NULL;
-	}
 	json_object_set_new(entry, "created", json_string(created));
-	if (len > 0)
-		json_object_set(entry, "comment", text);
-	json_decref(text);
+	if (*comment != '\0')
+		json_object_set_new(entry, "comment", json_string(comment));
 	return entry;
 }
 
@@ -117,7 +112,7 @@ static json_t *whole_history(const struct config_image *parts)
 		json_array_extend(history, old);
 	else
 		for (size_t i = 0; i < n; i++)
-			json_array_append_new(history, config_history(created, "", 0));
+			json_array_append_new(history, config_history(created, ""));
 	json_array_extend(history, parts->history);
 	return history;
 }

@@ -19,11 +19,8 @@ struct err;
  */
 int config_check(json_t *config, struct err *e);
 
-/*
- * An entry of an image's history; `comment` may be empty. Returns a new reference, or
- * NULL if the comment is not UTF-8.
- */
-json_t *config_history(const char *created, const char *comment, size_t len);
+/* An entry of an image's history; `comment`, UTF-8, may be empty. A new reference. */
+json_t *config_history(const char *created, const char *comment);
 
 /* What an image configuration is made of. Nothing is taken over or changed. */
 struct config_image {

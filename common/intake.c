@@ -5,6 +5,7 @@
 #include "digest.h"
 #include "err.h"
 #include "image.h"
+#include "layernote.h"
 #include "mem.h"
 #include "names.h"
 #include "progress.h"
@@ -14,8 +15,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char blobs[] = "blobs/sha256/";
 
 /* Other members than layers: the documents of an image. */
 struct documents {
@@ -42,40 +41,16 @@ void intake_release(struct intake *in)
 
 /* --- the archive --- */
 
-/*
- * Whether it is a layer, by the record that says so, and not a blob of another kind: 1 or
- * 0; -1 if it bears another name.
- */
-static int is_layer(const struct unpack_member *m, struct err *e)
-{
-	size_t folder = sizeof blobs - 1, len;
-	const char *value;
-
-	if (!unpack_record(m, "DT.diff_id", &value, &len))
-		return 0;
-	if (strncmp(m->name, blobs, folder) != 0 || !digest_is_hex(m->name + folder) ||
-	    len != DIGEST_HEX || memcmp(value, m->name + folder, len) != 0)
-		return err_set(e,
-			       "stdin: member '%s' does not bear the name of its diff_id",
-			       m->name);
-	return 1;
-}
-
 /* A layer: passed on, or dropped if it has been written before. */
 static int take_layer(struct intake *in, struct writer *w, const char *created,
 		      struct unpack_stream *s, const struct unpack_member *m,
-		      struct err *e)
+		      const struct layernote *note, struct err *e)
 {
-	const char *hex = m->name + sizeof blobs - 1, *comment = "";
-	size_t len = 0;
+	size_t len = strlen(note->comment);
 
-	(void)unpack_record(m, "DT.comment", &comment, &len);
-	json_t *entry = config_history(created, comment, len);
-	if (entry == NULL)
-		return err_set(e, "stdin: the comment of a layer is not UTF-8");
-	json_array_append_new(in->history, entry);
-	json_array_append_new(in->diff_ids, json_digest(hex));
-	if (writer_begin(w, hex, m->size, comment, len)) {
+	json_array_append_new(in->history, config_history(created, note->comment));
+	json_array_append_new(in->diff_ids, json_digest(note->diff_id));
+	if (writer_begin(w, note->diff_id, m->size, note->comment, len)) {
 		if (unpack_copy(s, w->fd, e) < 0)
 			return -1;
 		writer_pad(w, m->size);
@@ -109,6 +84,25 @@ static int keep_document(struct documents *d, struct unpack_stream *s,
 	return 0;
 }
 
+/* A layer, or a document of an image. */
+static int take_member(struct intake *in, struct documents *d, struct writer *w,
+		       const char *created, struct unpack_stream *s,
+		       const struct unpack_member *m, struct err *e)
+{
+	struct layernote note;
+	struct err why;
+	int result = layernote_read(&note, m, &why);
+
+	if (result < 0)
+		err_set(e, "stdin: %s", why.text);
+	else if (result > 0)
+		result = take_layer(in, w, created, s, m, &note, e);
+	else if (m->is_file)
+		result = keep_document(d, s, m, e);
+	layernote_release(&note);
+	return result;
+}
+
 static int read_archive(struct intake *in, struct documents *d, struct writer *w,
 			const char *created, struct err *e)
 {
@@ -117,11 +111,7 @@ static int read_archive(struct intake *in, struct documents *d, struct writer *w
 	int result;
 
 	while ((result = unpack_next(s, &m, e)) > 0) {
-		result = is_layer(&m, e);
-		if (result > 0)
-			result = take_layer(in, w, created, s, &m, e);
-		else if (result == 0 && m.is_file)
-			result = keep_document(d, s, &m, e);
+		result = take_member(in, d, w, created, s, &m, e);
 		if (result < 0)
 			break;
 	}

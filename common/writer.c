@@ -5,6 +5,7 @@
 #include "err.h"
 #include "image.h"
 #include "io.h"
+#include "layernote.h"
 #include "mem.h"
 #include "progress.h"
 #include "reference.h"
@@ -72,9 +73,7 @@ bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
 	w->size[i] = size;
 	w->bytes += size;
 	buf_addf(&name, "blobs/sha256/%s", diff_id);
-	tar_record(&records, "DT.diff_id", diff_id, DIGEST_HEX);
-	if (comment_len > 0)
-		tar_record(&records, "DT.comment", comment, comment_len);
+	layernote_write(&records, diff_id, comment, comment_len);
 	put_header(w, name.data, size, &records);
 	buf_release(&name);
 	buf_release(&records);

@@ -234,14 +234,20 @@ members "$T/archive.tar" >"$T/members"
 is 'an archive has each layer once, in order' "$(jq -r .sha256 "$T/members")" "$(cat "$T/want")"
 is 'layers are called by their diff_id' \
 	"$(jq -r .name "$T/members")" "$(sed 's,^,blobs/sha256/,' "$T/want")"
-is 'and bear it in a record' "$(jq -r '.pax["DT.diff_id"]' "$T/members")" "$(cat "$T/want")"
+is 'and bear it in a record' "$(jq -r .note.diff_id "$T/members")" "$(sed 's/^/sha256:/' "$T/want")"
 quoted() { printf "store paths: ['%s']\n" "${1// /\', \'}"; }
-is 'and what is in them in another' "$(jq -r '.pax["DT.comment"]' "$T/members")" \
+is 'and what is in them in another' "$(jq -r .note.history.comment "$T/members")" \
 	"$(quoted "$one"; quoted "$two"; quoted "$three")"
 is 'members have no owner and no time' \
 	"$(jq -c '[.kind, .mode, .owner, .mtime]' "$T/members" | sort -u)" '["-",420,[0,0,"",""],0]'
 is 'there is an end-of-archive mark' "$(archive ended "$T/archive.tar")" yes
-ok 'GNU tar takes it' tar -tf "$T/archive.tar"
+mkdir "$T/unpacked"
+for tar in tar bsdtar; do
+	ok "$tar lists it" "$tar" -tf "$T/archive.tar"
+	is "$tar lists it: silently" "$(cat "$T/err")" ''
+	ok "$tar unpacks it" "$tar" -C "$T/unpacked" -xf "$T/archive.tar"
+	is "$tar unpacks it: silently" "$(cat "$T/err")" ''
+done
 
 # A layer of so many paths that its comment must end somewhere.
 many=()
@@ -253,7 +259,7 @@ plan "${many[@]}" | dt-layer --store "$T/s" >"$T/got.tar"
 members "$T/got.tar" >"$T/members"
 is 'a layer of 2000 paths' "$(jq -r .sha256 "$T/members")" \
 	"$(reference --root "$T/s" "${many[@]}" | sha256sum | cut -d ' ' -f 1)"
-jq -r '.pax["DT.comment"]' "$T/members" >"$T/comment"
+jq -r .note.history.comment "$T/members" >"$T/comment"
 like 'names the first of them' "$T/comment" "^store paths: \['${many[0]}', '${many[1]}', .*, and [0-9]+ more]\$"
 is 'and not all' "$(($(wc -c <"$T/comment") < 100000))" 1
 
@@ -329,10 +335,12 @@ same '--tree: a socket is left out' "$T/got.tar" "$T/want.tar"
 is '--tree: which is said' "$(cat "$T/err")" "dt-layer: $T/tree/dev/socket: a socket, left out"
 
 dt-layer --tree "$T/tree" >"$T/got.tar" 2>/dev/null
-is '--tree: the layer in an archive' "$(members "$T/got.tar" | jq -r '.sha256, .pax["DT.comment"]')" \
+is '--tree: the layer in an archive' "$(members "$T/got.tar" | jq -r '.sha256, .note.history.comment')" \
 	"$(sha256sum <"$T/want.tar" | cut -d ' ' -f 1)"$'\ncustomisation layer'
 dt-layer --tree "$T/empty" --comment 'ä "b"' >"$T/got.tar"
-is '--comment' "$(members "$T/got.tar" | jq -r '.pax["DT.comment"]')" 'ä "b"'
+is '--comment' "$(members "$T/got.tar" | jq -r .note.history.comment)" 'ä "b"'
+fails 1 '^dt-layer: the comment of a layer is not UTF-8$' 'a --comment that is not UTF-8' dt-layer --tree "$T/tree/bin" --comment $'\xff'
+is 'a --comment that is not UTF-8: no end of archive' "$(archive ended "$T/out")" no
 fails 1 "^dt-layer: $T/nowhere: No such file" '--tree of what is not there' dt-layer --tree "$T/nowhere"
 fails 1 "^dt-layer: $T/tree/bin/hello: not a folder" '--tree of a file' dt-layer --tree "$T/tree/bin/hello"
 

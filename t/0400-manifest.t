@@ -252,11 +252,11 @@ Labels not_an_object []
 Labels the_value_of_'a'_is_not_a_string {"a": 1}
 Labels the_value_of_'b'_is_not_a_string {"a": "1", "b": null}
 Volumes not_an_object []
-Volumes the_value_of_'/a'_is_not_... {"/a": "/b"}
+Volumes the_value_of_'/a'_is_not_.. {"/a": "/b"}
 Volumes .*root {"/": {}}
 Volumes .*root {"": {}}
 ExposedPorts not_an_object ["80"]
-ExposedPorts the_value_of_'80/tcp'_is_not_... {"80/tcp": 80}
+ExposedPorts the_value_of_'80/tcp'_is_not_.. {"80/tcp": 80}
 ExposedPorts '99999'_is_not_a_port_.* {"99999": {}}
 ExposedPorts '99999/tcp'_is_not_a_port_.* {"80/tcp": {}, "99999/tcp": {}}
 ExposedPorts '0'_is_not_a_port_.* {"0": {}}
@@ -530,36 +530,57 @@ bad_input "another tool's archive behind a layer" '.*' "$T/in"
 cat "$a" <(echo rubbish) >"$T/in"
 bad_input 'rubbish behind the archive' '.*' "$T/in"
 
+# member NAME DIFF_ID COMMENT [TEXT]: an archive of one member, $T/in, with the note of a layer in
+# the form of $form.
 cat >"$T/member.py" <<'END'
-import io, sys, tarfile
-name, diff_id, comment = sys.argv[1:4]
-data = sys.argv[4].encode() if len(sys.argv) > 4 else b'x'
+import io, json, sys, tarfile
+form, name, diff_id, comment = sys.argv[1:5]
+data = sys.argv[5].encode() if len(sys.argv) > 5 else b'x'
 info = tarfile.TarInfo(name)
 info.size = len(data)
-info.pax_headers = {k: v for k, v in (('DT.diff_id', diff_id), ('DT.comment', comment)) if v}
+if form == 'old':
+    info.pax_headers = {k: v for k, v in (('DT.diff_id', diff_id), ('DT.comment', comment)) if v}
+elif diff_id:
+    history = {'history': {'comment': comment, 'other': 1}} if comment else {}
+    info.pax_headers = {'comment': json.dumps({'more': [], 'diff_id': 'sha256:' + diff_id, **history})}
 with tarfile.open(fileobj=sys.stdout.buffer, mode='w|', errors='surrogateescape') as tar:
     tar.addfile(info, io.BytesIO(data))
 END
-member() { /usr/bin/python3 "$T/member.py" "$@" >"$T/in"; }
+member() { /usr/bin/python3 "$T/member.py" "$form" "$@" >"$T/in"; }
 hex=$(printf x | sha256sum | cut -d ' ' -f 1)
-member "blobs/sha256/$hex" "$hex" 'a comment'
-image_of "$T/in" --name x
-is 'a layer that another program named' "$(shown .config.rootfs.diff_ids)" "[\"sha256:$hex\"]"
-member "blobs/sha256/$hex" "$(id "$a")" ''
-bad_input 'a layer by the name of another' "member 'blobs/sha256/$hex' does not bear the name of its diff_id" "$T/in"
-member "blobs/sha256/../../$hex" "$hex" ''
-bad_input 'a layer whose name leads away' "member '.*' does not bear the name of its diff_id" "$T/in"
-member "blobs/sha256/${hex^^}" "${hex^^}" ''
-bad_input 'a digest in capitals' "member '.*' does not bear the name of its diff_id" "$T/in"
-member "blobs/sha256/$hex" "${hex:1}" ''
-bad_input 'a diff_id that is short' "member '.*' does not bear the name of its diff_id" "$T/in"
+for form in new old; do
+	member "blobs/sha256/$hex" "$hex" 'ä "comment"'
+	image_of "$T/in" --name x
+	is "$form form: a layer that another program named" "$(shown '.config.rootfs.diff_ids, [.config.history[].comment]')" \
+		"[\"sha256:$hex\"]"$'\n''["ä \"comment\""]'
+	member "blobs/sha256/$hex" "$hex" ''
+	image_of "$T/in" --name x
+	is "$form form: a layer without a comment" "$(shown '.config.history')" '[{"created":"1970-01-01T00:00:01Z"}]'
+	member "blobs/sha256/$hex" "$(id "$a")" ''
+	bad_input "$form form: a layer by the name of another" "member 'blobs/sha256/$hex' does not bear the name of its diff_id" "$T/in"
+	member "blobs/sha256/../../$hex" "$hex" ''
+	bad_input "$form form: a layer whose name leads away" "member '.*' does not bear the name of its diff_id" "$T/in"
+	member "blobs/sha256/${hex^^}" "${hex^^}" ''
+	bad_input "$form form: a digest in capitals" "member '.*' does not bear the name of its diff_id" "$T/in"
+	member "blobs/sha256/$hex" "${hex:1}" ''
+	bad_input "$form form: a diff_id that is short" "member '.*' does not bear the name of its diff_id" "$T/in"
+	member "blobs/sha256/$hex" "$hex" "$(printf %06000000d 0 | head -c 100000)"
+	image_of "$T/in" --name x
+	is "$form form: a comment of 100 kB" "$(shown '.config.history[0].comment | length')" 100000
+done
+form=old
 member "blobs/sha256/$hex" "$hex" $'\xff'
 bad_input 'a comment that is not UTF-8' 'the comment of a layer is not UTF-8' "$T/in"
-member "blobs/sha256/$hex" "$hex" "$(printf %06000000d 0 | head -c 100000)"
-image_of "$T/in" --name x
-is 'a comment of 100 kB' "$(shown '.config.history[0].comment | length')" 100000
 member "blobs/sha256/$hex" '' ''
 bad_input 'a layer that does not say so' "member 'blobs/sha256/$hex' is not of a layer archive" "$T/in"
+for note in '' '{' '{}' 'a comment' '[]' '{"diff_id"}' "{\"layer\":\"sha256:$hex\"}" '{"diff_id":null}' '{"diff_id":1}' "{\"diff_id\":\"$hex\"}" \
+	"{\"diff_id\":\"sha256:$hex\"} x"; do
+	/usr/bin/python3 -c 'import io, sys, tarfile
+info = tarfile.TarInfo(sys.argv[1])
+info.size, info.pax_headers = 1, {"comment": sys.argv[2]}
+with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as tar: tar.addfile(info, io.BytesIO(b"x"))' "blobs/sha256/$hex" "$note" >"$T/in"
+	bad_input "a comment that is no layer's: $note" "member 'blobs/sha256/$hex' (is not of a layer archive|does not bear the name of its diff_id)" "$T/in"
+done
 for text in null '[]' '{}' '[null]' '[{}]' '[{"Config":1}]' '[{"Config":"nowhere"}]' '[{"Config":"manifest.json"},{}]' '' '{' '[{"Config":"manifest.json"}]'; do
 	member manifest.json '' '' "$text"
 	bad_input "a manifest.json of $text" '.*' "$T/in"

@@ -49,7 +49,7 @@ is 'three images: their configurations' "$(images .config)" "$(for i in a b c; d
 is 'three images: their manifests' "$(images .manifest)" \
 	"$(for i in a b c; do archive show "$i.tar" | jq -c '.index.manifests[0].digest'; done)"
 is 'three images: each layer once, with its history' \
-	"$(archive members merged | jq -r 'select(.pax["DT.diff_id"]) | "sha256:" + .sha256 + " " + .pax["DT.comment"]')" \
+	"$(archive members merged | jq -r 'select(.note) | "sha256:" + .sha256 + " " + .note.history.comment')" \
 	"$(for i in a b c; do echo "$(diff_id "$i") layer $i"; done)"
 is 'three images: no member has an owner or a time' \
 	"$(archive members merged | jq -c '[.kind, .mode, .owner, .mtime]' | sort -u)" '["-",420,[0,0,"",""],0]'

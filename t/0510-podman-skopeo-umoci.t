@@ -134,6 +134,7 @@ ok 'what was unpacked runs' chroot "$rootfs" "$hello/bin/hello"
 
 for tar in tar bsdtar; do
 	ok "$tar lists the archive" "$tar" -tf "$T/hello.tar"
+	is "$tar lists it silently" "$(cat "$T/err")" ''
 	is "$tar: its members" "$(cat "$T/out")" "$(archive members "$T/hello.tar" | jq -r .name)"
 done
 

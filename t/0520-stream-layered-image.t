@@ -134,7 +134,7 @@ refuses 1 "dt-closure: stdin: $none(/bin/x)? is mentioned but not there" 'config
 	"{config: {Cmd: [\"$none/bin/x\"]}}"
 refuses 1 "dt-closure: stdin: $none is mentioned but not there" 'contents has a store path that is not there' "{contents: [\"$none\"]}"
 refuses 1 'dt-stream-layered-image: contents: /proc/none: no such path' 'contents has a path that is not there' '{contents: ["/proc/none"]}'
-refuses 1 'dt-manifest: .*config: Cmd is not a list of strings' 'a Cmd that is none' '{config: {Cmd: [1]}}'
+refuses 1 'dt-manifest: config: Cmd: not a list of strings' 'a Cmd that is none' '{config: {Cmd: [1]}}'
 
 # --- name, tag, platform, time, owner ---
 
@@ -264,7 +264,7 @@ is 'the rest is inherited' "$(shown .config.config.WorkingDir)" /base
 cp "$T/image" "$T/two.tar"
 zstd -q "$T/two.tar"
 streams '[23] [25] layered on layered on layered' '{fromImage: ($T + "/two.tar.zst"), extraCommands: "echo three >c; echo three >e", config: {Env: ["A=three"]}}'
-is '[25] all parents are there, in order' "$(shown '.config.rootfs.diff_ids | length'):$(for i in 1 3 4; do layer $i | tar -xO --warning=no-unknown-keyword; done | paste -sd ' ')" \
+is '[25] all parents are there, in order' "$(shown '.config.rootfs.diff_ids | length'):$(for i in 1 3 4; do layer $i | tar -xO; done | paste -sd ' ')" \
 	'5:base base base two two three three'
 is '[25] Env of all of them' "$(shown .config.config.Env)" '["A=three","B=two","C=two"]'
 cp "$T/image" "$T/three.tar"

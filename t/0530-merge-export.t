@@ -62,7 +62,7 @@ is 'nothing is said' "$(cat err)" ''
 archive images merged.tar >shown 2>not-whole
 is 'the archive is whole' "$(cat not-whole)" ''
 is 'image IDs are what Docker calls them before' "$(jq -r .id shown)" "$(cat ids)"
-layers_of() { for i; do archive members "$i" | jq -c 'select(.pax["DT.diff_id"]) | [.name, .size]'; done; }
+layers_of() { for i; do archive members "$i" | jq -c 'select(.note) | [.name, .size]'; done; }
 is 'each of their layers is there' "$(layers_of merged.tar | sort)" "$(layers_of hello.tar bash.tar owned.tar | sort -u)"
 is 'which is less than all of them' \
 	"$(($(layers_of merged.tar | wc -l) < $(layers_of hello.tar bash.tar owned.tar | wc -l) - 5))" 1

@@ -21,7 +21,7 @@ clean() { is "$1: no scratch folder is left" "$(left)" ''; }
 # layer NAME ARG...: $T/layer is the layer that dt-env-helper makes, $T/list what is in it
 layer() {
 	ok "$*: a layer" dt-env-helper "$@"
-	tar --warning=no-unknown-keyword -xOf "$T/out" >"$T/layer"
+	tar -xOf "$T/out" >"$T/layer"
 	archive ls "$T/layer" >"$T/list"
 	clean "$*"
 }

@@ -85,7 +85,7 @@ chmod 711 /
 END2
 sed -i "s/LONG/$long/g" script
 
-layer_of() { tar --warning=no-unknown-keyword --wildcards -xOf "$1" 'blobs/sha256/*'; }
+layer_of() { tar --wildcards -xOf "$1" 'blobs/sha256/*'; }
 show() { python3 "$t_dir/fixtures/vmimage.py" show; }
 
 # --- in all backends, for every user ---
@@ -101,7 +101,7 @@ like 'an owner' shown '^new/o65535 0 644 65535:0 '
 like 'a long name' shown "^new/$long/$long/$long "
 like 'a folder that hides' shown '^lib/sub/.wh..wh..opq '
 like 'a whiteout' shown '^own/.wh.pipe '
-is 'all layers were there' "$(layer_of root.tar | tar --warning=no-unknown-keyword -xO new/deep)" $'125\n/deep/125 /deep/last /dev/null /proc/self/root'
+is 'all layers were there' "$(layer_of root.tar | tar -xO new/deep)" $'125\n/deep/125 /deep/last /dev/null /proc/self/root'
 is 'nothing of what is mounted' "$(grep -cE '^(dev|proc|sys|.wh.(dev|proc|sys))( |/)' shown)" 0
 like 'the root' shown '^\. 5 711 0:0 '
 

@@ -47,7 +47,7 @@ run_commands() {
 # unpack_layer DIR OPTION...: the files of a layer of dt-layer, in DIR.
 unpack_layer() {
 	run dt-layer --raw "${store[@]}" "${@:2}" >"$work/unpacked.tar"
-	run tar --warning=no-unknown-keyword --no-same-owner -xpf "$work/unpacked.tar" -C "$1"
+	run tar --no-same-owner -xpf "$work/unpacked.tar" -C "$1"
 	run rm "$work/unpacked.tar"
 }
 
@@ -73,7 +73,7 @@ run_as_root() {
 	dt-vmrun "${base[@]}" --tree "$tree" "${binds[@]}" "${limits[@]}" "$work/runAsRoot" >"$work/archive" ||
 		status=$?
 	[ "$status" -eq 0 ] || die "runAsRoot failed with status $status"
-	run tar --warning=no-unknown-keyword -xOf "$work/archive" --wildcards 'blobs/sha256/*' >"$work/run"
+	run tar -xOf "$work/archive" --wildcards 'blobs/sha256/*' >"$work/run"
 	run rm -r "$work/archive" "$tree"
 	run mkdir "$tree"
 	unpack_run "$tree"

@@ -2,6 +2,7 @@
 
 #include "err.h"
 #include "io.h"
+#include "layernote.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -15,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct unpack_member m;
 	struct buf text = {0};
 	struct err e;
-	const char *value;
-	size_t value_len, n = 0;
+	struct layernote note;
+	size_t n = 0;
 	int fd = memfd_create("stream", MFD_CLOEXEC), null = open("/dev/null", O_WRONLY);
 
 	if (fd < 0 || null < 0 || io_write(fd, data, len) < 0 ||
@@ -24,7 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 1;
 	struct unpack_stream *s = unpack_stream_new(fd, "input");
 	while (unpack_next(s, &m, &e) > 0 && n++ < 1000) {
-		(void)unpack_record(&m, "DT.comment", &value, &value_len);
+		(void)layernote_read(&note, &m, &e);
+		layernote_release(&note);
 		int result = n % 3 == 0   ? unpack_copy(s, null, &e)
 			     : n % 3 == 1 ? unpack_read(s, &text, 1 << 16, &e)
 					  : 0;
