@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -393,93 +394,151 @@ static int list_folder(struct packer *k, int fd, struct entry **entry, size_t *n
 	if (result == 0 && errno != 0)
 		result = failed(k);
 	closedir(dir);
-	if (*n > 0)
+	if (result == 0 && *n > 0)
 		qsort(*entry, *n, sizeof **entry, compare_entries);
 	return result;
 }
 
-static bool is_empty(int fd)
+/* Whether nothing is in a folder: 1 or 0, or -1 if that cannot be told. */
+static int is_empty(struct packer *k, int fd)
 {
 	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = again >= 0 ? fdopendir(again) : NULL;
-	struct dirent *d = NULL;
 	size_t n = 0;
 
-	while (dir != NULL && n < 3 && (d = readdir(dir)) != NULL)
+	if (dir == NULL)
+		return failed(k);
+	errno = 0;
+	while (n < 3 && readdir(dir) != NULL)
 		n++;
-	if (dir != NULL)
-		closedir(dir);
-	return n < 3;
+	int result = n < 3 && errno != 0 ? failed(k) : n < 3;
+	closedir(dir);
+	return result;
 }
 
-/* Whether the folder has the attributes of the one that it lies over. */
-static bool is_as_below(struct packer *k, struct folder *f)
+/*
+ * Whether the folder has the attributes of the one that it lies over: 1 or 0, or -1 if
+ * that cannot be told.
+ */
+static int is_as_below(struct packer *k, struct folder *f)
 {
 	struct stat st;
 	struct buf xattrs = {0};
 	bool is_opaque;
 
-	if (f->lower < 0 || fstat(f->lower, &st) < 0)
-		return false;
-	bool same =
-	    st.st_mode == f->st.st_mode && st.st_uid == f->st.st_uid &&
-	    st.st_gid == f->st.st_gid &&
-	    read_attributes(k, f->lower, ".", &xattrs, &is_opaque) == 0 &&
-	    xattrs.len == f->xattrs.len &&
-	    (xattrs.len == 0 || memcmp(xattrs.data, f->xattrs.data, xattrs.len) == 0);
+	if (f->lower < 0)
+		return 0;
+	if (fstat(f->lower, &st) < 0)
+		return failed(k);
+	if (st.st_mode != f->st.st_mode || st.st_uid != f->st.st_uid ||
+	    st.st_gid != f->st.st_gid)
+		return 0;
+	int result = read_attributes(k, f->lower, ".", &xattrs, &is_opaque);
+	if (result == 0)
+		result = xattrs.len == f->xattrs.len &&
+			 (xattrs.len == 0 ||
+			  memcmp(xattrs.data, f->xattrs.data, xattrs.len) == 0);
 	buf_release(&xattrs);
-	return same;
+	return result;
 }
 
 static int put_folder(struct packer *k, struct folder *f);
 
-static int open_folder(int parent, const char *name)
+static int open_folder(struct packer *k, int parent, const char *name)
 {
-	return parent < 0 ? -1
-			  : openat(parent, name,
-				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? failed(k) : fd;
+}
+
+/* Finds out what `f` lies over. Returns 0, or -1 and why that cannot be told. */
+static int stat_below(struct packer *k, const struct folder *f, const char *name,
+		      mode_t *type)
+{
+	struct stat st;
+
+	*type = 0;
+	if (f->lower < 0)
+		return 0;
+	if (fstatat(f->lower, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		*type = st.st_mode & S_IFMT;
+	else if (errno != ENOENT)
+		return failed(k);
+	return 0;
+}
+
+/* A file that is gone hides one below, if there is one. */
+static int put_gone(struct packer *k, struct folder *f, const char *name)
+{
+	mode_t below;
+
+	if (stat_below(k, f, name, &below) < 0)
+		return -1;
+	return below != 0 ? put_whiteout(k, f) : 0;
+}
+
+/* The marker of a folder that hides all of the one below, which it does not lie over. */
+static int put_opaque(struct packer *k, struct folder *f)
+{
+	int empty = is_empty(k, f->lower), result = empty < 0 ? -1 : 0;
+
+	if (empty == 0) {
+		buf_addstr(&k->path, "/.wh..wh..opq");
+		result = put_whiteout(k, f);
+		k->path.len = f->path_len;
+		k->path.data[k->path.len] = '\0';
+	}
+	if (result == 0)
+		result = put_folders(k, f);
+	close(f->lower);
+	f->lower = -1;
+	return result;
+}
+
+/* A folder in `f`; `in` has its attributes. */
+static int put_subfolder(struct packer *k, struct folder *f, const char *name,
+			 struct folder *in, bool is_opaque)
+{
+	mode_t below;
+	int result = stat_below(k, f, name, &below);
+
+	in->path_len = k->path.len;
+	if (result == 0 && (in->fd = open_folder(k, f->fd, name)) < 0)
+		result = -1;
+	if (result == 0 && below == S_IFDIR &&
+	    (in->lower = open_folder(k, f->lower, name)) < 0)
+		result = -1;
+	if (result == 0 && is_opaque && in->lower >= 0)
+		result = put_opaque(k, in);
+	if (result == 0)
+		result = put_folder(k, in);
+	if (in->fd >= 0)
+		close(in->fd);
+	if (in->lower >= 0)
+		close(in->lower);
+	return result;
 }
 
 /* One of the names in `f`; k->path is its path. */
 static int put_name(struct packer *k, struct folder *f, const struct entry *entry)
 {
 	struct folder in = {.parent = f, .fd = -1, .lower = -1};
-	struct stat below;
 	bool is_opaque;
 	int result;
 
+	if (k->path.len >= PATH_MAX)
+		return err_set(k->e,
+			       "%.200s...: a path of %zu bytes; Linux has %d at most",
+			       k->path.data, k->path.len, PATH_MAX - 1);
 	if (entry->is_whiteout)
-		return f->lower < 0 || fstatat(f->lower, entry->name, &below,
-					       AT_SYMLINK_NOFOLLOW) < 0
-			   ? 0
-			   : put_whiteout(k, f);
+		return put_gone(k, f, entry->name);
 	if (fstatat(f->fd, entry->name, &in.st, AT_SYMLINK_NOFOLLOW) < 0)
 		return failed(k);
 	result = read_attributes(k, f->fd, entry->name, &in.xattrs, &is_opaque);
-	if (result == 0 && !S_ISDIR(in.st.st_mode)) {
-		result = put_entry(k, f, entry->name, &in.st, &in.xattrs);
-	} else if (result == 0) {
-		in.path_len = k->path.len;
-		in.fd = open_folder(f->fd, entry->name);
-		in.lower = open_folder(f->lower, entry->name);
-		result = in.fd < 0 ? failed(k) : 0;
-		if (result == 0 && is_opaque && in.lower >= 0 && !is_empty(in.lower)) {
-			buf_addstr(&k->path, "/.wh..wh..opq");
-			result = put_whiteout(k, &in);
-			k->path.len = in.path_len;
-			k->path.data[k->path.len] = '\0';
-		}
-		if (is_opaque && in.lower >= 0) {
-			result = result == 0 && put_folders(k, &in) < 0 ? -1 : result;
-			close(in.lower);
-			in.lower = -1;
-		}
-		result = result == 0 ? put_folder(k, &in) : result;
-		if (in.fd >= 0)
-			close(in.fd);
-		if (in.lower >= 0)
-			close(in.lower);
-	}
+	if (result == 0)
+		result = S_ISDIR(in.st.st_mode)
+			     ? put_subfolder(k, f, entry->name, &in, is_opaque)
+			     : put_entry(k, f, entry->name, &in.st, &in.xattrs);
 	buf_release(&in.xattrs);
 	return result;
 }
@@ -491,8 +550,10 @@ static int put_folder(struct packer *k, struct folder *f)
 	size_t n;
 	int result = list_folder(k, f->fd, &entry, &n);
 
-	if (result == 0 && !f->is_written && !is_as_below(k, f))
-		result = put_folders(k, f);
+	if (result == 0 && !f->is_written) {
+		int same = is_as_below(k, f);
+		result = same < 0 ? -1 : same > 0 ? 0 : put_folders(k, f);
+	}
 	for (size_t i = 0; i < n && result == 0; i++) {
 		if (f->path_len > 0)
 			buf_addch(&k->path, '/');
@@ -516,7 +577,10 @@ static int put_root(struct packer *k)
 	if (fstat(root.fd, &root.st) < 0)
 		return failed(k);
 	int result = read_attributes(k, root.fd, ".", &root.xattrs, &is_opaque);
-	if (result == 0 && !is_as_below(k, &root))
+	int same = result == 0 ? is_as_below(k, &root) : -1;
+	if (same < 0)
+		result = -1;
+	else if (same == 0)
 		result = put_member(k, &root.st, NULL, false, &root.xattrs);
 	root.is_written = true;
 	result = result == 0 ? put_folder(k, &root) : result;
