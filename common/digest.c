@@ -1,10 +1,16 @@
 #include "digest.h"
 
 #include "err.h"
+#include "mem.h"
 #include "secret.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+enum { BLOCK = 1 << 20 };
 
 static void start(struct digest *d)
 {
@@ -61,6 +67,32 @@ void digest_of(const void *data, size_t len, char hex[DIGEST_HEX + 1])
 	digest_update(&d, data, len);
 	digest_hex(&d, hex);
 	digest_release(&d);
+}
+
+int digest_span(int fd, off_t at, uint64_t size, char hex[DIGEST_HEX + 1])
+{
+	struct digest d;
+	char *block = mem_resize(NULL, BLOCK, 1);
+	int error = 0;
+
+	digest_init(&d);
+	while (size > 0 && error == 0) {
+		ssize_t n = pread(fd, block, size < BLOCK ? (size_t)size : BLOCK, at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			error = n < 0 ? errno : EIO;
+			continue;
+		}
+		digest_update(&d, block, (size_t)n);
+		at += n;
+		size -= (uint64_t)n;
+	}
+	digest_hex(&d, hex);
+	digest_release(&d);
+	free(block);
+	errno = error;
+	return error != 0 ? -1 : 0;
 }
 
 bool digest_is_same(const char *a, const char *b)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum { DIGEST_BYTES = 32, DIGEST_HEX = 64 };
 
@@ -32,6 +33,12 @@ void digest_hex(struct digest *d, char hex[DIGEST_HEX + 1]);
 
 /* The hex SHA-256 of `len` bytes. */
 void digest_of(const void *data, size_t len, char hex[DIGEST_HEX + 1]);
+
+/*
+ * The hex SHA-256 of `size` bytes of a file, from `at` on. Returns 0, or -1 and errno,
+ * which is EIO if the file ends before.
+ */
+int digest_span(int fd, off_t at, uint64_t size, char hex[DIGEST_HEX + 1]);
 
 /* Whether two hex digests are equal, in a time that does not tell where they differ. */
 bool digest_is_same(const char *a, const char *b);

@@ -1,6 +1,7 @@
 #include "kernel.h"
 
 #include "cache.h"
+#include "digest.h"
 #include "err.h"
 #include "io.h"
 #include "mem.h"
@@ -9,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,12 +169,11 @@ static int find_modules(struct kernel *k, struct err *e)
 	}
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
 		const char *line = dep.len > 0 ? dep.data : "";
-		for (; *line != '\0'; line += strcspn(line, "\n") + 1) {
-			size_t colon = strcspn(line, ":\n");
+		while (*line != '\0') {
+			size_t len = strcspn(line, "\n"), colon = strcspn(line, ":\n");
 			if (line[colon] == ':' && is_module(line, colon, wanted[i]))
 				add_line(k, folder, line);
-			if (line[strcspn(line, "\n")] == '\0')
-				break;
+			line += line[len] == '\n' ? len + 1 : len;
 		}
 	}
 	free(folder);
@@ -273,60 +272,107 @@ static int uncompress(int fd)
 	return -1;
 }
 
-/* Where the uncompressed kernel is kept, or an empty `path`. */
-static void cached_name(const struct cache *cache, const struct stat *st,
-			const char *release, struct buf *path)
+/*
+ * What an uncompressed kernel is kept by: the file DIR/kernel/KEY.elf, and its digest as
+ * a fact of the cache.
+ */
+struct kept {
+	struct cache cache;
+	char key[DIGEST_HEX + 1];
+	struct buf path; /* empty: there is no cache */
+};
+
+static void kept_init(struct kept *kept, const char *release, const struct stat *st)
 {
-	if (cache->dir == NULL)
-		return;
-	buf_addf(path, "%s/kernel", cache->dir);
-	mkdir(cache->dir, 0777);
-	mkdir(path->data, 0777);
-	buf_addf(path, "/%s-%ju-%jd.%09ld", release, (uintmax_t)st->st_size,
-		 (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec);
+	struct digest d;
+
+	*kept = (struct kept){0};
+	digest_init(&d);
+	digest_text(&d, release);
+	digest_number(&d, (uint64_t)st->st_size);
+	digest_number(&d, (uint64_t)st->st_mtim.tv_sec);
+	digest_number(&d, (uint64_t)st->st_mtim.tv_nsec);
+	digest_hex(&d, kept->key);
+	digest_release(&d);
+	cache_init(&kept->cache, true);
+	if (kept->cache.dir != NULL)
+		buf_addf(&kept->path, "%s/kernel/%s.elf", kept->cache.dir, kept->key);
 }
 
-/* Keeps what is in `fd` under this name. Failing to is not an error. */
-static void keep(int fd, const char *path)
+static void kept_release(struct kept *kept)
 {
-	struct buf temporary = {0};
+	cache_release(&kept->cache);
+	buf_release(&kept->path);
+}
+
+/* Writes the hex digest of all of a file. Returns 0, or -1. */
+static int sum_up(int fd, char hex[DIGEST_HEX + 1])
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? -1 : digest_span(fd, 0, (uint64_t)st.st_size, hex);
+}
+
+/* A descriptor of the uncompressed kernel, or -1 if it is not here or is damaged. */
+static int kept_open(const struct kept *kept)
+{
+	struct buf want = {0};
+	char hex[DIGEST_HEX + 1];
+	int fd = -1;
+
+	if (kept->path.len > 0 && cache_get(&kept->cache, "kernel", kept->key, &want))
+		fd = open(kept->path.data, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && (sum_up(fd, hex) < 0 || strcmp(want.data, hex) != 0)) {
+		close(fd);
+		fd = -1;
+	}
+	buf_release(&want);
+	return fd;
+}
+
+/* Keeps what is in `fd`. Failing to is not an error. */
+static void keep(const struct kept *kept, int fd)
+{
+	struct buf draft = {0};
+	char hex[DIGEST_HEX + 1];
 	off_t at = 0;
 
-	buf_addf(&temporary, "%s.XXXXXX", path);
-	int out = mkstemp(temporary.data);
+	if (kept->path.len == 0 || sum_up(fd, hex) < 0)
+		return;
+	cache_make_folders(kept->path.data);
+	buf_addf(&draft, "%s.XXXXXX", kept->path.data);
+	int out = mkostemp(draft.data, O_CLOEXEC);
 	if (out >= 0) {
-		bool ok = io_copy(fd, &at, out, INT64_MAX) > 0 && fsync(out) == 0;
+		bool ok = io_copy(fd, &at, out, INT64_MAX) > 0;
 		ok = close(out) == 0 && ok;
-		if (!ok || rename(temporary.data, path) < 0)
-			unlink(temporary.data);
+		if (ok && rename(draft.data, kept->path.data) == 0)
+			cache_put(&kept->cache, "kernel", kept->key, hex, DIGEST_HEX);
+		else
+			unlink(draft.data);
 	}
-	buf_release(&temporary);
+	buf_release(&draft);
 }
 
 int kernel_open(const struct kernel *k, struct err *e)
 {
-	struct cache cache;
+	struct kept kept;
 	struct stat st;
-	struct buf path = {0};
-	int fd = open(k->file, O_RDONLY | O_CLOEXEC), plain = -1;
+	int fd = open(k->file, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_set_errno(e, "%s", k->file);
-	cache_init(&cache, true);
-	cached_name(&cache, &st, k->release, &path);
-	if (path.len > 0)
-		plain = open(path.data, O_RDONLY | O_CLOEXEC);
-	if (plain >= 0 && !is_elf(plain)) {
-		close(plain);
-		plain = -1;
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		err_set_errno(e, "%s", k->file);
+		if (fd >= 0)
+			close(fd);
+		return -1;
 	}
+	kept_init(&kept, k->release, &st);
+	int plain = kept_open(&kept);
 	if (plain < 0) {
 		plain = uncompress(fd);
-		if (plain >= 0 && path.len > 0)
-			keep(plain, path.data);
+		if (plain >= 0)
+			keep(&kept, plain);
 	}
-	cache_release(&cache);
-	buf_release(&path);
+	kept_release(&kept);
 	if (plain < 0)
 		return fd;
 	close(fd);

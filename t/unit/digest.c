@@ -55,6 +55,15 @@ int main(void)
 	tap_is(base, "92d81wb77vbq8cpbn135xhkrkm94wl39", "as Nix writes it");
 	digest_release(&d);
 
+	FILE *file = tmpfile();
+	for (int i = 0; i < 1000002; i++)
+		fputc(i == 0 ? 'x' : 'a', file);
+	fflush(file);
+	tap_ok(digest_span(fileno(file), 1, 1000000, hex) == 0, "a file can be read");
+	tap_is(hex, million_hex, "a million bytes of a file");
+	tap_ok(digest_span(fileno(file), 1, 1000002, hex) < 0, "not beyond its end");
+	fclose(file);
+
 	tap_ok(digest_is_hex(hex), "a digest is one");
 	snprintf(name, sizeof name, "%s0", hex);
 	tap_ok(!digest_is_hex(name), "a digit too much");
