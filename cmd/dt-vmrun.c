@@ -88,11 +88,10 @@ static void add_bind(struct job *j, char *text)
 	char *colon = strrchr(text, ':');
 	struct jail_bind *b = &j->bind[j->n_binds++];
 
-	*b = (struct jail_bind){text, text};
-	if (colon != NULL) {
+	if (colon != NULL)
 		*colon = '\0';
-		b->to = colon + 1;
-	}
+	b->from = mem_strdup(text);
+	b->to = colon != NULL ? colon + 1 : text;
 }
 
 static void set_option(struct options *o, int key)
@@ -128,7 +127,8 @@ static void set_option(struct options *o, int key)
 		j->timeout = num_option("timeout", optarg, 1, TIMEOUT_MAX);
 		break;
 	case OPT_TREE:
-		j->tree = optarg;
+		free(j->tree);
+		j->tree = mem_strdup(optarg);
 		break;
 	default:
 		image_choice_option(&o->image, key, optarg);
@@ -170,15 +170,18 @@ static void read_script(struct job *j)
 
 /* --- the image --- */
 
-static void open_image(struct merged *m, const struct options *o)
+static void open_image(struct merged *m, struct options *o)
 {
 	struct err why;
 
 	*m = (struct merged){0};
+	o->job.image = "the image";
 	if (o->is_empty)
 		rootfs_init(&m->rootfs);
 	else if (merged_open(m, &o->image, true, &why) < 0)
 		die("%s", why.text);
+	else
+		o->job.image = m->image.file;
 }
 
 /* --- the run --- */
@@ -215,33 +218,14 @@ static int run(struct options *o, struct merged *m, uint64_t *size, struct err *
 
 /* --- the layer --- */
 
-/* Reads all of the layer, past its holes, which are zero. */
-static void digest_layer(int fd, uint64_t size, char hex[DIGEST_HEX + 1])
-{
-	static char block[1 << 20];
-	struct digest d;
-	uint64_t at = 0;
-
-	digest_init(&d);
-	while (at < size) {
-		size_t want =
-		    size - at < sizeof block ? (size_t)(size - at) : sizeof block;
-		if (io_pread(fd, block, want, (off_t)at) != (ssize_t)want)
-			die("the layer is shorter than it was said to be");
-		digest_update(&d, block, want);
-		at += want;
-	}
-	digest_hex(&d, hex);
-	digest_release(&d);
-}
-
 static void write_layer(int fd, uint64_t size, const char *comment)
 {
 	struct writer w = {.fd = STDOUT_FILENO};
 	char diff_id[DIGEST_HEX + 1];
 
 	io_pipe_grow(STDOUT_FILENO);
-	digest_layer(fd, size, diff_id);
+	if (digest_span(fd, 0, size, diff_id) < 0)
+		die_errno("the layer");
 	writer_file(&w, diff_id, fd, size, comment);
 	writer_end(&w);
 	io_finish();
@@ -271,7 +255,6 @@ int main(int argc, char **argv)
 
 	merged_release(&image);
 	close(o.job.layer);
-	buf_release(&o.job.script);
-	free(o.job.bind);
+	job_release(&o.job);
 	return 0;
 }

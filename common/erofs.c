@@ -7,7 +7,9 @@
 #include "rootfs.h"
 #include "xattrs.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +24,7 @@ enum {
 	DIRENT = 12,
 	INODE = 64,
 	BODY = 12, /* what is in front of attributes */
+	XATTRS_MAX = BODY + (UINT16_MAX - 1) * 4,
 	LAYOUT_PLAIN = 0,
 	LAYOUT_INLINE = 2,
 	BUFFER = 1 << 20,
@@ -251,6 +254,8 @@ static int place_inode(struct erofs *d, uint32_t i, uint64_t *at, struct buf *sc
 			       inode->gid);
 	if (make_attributes(d, inode, scratch) < 0)
 		return -1;
+	if (scratch->len > XATTRS_MAX)
+		return err_set(d->e, "%zu bytes of extended attributes", scratch->len);
 	spot->xattrs = (uint32_t)scratch->len;
 	spot->size = measure(d, spot, inode, scratch);
 	uint64_t whole = INODE + spot->xattrs + spot->size;
@@ -263,13 +268,24 @@ static int place_inode(struct erofs *d, uint32_t i, uint64_t *at, struct buf *sc
 	return 0;
 }
 
+/* A name in a directory must fit into a block, and Linux has no longer ones. */
+static int check_names(const struct erofs *d)
+{
+	const struct rootfs *r = d->r;
+
+	for (size_t i = 0; i < r->n_order; i++)
+		if (strlen(r->text.data + r->node[r->order[i]].name) > NAME_MAX)
+			return err_set(d->e, "a file name is too long");
+	return 0;
+}
+
 /* Numbers the inodes, in the order of names, and after them the blocks of contents. */
 static int place_all(struct erofs *d, uint64_t *blocks)
 {
 	const struct rootfs *r = d->r;
 	struct buf scratch = {0};
 	uint64_t at = BLOCK;
-	int result = 0;
+	int result = check_names(d);
 
 	for (size_t i = 0; i < r->n_order && result == 0; i++) {
 		uint32_t node = r->order[i], parent = r->node[node].parent;
@@ -329,39 +345,46 @@ static int put_zeroes(struct erofs *d, uint64_t until)
 	return 0;
 }
 
-static int put_file(struct erofs *d, const struct rootfs_inode *inode)
+static int put_file(struct erofs *d, uint32_t node)
 {
+	const struct rootfs_inode *inode = rootfs_inode(d->r, node);
+	struct buf path = {0};
 	off_t offset = inode->offset;
 	int64_t n;
 
 	if (inode->size <= SMALL) {
 		char *to = buf_reserve(&d->out, (size_t)inode->size);
-		n = pread(inode->fd, to, (size_t)inode->size, offset);
+		n = io_pread(inode->fd, to, (size_t)inode->size, offset);
 		d->out.len += n > 0 ? (size_t)n : 0;
 	} else {
 		if (flush(d) < 0)
 			return -1;
 		n = io_copy(inode->fd, &offset, d->fd, inode->size);
 	}
-	if (n < 0)
-		return err_set_errno(d->e, "a disk cannot be written");
-	if ((uint64_t)n != inode->size)
-		return err_set(d->e, "the contents of a file are cut off");
-	d->at += inode->size;
-	return d->out.len >= BUFFER ? flush(d) : 0;
+	if (n == (int64_t)inode->size) {
+		d->at += inode->size;
+		return d->out.len >= BUFFER ? flush(d) : 0;
+	}
+	int error = n < 0 ? errno : EIO;
+	rootfs_path(d->r, node, &path);
+	err_set(d->e, "/%s: copying it from the image to a disk: %s", path.data,
+		strerror(error));
+	buf_release(&path);
+	return -1;
 }
 
-static int put_contents(struct erofs *d, const struct spot *spot,
-			const struct rootfs_inode *inode)
+static int put_contents(struct erofs *d, uint32_t node)
 {
+	const struct rootfs_inode *inode = rootfs_inode(d->r, node);
 	struct buf folder = {0};
 	int result;
 
 	if (S_ISREG(inode->mode))
-		return put_file(d, inode);
+		return put_file(d, node);
 	if (S_ISLNK(inode->mode))
-		return put(d, d->r->text.data + inode->link, (size_t)spot->size);
-	make_folder(d, spot->node, &folder);
+		return put(d, d->r->text.data + inode->link,
+			   strlen(d->r->text.data + inode->link));
+	make_folder(d, node, &folder);
 	result = put(d, folder.data, folder.len);
 	buf_release(&folder);
 	return result;
@@ -403,7 +426,7 @@ static int put_inode(struct erofs *d, uint32_t i)
 		return -1;
 	int result = put(d, xattrs.data, xattrs.len);
 	buf_release(&xattrs);
-	return result == 0 && spot->is_inline ? put_contents(d, spot, inode) : result;
+	return result == 0 && spot->is_inline ? put_contents(d, spot->node) : result;
 }
 
 static int put_super(struct erofs *d, uint64_t blocks)
@@ -436,7 +459,7 @@ static int put_all(struct erofs *d, uint64_t blocks)
 		if (spot->node != r->order[i] || spot->is_inline || spot->size == 0)
 			continue;
 		if (put_zeroes(d, (uint64_t)spot->block * BLOCK) < 0 ||
-		    put_contents(d, spot, &r->inode[inode]) < 0)
+		    put_contents(d, spot->node) < 0)
 			return -1;
 	}
 	return put_zeroes(d, blocks * BLOCK) < 0 ? -1 : flush(d);

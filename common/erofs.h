@@ -15,8 +15,9 @@ struct erofs; /* a disk that is being made */
 /*
  * Finds where on the disk all of the tree goes, which rootfs_sort() was called for and
  * which stays as it is, and makes the empty file `fd` as long as the disk will be.
- * Attributes that overlayfs would take for its own are left out. Returns NULL and why if
- * that fails; else the caller owns the result.
+ * Attributes that overlayfs would take for its own are left out. Fails if the tree has a
+ * name of more than NAME_MAX bytes. Returns NULL and why if that fails; else the caller
+ * owns the result.
  */
 struct erofs *erofs_place(const struct rootfs *r, int fd, struct err *e);
 

@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -82,7 +84,7 @@ int jail_mount(const struct jail *j, struct err *e)
 {
 	if (mount_overlay(j, e) < 0)
 		return -1;
-	return j->has_tree ? lay_tree("tree", "root", e) : 0;
+	return j->tree != NULL ? lay_tree(j->tree, "root", e) : 0;
 }
 
 int jail_unmount(struct err *e)
@@ -109,10 +111,9 @@ static int open_point(const char *path, struct err *e)
 	return fd;
 }
 
-/* mount(2) at a path of the image; then again with `again`, if that is not 0. */
+/* mount(2) at a path of the image. */
 static int mount_at(const char *from, const char *path, const char *type,
-		    unsigned long flags, const char *options, unsigned long again,
-		    struct err *e)
+		    unsigned long flags, const char *options, struct err *e)
 {
 	char at[64];
 	int fd = open_point(path, e);
@@ -124,13 +125,34 @@ static int mount_at(const char *from, const char *path, const char *type,
 	if (result < 0)
 		err_set_errno(e, "mounting /%s", path);
 	close(fd);
-	if (result == 0 && again != 0) {
-		fd = open_point(path, e);
-		snprintf(at, sizeof at, "/proc/self/fd/%d", fd);
-		if (fd < 0 || mount(NULL, at, NULL, again, NULL) < 0)
-			result = err_set_errno(e, "mounting /%s", path);
-		close(fd);
-	}
+	return result;
+}
+
+/*
+ * Shows the directory or file `from`, and all that is mounted below it, at a path of the
+ * image, read-only. `from` may be empty: then it is the descriptor `dir` itself.
+ */
+static int bind_at(int dir, const char *from, const char *path, struct err *e)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+					      MOUNT_ATTR_NODEV};
+	int point = open_point(path, e), result = 0;
+	int tree =
+	    open_tree(dir, from,
+		      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+
+	if (point < 0)
+		result = -1;
+	else if (tree < 0 ||
+		 mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr,
+			       sizeof attr) < 0 ||
+		 move_mount(tree, "", point, "",
+			    MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+		result = err_set_errno(e, "mounting %s in the image", path);
+	if (point >= 0)
+		close(point);
+	if (tree >= 0)
+		close(tree);
 	return result;
 }
 
@@ -181,48 +203,50 @@ static int fill_dev(struct err *e)
 	return result;
 }
 
-/* What root of the machine could do it harm by. */
+/* Makes a path of the image read-only. */
+static int protect(const char *path, struct err *e)
+{
+	int fd = open_point(path, e);
+	int result = fd < 0 ? -1 : bind_at(fd, "", path, e);
+
+	if (fd >= 0)
+		close(fd);
+	return result;
+}
+
+/* Protects the settings by which root of the machine changes it. */
 static int guard_host(struct err *e)
 {
-	static const int lost[] = {CAP_SYS_MODULE,   CAP_SYS_RAWIO,      CAP_SYS_BOOT,
-				   CAP_SYS_TIME,     CAP_SYSLOG,         CAP_MAC_ADMIN,
-				   CAP_MAC_OVERRIDE, CAP_LINUX_IMMUTABLE};
-	const unsigned long ro = MS_BIND | MS_REMOUNT | MS_RDONLY;
-
-	for (size_t i = 0; i < sizeof lost / sizeof *lost; i++)
-		prctl(PR_CAPBSET_DROP, lost[i], 0, 0, 0);
-	if (access("root/proc/sysrq-trigger", F_OK) == 0 &&
-	    mount_at("root/proc/sysrq-trigger", "proc/sysrq-trigger", NULL, MS_BIND, NULL,
-		     ro, e) < 0)
+	if (access("/proc/sysrq-trigger", F_OK) == 0 &&
+	    protect("proc/sysrq-trigger", e) < 0)
 		return -1;
-	return mount_at("root/proc/sys", "proc/sys", NULL, MS_BIND, NULL, ro, e);
+	return protect("proc/sys", e);
 }
 
 static int mount_all(const struct jail *j, struct err *e)
 {
 	const unsigned long no = MS_NOSUID | MS_NOEXEC | MS_NODEV;
-	const unsigned long ro = MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV;
+	struct err why;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_set_errno(e, "a mount namespace");
-	if (mount_at("dt", ".dt", NULL, MS_BIND, NULL, ro, e) < 0 ||
-	    mount_at("dev", "dev", "tmpfs", MS_NOSUID, "mode=755", 0, e) < 0 ||
+	if (bind_at(AT_FDCWD, "dt", ".dt", e) < 0 ||
+	    mount_at("dev", "dev", "tmpfs", MS_NOSUID, "mode=755", e) < 0 ||
 	    fill_dev(e) < 0 ||
 	    mount_at("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-		     "newinstance,ptmxmode=0666,mode=620", 0, e) < 0)
+		     "newinstance,ptmxmode=0666,mode=620", e) < 0)
 		return -1;
 	for (size_t i = 0; i < j->n_binds; i++)
-		if (mount_at(j->bind[i].from, j->bind[i].to, NULL, MS_BIND | MS_REC, NULL,
-			     ro, e) < 0)
+		if (bind_at(AT_FDCWD, j->bind[i].from, j->bind[i].to, e) < 0)
 			return -1;
-	if (mount_at("proc", "proc", "proc", no, NULL, 0, e) < 0)
+	if (mount_at("proc", "proc", "proc", no, NULL, e) < 0)
 		return -1;
-	mount_at("sys", "sys", "sysfs", no | MS_RDONLY, NULL, 0, e); /* or none */
+	mount_at("sys", "sys", "sysfs", no | MS_RDONLY, NULL, &why); /* or none */
 	return j->spare_host ? guard_host(e) : 0;
 }
 
 /* Makes the image the root, and what was the root out of reach. */
-static int enter_root(struct err *e)
+static int enter_root(const struct jail *j, struct err *e)
 {
 	if (chdir("root") < 0)
 		return err_set_errno(e, "the root folder");
@@ -230,7 +254,9 @@ static int enter_root(struct err *e)
 		return umount2(".", MNT_DETACH) < 0 || chdir("/") < 0
 			   ? err_set_errno(e, "the root folder")
 			   : 0;
-	/* An initramfs cannot be left so. */
+	/* An initramfs cannot be left so. It stays below the image, for root to find. */
+	if (j->is_user_ns)
+		return err_set_errno(e, "leaving this machine's root folder");
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
 		return err_set_errno(e, "the root folder");
 	return 0;
@@ -315,7 +341,7 @@ static void become_script(struct jail_end *end)
 		snprintf(end->why, sizeof end->why, "%s", strerror(errno));
 }
 
-static _Noreturn void run_script(const struct jail *j, int fd)
+static _Noreturn void run_script(int fd)
 {
 	struct jail_end end = {0};
 	sigset_t none;
@@ -326,40 +352,110 @@ static _Noreturn void run_script(const struct jail *j, int fd)
 		signal(s, SIG_DFL);
 	setsid();
 	umask(022);
-	int null = open("/dev/null", O_RDWR);
-	dup2(null, STDIN_FILENO);
-	dup2(j->output, STDOUT_FILENO);
-	dup2(j->output, STDERR_FILENO);
-	syscall(SYS_close_range, 3U, ~0U, 4U /* on exec */);
 	become_script(&end);
 	leave(io_write(fd, &end, sizeof end) == 0 ? 126 : 125);
 }
 
-/* The first process of the namespace: when it is gone, all others are. */
+/* --- the first process of the namespace --- */
+
+enum { STATUS_FD = STDERR_FILENO + 1 };
+
+/*
+ * Closes all descriptors but the script's and `fd`, which becomes STATUS_FD: the script
+ * can open those of every process that it sees.
+ */
+static int drop_descriptors(const struct jail *j, int *fd, struct err *e)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	    dup2(j->output, STDOUT_FILENO) < 0 || dup2(j->output, STDERR_FILENO) < 0 ||
+	    (*fd != STATUS_FD && dup3(*fd, STATUS_FD, O_CLOEXEC) < 0))
+		return err_set_errno(e, "the script's descriptors");
+	*fd = STATUS_FD;
+	if (close_range(STATUS_FD + 1, ~0U, 0) < 0)
+		return err_set_errno(e, "the script's descriptors");
+	return 0;
+}
+
+/*
+ * Takes away the rights by which the script could reach this machine. Without
+ * CAP_SYS_PTRACE it cannot inspect this process, which is not dumpable any more. Without
+ * CAP_SYS_ADMIN it cannot make writable what is mounted read-only, nor move it.
+ */
+static int drop_rights(const struct jail *j, struct err *e)
+{
+	static const int lost_by_user[] = {CAP_SYS_PTRACE, CAP_SYS_ADMIN};
+	static const int lost_by_root[] = {
+	    CAP_SYS_PTRACE, CAP_SYS_MODULE,   CAP_SYS_RAWIO,
+	    CAP_SYS_BOOT,   CAP_SYS_TIME,     CAP_SYSLOG,
+	    CAP_MAC_ADMIN,  CAP_MAC_OVERRIDE, CAP_LINUX_IMMUTABLE};
+	const int *lost = j->is_user_ns ? lost_by_user : lost_by_root;
+	size_t n = j->is_user_ns   ? sizeof lost_by_user / sizeof *lost_by_user
+		   : j->spare_host ? sizeof lost_by_root / sizeof *lost_by_root
+				   : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (prctl(PR_CAPBSET_DROP, lost[i], 0, 0, 0) < 0)
+			return err_set_errno(e, "capabilities");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set_errno(e, "capabilities");
+	/* The caller's keys are in the session's keyring; where it is not to be had, the
+	 * script has no use of it either. */
+	syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+	return 0;
+}
+
+/* Whether the process that waits for the end is gone: nobody reads from the pipe `fd`. */
+static bool is_orphan(int fd)
+{
+	struct pollfd p = {.fd = fd};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLERR) != 0;
+}
+
+/* Makes this process what the first process of the namespace has to be. */
+static int become_init(const struct jail *j, int *fd, struct err *e)
+{
+	sethostname("localhost", 9);
+	if (mount_all(j, e) < 0 || enter_root(j, e) < 0 ||
+	    drop_descriptors(j, fd, e) < 0 || drop_rights(j, e) < 0)
+		return -1;
+	return 0;
+}
+
+/* Runs the script to its end. Returns 0, or -1 and why that cannot be seen. */
+static int watch_script(struct jail_end *end, struct err *e)
+{
+	int fds[2];
+	pid_t script, gone;
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || (script = fork()) < 0)
+		return err_set_errno(e, "starting the script");
+	if (script == 0)
+		run_script(fds[1]);
+	close(fds[1]);
+	if (io_read(fds[0], end, sizeof *end) != sizeof *end)
+		*end = (struct jail_end){0};
+	while ((gone = waitpid(-1, &end->status, 0)) != script)
+		if (gone < 0 && errno != EINTR)
+			return err_set_errno(e, "waiting for the script");
+	return 0;
+}
+
+/* When it is gone, all other processes of the namespace are. */
 static _Noreturn void run_init(const struct jail *j, int fd)
 {
 	struct jail_end end = {0};
 	struct err why;
-	pid_t script, gone;
-	int status, fds[2];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sethostname("localhost", 9);
-	if (mount_all(j, &why) < 0 || enter_root(&why) < 0 || pipe2(fds, O_CLOEXEC) < 0) {
+	if (is_orphan(fd))
+		leave(1);
+	if (become_init(j, &fd, &why) < 0 || watch_script(&end, &why) < 0) {
+		end = (struct jail_end){.refused = 125};
 		snprintf(end.why, sizeof end.why, "%.500s", why.text);
-		end.refused = 125;
-		leave(io_write(fd, &end, sizeof end) == 0 ? 0 : 1);
 	}
-	script = fork();
-	if (script == 0)
-		run_script(j, fds[1]);
-	close(fds[1]);
-	if (io_read(fds[0], &end, sizeof end) != sizeof end)
-		end = (struct jail_end){0};
-	while ((gone = waitpid(-1, &status, 0)) != script)
-		if (gone < 0 && errno != EINTR)
-			break;
-	end.status = status;
 	leave(io_write(fd, &end, sizeof end) == 0 ? 0 : 1);
 }
 

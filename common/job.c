@@ -5,9 +5,15 @@
 #include "jail.h"
 #include "path.h"
 #include "rootfs.h"
+#include "talk.h"
 #include "tar.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -20,6 +26,13 @@ int64_t job_clock(void)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
+
+int64_t job_end(const struct job *j)
+{
+	return j->timeout > 0 ? job_clock() + (int64_t)j->timeout * 1000 : -1;
+}
+
+/* --- the image --- */
 
 static void add_member(struct buf *tar, const char *path, bool is_folder)
 {
@@ -92,6 +105,34 @@ static int add_points(const struct job *j, struct buf *tar, struct err *e)
 	return 0;
 }
 
+/* Replaces a path by one that is the same in every working directory. */
+static int make_absolute(char **path, struct err *e)
+{
+	char *real = realpath(*path, NULL);
+
+	if (real == NULL)
+		return err_set_errno(e, "%s", *path);
+	free(*path);
+	*path = real;
+	return 0;
+}
+
+/* A tar may have longer names than Linux. */
+static int check_names(const struct job *j, struct err *e)
+{
+	const struct rootfs *r = j->rootfs;
+
+	for (size_t i = 0; i < r->n_order; i++) {
+		const char *name = r->text.data + r->node[r->order[i]].name;
+		size_t len = strlen(name);
+		if (len > NAME_MAX)
+			return err_set(
+			    e, "%s: the file name %.64s... has %zu bytes, more than %d",
+			    j->image, name, len, NAME_MAX);
+	}
+	return 0;
+}
+
 int job_prepare(struct job *j, struct err *e)
 {
 	struct buf tar = {0};
@@ -107,8 +148,102 @@ int job_prepare(struct job *j, struct err *e)
 		if (fd >= 0)
 			close(fd);
 	}
-	if (result == 0)
-		rootfs_sort(j->rootfs);
 	buf_release(&tar);
-	return result;
+	if (j->tree != NULL && result == 0)
+		result = make_absolute(&j->tree, e);
+	for (size_t i = 0; i < j->n_binds && result == 0; i++)
+		result = make_absolute(&j->bind[i].from, e);
+	if (result < 0)
+		return -1;
+	rootfs_sort(j->rootfs);
+	return check_names(j, e);
+}
+
+void job_release(struct job *j)
+{
+	for (size_t i = 0; i < j->n_binds; i++)
+		free(j->bind[i].from);
+	free(j->bind);
+	free(j->tree);
+	buf_release(&j->script);
+}
+
+/* --- the run --- */
+
+/* Passes on some of the script's output. Returns whether there is more to come. */
+static bool pass_output(int fd)
+{
+	char text[65536];
+	ssize_t n = read(fd, text, sizeof text);
+
+	if (n <= 0)
+		return n < 0 && errno == EINTR;
+	/* If that fails, nobody reads the output; the script can go on. */
+	(void)io_write(STDERR_FILENO, text, (size_t)n);
+	return true;
+}
+
+/* How long to wait, in ms; 0: it is over, and `e` says why. */
+static int patience(const struct job *j, const struct job_run *r, const struct talk *t,
+		    struct err *e)
+{
+	enum { LONG = 1000000 };
+	int64_t now = job_clock(), left = r->end >= 0 ? r->end - now : LONG;
+
+	if (left <= 0) {
+		err_set(e, "%s: it runs longer than %" PRIu64 " s", j->script_name,
+			j->timeout);
+		return 0;
+	}
+	if (r->hello > 0 && !t->has_hello) {
+		if (r->hello <= now) {
+			err_set(e, "the guest does not come up");
+			return 0;
+		}
+		left = r->hello - now < left ? r->hello - now : left;
+	}
+	return left < LONG ? (int)left : LONG;
+}
+
+/* Hears some of what is told. Returns whether there is more to come, or -1 and why not.
+ */
+static int hear(int fd, struct talk *t, struct err *e)
+{
+	char text[4096];
+	ssize_t n = read(fd, text, sizeof text);
+
+	if (n < 0)
+		return errno == EINTR;
+	return n == 0 ? 0 : talk_hear(t, text, (size_t)n, e) < 0 ? -1 : 1;
+}
+
+int job_listen(const struct job *j, const struct job_run *r, struct talk *t,
+	       struct err *e)
+{
+	struct pollfd fds[2] = {{.fd = r->control, .events = POLLIN},
+				{.fd = r->output, .events = POLLIN}};
+	bool is_welcome = false;
+
+	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+		int left = patience(j, r, t, e), more;
+		if (left == 0)
+			return -1;
+		if (poll(fds, 2, left) <= 0)
+			continue;
+		if (fds[1].revents != 0 && !pass_output(r->output))
+			fds[1].fd = -1;
+		if (fds[0].revents == 0)
+			continue;
+		more = hear(r->control, t, e);
+		if (more < 0)
+			return -1;
+		if (more == 0)
+			fds[0].fd = -1;
+		if (r->hello > 0 && t->has_hello && !is_welcome) {
+			is_welcome = true;
+			if (r->welcome(r->arg, e) < 0)
+				return -1;
+		}
+	}
+	return 0;
 }

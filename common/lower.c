@@ -1,6 +1,8 @@
 #include "lower.h"
 
+#include "buf.h"
 #include "err.h"
+#include "io.h"
 #include "mem.h"
 #include "rootfs.h"
 #include "xattrs.h"
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -27,14 +30,23 @@ static const double forever = 1e9;
 /* Offsets in a folder: the one behind "..", and the first one that is a node's. */
 enum { DOTS = 2, NODES };
 
+/* The first error of reading a file's contents, in memory that both processes share. */
+struct lower_fault {
+	_Atomic int error; /* errno, or 0 */
+	uint32_t node;     /* the file */
+};
+
 /* The kernel's number of a file is that of its inode, plus 1: the root must be 1. */
 struct service {
 	const struct rootfs *r;
+	struct lower_fault *fault;
 	uint32_t *node; /* by inode: one of its names */
 	bool has_xattrs;
+	char *contents; /* of a file, for one reply */
+	size_t cap;
 };
 
-static const struct service *service_of(fuse_req_t req)
+static struct service *service_of(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
 }
@@ -181,18 +193,26 @@ static void serve_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		       struct fuse_file_info *fi)
 {
+	struct service *s = service_of(req);
 	const struct rootfs_inode *inode = inode_of(req, ino);
-	struct fuse_bufvec from = FUSE_BUFVEC_INIT(0);
+	uint64_t left =
+	    (uint64_t)offset < inode->size ? inode->size - (uint64_t)offset : 0;
+	size_t want = left < size ? (size_t)left : size;
 
 	(void)fi;
-	if ((uint64_t)offset < inode->size)
-		from.buf[0].size = inode->size - (uint64_t)offset < size
-				       ? inode->size - (uint64_t)offset
-				       : size;
-	from.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK | FUSE_BUF_FD_RETRY;
-	from.buf[0].fd = inode->fd;
-	from.buf[0].pos = inode->offset + offset;
-	fuse_reply_data(req, &from, FUSE_BUF_SPLICE_MOVE);
+	s->contents = mem_grow(s->contents, &s->cap, want, 1);
+	ssize_t n = io_pread(inode->fd, s->contents, want, inode->offset + offset);
+	if (n == (ssize_t)want) {
+		fuse_reply_buf(req, s->contents, want);
+		return;
+	}
+	/* The kernel would fill the rest of a short reply with zeroes. */
+	int error = n < 0 ? errno : EIO;
+	if (s->fault->error == 0) {
+		s->fault->node = node_of(req, ino);
+		s->fault->error = error;
+	}
+	fuse_reply_err(req, error);
 }
 
 /* The node that stands at this offset, or ROOTFS_NONE. */
@@ -238,8 +258,7 @@ static void serve_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t
 
 static void start(void *userdata, struct fuse_conn_info *conn)
 {
-	const unsigned wanted = FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
-				FUSE_CAP_READDIRPLUS | FUSE_CAP_POSIX_ACL |
+	const unsigned wanted = FUSE_CAP_READDIRPLUS | FUSE_CAP_POSIX_ACL |
 				FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_NO_OPEN_SUPPORT |
 				FUSE_CAP_NO_OPENDIR_SUPPORT;
 
@@ -264,11 +283,11 @@ static const struct fuse_lowlevel_ops operations = {
     .readdirplus = serve_readdirplus,
 };
 
-static _Noreturn void serve(const struct rootfs *r, int fd)
+static _Noreturn void serve(const struct rootfs *r, struct lower_fault *fault, int fd)
 {
 	char name[] = "dt", *words[] = {name, NULL};
 	struct fuse_args args = FUSE_ARGS_INIT(1, words);
-	struct service s = {.r = r};
+	struct service s = {.r = r, .fault = fault};
 	char at[32];
 
 	s.node = mem_resize(NULL, r->n_inodes, sizeof *s.node);
@@ -288,9 +307,14 @@ static _Noreturn void serve(const struct rootfs *r, int fd)
 int lower_mount(struct lower *l, const struct rootfs *r, const char *at, struct err *e)
 {
 	char options[128];
-	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	pid_t parent = getpid();
 
+	*l = (struct lower){.r = r};
+	l->fault = mmap(NULL, sizeof *l->fault, PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (l->fault == MAP_FAILED)
+		return err_set_errno(e, "shared memory");
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(e, "/dev/fuse: %s; load the kernel's module fuse",
 			       strerror(errno));
@@ -302,30 +326,29 @@ int lower_mount(struct lower *l, const struct rootfs *r, const char *at, struct 
 		close(fd);
 		return err_set_errno(e, "mounting by FUSE");
 	}
-	*l = (struct lower){at, fork()};
+	l->pid = fork();
 	if (l->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() == parent)
-			serve(r, fd);
+			serve(r, l->fault, fd);
 		leave(1);
 	}
 	close(fd);
-	if (l->pid > 0)
-		return 0;
-	err_set_errno(e, "fork");
-	lower_unmount(l);
-	return -1;
+	return l->pid < 0 ? err_set_errno(e, "fork") : 0;
 }
 
-void lower_unmount(struct lower *l)
+int lower_check(const struct lower *l, struct err *e)
 {
-	if (l->at == NULL)
-		return;
-	umount2(l->at, MNT_DETACH);
-	if (l->pid > 0) {
-		kill(l->pid, SIGKILL);
-		while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
-			continue;
+	struct buf path = {0};
+
+	if (l->fault->error != 0) {
+		rootfs_path(l->r, l->fault->node, &path);
+		err_set(e, "/%s: reading it from the image: %s", path.data,
+			strerror(l->fault->error));
+		buf_release(&path);
+		return -1;
 	}
-	*l = (struct lower){0};
+	if (waitpid(l->pid, NULL, WNOHANG) != 0)
+		return err_set(e, "the process that serves the image was killed");
+	return 0;
 }

@@ -1,8 +1,9 @@
 /*
  * lower: a file tree as a file system for the lower side of an overlay. Level 7.
  *
- * It is mounted by FUSE, so nothing of it is copied, and contents are read when somebody
- * reads them. It cannot be written to.
+ * A process of its own serves it by FUSE. Nothing is copied, and contents are read when
+ * the script reads them. It cannot be written to. The process ends with the calling one,
+ * which must have a mount namespace of its own: that unmounts the file system.
  */
 #ifndef DT_LOWER_H
 #define DT_LOWER_H
@@ -10,21 +11,25 @@
 #include <sys/types.h>
 
 struct err;
+struct lower_fault;
 struct rootfs;
 
-/* A file system that a process of its own serves. */
 struct lower {
-	const char *at;
+	const struct rootfs *r;
+	struct lower_fault *fault;
 	pid_t pid;
 };
 
 /*
- * Mounts the tree at the folder `at`; the tree must stay as it is. Attributes that
+ * Mounts the tree at the directory `at`; the tree must stay as it is. Attributes that
  * overlayfs would take for its own are left out. Returns 0, or -1 and why not.
  */
 int lower_mount(struct lower *l, const struct rootfs *r, const char *at, struct err *e);
 
-/* Unmounts it, and ends the process. A zeroed struct is not mounted. */
-void lower_unmount(struct lower *l);
+/*
+ * Returns 0, or -1 and why the file system did not show the image: a file's contents
+ * could not be read, or the process has ended.
+ */
+int lower_check(const struct lower *l, struct err *e);
 
 #endif

@@ -527,8 +527,7 @@ static int put_name(struct packer *k, struct folder *f, const struct entry *entr
 	int result;
 
 	if (k->path.len >= PATH_MAX)
-		return err_set(k->e,
-			       "%.200s...: a path of %zu bytes; Linux has %d at most",
+		return err_set(k->e, "%.200s...: a path of %zu bytes, more than %d",
 			       k->path.data, k->path.len, PATH_MAX - 1);
 	if (entry->is_whiteout)
 		return put_gone(k, f, entry->name);

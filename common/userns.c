@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <pwd.h>
 #include <sched.h>
@@ -27,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -34,12 +36,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The process that does it: the stage is its current folder. */
+/*
+ * Three processes run a script. The keeper enters the user namespace, makes the stage and
+ * removes it when all others are gone; it has a mount namespace in which nothing is
+ * mounted on the stage. Its child, whose working directory the stage is, mounts and packs
+ * in a mount namespace of its own. jail.h has the third one, the first of the script's.
+ */
 struct keeper {
 	const struct job *job;
 	struct jail jail;
 	struct lower lower;
-	char stage[4096];
+	char stage[PATH_MAX];
 	int life; /* ends with dt-vmrun */
 	int says; /* what is told goes there */
 };
@@ -154,58 +161,108 @@ static int enter_user_ns(struct err *e)
 	return 0;
 }
 
-/* Root needs none, if it may do what root does. */
-static int enter_namespaces(struct keeper *k, struct err *e)
+static int enter_mount_ns(struct err *e)
 {
-	bool is_root = geteuid() == 0;
-
-	if (!is_root || unshare(CLONE_NEWNS) < 0) {
-		if (enter_user_ns(e) < 0)
-			return -1;
-		k->jail.is_user_ns = true;
-		if (unshare(CLONE_NEWNS) < 0)
-			return err_set_errno(e, "a mount namespace");
-	}
-	k->jail.spare_host = !k->jail.is_user_ns;
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+	if (unshare(CLONE_NEWNS) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return err_set_errno(e, "a mount namespace");
 	return 0;
 }
 
+/* Whether root here is root of the machine: in Linux' first user namespace. */
+static bool is_first_user_ns(void)
+{
+	static const ino_t first = 0xEFFFFFFDU; /* Linux, include/linux/proc_ns.h */
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == first;
+}
+
+/* Root needs no user namespace of its own, if it may do what root does. */
+static int enter_namespaces(struct keeper *k, struct err *e)
+{
+	if (geteuid() == 0 && enter_mount_ns(e) == 0) {
+		k->jail.spare_host = is_first_user_ns();
+		k->jail.is_user_ns = !k->jail.spare_host;
+		return 0;
+	}
+	k->jail.is_user_ns = true;
+	return enter_user_ns(e) < 0 ? -1 : enter_mount_ns(e);
+}
+
 /* --- the stage --- */
 
-static void remove_tree(int parent, const char *name)
+/* Moves the directories out of the directory `name` of `top`, and removes all else. */
+static void empty(int top, const char *name, size_t *moved)
 {
-	if (unlinkat(parent, name, 0) == 0 || (errno != EISDIR && errno != EPERM))
-		return;
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *d;
-	while (dir != NULL && (d = readdir(dir)) != NULL)
-		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-			remove_tree(dirfd(dir), d->d_name);
+	char as[32];
+
+	while (dir != NULL && (d = readdir(dir)) != NULL) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
+		    unlinkat(fd, d->d_name, 0) == 0)
+			continue;
+		snprintf(as, sizeof as, "%zu", (*moved)++);
+		renameat(fd, d->d_name, top, as);
+	}
 	if (dir != NULL)
 		closedir(dir);
-	unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+/*
+ * Removes the stage. However deep a directory is, it is moved to the stage's top and
+ * removed there, so that two descriptors are enough.
+ */
+static void remove_stage(const char *stage)
+{
+	int top = open(stage, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = top >= 0 ? fdopendir(top) : NULL;
+	struct dirent *d;
+	size_t moved = 0, removed = 1;
+
+	while (dir != NULL && removed > 0) {
+		removed = 0;
+		rewinddir(dir);
+		while ((d = readdir(dir)) != NULL) {
+			if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+				continue;
+			empty(top, d->d_name, &moved);
+			removed += unlinkat(top, d->d_name, AT_REMOVEDIR) == 0;
+		}
+	}
+	if (dir != NULL)
+		closedir(dir);
+	if (rmdir(stage) < 0)
+		warn("%s: it is left: %s", stage, strerror(errno));
 }
 
 static int make_stage(struct keeper *k, struct err *e)
 {
-	static const char *const folders[] = {"lower", "disk", "root", "tree", "dt"};
 	const char *dir = getenv("TMPDIR");
 
-	snprintf(k->stage, sizeof k->stage, "%s/dt-vmrun.XXXXXX",
-		 dir != NULL && *dir != '\0' ? dir : "/tmp");
-	if (mkdtemp(k->stage) == NULL) {
-		err_set_errno(e, "%s", k->stage);
-		k->stage[0] = '\0';
-		return -1;
-	}
+	if (dir == NULL || *dir == '\0')
+		dir = "/tmp";
+	int n = snprintf(k->stage, sizeof k->stage, "%s/dt-vmrun.XXXXXX", dir);
+	if (n >= (int)sizeof k->stage)
+		errno = ENAMETOOLONG;
+	else if (mkdtemp(k->stage) != NULL)
+		return 0;
+	err_set_errno(e, "%s", dir);
+	k->stage[0] = '\0';
+	return -1;
+}
+
+static int enter_stage(const struct keeper *k, struct err *e)
+{
+	static const char *const made[] = {"lower", "disk", "root", "dt"};
+
 	if (chdir(k->stage) < 0)
 		return err_set_errno(e, "%s", k->stage);
-	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
-		if (mkdir(folders[i], 0755) < 0)
-			return err_set_errno(e, "%s/%s", k->stage, folders[i]);
+	for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+		if (mkdir(made[i], 0755) < 0)
+			return err_set_errno(e, "%s/%s", k->stage, made[i]);
 	return 0;
 }
 
@@ -245,7 +302,7 @@ static int fill_dt(const struct keeper *k, struct err *e)
 	return result;
 }
 
-/* --- what a user namespace has no room for --- */
+/* --- what this machine has no room for --- */
 
 /* The ids that exist here; Linux has no more ranges in a map. */
 struct ids {
@@ -286,10 +343,10 @@ static bool has_id(const struct ids *ids, uint64_t id)
 }
 
 /* Whether the overlay can show a file as it is in the image. */
-static int check_file(const struct rootfs *r, const struct rootfs_inode *inode,
+static int check_file(const struct keeper *k, const struct rootfs_inode *inode,
 		      const struct ids *uids, const struct ids *gids, struct err *e)
 {
-	const char *p = r->text.data + inode->xattrs;
+	const char *p = k->job->rootfs->text.data + inode->xattrs;
 	size_t len = inode->xattrs_len;
 	struct xattr xattr;
 
@@ -298,7 +355,7 @@ static int check_file(const struct rootfs *r, const struct rootfs_inode *inode,
 			       "its owner %" PRIu64 ":%" PRIu64 " does not exist in this "
 			       "user namespace; /etc/subuid and /etc/subgid give more",
 			       inode->uid, inode->gid);
-	while (xattrs_next(&p, &len, &xattr))
+	while (k->jail.is_user_ns && xattrs_next(&p, &len, &xattr))
 		if (strncmp(xattr.name, "trusted.", 8) == 0 &&
 		    !xattrs_is_overlay(xattr.name))
 			return err_set(e, "its attribute %s is not for user namespaces",
@@ -306,8 +363,9 @@ static int check_file(const struct rootfs *r, const struct rootfs_inode *inode,
 	return 0;
 }
 
-static int check_tree(const struct rootfs *r, struct err *e)
+static int check_tree(const struct keeper *k, struct err *e)
 {
+	const struct rootfs *r = k->job->rootfs;
 	struct ids uids, gids;
 	struct buf path = {0};
 	int result = 0;
@@ -317,7 +375,7 @@ static int check_tree(const struct rootfs *r, struct err *e)
 		return err_set_errno(e, "/proc/self/uid_map");
 	for (size_t i = 0; i < r->n_order && result == 0; i++) {
 		struct err why;
-		result = check_file(r, rootfs_inode(r, r->order[i]), &uids, &gids, &why);
+		result = check_file(k, rootfs_inode(r, r->order[i]), &uids, &gids, &why);
 		if (result == 0)
 			continue;
 		rootfs_path(r, r->order[i], &path);
@@ -329,39 +387,20 @@ static int check_tree(const struct rootfs *r, struct err *e)
 
 /* --- the run --- */
 
-/* Waits for the script to end; -1: dt-vmrun is gone or does not want to wait longer. */
-static int wait_for_script(const struct keeper *k)
-{
-	struct pollfd fds[2] = {{.fd = k->life, .events = POLLIN},
-				{.fd = k->jail.fd, .events = POLLIN}};
-
-	for (;;) {
-		int n = poll(fds, 2, -1);
-		if (n < 0 && errno != EINTR)
-			return -1;
-		if (n > 0 && fds[0].revents != 0)
-			return -1;
-		if (n > 0 && fds[1].revents != 0)
-			return 0;
-	}
-}
-
 static int run_script(struct keeper *k, struct err *e)
 {
 	struct jail_end end;
 	struct statvfs vfs;
 
 	talk_say(k->says, "READY");
-	if (jail_start(&k->jail, e) < 0)
-		return -1;
-	if (wait_for_script(k) < 0)
-		kill(k->jail.pid, SIGKILL);
-	if (jail_finish(&k->jail, &end, e) < 0)
+	int result = jail_start(&k->jail, e);
+	close(k->jail.output);
+	if (result < 0 || jail_finish(&k->jail, &end, e) < 0)
 		return -1;
 	if (statvfs("disk", &vfs) == 0)
 		talk_say(k->says, "FREE %ju %ju", (uintmax_t)vfs.f_bavail * vfs.f_bsize,
 			 vfs.f_files > 0 ? (uintmax_t)vfs.f_ffree : 1);
-	if (jail_unmount(e) < 0)
+	if (jail_unmount(e) < 0 || lower_check(&k->lower, e) < 0)
 		return -1;
 	return talk_say_end(k->says, &end) ? 1 : 0;
 }
@@ -380,68 +419,34 @@ static int pack_changes(const struct keeper *k, struct err *e)
 			   ? err_set(e, "what changed is more than %" PRIu64 " MiB",
 				     k->job->disk)
 			   : -1;
+	if (lower_check(&k->lower, e) < 0)
+		return -1;
 	talk_say(k->says, "LAYER %" PRIu64, pack.size);
 	return 0;
 }
 
 static int set_up(struct keeper *k, struct err *e)
 {
-	char path[64];
-	int tree = -1;
-
-	umask(0);
-	if (enter_namespaces(k, e) < 0)
-		return -1;
-	if (k->job->tree != NULL) {
-		tree = open(k->job->tree, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (tree < 0)
-			return err_set_errno(e, "%s", k->job->tree);
-		k->jail.has_tree = true;
-	}
-	if (make_stage(k, e) < 0 || fill_dt(k, e) < 0 ||
-	    (k->jail.is_user_ns && check_tree(k->job->rootfs, e) < 0) ||
-	    lower_mount(&k->lower, k->job->rootfs, "lower", e) < 0)
-		return -1;
-	snprintf(path, sizeof path, "/proc/self/fd/%d", tree);
-	if (tree >= 0 && mount(path, "tree", NULL, MS_BIND, NULL) < 0)
-		return err_set_errno(e, "%s", k->job->tree);
-	if (tree >= 0)
-		close(tree);
-	if (jail_mount(&k->jail, e) < 0)
+	if (enter_mount_ns(e) < 0 || enter_stage(k, e) < 0 || fill_dt(k, e) < 0 ||
+	    check_tree(k, e) < 0 ||
+	    lower_mount(&k->lower, k->job->rootfs, "lower", e) < 0 ||
+	    jail_mount(&k->jail, e) < 0)
 		return -1;
 	talk_say(k->says, "HELLO " DT_VERSION " -");
 	return 0;
 }
 
-static void clean_up(struct keeper *k)
+/* The keeper's child. */
+static _Noreturn void work(struct keeper *k, pid_t parent)
 {
-	static const char *const mounts[] = {"root", "tree", "dt"};
-
-	if (k->stage[0] == '\0')
-		return;
-	for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++)
-		umount2(mounts[i], MNT_DETACH);
-	lower_unmount(&k->lower);
-	if (chdir("/") == 0)
-		remove_tree(AT_FDCWD, k->stage);
-}
-
-static _Noreturn void keep(struct keeper *k)
-{
-	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE, SIGTSTP};
-	struct rlimit files;
 	struct err why;
 
-	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-		signal(ignored[i], SIG_IGN);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-	dup2(STDERR_FILENO, STDOUT_FILENO);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		leave(1);
 	k->jail.bind = k->job->bind;
 	k->jail.n_binds = k->job->n_binds;
-	k->jail.output = STDERR_FILENO;
+	k->jail.tree = k->job->tree;
 	k->jail.options = "volatile"; /* or all of the disk is synced */
 	int result = set_up(k, &why);
 	if (result == 0)
@@ -450,61 +455,112 @@ static _Noreturn void keep(struct keeper *k)
 		result = pack_changes(k, &why);
 	if (result < 0)
 		talk_say(k->says, "ERROR %s", why.text);
-	clean_up(k);
+	leave(0);
+}
+
+/* --- the keeper --- */
+
+/* The terminal's signals are for dt-vmrun. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE, SIGTSTP};
+
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+static void raise_limits(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+/*
+ * Waits until the child is gone, or dt-vmrun is, or does not want to wait longer. Then
+ * ends all processes that there are: the child's own get this one as their parent.
+ */
+static void wait_for_all(const struct keeper *k, pid_t child)
+{
+	struct pollfd fds[2] = {{.fd = k->life, .events = POLLIN},
+				{.fd = pidfd_open(child, 0), .events = POLLIN}};
+
+	while (fds[1].fd >= 0 && fds[0].revents == 0 && fds[1].revents == 0)
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			break;
+	kill(child, SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		continue;
+}
+
+static int prepare(struct keeper *k, struct err *e)
+{
+	umask(0);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+		return err_set_errno(e, "the scratch directory's keeper");
+	return enter_namespaces(k, e) < 0 ? -1 : make_stage(k, e);
+}
+
+static _Noreturn void keep(struct keeper *k)
+{
+	struct err why;
+	pid_t self = getpid(), child = -1;
+
+	ignore_signals();
+	raise_limits();
+	int result = prepare(k, &why);
+	if (result == 0) {
+		child = fork();
+		if (child == 0)
+			work(k, self);
+		if (child < 0)
+			result = err_set_errno(&why, "fork");
+	}
+	if (result < 0)
+		talk_say(k->says, "ERROR %s", why.text);
 	close(k->says);
+	close(k->jail.output);
+	if (child > 0)
+		wait_for_all(k, child);
+	if (k->stage[0] != '\0')
+		remove_stage(k->stage);
 	leave(0);
 }
 
 /* --- dt-vmrun's side --- */
 
-/* Hears what the keeper tells, to its end. Returns 0, or -1 and why. */
-static int listen_to(const struct job *j, int fd, struct talk *t, struct err *e)
-{
-	int64_t end = j->timeout > 0 ? job_clock() + (int64_t)j->timeout * 1000 : -1;
-	char text[4096];
-
-	for (;;) {
-		struct pollfd poller = {.fd = fd, .events = POLLIN};
-		int64_t left = end >= 0 ? end - job_clock() : -1;
-		if (end >= 0 && left <= 0)
-			return err_set(e, "%s: it runs longer than %" PRIu64 " s",
-				       j->script_name, j->timeout);
-		if (left > 1000000)
-			left = 1000000;
-		int n = poll(&poller, 1, (int)left);
-		if (n <= 0)
-			continue;
-		ssize_t len = read(fd, text, sizeof text);
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len <= 0)
-			return 0;
-		if (talk_hear(t, text, (size_t)len, e) < 0)
-			return -1;
-	}
-}
-
 int userns_run(const struct job *j, struct talk *t, struct err *e)
 {
 	struct keeper k = {.job = j};
-	int life[2], says[2], status;
+	struct job_run run = {.end = job_end(j)};
+	int life[2], says[2], output[2];
 
-	if (pipe2(life, O_CLOEXEC) < 0 || pipe2(says, O_CLOEXEC) < 0)
+	if (pipe2(life, O_CLOEXEC) < 0 || pipe2(says, O_CLOEXEC) < 0 ||
+	    pipe2(output, O_CLOEXEC) < 0)
 		return err_set_errno(e, "a pipe");
 	k.life = life[0];
 	k.says = says[1];
+	k.jail.output = output[1];
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(life[1]);
 		close(says[0]);
+		close(output[0]);
 		keep(&k);
 	}
 	close(life[0]);
 	close(says[1]);
-	int result = pid < 0 ? err_set_errno(e, "fork") : listen_to(j, says[0], t, e);
+	close(output[1]);
+	run.control = says[0];
+	run.output = output[0];
+	int result = pid < 0 ? err_set_errno(e, "fork") : job_listen(j, &run, t, e);
 	close(life[1]);
 	close(says[0]);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	close(output[0]);
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		continue;
 	return result;
 }

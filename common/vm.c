@@ -9,14 +9,12 @@
 #include "jail.h"
 #include "job.h"
 #include "kernel.h"
-#include "kvm.h"
 #include "mem.h"
 #include "talk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -204,80 +202,33 @@ static void stop_qemu(struct machine *m, bool is_over)
 
 /* --- listening to the guest --- */
 
-/* Passes on what the script printed. Returns whether there is more to come. */
-static bool pass_output(const struct machine *m)
+/* What the guest waits for: its disks are complete. */
+static int welcome(void *arg, struct err *e)
 {
-	char text[65536];
-	ssize_t n = read(m->output, text, sizeof text);
+	struct machine *m = arg;
 
-	if (n < 0 && errno == EINTR)
-		return true;
-	if (n <= 0)
-		return false;
-	if (io_write(STDERR_FILENO, text, (size_t)n) < 0)
-		return false;
-	return true;
-}
-
-/* How long to wait, in ms; 0: it is over, and `e` says why. */
-static int patience(const struct machine *m, const struct talk *t, int64_t hello,
-		    struct err *e)
-{
-	int64_t left = m->end >= 0 ? m->end - job_clock() : 1000000;
-
-	if (left <= 0) {
-		err_set(e, "%s: it runs longer than %" PRIu64 " s", m->job->script_name,
-			m->job->timeout);
-		return 0;
-	}
-	if (!t->has_hello) {
-		int64_t until = hello - job_clock();
-		if (until <= 0) {
-			err_set(e, "the guest does not come up");
-			return 0;
-		}
-		left = until < left ? until : left;
-	}
-	return left < 1000000 ? (int)left : 1000000;
-}
-
-/* Hears the guest to its end. Returns 0, or -1 and why not. */
-static int listen_to(struct machine *m, struct talk *t, struct err *e)
-{
-	int64_t hello = job_clock() + (m->is_kvm ? HELLO_KVM : HELLO_TCG);
-	struct pollfd fds[2] = {{.fd = m->control, .events = POLLIN},
-				{.fd = m->output, .events = POLLIN}};
-	char text[4096];
-	bool has_gone = false;
-	int left;
-
-	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-		left = patience(m, t, hello, e);
-		if (left == 0)
-			return -1;
-		if (poll(fds, 2, left) <= 0)
-			continue;
-		if (fds[1].revents != 0 && !pass_output(m))
-			fds[1].fd = -1;
-		if (fds[0].revents == 0)
-			continue;
-		ssize_t n = read(m->control, text, sizeof text);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			fds[0].fd = -1;
-		else if (talk_hear(t, text, (size_t)n, e) < 0)
-			return -1;
-		if (!t->has_hello || has_gone)
-			continue;
-		has_gone = true;
-		if (disks_finish(&m->disks, e) < 0)
-			return -1;
-		/* A guest that is gone is noticed when it is listened to. */
-		send(m->control, "GO\n", 3, MSG_NOSIGNAL);
-	}
+	if (disks_finish(&m->disks, e) < 0)
+		return -1;
+	/* A guest that is gone is noticed when it is listened to. */
+	send(m->control, "GO\n", 3, MSG_NOSIGNAL);
 	return 0;
 }
+
+static int listen_to(struct machine *m, struct talk *t, struct err *e)
+{
+	const struct job_run run = {
+	    .control = m->control,
+	    .output = m->output,
+	    .end = m->end,
+	    .hello = job_clock() + (m->is_kvm ? HELLO_KVM : HELLO_TCG),
+	    .welcome = welcome,
+	    .arg = m,
+	};
+
+	return job_listen(m->job, &run, t, e);
+}
+
+/* --- how it ended --- */
 
 /* The line of a log that has the word in it, else its last one; empty if there is none.
  */
@@ -331,7 +282,8 @@ static int blame_host(const struct machine *m, struct talk *t, struct err *e)
 
 static int run_once(struct machine *m, struct talk *t, struct err *e)
 {
-	if (ftruncate(m->file[CONSOLE], 0) < 0)
+	if (ftruncate(m->file[CONSOLE], 0) < 0 || ftruncate(m->file[LOG], 0) < 0 ||
+	    lseek(m->file[LOG], 0, SEEK_SET) < 0)
 		return err_set_errno(e, "a temporary file");
 	if (disks_format(&m->disks, m->job, m->file[LOG], e) < 0)
 		return -1;
@@ -348,35 +300,45 @@ static int run_once(struct machine *m, struct talk *t, struct err *e)
 	return blame_host(m, t, e);
 }
 
+/*
+ * Whether KVM is worth a try: 0, or -1 and why not. On some machines the device opens and
+ * what runs by it is emulated, thousands of times as slow. Only the guest shows that.
+ */
+static int find_kvm(struct err *e)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set_errno(e, "/dev/kvm");
+	close(fd);
+	return 0;
+}
+
 int vm_run(const struct job *j, const struct vm *vm, struct talk *t, struct err *e)
 {
-	struct machine m = {.job = j, .end = -1};
+	struct machine m = {.job = j, .end = job_end(j)};
 	struct kernel kernel;
-	bool works = vm->may_kvm && kvm_works();
 	int result = 0;
 
 #ifndef __x86_64__
 	return err_set(e, "virtual machines are for x86-64; --backend userns is without");
 #endif
-	if (!works && !vm->may_tcg)
-		return err_set(e, "KVM does not work here");
+	m.is_kvm = vm->may_kvm && find_kvm(e) == 0;
+	if (!m.is_kvm && !vm->may_tcg)
+		return -1;
 	for (int i = 0; i < N_FILES; i++)
 		m.file[i] = -1;
-	if (j->timeout > 0)
-		m.end = job_clock() + (int64_t)j->timeout * 1000;
 	if (kernel_find(&kernel, vm->kernel, e) < 0 || make_files(&m, &kernel, e) < 0 ||
 	    disks_start(&m.disks, j, e) < 0)
 		result = -1;
-	if (result == 0) {
-		m.is_kvm = works;
+	if (result == 0)
 		result = run_once(&m, t, e);
-		if (works && vm->may_tcg && !t->has_hello) {
-			warn("KVM: %s; going on without it", e->text);
-			m.is_kvm = false;
-			talk_release(t);
-			*t = (struct talk){0};
-			result = run_once(&m, t, e);
-		}
+	if (result < 0 && m.is_kvm && vm->may_tcg && m.qemu > 0 && !t->has_hello) {
+		warn("KVM does not work here: %s; using --backend tcg", e->text);
+		m.is_kvm = false;
+		talk_release(t);
+		*t = (struct talk){0};
+		result = run_once(&m, t, e);
 	}
 	disks_release(&m.disks);
 	for (int i = 0; i < N_FILES; i++)

@@ -165,10 +165,10 @@ static void set_key(struct config *c, const char *key, const char *value)
 	else if (strcmp(key, "limit") == 0)
 		num_parse(value, len, INT64_MAX, &c->limit);
 	else if (strcmp(key, "tree") == 0)
-		c->jail.has_tree = true;
+		c->jail.tree = "/extra/tree";
 	else if (strcmp(key, "bind") == 0) {
 		struct buf from = {0};
-		buf_addf(&from, "extra/binds%s", value);
+		buf_addf(&from, "/extra/binds%s", value);
 		c->bind = mem_grow(c->bind, &c->cap_binds, c->jail.n_binds + 1,
 				   sizeof *c->bind);
 		c->bind[c->jail.n_binds++] = (struct jail_bind){from.data, value};
@@ -201,13 +201,8 @@ static void mount_disks(const struct config *c)
 	mount_or_give_up("/dev/vdb", "/disk", "ext4", MS_NOATIME,
 			 "nobarrier,noauto_da_alloc");
 	rmdir("/disk/lost+found");
-	if (c->jail.has_tree || c->jail.n_binds > 0)
+	if (c->jail.tree != NULL || c->jail.n_binds > 0)
 		mount_or_give_up("/dev/vdd", "/extra", "erofs", MS_RDONLY, NULL);
-	if (c->jail.has_tree) {
-		mkdir("/tree", 0755);
-		if (mount("/extra/tree", "/tree", NULL, MS_BIND, NULL) < 0)
-			give_up_errno("/tree");
-	}
 }
 
 static uint64_t count_kills(void)
