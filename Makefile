@@ -21,7 +21,7 @@ MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure cl
 	   compress-gzip compress-zstd config config-check cost cpio credentials derivations digest disks \
 	   dockerarchive draft draw drv edges erofs err export fetch fleet graph guest gunzip \
 	   gunzip-$(GUNZIP) hashes helper http http-url image image-archive image-choice image-layers intake io io-output jail \
-	   job json kernel kin kvm lay layer layernote links login lower manifest mem merge merged names nar nar-write \
+	   job json kernel kin lay layer layernote links login lower manifest mem merge merged names nar nar-write \
 	   nixdb nixdb-tree nixdb-write num opt pack path piece pipeline plan platform pool \
 	   popularity previous progress reference registration registry relation relay \
 	   rootfs rootfs-write scan secret sink sources store talk tar timestamp transfer \

@@ -16,7 +16,7 @@ struct talk;
 
 struct vm {
 	const char *kernel;    /* the file, or NULL: one in /boot */
-	bool may_kvm, may_tcg; /* KVM is tried first, once, if it works here */
+	bool may_kvm, may_tcg; /* KVM is tried first, once, if there is a /dev/kvm */
 };
 
 /*

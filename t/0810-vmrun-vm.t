@@ -44,7 +44,9 @@ echo new >/etc/new; touch /$(printf 'n%.0s' {1..250}); chmod 711 /; echo hello; 
 options=(--from "$T/corners.tar" --tree "$T/tree" --bind "$T/bound" --bind "$T/alone" --mtime @1000000000)
 ok 'without a virtual machine' dt-vmrun --backend userns "${options[@]}" "$T/script"
 mv "$T/out" "$T/userns.tar"
+umask 0 # what is for this user only is so in any case
 ok 'in one' dt-vmrun --backend tcg "${options[@]}" "$T/script"
+umask 022
 same 'the same layer' "$T/out" "$T/userns.tar"
 like 'what the script prints' "$T/err" '^hello$'
 python3 "$t_dir/fixtures/vmimage.py" show <"$T/userns.tar" >"$T/shown"
@@ -56,11 +58,40 @@ like 'hidden folders' "$T/shown" '^lib/.wh..wh..opq '
 like 'removed ones' "$T/shown" '^.wh.gone '
 nothing_left 'success'
 
+# --- the kernel that is kept ---
+
+kept=("$DT_CACHE"/kernel/*.elf)
+is 'the uncompressed kernel is kept' "${#kept[@]} $(head -c 4 "${kept[0]}" | tail -c 3)" '1 ELF'
+is 'for this user only' "$(stat -c %a "$DT_CACHE" "$DT_CACHE/kernel" "${kept[0]}" | tr '\n' ' ')" '700 700 600 '
+cp "${kept[0]}" "$T/kernel"
+head -c 4096 /dev/zero | dd of="${kept[0]}" bs=4096 seek=1000 conv=notrunc status=none
+script 'echo x >/x'
+ok 'it is damaged' dt-vmrun --backend tcg --from "$T/plain.tar" "$T/script"
+same 'and made again' "${kept[0]}" "$T/kernel"
+
 # --- what cannot start ---
 
-fails 125 'KVM does not work here$' 'a machine whose KVM is of no use' \
-	unshare -m bash -c 'mount --bind /dev/null /dev/kvm 2>/dev/null; "$@"' - \
-	dt-vmrun --backend kvm --from "$T/plain.tar" "$T/script"
+# with_kvm DEVICE COMMAND...: /dev/kvm is this device; none if it is empty.
+with_kvm() {
+	unshare -m bash -ec 'dev=$0/dev
+		mkdir -p "$dev"
+		mount -t tmpfs none "$dev"
+		for name in null zero full random urandom fuse; do
+			[ ! -e "/dev/$name" ] || { touch "$dev/$name"; mount --bind "/dev/$name" "$dev/$name"; }
+		done
+		ln -s /proc/self/fd "$dev/fd"
+		[ -z "$1" ] || { touch "$dev/kvm"; mount --bind "$1" "$dev/kvm"; }
+		mount --move "$dev" /dev
+		shift
+		exec "$@"' "$T" "$@"
+}
+fails 125 'dt-vmrun: /dev/kvm: No such file or directory$' 'a machine without KVM' \
+	with_kvm '' dt-vmrun --backend kvm --from "$T/plain.tar" "$T/script"
+fails 125 'dt-vmrun: qemu-system-x86_64: .*(KVM|kvm)' 'a machine whose KVM does not work' \
+	with_kvm /dev/null dt-vmrun --backend kvm --from "$T/plain.tar" "$T/script"
+ok 'it is not needed' with_kvm /dev/null dt-vmrun --from "$T/plain.tar" "$T/script"
+is 'but missed' "$(grep -c '^dt-vmrun: KVM does not work here: qemu-system-x86_64: .*; using --backend tcg$' "$T/err")" 1
+same 'the layer is there' <(python3 "$t_dir/fixtures/vmimage.py" show <"$T/out" | cut -d ' ' -f 1) <(echo x)
 fails 125 'none \(install linux-image.*: No such file or directory$' 'no kernel' \
 	dt-vmrun --backend tcg --kernel "$T/none" --from "$T/plain.tar" "$T/script"
 cp "$(command -v busybox)" "$T/vmlinuz-1"
