@@ -155,7 +155,7 @@ is 'no file may be written: no tool minds' "$limited" \
 is 'no draft is left' "$(ls_drafts "$T")" ''
 mkdir -p "$DT_CACHE/drafts"
 touch "$DT_CACHE/drafts/.x.dt-draft"
-dt-layer --store s --mtime 5 <plan >out
+dt-layer --store s --mtime @5 <plan >out
 is "the cache's drafts of dead tools are removed" "$(ls_drafts "$T")" ''
 
 finish
