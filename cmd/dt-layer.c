@@ -32,9 +32,10 @@
 
 enum { PLAN_MAX = 256 << 20, ID_MAX = INT32_MAX, COMMENT_MAX = 64 << 10 };
 
-/* One --tree, --copy, --links or --env: something whose contents go to the root. */
+/* One --tree, --tar, --copy, --links or --env, whose contents go to the root. */
 struct operand {
 	enum tree_kind kind;
+	bool is_tar; /* of TREE_AS_IS */
 	const char *value;
 };
 
@@ -45,7 +46,7 @@ struct options {
 	const char *keep_folders;
 	struct operand *operand;
 	size_t n_operands, cap_operands;
-	bool single, keep_owners, keep_dirlinks, raw, no_cache;
+	bool single, keep_owners, owner_is_chosen, keep_dirlinks, raw, no_cache;
 };
 
 enum {
@@ -62,6 +63,7 @@ enum {
 	OPT_RAW,
 	OPT_SINGLE,
 	OPT_STORE,
+	OPT_TAR,
 	OPT_TREE,
 	OPT_UNAME
 };
@@ -74,6 +76,8 @@ static const struct opt option_table[] = {
     {OPT_UNAME, "uname", "NAME", "the owner's name (root)"},
     {OPT_GNAME, "gname", "NAME", "the group's name (root)"},
     {OPT_TREE, "tree", "DIR", "no plan: a layer of DIR's contents, at the root"},
+    {OPT_TAR, "tar", "FILE",
+     "no plan: a layer of the files in a rootfs tar, as they are"},
     {OPT_COPY, "copy", "PATH", "the same, but links to folders become folders"},
     {OPT_LINKS, "links", "PATH",
      "no plan: a layer of links to what is in PATH, at the root"},
@@ -105,6 +109,7 @@ static void parse_owner(struct options *o, const char *value)
 	const char *colon = strchr(value, ':');
 
 	o->keep_owners = strcmp(value, "keep") == 0;
+	o->owner_is_chosen = !o->keep_owners;
 	if (o->keep_owners)
 		return;
 	if (colon == NULL ||
@@ -117,7 +122,25 @@ static void add_operand(struct options *o, enum tree_kind kind, const char *valu
 {
 	o->operand =
 	    mem_grow(o->operand, &o->cap_operands, o->n_operands + 1, sizeof *o->operand);
-	o->operand[o->n_operands++] = (struct operand){kind, value};
+	o->operand[o->n_operands++] = (struct operand){.kind = kind, .value = value};
+}
+
+static void check_inputs(const struct options *o)
+{
+	size_t n_tars = 0, from_stdin = o->single;
+
+	from_stdin += o->base.from != NULL && strcmp(o->base.from, "-") == 0;
+	for (size_t i = 0; i < o->n_operands; i++) {
+		if (!o->operand[i].is_tar)
+			continue;
+		n_tars++;
+		from_stdin += strcmp(o->operand[i].value, "-") == 0;
+	}
+	if (n_tars > 0 && o->owner_is_chosen)
+		die_usage("--owner UID:GID does not go with --tar, whose files have "
+			  "owners of their own");
+	if (from_stdin > 1)
+		die_usage("standard input can be read but once");
 }
 
 static void check_options(const struct options *o)
@@ -127,13 +150,12 @@ static void check_options(const struct options *o)
 	if (!is_one && (o->comment != NULL || o->base.from != NULL || o->keep_dirlinks ||
 			o->keep_owners))
 		die_usage("--comment, --from, --keep-dirlinks and --owner keep go with "
-			  "--tree, --copy, --links, --env or --single");
+			  "--tree, --tar, --copy, --links, --env or --single");
 	if (o->keep_folders != NULL && !o->keep_owners)
 		die_usage("--keep-folders goes with --owner keep");
 	if (o->base.from == NULL && !image_choice_is_empty(&o->base))
 		die_usage("--from-name, --from-tag, --arch and --os go with --from");
-	if (o->base.from != NULL && o->single && strcmp(o->base.from, "-") == 0)
-		die_usage("standard input is for the plan");
+	check_inputs(o);
 }
 
 static void parse_args(struct options *o, int argc, char **argv)
@@ -181,6 +203,10 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case OPT_STORE:
 			o->store = optarg;
+			break;
+		case OPT_TAR:
+			add_operand(o, TREE_AS_IS, optarg);
+			o->operand[o->n_operands - 1].is_tar = true;
 			break;
 		case OPT_TREE:
 			add_operand(o, TREE_AS_IS, optarg);
@@ -386,6 +412,7 @@ static void merge_all(struct work *w, struct layer *l)
 	const struct options *o = w->options;
 	struct sources s = {.store = &w->store,
 			    .keep_owners = o->keep_owners,
+			    .owner_is_chosen = o->owner_is_chosen,
 			    .keep_dirlinks = o->keep_dirlinks};
 	struct names folders = {0};
 	struct merged base = {0};
@@ -403,7 +430,9 @@ static void merge_all(struct work *w, struct layer *l)
 	}
 	for (size_t i = 0; i < o->n_operands; i++) {
 		const struct operand *operand = &o->operand[i];
-		if (operand->kind != TREE_ENV)
+		if (operand->is_tar)
+			sources_add_tar(&s, operand->value);
+		else if (operand->kind != TREE_ENV)
 			sources_add(&s, operand->kind, operand->value);
 		else if (sources_add_env(&s, operand->value, &why) < 0)
 			die("--env: %s", why.text);

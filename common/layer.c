@@ -194,6 +194,14 @@ static bool is_settled(const struct layer *l)
 	return true;
 }
 
+static bool is_temporary(const struct layer *l)
+{
+	for (size_t k = 0; k < l->n; k++)
+		if (l->part[k].tree.is_temporary)
+			return true;
+	return false;
+}
+
 /* All that a layer's bytes depend on, and how to tell that a file is still the same. */
 static void layer_key(const struct layer *l, char key[DIGEST_HEX + 1])
 {
@@ -238,7 +246,7 @@ void layer_measure(struct layer *l, const struct cache *cache)
 		bool is_touched = hash(l, &l->size, l->diff_id).tree != NULL;
 		buf_clear(&fact);
 		buf_addf(&fact, "%s %" PRIu64, l->diff_id, l->size);
-		if (!l->is_fresh && !is_touched)
+		if (!l->is_fresh && !is_touched && !is_temporary(l))
 			cache_put(cache, kind, key, fact.data, fact.len);
 	}
 	buf_release(&fact);

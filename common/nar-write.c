@@ -133,7 +133,8 @@ static uint64_t put_file(struct out *o, uint32_t i, int fd)
 static void put_contents(struct out *o, uint32_t i)
 {
 	uint64_t size = o->t->entry[i].size;
-	int fd = tree_open(&o->reader, o->t, i);
+	off_t offset; /* 0: a store path lies in no archive */
+	int fd = tree_open(&o->reader, o->t, i, &offset);
 
 	if (fd < 0)
 		tree_unreadable(o->t, i);

@@ -332,6 +332,7 @@ struct addition {
 	struct unpack_attributes attributes;
 	int fd;
 	const char *what;
+	bool is_layer;           /* which may have whiteouts, and no end */
 	struct buf path, target; /* canonical */
 };
 
@@ -553,6 +554,10 @@ static int add_member(struct addition *a, const struct unpack_member *m, struct 
 	path_clean(m->name, &a->path);
 	if (check_bounds(a, e) < 0)
 		return -1;
+	if (!a->is_layer &&
+	    (starts_with(a->path.data, ".wh.") || strstr(a->path.data, "/.wh.") != NULL))
+		return err_set(e, "%s: '%s' is a whiteout: this is a layer, not a rootfs",
+			       a->what, a->path.data);
 	int below = below_whiteout(a, e);
 	if (below != 0)
 		return below < 0 ? -1 : 0;
@@ -567,23 +572,40 @@ static int add_member(struct addition *a, const struct unpack_member *m, struct 
 	return add_entry(a, m->size, e);
 }
 
-int rootfs_add_layer(struct rootfs *r, int fd, off_t offset, uint64_t size,
-		     const char *what, struct err *e)
+/* Adds all members of the stream, and releases it. */
+static int add_members(struct addition *a, struct err *e)
 {
-	struct addition a = {.r = r, .fd = fd, .what = what};
 	struct unpack_member m;
 	int more;
 
-	a.stream = unpack_layer_new(fd, offset, size, what);
-	r->n_layers++;
-	while ((more = unpack_next(a.stream, &m, e)) > 0)
-		if ((more = add_member(&a, &m, e)) < 0)
+	a->r->n_layers++;
+	while ((more = unpack_next(a->stream, &m, e)) > 0)
+		if ((more = add_member(a, &m, e)) < 0)
 			break;
-	unpack_stream_release(a.stream);
-	buf_release(&a.attributes.xattrs);
-	buf_release(&a.path);
-	buf_release(&a.target);
+	unpack_stream_release(a->stream);
+	buf_release(&a->attributes.xattrs);
+	buf_release(&a->path);
+	buf_release(&a->target);
 	return more;
+}
+
+int rootfs_add_layer(struct rootfs *r, int fd, off_t offset, uint64_t size,
+		     const char *what, struct err *e)
+{
+	struct addition a = {.r = r, .fd = fd, .what = what, .is_layer = true};
+
+	a.stream = unpack_layer_new(fd, offset, size, what);
+	return add_members(&a, e);
+}
+
+int rootfs_add_tar(struct rootfs *r, int fd, uint64_t size, const char *what,
+		   struct err *e)
+{
+	struct addition a = {.r = r, .fd = fd, .what = what};
+
+	a.stream = unpack_layer_new(fd, 0, size, what);
+	unpack_layer_demand_end(a.stream);
+	return add_members(&a, e);
 }
 
 void rootfs_init(struct rootfs *r)

@@ -90,6 +90,13 @@ int rootfs_add_layer(struct rootfs *r, int fd, off_t offset, uint64_t size,
 		     const char *what, struct err *e);
 
 /*
+ * The same for a rootfs tar: it is not a layer, so a whiteout is an error, and so is a
+ * missing end-of-archive mark.
+ */
+int rootfs_add_tar(struct rootfs *r, int fd, uint64_t size, const char *what,
+		   struct err *e);
+
+/*
  * Lists all nodes in `order`: sorted name by name along the path (utf8_compare()), a
  * folder before what is in it. The root comes first.
  */

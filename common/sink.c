@@ -50,7 +50,7 @@ static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size
 
 	while (done < size) {
 		size_t want = size - done < BLOCK ? (size_t)(size - done) : BLOCK;
-		ssize_t n = io_read(p->fd, block, want);
+		ssize_t n = io_pread(p->fd, block, want, p->offset + (off_t)done);
 		if (n < 0)
 			tree_unreadable(p->file.tree, p->file.entry);
 		if (n == 0)
@@ -63,7 +63,8 @@ static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size
 
 static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
 {
-	int64_t n = io_copy(p->fd, NULL, s->fd, size);
+	off_t offset = p->offset;
+	int64_t n = io_copy(p->fd, &offset, s->fd, size);
 
 	if (n < 0 && errno == EIO)
 		tree_unreadable(p->file.tree, p->file.entry);
@@ -155,18 +156,20 @@ void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint
 
 	if (size == 0)
 		return;
-	int fd = tree_open(r, t, i);
+	off_t offset;
+	int fd = tree_open(r, t, i, &offset);
 	if (fd < 0)
 		tree_unreadable(t, i);
 	if (tree_is_touched(t, i, fd, size))
 		s->piece->touched = file;
 	if (size >= ZERO_COPY_FROM) {
 		s->piece->fd = fd;
+		s->piece->offset = offset;
 		s->piece->file = file;
 		s->total += size;
 		sink_flush(s);
 	} else {
-		uint64_t done = read_span(s, fd, 0, size);
+		uint64_t done = read_span(s, fd, offset, size);
 		if (tree_is_touched(t, i, fd, done))
 			s->piece->touched = file;
 		close(fd);

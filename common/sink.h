@@ -33,6 +33,7 @@ struct sink_entry {
 struct piece {
 	struct buf bytes;
 	int fd;
+	off_t offset;              /* where they begin in it */
 	struct sink_entry file;    /* which one it is */
 	struct sink_entry touched; /* a file in this piece that was touched */
 };

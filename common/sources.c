@@ -8,8 +8,10 @@
 #include "pool.h"
 #include "rootfs.h"
 #include "store.h"
+#include "tartree.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +66,11 @@ void sources_add(struct sources *s, enum tree_kind kind, const char *path)
 		check_in_store(s, "links", path);
 	one->is_in_store =
 	    kind != TREE_AS_IS && store_adopt(s->store, path, strlen(path)) != 0;
+}
+
+void sources_add_tar(struct sources *s, const char *file)
+{
+	new_source(s, TREE_AS_IS, file)->is_tar = true;
 }
 
 void sources_add_store_path(struct sources *s, const char *path)
@@ -194,14 +201,19 @@ static char *follow_in_store(const struct store *store, struct buf *place)
 	return realpath(place->data, NULL);
 }
 
-static void scan_source(void *arg, size_t i)
+/* Whether what stat(2) tells of its files is what the layer has. */
+static bool keeps_owners(const struct sources *s, const struct source *one)
 {
-	const struct sources *s = arg;
-	struct source *one = &s->source[i];
+	return one->is_tar ||
+	       (s->keep_owners && one->kind == TREE_AS_IS && !one->is_store_path);
+}
+
+/* Reads a source's tree from disk. */
+static void scan_tree(const struct sources *s, struct source *one)
+{
 	struct buf place = {0}, store = {0};
 	struct tree_scan how = {
-	    .keep_owners =
-		s->keep_owners && one->kind == TREE_AS_IS && !one->is_store_path,
+	    .keep_owners = keeps_owners(s, one),
 	    .no_devices = one->is_store_path,
 	    .follow =
 		one->kind == TREE_ENV || (one->kind == TREE_COPY && !s->keep_dirlinks),
@@ -221,16 +233,45 @@ static void scan_source(void *arg, size_t i)
 					: realpath(place.data, NULL);
 	if (real == NULL)
 		die_errno("%s", place.data);
-	one->tree = mem_zero(1, sizeof *one->tree);
 	tree_scan(one->tree, real, &how);
+	free(real);
+	buf_release(&place);
+	buf_release(&store);
+}
+
+static void read_source(void *arg, size_t i)
+{
+	const struct sources *s = arg;
+	struct source *one = &s->source[i];
+	struct err why;
+
+	one->tree = mem_zero(1, sizeof *one->tree);
+	if (!one->is_tar)
+		scan_tree(s, one);
+	else if (tartree_read(one->tree, one->path, UINT64_MAX - i, &why) < 0)
+		die("%s", why.text);
 	one->is_left = mem_zero(one->tree->n, sizeof *one->is_left);
 	if (one->kind == TREE_ENV)
 		leave_unlinked(one);
 	if (s->keep_folders != NULL && one->kind == TREE_AS_IS && !one->is_store_path)
 		mark_kept(s, one);
-	free(real);
-	buf_release(&place);
-	buf_release(&store);
+}
+
+/* The first directory whose owners are lost unawares, in the order of the command line.
+ */
+static void report_owners(const struct sources *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct source *one = &s->source[i];
+		bool is_copied = one->kind == TREE_AS_IS || one->kind == TREE_COPY;
+		if (!is_copied || one->is_in_store || keeps_owners(s, one) ||
+		    !one->tree->has_strangers)
+			continue;
+		warn("%s: files of owner %" PRIu64 ":%" PRIu64 " become 0:0; "
+		     "--owner keep keeps the owners in a --tree",
+		     one->path, one->tree->stranger_uid, one->tree->stranger_gid);
+		return;
+	}
 }
 
 /* --- where symlinks lead --- */
@@ -420,7 +461,9 @@ static void compare_with_base(const struct sources *s, struct tree *t)
 
 void sources_merge(struct sources *s, struct tree *t)
 {
-	pool_release(pool_start(s->n, scan_source, s));
+	pool_release(pool_start(s->n, read_source, s));
+	if (!s->owner_is_chosen)
+		report_owners(s);
 	for (size_t i = 0; i < s->n; i++)
 		if ((s->base != NULL || s->keep_dirlinks) && !s->source[i].is_store_path)
 			redirect(s, i);

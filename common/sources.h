@@ -1,7 +1,8 @@
 /*
- * sources: what goes into one layer, from several places. Level 7.
+ * sources: what goes into one layer, from several places. Level 8.
  *
- * Folders, links to packages, environments and whole store paths become one tree; with
+ * Directories, rootfs tars, links to packages, environments and complete store paths
+ * become one tree; with
  * an image below them, their folders go where that one's symlinks lead.
  */
 #ifndef DT_SOURCES_H
@@ -24,6 +25,7 @@ struct source {
 	char *at;           /* canonical; "" for the root */
 	bool is_in_store;   /* `path` is its name there, wherever the store lies */
 	bool is_store_path; /* all of it goes to its own place */
+	bool is_tar;        /* `path` is a rootfs tar */
 	unsigned env;
 	char **open;       /* of an environment: see tree_source */
 	struct tree *tree; /* from sources_merge() on */
@@ -36,8 +38,9 @@ struct source {
 struct sources {
 	struct source *source;
 	size_t n, cap;
-	struct store *store; /* where store paths lie; not owned */
-	bool keep_owners;    /* of TREE_AS_IS: owner, group, xattrs, hard links */
+	struct store *store;  /* where store paths lie; not owned */
+	bool keep_owners;     /* of TREE_AS_IS: owner, group, xattrs, hard links */
+	bool owner_is_chosen; /* somebody wants all files to have the layer's owner */
 	const struct names *keep_folders; /* of TREE_AS_IS: canonical paths of folders
 					     that stay as they are, or NULL; not owned */
 	bool keep_dirlinks;               /* see sources_merge() */
@@ -53,6 +56,9 @@ void sources_release(struct sources *s);
  * it must be in the store. Ends the process if it is not.
  */
 void sources_add(struct sources *s, enum tree_kind kind, const char *path);
+
+/* Adds the contents of a rootfs tar, "-": standard input. They keep their owners. */
+void sources_add_tar(struct sources *s, const char *file);
 
 /*
  * Adds an environment as nixpkgs' buildEnv makes it: a JSON object of "paths", a list of
@@ -71,6 +77,9 @@ void sources_add_store_path(struct sources *s, const char *path);
  * tree_merge(). Symlinks to folders are followed in copies and environments. With
  * `keep_dirlinks` those of copies stay, and what other sources have in a folder of that
  * name goes where they lead; and those that an environment is made of stay.
+ *
+ * A directory with files that are neither root's nor the caller's, whose owners are not
+ * kept though nobody chose another one, is reported once.
  *
  * With an image below, a folder goes where a symlink of that name leads in the image,
  * with a warning, unless it is one of keep_folders; and folders that nobody chose the

@@ -4,6 +4,7 @@
 #include "mem.h"
 #include "utf8.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -385,6 +386,14 @@ static void begin_source(struct merge *m, size_t i, struct candidate *root)
 		    source->said_as);
 	m->origins[i] = (uint32_t)m->t->n_origins;
 	for (uint32_t o = 0; o < t->n_origins; o++) {
+		int archive = t->origin[o].archive;
+		if (archive >= 0) {
+			archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
+			if (archive < 0)
+				die_errno("%s", t->origin[o].path);
+			tree_add_archive(m->t, t->origin[o].path, archive);
+			continue;
+		}
 		buf_clear(&place);
 		if (o == t->entry[source->root].origin)
 			tree_location(t, source->root, &place);
@@ -394,6 +403,7 @@ static void begin_source(struct merge *m, size_t i, struct candidate *root)
 	}
 	if (t->newest > m->t->newest)
 		m->t->newest = t->newest;
+	m->t->is_temporary = m->t->is_temporary || t->is_temporary;
 	buf_release(&place);
 
 	/* "" and then the parts of `at`. */

@@ -21,17 +21,12 @@ static bool is_folder(const struct tree_entry *e)
 	return S_ISDIR(e->mode);
 }
 
-static int64_t nanoseconds(struct timespec ts)
-{
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /* Fills in what stat(2) says of a new entry. */
 static void set_status(struct tree *t, struct tree_entry *e, const struct stat *st)
 {
 	e->mode = st->st_mode;
-	e->mtime = nanoseconds(st->st_mtim);
-	e->ctime = nanoseconds(st->st_ctim);
+	e->mtime = tree_ns(st->st_mtim);
+	e->ctime = tree_ns(st->st_ctim);
 	e->ino = st->st_ino;
 	if (S_ISREG(st->st_mode)) {
 		e->size = (uint64_t)st->st_size;
@@ -41,6 +36,12 @@ static void set_status(struct tree *t, struct tree_entry *e, const struct stat *
 	}
 	if (e->ctime > t->newest)
 		t->newest = e->ctime;
+	bool is_lost = st->st_uid != 0 ? st->st_uid != geteuid() : st->st_gid != 0;
+	if (is_lost && !t->has_strangers) {
+		t->has_strangers = true;
+		t->stranger_uid = st->st_uid;
+		t->stranger_gid = st->st_gid;
+	}
 }
 
 /* The target of the symlink `name` in `folder`; ends the process if it cannot be read. */

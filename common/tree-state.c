@@ -8,11 +8,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static int64_t nanoseconds(struct timespec ts)
-{
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 static void digest_owner(struct digest *d, const struct tree *t,
 			 const struct tree_owner *owner)
 {
@@ -28,6 +23,14 @@ static void digest_owner(struct digest *d, const struct tree *t,
 
 void tree_digest(const struct tree *t, struct digest *d)
 {
+	struct stat st;
+
+	for (size_t i = 0; i < t->n_origins; i++) {
+		if (t->origin[i].archive < 0 || fstat(t->origin[i].archive, &st) < 0)
+			continue;
+		digest_number(d, st.st_ino);
+		digest_number(d, (uint64_t)st.st_size);
+	}
 	for (uint32_t i = 0; i != TREE_END; i = tree_next(t, i)) {
 		const struct tree_entry *e = &t->entry[i];
 		const uint64_t facts[] = {
@@ -49,18 +52,20 @@ bool tree_is_settled(const struct tree *t)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	return t->newest + tick <= nanoseconds(now);
+	return t->newest + tick <= tree_ns(now);
 }
 
 bool tree_is_touched(const struct tree *t, uint32_t i, int fd, uint64_t got)
 {
 	const struct tree_entry *e = &t->entry[i];
+	bool is_archived = t->origin[e->origin].archive >= 0;
 	struct stat st;
 
 	if (got != e->size || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    (uint64_t)st.st_size != e->size || nanoseconds(st.st_mtim) != e->mtime)
+	    (!is_archived && (uint64_t)st.st_size != e->size) ||
+	    tree_ns(st.st_mtim) != e->mtime)
 		tree_changed(t, i);
-	return st.st_ino != e->ino || nanoseconds(st.st_ctim) != e->ctime;
+	return (!is_archived && st.st_ino != e->ino) || tree_ns(st.st_ctim) != e->ctime;
 }
 
 _Noreturn void tree_changed(const struct tree *t, uint32_t i)

@@ -11,13 +11,21 @@
 
 void tree_release(struct tree *t)
 {
-	for (size_t i = 0; i < t->n_origins; i++)
+	for (size_t i = 0; i < t->n_origins; i++) {
 		free(t->origin[i].path);
+		if (t->origin[i].archive >= 0)
+			close(t->origin[i].archive);
+	}
 	free(t->origin);
 	free(t->owner);
 	free(t->entry);
 	buf_release(&t->names);
 	*t = (struct tree){0};
+}
+
+int64_t tree_ns(struct timespec ts)
+{
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 static const char *name_of(const struct tree *t, uint32_t i)
@@ -148,8 +156,16 @@ uint32_t tree_add_origin(struct tree *t, const char *path, uint32_t base)
 {
 	t->origin =
 	    mem_grow(t->origin, &t->cap_origins, t->n_origins + 1, sizeof *t->origin);
-	t->origin[t->n_origins] = (struct tree_origin){mem_strdup(path), base};
+	t->origin[t->n_origins] = (struct tree_origin){mem_strdup(path), base, -1};
 	return (uint32_t)t->n_origins++;
+}
+
+uint32_t tree_add_archive(struct tree *t, const char *path, int fd)
+{
+	uint32_t origin = tree_add_origin(t, path, 0);
+
+	t->origin[origin].archive = fd;
+	return origin;
 }
 
 void tree_set_owner(struct tree *t, uint32_t i, const struct tree_owner *owner,
@@ -180,12 +196,17 @@ void tree_reader_release(struct tree_reader *r)
 	tree_reader_init(r);
 }
 
-int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i)
+int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i, off_t *offset)
 {
 	const struct tree_entry *e = &t->entry[i];
 	const struct tree_origin *origin = &t->origin[e->origin];
 	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
 
+	*offset = 0;
+	if (origin->archive >= 0) {
+		*offset = (off_t)e->ino;
+		return fcntl(origin->archive, F_DUPFD_CLOEXEC, 0);
+	}
 	buf_clear(&r->path);
 	if (origin->base == i) {
 		buf_addstr(&r->path, origin->path);

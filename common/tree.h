@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 struct digest;
 
@@ -23,7 +24,7 @@ struct tree_entry {
 	uint64_t size;         /* of a regular file, in bytes; of a device, its st_rdev */
 	int64_t mtime;         /* in ns: has changed if the contents have */
 	int64_t ctime;         /* in ns: has changed if anything has */
-	uint64_t ino;          /* inode number */
+	uint64_t ino;          /* inode number; in an archive, where the contents begin */
 	uint32_t mode;         /* st_mode */
 	uint32_t name;         /* where its name begins in names.data */
 	uint32_t link;         /* of a symlink: where its target begins in names.data */
@@ -35,10 +36,11 @@ struct tree_entry {
 			    is in it */
 };
 
-/* A place on disk that was scanned. */
+/* A place on disk that was scanned, or an archive. */
 struct tree_origin {
 	char *path;
 	uint32_t base; /* the entry that lies there; what is below it lies below */
+	int archive;   /* its descriptor, which the tree closes; -1 for a place on disk */
 };
 
 /* What an entry has of its own, where a layer's style does not tell. */
@@ -61,11 +63,19 @@ struct tree {
 	size_t n_origins, cap_origins;
 	struct tree_owner *owner;
 	size_t n_owners, cap_owners;
-	int64_t newest; /* the latest ctime of all entries, in ns since 1970 */
-	uint64_t bytes; /* the sizes of all regular files together */
+	int64_t newest;    /* the latest ctime of all entries, in ns since 1970 */
+	uint64_t bytes;    /* the sizes of all regular files together */
+	bool is_temporary; /* contents are in a temporary file: tree_digest() of the same
+			      tree is another one the next time */
+	bool
+	    has_strangers; /* an owner that is not kept is neither root nor the caller: */
+	uint64_t stranger_uid, stranger_gid;
 };
 
 void tree_release(struct tree *t);
+
+/* A time of stat(2) in the unit of this module. */
+int64_t tree_ns(struct timespec ts);
 
 /* --- making a tree --- */
 
@@ -77,6 +87,9 @@ struct tree_entry *tree_add_entry(struct tree *t, uint32_t parent);
 
 /* Adds an origin; returns its number. */
 uint32_t tree_add_origin(struct tree *t, const char *path, uint32_t base);
+
+/* The same for an archive, whose contents are in `fd`, which the tree closes then. */
+uint32_t tree_add_archive(struct tree *t, const char *path, int fd);
 
 /* Gives entry `i` attributes of its own; `xattrs` are pax records and may be empty. */
 void tree_set_owner(struct tree *t, uint32_t i, const struct tree_owner *owner,
@@ -174,15 +187,19 @@ void tree_reader_release(struct tree_reader *r);
 /* open(2) of a path of any length, which is changed. */
 int tree_open_path(char *path, int flags);
 
-/* A descriptor of the regular file `i`, or -1 and errno; never follows a symlink. */
-int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i);
+/*
+ * A descriptor of the regular file `i`, in which its contents begin at *offset, or -1 and
+ * errno. Never follows a symlink. The caller closes it.
+ */
+int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i, off_t *offset);
 
 /*
  * Ends the process, naming the file, unless `fd` still is a regular file of the size and
  * mtime that entry `i` had in the scan, and `got`, how many bytes of it were read, is its
  * size. Returns whether it is another inode or its ctime is another one: either the file
  * has other contents and was given its old mtime, or the optimiser of a store gave it
- * another name. Only the contents can tell which.
+ * another name. Only the contents can tell which. If the file lies in an archive, `fd` is
+ * the archive, and the times are those of the archive.
  */
 bool tree_is_touched(const struct tree *t, uint32_t i, int fd, uint64_t got);
 

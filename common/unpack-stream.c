@@ -46,6 +46,7 @@ struct unpack_stream {
 	int fd;
 	const char *what;
 	struct span *span; /* where a layer lies; NULL: fd is read to its end */
+	bool needs_end;    /* there must be an end-of-archive mark */
 	uint64_t left;     /* contents of the member that are still in fd */
 	uint64_t taken;    /* contents that libarchive has not been told of */
 	int error;         /* errno of a read that failed, or 0 */
@@ -191,7 +192,11 @@ static struct unpack_stream *new_stream(int fd, const char *what, const char *op
 
 struct unpack_stream *unpack_stream_new(int fd, const char *what)
 {
-	return new_stream(fd, what, "tar:read_concatenated_archives,hdrcharset=BINARY");
+	struct unpack_stream *s =
+	    new_stream(fd, what, "tar:read_concatenated_archives,hdrcharset=BINARY");
+
+	s->needs_end = true;
+	return s;
 }
 
 struct unpack_stream *unpack_layer_new(int fd, off_t offset, uint64_t size,
@@ -203,6 +208,11 @@ struct unpack_stream *unpack_layer_new(int fd, off_t offset, uint64_t size,
 	s->span->at = s->span->window = offset;
 	s->span->end = offset + (off_t)size;
 	return s;
+}
+
+void unpack_layer_demand_end(struct unpack_stream *s)
+{
+	s->needs_end = true;
 }
 
 void unpack_stream_release(struct unpack_stream *s)
@@ -283,7 +293,7 @@ static int check_end(const struct unpack_stream *s, bool is_empty, struct err *e
 	if (s->span != NULL && s->headers.len >= 2 * BLOCK &&
 	    !is_zero(s->headers.data, 2 * BLOCK))
 		return err_set(e, "%s: half an end-of-archive mark", s->what);
-	if (s->span != NULL)
+	if (!s->needs_end)
 		return 0;
 	if (is_empty)
 		return err_set(e, "%s: an archive without members", s->what);
@@ -297,7 +307,7 @@ int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 	struct archive_entry *entry;
 	bool first = archive_file_count(s->archive) == 0;
 
-	if (first && s->span != NULL && s->span->at == s->span->end)
+	if (first && !s->needs_end && s->span->at == s->span->end)
 		return 0;
 	if (!first || s->headers.len > 0)
 		buf_clear(&s->headers);

@@ -171,8 +171,7 @@ static int inflate_span(int fd, off_t offset, uint64_t size, const char *what,
 	return plain;
 }
 
-/* The archive as an uncompressed regular file, or -1 and why not. */
-static int open_plain(const char *name, struct err *e)
+int unpack_open(const char *name, const char *what, struct err *e)
 {
 	bool is_stdin = strcmp(name, "-") == 0;
 	const char *file = is_stdin ? "stdin" : name;
@@ -195,7 +194,7 @@ static int open_plain(const char *name, struct err *e)
 	}
 	if (st.st_size == 0) {
 		close(fd);
-		return err_set(e, "%s: empty, not an image", file);
+		return err_set(e, "%s: empty, not %s", file, what);
 	}
 	int plain = inflate_span(fd, 0, (uint64_t)st.st_size, file, e);
 	if (plain == -2)
@@ -291,7 +290,7 @@ int unpack_index_open(struct unpack_index *x, const char *name, struct err *e)
 	const char *file = strcmp(name, "-") == 0 ? "stdin" : name;
 
 	*x = (struct unpack_index){.fd = -1};
-	x->fd = open_plain(name, e);
+	x->fd = unpack_open(name, "an image", e);
 	if (x->fd < 0)
 		return -1;
 	struct archive *a = archive_read_new();

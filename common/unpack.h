@@ -67,6 +67,9 @@ int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct e
 struct unpack_stream *unpack_layer_new(int fd, off_t offset, uint64_t size,
 				       const char *what);
 
+/* Has the stream of a layer end with an end-of-archive mark, and have a member. */
+void unpack_layer_demand_end(struct unpack_stream *s);
+
 /* All that a layer says of a member, valid until the next one is asked for. */
 struct unpack_attributes {
 	uint32_t mode; /* st_mode; of a hard link, to be ignored, as all but `link` */
@@ -117,6 +120,13 @@ int unpack_list_data(struct unpack_list *l, const void *data, size_t len, struct
 
 /* Ends the specification and releases `l`. Returns 0, or -1 and why not. */
 int unpack_list_end(struct unpack_list *l, struct err *e);
+
+/*
+ * The archive `name` ("-": standard input) as an uncompressed regular file. If it is
+ * compressed, or no regular file, that is a temporary file without a name. `what` is what
+ * it should have been if it is empty. Returns its descriptor, or -1 and why not.
+ */
+int unpack_open(const char *name, const char *what, struct err *e);
 
 /* Where a member of an indexed archive lies in `fd`. */
 struct unpack_place {
