@@ -55,18 +55,22 @@ script() {
 	PATH=$T/bin:$PATH DT_BUILD=$T/bin FAULT=$1 HALF=$2 timeout 60 bash "$(type -P "$3")" "${@:4}" >"$T/out" 2>"$T/err" </dev/null || status=$?
 }
 
-# survives DESCRIPTION COMMAND...: each call of a program is killed in turn.
+# survives DESCRIPTION COMMAND...: each call of a program is killed in turn, before it has printed
+# anything; one that prints text, also after a half of it.
 survives() {
-	local what=$1 calls n half bad=''
+	local what=$1 calls n half halves bad=''
 	shift
 	script 0 false "$@"
 	cp "$T/out" "$T/good"
 	is "$what: no fault" "$status:$(cat "$T/err"):$([ -s "$T/out" ] && echo output)" 0::output
 	mapfile -t calls <"$T/calls"
 	for n in "${!calls[@]}"; do
-		for half in false true; do
+		halves=(false)
+		[[ ! ${calls[n]} =~ ^(jq|sort|cat)$ ]] || halves+=(true)
+		for half in "${halves[@]}"; do
 			script $((n + 1)) "$half" "$@"
-			[ "$(wc -l <"$T/err")" -eq "$((status != 0))" ] && { [ "$status" -ne 0 ] || cmp -s "$T/out" "$T/good"; } ||
+			[ "$(wc -l <"$T/err")" -eq 1 ] && [ "$status" -ne 0 ] ||
+				{ [ "$status" -eq 0 ] && cmp -s "$T/out" "$T/good"; } ||
 				bad+="call $((n + 1)), ${calls[n]}, half $half: status $status, $(cat "$T/err")"$'\n'
 			chmod -R u+rwx "$T/tmp" && rm -rf "$T/tmp" && mkdir "$T/tmp"
 		done
@@ -90,17 +94,14 @@ store=(--store "$T/store")
 	spec export '{fromImage: ($T + "/one.tar")}'
 }
 survives dt-build-layered-image dt-build-layered-image "${store[@]}" "$T/layered.json"
-survives dt-stream-layered-image dt-stream-layered-image "${store[@]}" "$T/plain.json"
-cp "$T/good" "$T/one.tar"
+dt-stream-layered-image "${store[@]}" "$T/plain.json" >"$T/one.tar"
 jq '.name = "y" | .fromImage = $base' --arg base "$T/one.tar" "$T/plain.json" >"$T/base.json"
 survives 'dt-stream-layered-image, on a base' dt-stream-layered-image "${store[@]}" "$T/base.json"
 cp "$T/good" "$T/two.tar"
 survives dt-build-image dt-build-image "${store[@]}" "$T/image.json"
 survives dt-merge-images dt-merge-images "$T/merge.json"
 survives dt-export-image dt-export-image "$T/export.json"
-survives 'dt-env-helper binSh' dt-env-helper "${store[@]}" binSh --package "$bash"
-survives 'dt-env-helper fakeNss' dt-env-helper fakeNss
-survives 'dt-env-helper caCertificates' dt-env-helper caCertificates
+survives dt-env-helper dt-env-helper caCertificates
 survives 'dt-env-helper shadowSetup' dt-env-helper shadowSetup
 survives '--print-build-args' dt-stream-layered-image --print-build-args "$T/plain.json"
 survives '--version' dt-merge-images --version

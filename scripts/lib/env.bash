@@ -2,8 +2,6 @@
 # image.bash.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
 
-helper_count=0
-
 # For each of them: the names that it gives; the files of a package that these may be links
 # to, the first one that is there; and the packages that are looked at first.
 declare -gA helper_links=(
@@ -182,34 +180,6 @@ helper_make() {
 			run chmod "$mode" "$copy"
 		fi
 	done
-}
-
-# spec_roots ARRAY FILTER: sets the array to what the list of contents that the filter of jq makes
-# of the specification holds, by turns a kind and a value: path PATH, env JSON, helper JSON.
-spec_roots() {
-	read_strings "$1" jq -L "$lib" -j "include \"env\"; $2 | roots | . + \"\\u0000\"" "$work/spec"
-}
-
-# spec_helper KEY JSON: makes the helper that an object in the key of the specification means, and
-# sets $REPLY to its directory. Without a package, one is looked for in the graph $work/named.
-spec_helper() {
-	local fields name package n dir passwd group
-	printf '%s' "$2" >"$work/helper"
-	read_strings fields jq -L "$lib" -j 'include "env"; helper_fields' "$work/helper"
-	[ -z "${fields[0]}" ] || die "$1: ${fields[0]}"
-	name=${fields[1]} package=${fields[2]} n=${fields[3]}
-	dir=$work/helpers/$((helper_count += 1))/$name
-	join_lines "$1: $name: extraPasswdLines" 7 "${fields[@]:4:n}"
-	passwd=$REPLY
-	join_lines "$1: $name: extraGroupLines" 4 "${fields[@]:4+n}"
-	group=$REPLY
-	if [ -n "$package" ]; then
-		helper_target "$1: $name" "$name" "$package"
-	else
-		helper_find "$name"
-	fi
-	helper_make "$1: $name" "$name" "$dir" "$REPLY" "$passwd" "$group"
-	REPLY=$dir
 }
 
 # shadow_setup DIR SHELL: prints commands that make in /etc what groupadd and useradd need,

@@ -19,21 +19,9 @@ real_path() {
 	run realpath -zms -- "$2" >"$work/output"
 	read_output
 	is_store_path "$REPLY" || {
-		realpath -ze -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
+		attempt realpath -ze -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
 		read_output
 	}
-}
-
-# real_roots KEY ARRAY: replaces the paths in the array, which spec_roots has set, by those that
-# real_path finds for them.
-real_roots() {
-	local -n real_values=$2
-	local i
-	for ((i = 0; i < ${#real_values[@]}; i += 2)); do
-		[ "${real_values[i]}" = path ] || continue
-		real_path "$1" "${real_values[i + 1]}"
-		real_values[i + 1]=$REPLY
-	done
 }
 
 # run_commands KEY DIR: runs the commands of this key in DIR.
@@ -154,11 +142,12 @@ key_texts() {
 # find_named [--ignore-missing] KEY...: writes to $work/named the graph of the store paths that
 # these keys mention, which must be there, with all that they need.
 find_named() {
-	local option=()
+	local option=() names
 	[ "$1" != --ignore-missing ] || option=("$1")
 	shift ${#option[@]}
+	names=$*
 	key_texts "$@" >"$work/texts"
-	run dt-closure "${store[@]}" --text "${option[@]}" <"$work/texts" >"$work/named"
+	run_about "${names// /, }" stdin dt-closure "${store[@]}" --text "${option[@]}" <"$work/texts" >"$work/named"
 }
 
 # find_graph FILE LAYER PATH...: writes to FILE the graph of all store paths that the image needs: the
@@ -212,12 +201,20 @@ find_compressor() {
 	esac
 }
 
+# check_image OPTION...: ends the script if the configuration or these options of dt-manifest are
+# wrong, before work is done in vain.
+check_image() {
+	printf '%s\n' "${key[config]-"{}"}" >"$work/config"
+	run mkdir "$work/empty"
+	run dt-layer --tree "$work/empty" >"$work/empty.tar"
+	run_about config "$work/config" dt-manifest "$@" --config "$work/config" <"$work/empty.tar" >"$work/output"
+}
+
 # write_image ARRAY OPTION...: writes the image to standard output, compressed if $compress is
 # true. The array is a command that prints the layers; the options are dt-manifest's.
 write_image() {
 	local -n layers_command=$1
 	local filter statuses=(0)
-	printf '%s\n' "${key[config]-"{}"}" >"$work/config"
 	set -- "${@:2}" --config "$work/config"
 	if [ "$compress" = true ]; then
 		find_compressor filter

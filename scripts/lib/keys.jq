@@ -9,7 +9,7 @@ def merge_keys: {"images": ["paths"]};
 def image_keys: {
 	"name": ["string"], "tag": ["string", null], "fromImage": ["string", null],
 	"fromImageName": ["string", null], "fromImageTag": ["string", null],
-	"copyToRoot": ["roots", []], "contents": ["roots", null],
+	"copyToRoot": ["contents", []], "contents": ["contents", null],
 	"keepContentsDirlinks": ["boolean", false], "runAsRoot": ["string", null],
 	"extraCommands": ["string", ""], "uid": ["integer", 0], "gid": ["integer", 0],
 	"config": ["object", {}], "architecture": ["string", null],

@@ -1,12 +1,12 @@
-# An image of store paths, many of them in layers of their own. After image.bash, env.bash and
-# root.bash.
+# An image of store paths, many of them in layers of their own. After image.bash, contents.bash
+# and root.bash.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
 
 # layered_image [KEY...]: writes the image of the specification to standard output.
 # With KEYs its store paths are those in $work/named, the closure of those that these keys
 # mention, and no others that the image mentions.
 layered_image() {
-	local image from arch times owner contents plan layers named missing=()
+	local image from arch times owner contents room layers named missing=()
 	if [ "${key[debug]-}" = true ]; then
 		exec {BASH_XTRACEFD}>&2
 		set -x
@@ -19,8 +19,14 @@ layered_image() {
 	key_options owner --uname uname --gname gname
 	owner+=(--owner "${key[uid]-0}:${key[gid]-0}")
 	layers=(layered_layers "${store[@]}" "${times[@]}" "${owner[@]}")
-	find_plan plan "${from[@]}" "${arch[@]}"
+	check_image "${image[@]}" "${arch[@]}"
+	room=0
+	if [ ! -v 'key[layeringPipeline]' ]; then
+		find_room "${from[@]}" "${arch[@]}"
+		room=$REPLY
+	fi
 
+	resolve_contents contents
 	[ "${key[includeStorePaths]-}" != false ] || missing=(--ignore-missing)
 	[ $# -gt 0 ] || find_named "${missing[@]}" contents config
 	find_contents contents
@@ -35,49 +41,62 @@ layered_image() {
 	fi
 	: >"$work/database"
 	[ "${key[includeNixDB]-}" != true ] || layered_database times "$@"
-	: >"$work/plan"
 	[ ! -v 'key[fromImage]' ] || [ ! -s "$work/graph" ] || leave_out_base "$work/graph" "${arch[@]}" "${key[fromImage]}"
-	[ ! -s "$work/graph" ] || run dt-popularity "${plan[@]}" <"$work/graph" >"$work/plan"
+	make_plan "$room"
 	write_image layers "${image[@]}" "${from[@]}" "${arch[@]}"
 }
 
-# find_plan ARRAY [BASE...]: sets the array to how store paths share layers, as options of
-# dt-popularity. BASE are options of dt-manifest that name a base image.
-find_plan() {
-	local -n plan_options=$1
-	local max=${key[maxLayers]-100} base=0 other=1
-	[ "$max" -le 127 ] || die "maxLayers is $max; no engine runs an image of more than 127 layers"
-	[ "$max" -le 125 ] || printf '%s: maxLayers is %d; Docker loads no image of more than 125 layers\n' "$self" "$max" >&2
-	if [ -v 'key[layeringPipeline]' ]; then
-		printf '%s\n' "${key[layeringPipeline]}" >"$work/pipeline"
-		plan_options=(--pipeline "$work/pipeline")
-		return
-	fi
+# find_room [BASE...]: sets $REPLY to how many layers the store paths may have. BASE are options of
+# dt-manifest that name a base image.
+find_room() {
+	local max=${key[maxLayers]-100} base=0 other=1 limit=125
 	if [ -v 'key[fromImage]' ]; then
-		run dt-manifest --inspect "${@:2}" >"$work/base"
+		run dt-manifest --inspect "$@" >"$work/base"
 		capture jq '.layers | length' "$work/base"
 		base=$REPLY
 	fi
 	[ "${key[includeNixDB]-}" != true ] || other=2
-	[ $((max - base - other)) -gt 0 ] || die "maxLayers is $max, but the base image has $base layers and the customisation takes $other"
-	plan_options=(--strategy transfer --max-layers $((max - base - other)))
+	[ $((base + other)) -lt "$limit" ] || limit=127
+	if [ "$max" -gt "$limit" ]; then
+		printf '%s: maxLayers is %d, but an image can have %d layers: so many are made at most\n' "$self" "$max" "$limit" >&2
+		max=$limit
+	fi
+	REPLY=$((max - base - other))
+	[ "$REPLY" -ge 0 ] ||
+		die "maxLayers is $max, but the base image has $base layers and the customisation takes $other"
+}
+
+# make_plan ROOM: makes $work/plan, the layers of the store paths in $work/graph; they have ROOM for
+# as many. The specification may have a pipeline that decides instead.
+make_plan() {
+	: >"$work/plan"
+	if [ ! -s "$work/graph" ]; then
+		return
+	elif [ -v 'key[layeringPipeline]' ]; then
+		printf '%s\n' "${key[layeringPipeline]}" >"$work/pipeline"
+		run_about layeringPipeline "$work/pipeline" \
+			dt-popularity --pipeline "$work/pipeline" <"$work/graph" >"$work/plan"
+	elif [ "$1" -eq 0 ]; then
+		die 'maxLayers leaves no layer for store paths'
+	else
+		run dt-popularity --strategy transfer --max-layers "$1" <"$work/graph" >"$work/plan"
+	fi
 }
 
 # find_contents ARRAY: sets the array to what is found at the root, as options of dt-layer: links
 # to what is in store paths, and the contents of helpers and of other directories.
 find_contents() {
 	local -n content_options=$1
-	local roots i
+	local parts i
 	content_options=()
-	spec_roots roots '[.contents] | flatten'
-	for ((i = 0; i < ${#roots[@]}; i += 2)); do
-		if [ "${roots[i]}" = helper ]; then
-			spec_helper contents "${roots[i + 1]}"
+	read_parts parts contents false
+	for ((i = 0; i < ${#parts[@]}; i += 3)); do
+		if [ "${parts[i]}" = path ] && [ -z "${parts[i + 2]}" ] && is_store_path "${parts[i + 1]}"; then
+			content_options+=(--links "${parts[i + 1]}")
+		else
+			part_tree contents "${parts[@]:i:3}"
 			content_options+=(--tree "$REPLY")
-			continue
 		fi
-		real_path contents "${roots[i + 1]}"
-		if is_store_path "$REPLY"; then content_options+=(--links "$REPLY"); else content_options+=(--tree "$REPLY"); fi
 	done
 }
 
@@ -117,7 +136,7 @@ layered_database() {
 # Nothing follows layers that failed.
 layered_layers() {
 	if [ -s "$work/plan" ]; then
-		dt-layer "$@" <"$work/plan" || return
+		attempt dt-layer "$@" <"$work/plan" || return
 	fi
-	cat "$work/database" "$work/customisation"
+	attempt cat "$work/database" "$work/customisation"
 }

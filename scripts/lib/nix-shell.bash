@@ -27,11 +27,11 @@ find_inputs() {
 	echo '{}' >"$work/inputs"
 	[ "${#drvs[@]}" -eq 0 ] || run dt-drv "${store[@]}" "${drvs[@]}" >"$work/inputs"
 	# shellcheck disable=SC2016 # the variable is jq's
-	drv_jq 'inputs($inputs[0])' -r --slurpfile inputs "$work/inputs" >"$work/output"
+	drv_jq 'inputs($inputs[0])' -r --slurpfile inputs "$work/inputs" >"$work/paths"
 	while IFS= read -r input; do
 		[[ $input == /* ]] || die "$input"
-	done <"$work/output"
-	read_output
+	done <"$work/paths"
+	capture cat "$work/paths"
 	key[inputs]=$REPLY
 	find_named inputs contents shell
 }
@@ -103,7 +103,7 @@ make_files() {
 
 # spec_of_layered SHELL: makes the specification that of the layered image that it comes to.
 spec_of_layered() {
-	local certificates=true fields inputs=${key[inputs]} problem
+	local certificates=true problem
 	# shellcheck disable=SC2016 # the variables are jq's
 	drv_jq 'environment($dir; $bin; $home)' --arg dir "$nix_shell_dir" --arg bin "${1%/*}" \
 		--arg home "${key[homeDirectory]-/build}" >"$work/environment"
@@ -115,14 +115,10 @@ spec_of_layered() {
 		}
 	fi
 	# shellcheck disable=SC2016 # the variables are jq's
-	run jq -L "$lib" --slurpfile drv "$work/drv" --slurpfile env "$work/environment" --arg files "$work/shell" \
-		--arg shell "$1" --arg rc "$nix_shell_dir/rc" --argjson certificates "$certificates" \
-		'include "nix-shell"; layered($drv[0]; $env[0]; $files; $shell; $rc; $certificates)' "$work/spec" >"$work/layered"
-	run mv "$work/layered" "$work/spec"
-	spec_jq fields -j >"$work/output"
-	mapfile -d '' -t fields <"$work/output"
-	spec_take "${fields[@]}"
-	key[inputs]=$inputs
+	spec_change 'include "nix-shell";
+		.inputs = $inputs | layered($drv[0]; $env[0]; $files; $shell; $rc; $certificates)' \
+		--slurpfile drv "$work/drv" --slurpfile env "$work/environment" --rawfile inputs "$work/paths" \
+		--arg files "$work/shell" --arg shell "$1" --arg rc "$nix_shell_dir/rc" --argjson certificates "$certificates"
 }
 
 # nix_shell_image: writes the image of the specification to standard output.

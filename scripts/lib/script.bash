@@ -51,12 +51,23 @@ die_usage() {
 # print TEXT: as a line on standard output.
 print() { printf '%s\n' "$1" 2>/dev/null || die 'standard output: cannot be written'; }
 
-# run COMMAND...: runs a program. If it fails, the script exits. The message is the program's;
-# this function prints one for a program that a signal killed, in the place of bash's.
-run() {
-	local status=0
-	{ command "$@" 2>&3 3>&-; } 3>&2 2>/dev/null || status=$?
-	[ "$status" -eq 0 ] || give_up "$status" "$1"
+# attempt COMMAND...: runs a program; returns its status. bash prints no message of its own if a
+# signal killed it.
+attempt() { { command "$@" 2>&3 3>&-; } 3>&2 2>/dev/null; }
+
+# run COMMAND...: runs a program. If it fails, the script exits. The message is the program's, or
+# this function's if a signal killed it.
+run() { attempt "$@" || give_up $? "$1"; }
+
+# run_about NAME FILE COMMAND...: the same. In messages of the program, NAME stands for FILE, which
+# is not the user's.
+run_about() {
+	local status=0 line
+	attempt "${@:3}" 2>"$work/messages" || status=$?
+	while IFS= read -r line; do
+		printf '%s\n' "${line//"$2"/"$1"}" >&2
+	done <"$work/messages"
+	[ "$status" -eq 0 ] || give_up "$status" "$3"
 }
 
 # give_up STATUS PROGRAM: exits because a program failed, with status 2 if a filter did not
@@ -142,5 +153,14 @@ make_work() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	work=$(mktemp -d "$path.XXXXXX" 2>/dev/null) || die "cannot make a scratch directory $path.XXXXXX"
-	trap 'trap "" HUP INT TERM; set +e; "$at_exit"; chmod -R u+rwX "$work" 2>/dev/null; rm -rf "$work"' EXIT
+	trap remove_work EXIT
+}
+
+# remove_work: the script's last words.
+remove_work() {
+	trap '' HUP INT TERM
+	set +e
+	"$at_exit"
+	attempt chmod -R u+rwX "$work" 2>/dev/null
+	attempt rm -rf "$work" || printf '%s: %s: cannot be removed\n' "$self" "$work" >&2
 }

@@ -63,7 +63,7 @@ $self(1) tells the rest."
 # spec_jq FILTER [OPTION...]: prints what the filter of jq, which may use spec.jq and keys.jq,
 # makes of the specification.
 spec_jq() {
-	jq -L "$lib" --argjson compress "$compress" "${@:2}" 'include "spec"; include "keys"; '"$1" "$work/spec"
+	attempt jq -L "$lib" --argjson compress "$compress" "${@:2}" 'include "spec"; include "keys"; '"$1" "$work/spec"
 }
 
 # spec_read FILE KEYS: copies the specification to $work/spec, checks it, and sets $key.
@@ -73,13 +73,30 @@ spec_read() {
 		what=stdin
 		run cat >"$work/spec"
 	else
-		cat -- "$1" >"$work/spec" 2>/dev/null || die "$what: cannot be read"
+		attempt cat -- "$1" >"$work/spec" 2>/dev/null || die "$what: cannot be read"
 	fi
-	[ -s "$work/spec" ] || die "$what: empty, a JSON object is expected"
-	spec_jq "checked($2)" -js >"$work/output" 2>/dev/null || die "$what: not one JSON object"
+	spec_jq "checked($2)" -js >"$work/output" 2>"$work/messages" || spec_syntax "$what" $?
 	mapfile -d '' -t fields <"$work/output"
 	[ -z "${fields[0]}" ] || die "$what: ${fields[0]}"
 	spec_take "${fields[@]:1}"
+}
+
+# spec_syntax FILE STATUS: ends the script with jq's message about JSON that it cannot read.
+spec_syntax() {
+	local message
+	[ "$2" -le 128 ] || give_up "$2" jq
+	IFS= read -r message <"$work/messages" || true
+	message=${message##*error: }
+	die "$1: not JSON: ${message,}"
+}
+
+# spec_change FILTER [OPTION...]: makes the specification what the filter of jq makes of it.
+spec_change() {
+	run jq -L "$lib" "$1" "$work/spec" "${@:2}" >"$work/changed"
+	run mv "$work/changed" "$work/spec"
+	local fields
+	read_strings fields jq -L "$lib" -j 'include "spec"; fields' "$work/spec"
+	spec_take "${fields[@]}"
 }
 
 # spec_take [NAME VALUE]...: sets $key: the value of each key of the specification, a string as
@@ -96,12 +113,6 @@ spec_take() {
 spec_print() {
 	spec_jq "with_defaults($1)" 2>/dev/null || die 'standard output: cannot be written'
 	exit 0
-}
-
-# spec_list ARRAY FILTER: sets the array to the strings that the filter of jq yields of the
-# specification.
-spec_list() {
-	read_strings "$1" jq -j "($2) | . + \"\\u0000\"" "$work/spec"
 }
 
 # key_options ARRAY [OPTION KEY]...: sets the array to those of the options, of filters, whose
