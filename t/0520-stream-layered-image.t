@@ -130,9 +130,9 @@ streams 'quotes and blanks' \
 	'{config: {Cmd: ["a  b", "it\u0027s", "\"", "\\", "$HOME `id` $(id)", "\n\t", "ü", "*", ""], Env: ["A=\" \u0027 \\ \n"]}}'
 is 'quotes and blanks stay what they are' "$(shown '.config.config')" "$(jq -c '.config' "$T/spec.json")"
 none=/nix/store/00000000000000000000000000000000-none
-refuses 1 "dt-closure: stdin: $none(/bin/x)? is mentioned but not there" 'config mentions a store path that is not there' \
+refuses 1 "dt-closure: contents, config: $none(/bin/x)? is mentioned but not there" 'config mentions a store path that is not there' \
 	"{config: {Cmd: [\"$none/bin/x\"]}}"
-refuses 1 "dt-closure: stdin: $none is mentioned but not there" 'contents has a store path that is not there' "{contents: [\"$none\"]}"
+refuses 1 "dt-closure: contents, config: $none is mentioned but not there" 'contents has a store path that is not there' "{contents: [\"$none\"]}"
 refuses 1 'dt-stream-layered-image: contents: /proc/none: no such path' 'contents has a path that is not there' '{contents: ["/proc/none"]}'
 refuses 1 'dt-manifest: config: Cmd: not a list of strings' 'a Cmd that is none' '{config: {Cmd: [1]}}'
 
@@ -240,14 +240,13 @@ for max in 3 "$paths" $((paths + 1)) 125; do
 	is "maxLayers $max: nothing is lost, nothing twice" "$(store_paths)" "$(closure "$bash" "$hello" "$(root odd-names)")"
 done
 for max in 0 1; do
-	refuses 1 "dt-stream-layered-image: maxLayers is $max, but .*" "maxLayers $max" "{contents: \$links, maxLayers: $max}"
+	refuses 1 "dt-stream-layered-image: maxLayers .*" "maxLayers $max" "{contents: \$links, maxLayers: $max}"
 done
-refuses 1 'dt-stream-layered-image: maxLayers is 128; .* more than 127 layers' 'maxLayers 128' '{contents: $links, maxLayers: 128}'
-for max in 126 127; do
+for max in 126 128; do
 	spec "{contents: \$links, maxLayers: $max}"
 	tool "$T/spec.json" >"$T/image" 2>"$T/err"
 	is "maxLayers $max is warned of" "$?:$(cat "$T/err")" \
-		"0:dt-stream-layered-image: maxLayers is $max; Docker loads no image of more than 125 layers"
+		"0:dt-stream-layered-image: maxLayers is $max, but an image can have 125 layers: so many are made at most"
 	is "maxLayers $max: a whole image" "$(archive check "$T/image" 2>&1)" ''
 done
 
@@ -354,9 +353,9 @@ bad_spec() { # REGEX TEXT
 	is "a bad spec: $2: nothing" "$(wc -c <"$T/out"):$(ls -A "$T/tmp")" 0:
 }
 bad_spec 'empty, a JSON object is expected' ''
-bad_spec 'not (one JSON object|JSON)' '{'
-bad_spec 'not (one JSON object|JSON)' '{"name": "x",}'
-bad_spec 'not one JSON object' '{"name": "x"} {"name": "y"}'
+bad_spec 'not JSON: .* at line 1, column [0-9]+' '{'
+bad_spec 'not JSON: .* at line 1, column [0-9]+' '{"name": "x",}'
+bad_spec '2 JSON values, one object is expected' '{"name": "x"} {"name": "y"}'
 bad_spec '(the spec is )?not (a|one) JSON object' '[]'
 bad_spec '(the spec is )?not (a|one) JSON object' 'null'
 bad_spec '(the spec is )?not (a|one) JSON object' '"x"'
@@ -364,10 +363,10 @@ bad_spec 'the key name is missing' '{}'
 bad_spec 'the key name is missing' '{"name": null, "tag": "x"}'
 bad_spec 'unknown key content' '{"name": "x", "content": ["x"]}'
 bad_spec 'unknown key Name' '{"name": "x", "Name": "x"}'
-for bad in name:1 'name:["x"]' tag:1 'fromImage:{}' 'contents:{}' 'contents:[1]' 'contents:[["x"]]' 'contents:true' 'config:"x"' 'config:[]' \
+for bad in name:1 'name:["x"]' tag:1 'fromImage:{}' 'contents:{}' 'contents:[1]' 'contents:true' 'config:"x"' 'config:[]' \
 	architecture:1 created:0 mtime:false 'maxLayers:"2"' maxLayers:2.5 maxLayers:-1 'uid:"0"' gid:0.5 uname:0 gname:[] \
 	'extraCommands:["true"]' 'includeStorePaths:"false"' includeStorePaths:0; do
-	bad_spec "${bad%%:*} is not of type [a-z]+" "{\"name\": \"x\", \"${bad%%:*}\": ${bad#*:}}"
+	bad_spec "${bad%%:*} must be .*" "{\"name\": \"x\", \"${bad%%:*}\": ${bad#*:}}"
 done
 fails 1 "^dt-stream-layered-image: $T/none.json: cannot be read\$" 'a spec that is not there' tool "$T/none.json"
 on() { local file=$1; shift; "$@" <"$file"; }

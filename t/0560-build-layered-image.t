@@ -188,8 +188,8 @@ dt-popularity --pipeline "$T/pipeline.json" <"$T/graph" >"$T/plan"
 is 'layeringPipeline: the layers that it makes, whatever maxLayers is' \
 	"$(shown '.config.history[:-1][].comment' | sed "s/store paths: \\[//; s/[],']//g")" "$(cat "$T/plan")"
 is 'layeringPipeline: as many as wanted' "$(wc -l <"$T/plan")" 4
-for bad in layeringPipeline:{} fakeRootCommands:[] enableFakechroot:1 'includeNixDB:"x"' 'contents:{"paths":[]}' compressor:false; do
-	refuses 1 "$T/spec.json: ${bad%%:*} is not of type [a-z]+" "a bad spec: $bad" "{\"${bad%%:*}\": ${bad#*:}}"
+for bad in layeringPipeline:{} fakeRootCommands:[] enableFakechroot:1 'includeNixDB:"x"' compressor:false; do
+	refuses 1 "$T/spec.json: ${bad%%:*} must be .*" "a bad spec: $bad" "{\"${bad%%:*}\": ${bad#*:}}"
 done
 spec '{contents: $hello, layeringPipeline: [["no such thing"]]}'
 tool "$T/spec.json" >"$T/out" 2>"$T/err"

@@ -59,13 +59,13 @@ bad_spec() { # REGEX JSON
 	is "a bad spec: $2: nothing" "$(wc -c <"$T/out")" 0
 }
 bad_spec 'empty, a JSON object is expected' ''
-bad_spec 'not one JSON object' '{'
+bad_spec 'not JSON: .*' '{'
 bad_spec 'the spec is not a JSON object' '[]'
 bad_spec 'the key imageName is missing' '{}'
 bad_spec 'the key imageDigest is missing' '{"imageName": "x"}'
 bad_spec 'unknown key digest' '{"imageName": "x", "digest": "y"}'
 for bad in 'imageName: 1' 'imageDigest: []' 'tlsVerify: "false"' 'finalImageTag: 5' 'arch: ["x"]'; do
-	bad_spec "${bad%%:*} is not of type [a-z]+" "$(jq -nc "{$bad}")"
+	bad_spec "${bad%%:*} must be .*" "$(jq -nc "{$bad}")"
 done
 for bad in 'imageDigest: "sha256:0"' 'imageDigest: "latest"' 'imageName: "a b"' 'imageName: "--help"' 'imageName: "x:1"' 'sha256: "x"' \
 	'arch: "a b"' 'os: ""' 'finalImageName: "A"' 'finalImageTag: "-"'; do

@@ -296,9 +296,9 @@ l0777 etc/ssl/certs/ca-bundle.crt -> ca-certificates.crt
 	refuses "$key: no helper binsh, but .*" '{helper: "binsh"}'
 	refuses "$key: binSh: unknown key extraPasswdLines" '{helper: "binSh", extraPasswdLines: []}'
 	refuses "$key: fakeNss: unknown key package" '{helper: "fakeNss", package: $bash}'
-	refuses "$key: fakeNss: extraGroupLines is not of type array" '{helper: "fakeNss", extraGroupLines: "a:x:1:"}'
-	refuses "$key: fakeNss: extraGroupLines is not of type array" '{helper: "fakeNss", extraGroupLines: [1]}'
-	refuses "$key: binSh: package is not of type string" '{helper: "binSh", package: []}'
+	refuses "$key: fakeNss: extraGroupLines must be a list of strings" '{helper: "fakeNss", extraGroupLines: "a:x:1:"}'
+	refuses "$key: fakeNss: extraGroupLines must be a list of strings" '{helper: "fakeNss", extraGroupLines: [1]}'
+	refuses "$key: binSh: package must be a path" '{helper: "binSh", package: []}'
 	refuses "$key: fakeNss: extraPasswdLines: 'a:x:1:' is not a line of 7 fields" '{helper: "fakeNss", extraPasswdLines: ["a:x:1:"]}'
 	refuses "$key: fakeNss: extraGroupLines: 'a:x:1:.b' is not a line of 4 fields" '{helper: "fakeNss", extraGroupLines: ["a:x:1:\nb"]}'
 	refuses "$key: binSh: $(root hello) has no bin/bash or bin/sh" '{helper: "binSh", package: $hello}'
@@ -306,7 +306,7 @@ l0777 etc/ssl/certs/ca-bundle.crt -> ca-certificates.crt
 done
 for tool in dt-build-image:copyToRoot dt-build-layered-image:contents; do
 	spec "{${tool#*:}: {helper: 1}}"
-	fails 1 "^${tool%:*}: .*: ${tool#*:} is not of type [a-z]+\$" "${tool%:*}: a helper that is a number" "${tool%:*}" "$T/spec.json"
+	fails 1 "^${tool%:*}: .*: ${tool#*:} must be .*\$" "${tool%:*}: a helper that is a number" "${tool%:*}" "$T/spec.json"
 done
 shows 'includeStorePaths false' dt-build-layered-image '{contents: [{helper: "binSh", package: $bash}], includeStorePaths: false}'
 is 'includeStorePaths false: a link into the store that will be there' "$(cat "$T/list" "$T/store_paths")" "d0755 bin

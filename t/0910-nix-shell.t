@@ -239,7 +239,7 @@ small=$(instantiate small)
 refuses 1 'run and command: only one of them' 'run and command' "$small" '{run: "x", command: "y"}'
 refuses 1 '.*: the key drv is missing' 'no drv' "$small" '{drv: null}'
 refuses 1 '.*: unknown key config' 'a key of other images' "$small" '{config: {}}'
-refuses 1 '.*: uid is not of type integer' 'a user by name' "$small" '{uid: "nixbld"}'
+refuses 1 '.*: uid must be an integer .*' 'a user by name' "$small" '{uid: "nixbld"}'
 refuses 1 '/nix/store/.*x[.]drv: No such file or directory' 'no such derivation' "${small/small/x}" '{}'
 refuses 1 "$hello/bin/hello:0: 'Derive\\(' is expected" 'no derivation' "$hello/bin/hello" '{}'
 refuses 1 'shell: /bin/sh is not a file of a store path' 'a shell of this machine' "$small" '{shell: "/bin/sh"}'
@@ -255,7 +255,7 @@ derive() {
 	printf 'Derive([("out","/nix/store/0123456789abcdfghijklmnpqrsvwxyz-x","","")],[%s],[%s],"s","%s",[],[%s])' "$1" "$2" "$bash/bin/bash" "$3" >"$T/made.drv"
 }
 derive "(\"$small\",[\"out\"])" '' ''
-refuses 1 'stdin: .*-small is mentioned but not there' 'an input that is not built' "$T/made.drv" '{}'
+refuses 1 'inputs, contents, shell: .*-small is mentioned but not there' 'an input that is not built' "$T/made.drv" '{}'
 derive "(\"$small\",[\"out\",\"doc\"])" '' ''
 refuses 1 "drv: $small: nobody knows the path of its output doc" 'an output that the input does not have' "$T/made.drv" '{}'
 derive "(\"$(instantiate floating)\",[\"out\"])" '' ''

@@ -16,7 +16,7 @@ is_store_path() { [[ $1 =~ ^(/.+)?/[0-9a-z]{32}-[^/]+(/.*)?$ ]]; }
 # as Nix spells it. The path of a file in a store may be a symlink, which works in the image. Any
 # other symlink is followed: it may lead into the store, as ./result does.
 real_path() {
-	run realpath -zms -- "$2" >"$work/output"
+	attempt realpath -zms -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
 	read_output
 	is_store_path "$REPLY" || {
 		attempt realpath -ze -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
