@@ -113,6 +113,14 @@ static int choose(const char *option, const char *value, const char *const words
 	die_usage("--%s takes %s or %s, not '%s'", option, words[0], words[1], value);
 }
 
+/* HOST[:PORT][/PATH]; what else it may be, such as a password, is not repeated. */
+static void set_mirror(struct options *o, const char *mirror)
+{
+	if (strchr(mirror, '@') != NULL || strstr(mirror, "://") != NULL)
+		die_usage("a mirror is HOST[:PORT][/PATH], without a scheme or user");
+	o->registry.mirror = mirror;
+}
+
 static void set_option(struct options *o, int key)
 {
 	static const char *const formats[] = {"docker-archive", "dt"};
@@ -131,7 +139,7 @@ static void set_option(struct options *o, int key)
 		o->jobs = num_option("jobs", optarg, 1, JOBS_MAX);
 		break;
 	case OPT_MIRROR:
-		o->registry.mirror = optarg;
+		set_mirror(o, optarg);
 		break;
 	case OPT_NAME:
 		free(o->name);
@@ -202,7 +210,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	};
 	platform_host(&o->platform);
 	if (mirror != NULL && *mirror != '\0')
-		o->registry.mirror = mirror;
+		set_mirror(o, mirror);
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
 		set_option(o, key);
 	if (optind == argc)

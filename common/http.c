@@ -362,6 +362,12 @@ static bool may_pass(CURLcode code)
 	}
 }
 
+/* Whether there is a message of libcurl, without a URL: a proxy's may hold a password. */
+static bool may_be_told(const char *why)
+{
+	return *why != '\0' && strchr(why, '@') == NULL && strstr(why, "://") == NULL;
+}
+
 /* One request and its response. */
 static int exchange(struct exchange *x, const char *url, const char *authorization)
 {
@@ -387,7 +393,7 @@ static int exchange(struct exchange *x, const char *url, const char *authorizati
 	if (code == CURLE_OK || x->unwanted > ERROR_MAX)
 		return 0;
 	x->r->is_cut = may_pass(code);
-	return err_set(x->e, "%s", *why != '\0' ? why : curl_easy_strerror(code));
+	return err_set(x->e, "%s", may_be_told(why) ? why : curl_easy_strerror(code));
 }
 
 /* Replaces `url` by where the response leads, and x->to by the origin of that. */

@@ -119,15 +119,16 @@ static void endpoint_url(const struct endpoint *p, struct buf *url)
 
 /* --- requests --- */
 
-static int bad_status(const char *what, long status, struct err *e)
+static int bad_status(const char *what, const struct http_response *a, struct err *e)
 {
-	const char *text = status == 401   ? ", not authorized"
-			   : status == 403 ? ", denied"
-			   : status == 404 ? ", not found"
-			   : status == 429 ? ", too many requests"
-					   : "";
+	const char *text = a->status == 401   ? ", not authorized"
+			   : a->status == 403 ? ", denied"
+			   : a->status == 404 ? ", not found"
+			   : a->status == 429 ? ", too many requests"
+					      : "";
 
-	return err_set(e, "%s: status %ld%s", what, status, text);
+	return err_set(e, "%s: status %ld%s%s", what, a->status, text,
+		       a->is_elsewhere ? ", from where it redirects to" : "");
 }
 
 static void wait_for(unsigned attempt, uint64_t seconds)
@@ -183,7 +184,7 @@ static int send_once(struct registry *r, struct endpoint *p, struct http *h,
 		const struct err why = *e;
 		return err_set(e, "%s: %s", what, why.text);
 	}
-	return a->status == 200 || a->status == 206 ? 0 : bad_status(what, a->status, e);
+	return a->status == 200 || a->status == 206 ? 0 : bad_status(what, a, e);
 }
 
 /* Sends it until it is answered, or should not be sent any more. */

@@ -275,6 +275,16 @@ ok 'a cache without room for the rest of a layer' begun
 same 'a cache without room for the rest of a layer: the image' "$T/out" "$T/good.tar"
 is 'a cache without room for the rest of a layer: only the rest is asked for' "$(asked 'bytes=200000-')" 1
 
+# No file may be as large as a layer is: neither in the cache nor elsewhere.
+limited() {
+	rm -rf "$DT_CACHE"
+	(ulimit -f "$1" && exec dt-pull --tls-verify=false "$liar/honest/good@$(digest_of good)" 2>&1 >/dev/null) | cat >&2
+	return "${PIPESTATUS[0]}"
+}
+for size in 0 100; do
+	fails 1 'a temporary file, in TMPDIR: File too large$' "no file larger than ${size}k" limited $size
+done
+
 # --- interfaces ---
 
 # shellcheck disable=SC2016 # for script(1)

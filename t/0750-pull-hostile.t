@@ -89,6 +89,19 @@ for type in html index docker none; do
 	refuses "type.$type" good 'media type'
 done
 
+# --- text that a terminal would obey ---
+
+evil() { # HOW IMAGE
+	fails 1 '^dt-pull: [^ ]+: ' "$1, $2: fails" pull "$1" "$2"
+	is "$1, $2: nothing that a terminal obeys" "$(grep -aP '[\x00-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8e\x8f\xaa-\xae]' "$T/err")" ''
+}
+for where in type redirect realm name; do
+	evil evil.$where good
+done
+for what in type layer digest config rootfs platform url; do
+	evil honest evil-$what
+done
+
 # --- indexes ---
 
 for arch in amd64 x86_64 x86_64-linux; do

@@ -214,7 +214,7 @@ is 'a redirect to another host and back: the credentials do not come back' "$(as
 # Only the registry itself may ask for credentials, and say where to get a token for them.
 for who in basic bearer back; do
 	for how in elsewhere basic-elsewhere; do
-		fails 1 'status 401' "$how.$who: a 401 of another host is a failure" pull "$how.$who"
+		fails 1 'status 401, not authorized, from where it redirects to$' "$how.$who: a 401 of another host is a failure" pull "$how.$who"
 		is "$how.$who: nobody is asked for a token" "$(asked token/)" 0
 		is "$how.$who: no credentials elsewhere" "$(asked "^$two .* (Basic|Bearer) ")" 0
 		[ $how = basic-elsewhere ] ||
@@ -247,6 +247,19 @@ file "$T/auth.json" <<<"{\"auths\": {\"$liar\": {\"auth\": \"$(printf user:wrong
 fails 1 'docker.io asks for credentials, and none are known' 'a mirror with credentials, that refuses them' mirrored
 is "a mirror with credentials: Docker Hub does not get them" \
 	"$(asked "^${liar#*:} .* Basic "):$(asked "^$two GET .* (Basic|Bearer) ")" 1:0
+
+# A proxy or a mirror that is no such thing, with a password in it.
+for url in 'http://user:sesame@[::' 'foo://user:sesame@h:1' 'http://user:ses ame@h:99999' 'http://user:sesame@127.0.0.1:1:2' \
+	'http://user:sesame@127.0.0.1:1'; do
+	proxied() { http_proxy=$url https_proxy=$url no_proxy='' pull honest; }
+	fails 1 '[Pp]roxy|[Cc]onnect' "a proxy that does not work, $url" proxied
+	like "a proxy that does not work, $url: it is named without what it needs" "$T/err" '^[^@]*$'
+done
+for url in user:sesame@host http://host user:sesame@host/path; do
+	fails 2 'a mirror is HOST' "a mirror that is none, $url" env DT_MIRROR="$url" dt-pull "x/y@$good"
+	fails 2 'a mirror is HOST' "a mirror that is none, $url, as an option" dt-pull --mirror "$url" "x/y@$good"
+	no_secret "a mirror that is none, $url" "$T/err"
+done
 
 no_secret 'all messages' "$T/all-said"
 
