@@ -1,9 +1,9 @@
 /*
- * challenge: what a registry wants to be told before it answers. Level 3.
+ * challenge: how a registry wants to be authenticated to. Level 3.
  *
- * The value of WWW-Authenticate (RFC 9110, 11.6.1): the schemes that the server takes.
- * Those of registries are Basic and Bearer (distribution, "Token Authentication
- * Specification").
+ * Reads WWW-Authenticate (RFC 9110, 11.6.1), which lists the schemes that a server takes.
+ * Registries use Basic and Bearer ("Token Authentication Specification" of the
+ * distribution project).
  */
 #ifndef DT_CHALLENGE_H
 #define DT_CHALLENGE_H
@@ -16,8 +16,8 @@ struct challenge {
 };
 
 /*
- * Reads header values, each ended by a newline. Schemes that are not known are passed
- * over; of several Bearers the first one counts. What is no challenge adds nothing.
+ * Adds header values to `c`, each ended by a newline. Ignores unknown schemes, all
+ * Bearers after the first one, and text that is no challenge.
  */
 void challenge_parse(struct challenge *c, const char *values);
 void challenge_release(struct challenge *c);

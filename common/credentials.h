@@ -1,13 +1,19 @@
 /*
- * credentials: who we are to a registry. Level 5.
+ * credentials: the user's name and password at a registry. Level 5.
  *
- * As skopeo(1) finds them (containers-auth.json(5)): in the file REGISTRY_AUTH_FILE if
- * that is set; else in the first that knows the registry of
- * $XDG_RUNTIME_DIR/containers/auth.json, $XDG_CONFIG_HOME/containers/auth.json (or
- * ~/.config) and $DOCKER_CONFIG/config.json (or ~/.docker). Each of them has "auths", by
- * registries and the repositories in them, and may name programs to ask, in "credHelpers"
- * and "credsStore" (docker-credential-NAME). What they say lies in guarded memory and is
- * in no message.
+ * They are looked for where skopeo(1) does (containers-auth.json(5)): in the file
+ * REGISTRY_AUTH_FILE if that is set; else in the first of these files that knows the
+ * registry:
+ *
+ *     $XDG_RUNTIME_DIR/containers/auth.json
+ *     $XDG_CONFIG_HOME/containers/auth.json    or ~/.config/containers/auth.json
+ *     $DOCKER_CONFIG/config.json               or ~/.docker/config.json
+ *
+ * A file has credentials under "auths", by registry and repository. It may name programs
+ * that have them (docker-credential-NAME), under "credHelpers" and "credsStore". Such a
+ * program gets the registry's name on standard input, and no open file of ours.
+ *
+ * Credentials are in guarded memory, and in no message.
  */
 #ifndef DT_CREDENTIALS_H
 #define DT_CREDENTIALS_H
@@ -22,15 +28,15 @@ struct credentials {
 };
 
 /*
- * Looks for those of the repository `path` at `host` ("docker.io", "library/hello").
- * Returns 0, with none in it if none are known, or -1 and which file or program failed;
- * in either case the caller releases it.
+ * Finds the credentials for the repository `path` ("library/hello") at `host`
+ * ("docker.io"). Returns 0, and an empty `c` if there are none; -1 and which file or
+ * program failed. The caller releases `c` in both cases.
  */
 int credentials_find(struct credentials *c, const char *host, const char *path,
 		     struct err *e);
 void credentials_release(struct credentials *c);
 
-/* The same in the text of one file, which messages call `file`. Runs programs. */
+/* The same, in the text of one file, which is called `file` in messages. */
 int credentials_parse(struct credentials *c, const char *text, size_t len,
 		      const char *file, const char *host, const char *path,
 		      struct err *e);

@@ -2,10 +2,11 @@
  * dockerarchive: the archive that skopeo(1) writes to docker-archive:, byte for byte.
  * Level 6.
  *
- * nixpkgs' pullImage pins the digest of such an archive. It is a ustar as Go's
- * archive/tar writes it: the layers as HEX.tar, each once; the configuration as HEX.json;
- * for each layer a folder of the legacy format (Docker image specification v1), whose
- * layer.tar is a link; manifest.json; and repositories.
+ * nixpkgs' pullImage pins the digest of such an archive, so every byte counts. It is a
+ * ustar as Go's archive/tar writes it. Its members are, in this order: each layer once,
+ * as HEX.tar; the configuration, as HEX.json; for each layer a directory of the legacy
+ * format (Docker image specification v1), whose layer.tar is a symlink; manifest.json;
+ * repositories.
  */
 #ifndef DT_DOCKERARCHIVE_H
 #define DT_DOCKERARCHIVE_H
@@ -20,9 +21,9 @@
 struct buf;
 struct err;
 
-/* An archive in the making. All functions end the process if it cannot be written. */
+/* An archive that is being written. All functions end the process if that fails. */
 struct dockerarchive {
-	int fd;         /* where it goes, or -1: only its digest is asked for */
+	int fd;         /* where it goes; -1 if only its digest is wanted */
 	bool is_summed; /* `sum` is the digest of all of it */
 	struct digest sum;
 	struct names layer; /* hex diff_ids of the layers in it */
@@ -31,11 +32,11 @@ struct dockerarchive {
 void dockerarchive_init(struct dockerarchive *a, int fd, bool is_summed);
 void dockerarchive_release(struct dockerarchive *a);
 
-/* Writes the layer, `size` bytes that begin at the beginning of the file `layer`. */
+/* Writes a layer: the first `size` bytes of the file `layer`. */
 void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer,
 			 uint64_t size);
 
-/* What the documents say, all layers of which are written. */
+/* What the documents say. All of its layers have been written before. */
 struct dockerarchive_image {
 	const struct buf *config; /* the JSON text of its configuration */
 	const char (*diff_id)[DIGEST_HEX + 1];
@@ -48,7 +49,7 @@ struct dockerarchive_image {
 int dockerarchive_documents(struct dockerarchive *a, const struct dockerarchive_image *im,
 			    struct err *e);
 
-/* The digest of the whole archive, its end included, which has not been written yet. */
+/* The digest of the complete archive, with the end-of-archive mark that follows. */
 void dockerarchive_hex(struct dockerarchive *a, char hex[DIGEST_HEX + 1]);
 
 /* Writes the end-of-archive mark. */

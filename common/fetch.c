@@ -19,13 +19,18 @@ enum { BLOCK = 256 << 10, PIECES = 4 };
 
 /* --- downloads --- */
 
-/* A blob that comes in. */
+/* A blob that is downloaded. */
 struct incoming {
 	const struct fetch *f;
+	const struct manifest_blob *b; /* its size is UINT64_MAX if it is not known */
+	const char *kind;              /* "manifests" or "blobs" */
+	uint64_t limit;                /* bytes */
+	char *type;                    /* becomes its media type; or NULL */
 	struct blobs_part part;
-	struct digest sum;
+	struct digest sum; /* of what is in the part */
 };
 
+/* Forgets what came so far. */
 static int restart(void *arg, struct err *e)
 {
 	struct incoming *in = arg;
@@ -47,7 +52,8 @@ static int take(void *arg, const void *data, size_t len, struct err *e)
 	return 0;
 }
 
-/* Sums up the file from its beginning, and goes to its end. Returns its size, or -1. */
+/* Adds the file to the digest, and leaves its position at its end. Returns its size, or
+ * -1. */
 static int64_t sum_file(struct digest *sum, int fd, struct err *e)
 {
 	char block[BLOCK];
@@ -63,90 +69,85 @@ static int64_t sum_file(struct digest *sum, int fd, struct err *e)
 	return n < 0 ? err_set_errno(e, "a blob's file") : size;
 }
 
-/* From the registry, or from where else the layer is said to be. */
-static int get(const struct fetch *f, const char *kind, const struct manifest_blob *b,
-	       struct http_request *q, char *type, struct err *e)
+/* Asks the registry, then the URLs that the manifest has for the layer. */
+static int get(struct incoming *in, struct http_request *q, struct err *e)
 {
 	char what[sizeof "sha256:" + DIGEST_HEX] = "sha256:";
-	int result;
+	struct registry *r = in->f->registry;
 
-	memcpy(what + strlen(what), b->hex, sizeof b->hex);
-	result = registry_get(f->registry, kind, what, q, type, e);
-	for (size_t i = 0; result < 0 && i < json_array_size(b->urls); i++) {
-		const char *url = json_string_value(json_array_get(b->urls, i));
+	memcpy(what + strlen(what), in->b->hex, sizeof in->b->hex);
+	int result = registry_get(r, in->kind, what, q, in->type, e);
+	for (size_t i = 0; result < 0 && i < json_array_size(in->b->urls); i++) {
+		const char *url = json_string_value(json_array_get(in->b->urls, i));
 		if (url != NULL)
-			result = registry_get_url(f->registry, url, q, e);
+			result = registry_get_url(r, url, q, e);
 	}
 	return result;
 }
 
-/* Fills the part. `size` is not known if it is UINT64_MAX. */
-static int fill(struct incoming *in, const char *kind, const struct manifest_blob *b,
-		uint64_t limit, char *type, struct err *e)
+/* Downloads what the part lacks. Returns 1 if it is the blob then, 0 if not, or -1. */
+static int fill(struct incoming *in, bool *has_size, struct err *e)
 {
 	char hex[DIGEST_HEX + 1];
-	bool is_left = in->part.have > 0; /* by another process: it may be anything */
+	struct http_request q = {
+	    .accept = strcmp(in->kind, "manifests") == 0 ? manifest_types : NULL,
+	    .have = in->part.have,
+	    .limit = in->limit,
+	    .restart = restart,
+	    .take = take,
+	    .arg = in,
+	};
 
-	for (;;) {
-		struct http_request q = {
-		    .accept = strcmp(kind, "manifests") == 0 ? manifest_types : NULL,
-		    .have = in->part.have,
-		    .limit = limit,
-		    .restart = restart,
-		    .take = take,
-		    .arg = in,
-		};
-		if (q.have < b->size && get(in->f, kind, b, &q, type, e) < 0)
-			return -1;
-		digest_hex(&in->sum, hex);
-		bool is_whole = b->size == UINT64_MAX || q.have == b->size;
-		if (is_whole && strcmp(hex, b->hex) == 0)
-			return 0;
-		if (blobs_restart(&in->part, e) < 0)
-			return -1;
-		if (!is_left)
-			return err_set(e, "sha256:%s: what came has %s", b->hex,
-				       is_whole ? "another digest" : "another size");
-		is_left = false;
-	}
+	if (q.have < in->b->size && get(in, &q, e) < 0)
+		return -1;
+	digest_hex(&in->sum, hex);
+	*has_size = in->b->size == UINT64_MAX || q.have == in->b->size;
+	return *has_size && strcmp(hex, in->b->hex) == 0;
 }
 
-static int download(struct incoming *in, const char *kind, const struct manifest_blob *b,
-		    uint64_t limit, char *type, struct err *e)
+/* Fills the part, and once more if it had been begun with other bytes. */
+static int download(struct incoming *in, struct err *e)
 {
+	bool has_size;
 	int64_t have = sum_file(&in->sum, in->part.fd, e);
 
 	in->part.have = have >= 0 ? (uint64_t)have : 0;
-	if ((have < 0 || in->part.have > limit) && restart(in, e) < 0)
+	if ((have < 0 || in->part.have > in->limit) && restart(in, e) < 0)
 		return -1;
-	return fill(in, kind, b, limit, type, e);
+	for (bool is_left = in->part.have > 0;; is_left = false) {
+		int result = fill(in, &has_size, e);
+		if (result != 0)
+			return result < 0 ? -1 : 0;
+		if (blobs_restart(&in->part, e) < 0)
+			return -1;
+		if (!is_left)
+			return err_set(e, "sha256:%s: what came has %s", in->b->hex,
+				       has_size ? "another digest" : "another size");
+	}
 }
 
 /*
- * A descriptor of the blob's file: as it was found in the cache, or downloaded and
- * verified. Returns -1 and why there is none.
+ * A descriptor of the blob's file, as it was found in the cache, or downloaded and
+ * verified; sets *is_cached. `in` says which blob. Returns -1 and why there is none.
  */
-static int open_blob(const struct fetch *f, const char *kind,
-		     const struct manifest_blob *b, uint64_t limit, char *type,
-		     bool *is_cached, struct err *e)
+static int open_blob(struct incoming *in, bool *is_cached, struct err *e)
 {
-	struct incoming in = {.f = f};
-	int fd = blobs_open(f->cache, b->hex);
+	const struct cache *cache = in->f->cache;
+	const char *hex = in->b->hex;
+	int fd = blobs_open(cache, hex);
 
 	*is_cached = true;
 	if (fd >= 0)
 		return fd;
-	int begun = blobs_begin(f->cache, b->hex, limit, f->patience, &in.part, e);
-	if (begun < 0)
-		return -1;
-	if (begun == 0)
-		return in.part.fd;
+	int begun = blobs_begin(cache, hex, in->limit, in->f->patience, &in->part, e);
+	if (begun <= 0)
+		return begun < 0 ? -1 : in->part.fd;
 	*is_cached = false;
-	digest_init(&in.sum);
-	fd = download(&in, kind, b, limit, type, e) < 0 ? -1 : blobs_finish(&in.part);
+	digest_init(&in->sum);
+	fd = download(in, e) < 0 ? -1 : blobs_finish(&in->part);
 	if (fd < 0)
-		blobs_leave(&in.part);
-	digest_release(&in.sum);
+		blobs_leave(&in->part);
+	digest_release(&in->sum);
 	return fd;
 }
 
@@ -156,13 +157,15 @@ int fetch_document(const struct fetch *f, const char *kind, const char *hex,
 		   struct buf *out, char *type, struct err *e)
 {
 	struct manifest_blob b = {.size = UINT64_MAX};
+	struct incoming in = {
+	    .f = f, .b = &b, .kind = kind, .limit = JSON_LIMIT, .type = type};
 	char found[DIGEST_HEX + 1];
 	bool is_cached;
 
 	memcpy(b.hex, hex, sizeof b.hex);
 	for (;;) {
 		*type = '\0';
-		int fd = open_blob(f, kind, &b, JSON_LIMIT, type, &is_cached, e);
+		int fd = open_blob(&in, &is_cached, e);
 		if (fd < 0)
 			return -1;
 		buf_clear(out);
@@ -332,8 +335,10 @@ static int unpack_layer(int fd, const char *hex, const char *diff_id,
 int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char *diff_id,
 		struct fetch_layer *layer, struct err *e)
 {
+	struct incoming in = {.f = f, .b = b, .kind = "blobs", .limit = b->size};
+
 	for (;;) {
-		int fd = open_blob(f, "blobs", b, b->size, NULL, &layer->is_cached, e);
+		int fd = open_blob(&in, &layer->is_cached, e);
 		if (fd < 0)
 			return -1;
 		int result = unpack_layer(fd, b->hex, diff_id, layer, e);

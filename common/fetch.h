@@ -1,9 +1,10 @@
 /*
  * fetch: the documents and layers of an image, downloaded once and verified. Level 8.
  *
- * What has a digest is kept in the cache's folder of blobs and taken from there the next
- * time. It is compared with its digest before anybody sees it, a layer with its diff_id,
- * too. Parts that were left, by this process or another one, are gone on with.
+ * Everything that has a digest is kept in the cache's directory of blobs, and taken from
+ * there the next time. The caller sees only bytes of the right digest; a layer has the
+ * right diff_id, too. A download that was interrupted, in this process or another one,
+ * continues where it stopped.
  */
 #ifndef DT_FETCH_H
 #define DT_FETCH_H
@@ -36,20 +37,20 @@ struct fetch_layer {
 };
 
 /*
- * Appends the document of this digest, of KIND "manifests" or "blobs", of at most
- * JSON_LIMIT bytes. Sets `type`, of 128 bytes, to the media type it came with, or "" if
- * that is not known any more. Returns 0, or -1 and why not.
+ * Replaces `out` by the document of this digest, at most JSON_LIMIT bytes; `kind` is
+ * "manifests" or "blobs". Sets `type`, of 128 bytes, to its media type in the registry's
+ * answer, or to "" if it came from the cache. Returns 0, or -1 and why not.
  */
 int fetch_document(const struct fetch *f, const char *kind, const char *hex,
 		   struct buf *out, char *type, struct err *e);
 
-/* The manifest or index that has this tag now, likewise, and its digest. */
+/* The same for the manifest or index that has this tag now; sets `hex` to its digest. */
 int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *type,
 		 char hex[DIGEST_HEX + 1], struct err *e);
 
 /*
- * Uncompresses a layer into a temporary file, unless it is plain. May be called in
- * several threads at once, for different blobs. Returns 0, or -1 and why not.
+ * Downloads a layer and uncompresses it into a temporary file. Several threads may call
+ * it at once, for different blobs. Returns 0, or -1 and why not.
  */
 int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char *diff_id,
 		struct fetch_layer *layer, struct err *e);

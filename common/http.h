@@ -30,10 +30,13 @@
 
 struct err;
 
-/* A client: some connections that are used again. One thread at a time uses it. */
+/* A client, which keeps connections open. Only one thread at a time may use it. */
 struct http;
 
-/* Without `verify`, any certificate will do. `timeout` is in seconds. */
+/*
+ * Without `verify`, any certificate will do. A transfer below 1 KiB a second is given up
+ * after `timeout` seconds.
+ */
 struct http *http_new(bool verify, unsigned timeout);
 
 /* NULL is a no-op. */
@@ -54,59 +57,57 @@ enum http_place {
 enum http_place http_place_of(const char *host);
 
 /*
- * What is asked for, and where it goes. `have` counts the bytes that the caller has got;
- * if it is not 0, only what follows them is asked for. It may be asked for again after a
- * failure, and then goes on.
+ * What is asked for, and where the body goes. `have` counts the bytes of it that the
+ * caller has; if there are any, only the rest is asked for. So a request that failed can
+ * be sent again, and continues.
  */
 struct http_request {
 	const char *url;
-	enum http_place from;      /* of the server that named the URL; HTTP_UNKNOWN if
-				      the user did: it may lead anywhere then */
+	enum http_place from;      /* where the server is that named the URL;
+				      HTTP_UNKNOWN: the user did, it may be anywhere */
 	const char *accept;        /* media types, or NULL */
 	const char *authorization; /* the header's value, or NULL */
 	const char *form;          /* the body of a POST, or NULL for GET */
-	uint64_t have, limit;      /* bytes of the whole body: at most `limit` */
-	/* The server starts over: forget what came so far. Returns 0, or -1 and why. */
+	uint64_t have, limit;      /* bytes; the complete body has at most `limit` */
+	/* Forgets the bytes: the server starts over. Returns 0, or -1 and why not. */
 	int (*restart)(void *arg, struct err *e);
-	/* The next bytes. Returns 0, or -1 and why no more are wanted. */
+	/* Takes the next bytes. Returns 0, or -1 and why no more are wanted. */
 	int (*take)(void *arg, const void *data, size_t len, struct err *e);
 	void *arg;
 };
 
-/* Has the body go to `b`, at most `limit` bytes. */
+/* Makes the body go to `b`, at most `limit` bytes of it. */
 void http_into(struct http_request *q, struct buf *b, size_t limit);
 
 struct http_response {
-	long status;           /* 0: none came, or none from where a redirect leads */
-	bool has_answered;     /* some response came */
-	bool is_elsewhere;     /* it is of another origin than that of the URL */
+	long status;           /* of the last response; 0: it did not come */
+	bool has_answered;     /* the server of the URL sent a response */
+	bool is_elsewhere;     /* a redirect led to another origin than the URL's */
 	enum http_place place; /* of the server that sent it */
 	char type[128];        /* the media type, lower case, without parameters; or "" */
 	struct buf offers;     /* the values of WWW-Authenticate, a line each */
 	uint64_t wait;         /* Retry-After in seconds, or 0 */
-	bool is_cut;           /* the transfer failed in a way that may pass */
+	bool is_cut;           /* the transfer failed, and may succeed later */
 };
 
 void http_response_release(struct http_response *r);
 
 /*
- * Sends the request. Returns 0 if a response came whole, whatever its status; only the
- * body of 200 and 206 is delivered. Returns -1 and why if none did.
+ * Sends the request. Returns 0 if a complete response came, whatever its status, or -1
+ * and why none did. Only the body of a 200 or a 206 is delivered.
  */
 int http_send(struct http *h, struct http_request *q, struct http_response *r,
 	      struct err *e);
 
-/* What a URL consists of, for http_origin(). */
+/* Where a URL leads, without its path. */
 struct http_origin {
 	char text[512]; /* "https://host:port" */
 	char host[256];
 	bool is_secure;
 };
 
-/*
- * Splits a URL of http or https. Returns 0, or -1 and why not; a URL with a user or a
- * password in it is refused.
- */
+/* Reads the origin of a URL of http or https. Returns 0, or -1 and why not: a user or a
+ * password in it is an error, too. */
 int http_origin(struct http_origin *o, const char *url, struct err *e);
 
 /* Appends `query` ("a=b&c=d") to that of the URL, which loses its fragment. */

@@ -13,8 +13,8 @@
 
 enum {
 	WAIT_MS = 200,  /* before the second try; twice as long before each next one */
-	WAIT_MAX = 60,  /* seconds of a Retry-After that are heeded */
-	STEP = 1 << 20, /* bytes that a try must bring not to count */
+	WAIT_MAX = 60,  /* seconds: the longest pause that a server may ask for */
+	STEP = 1 << 20, /* bytes; a try that brings so many does not count */
 };
 
 /* A host to ask: a mirror, or the registry itself. */
@@ -111,26 +111,35 @@ static void return_client(struct registry *r, struct http *h)
 	http_release(h);
 }
 
-static void endpoint_url(const struct endpoint *p, struct buf *url)
+/* --- one request, until it is answered --- */
+
+/* What is asked for, and the answer to the last try. */
+struct task {
+	struct registry *r;
+	struct endpoint *p; /* NULL: a URL of no registry, without credentials */
+	struct http_request *q;
+	const char *what; /* in messages */
+	struct http_response a;
+	struct err *e;
+};
+
+/* How a try ended: FAILED says why in *e. */
+enum { GOT = 0, FAILED = -1, NO_TLS = -2 };
+
+static int bad_status(const struct task *t)
 {
-	buf_clear(url);
-	buf_addf(url, "http%s://%s/v2/", p->is_plain ? "" : "s", p->host);
+	long status = t->a.status;
+	const char *text = status == 401   ? ", not authorized"
+			   : status == 403 ? ", denied"
+			   : status == 404 ? ", not found"
+			   : status == 429 ? ", too many requests"
+					   : "";
+
+	return err_set(t->e, "%s: status %ld%s%s", t->what, status, text,
+		       t->a.is_elsewhere ? ", from where it redirects to" : "");
 }
 
-/* --- requests --- */
-
-static int bad_status(const char *what, const struct http_response *a, struct err *e)
-{
-	const char *text = a->status == 401   ? ", not authorized"
-			   : a->status == 403 ? ", denied"
-			   : a->status == 404 ? ", not found"
-			   : a->status == 429 ? ", too many requests"
-					      : "";
-
-	return err_set(e, "%s: status %ld%s%s", what, a->status, text,
-		       a->is_elsewhere ? ", from where it redirects to" : "");
-}
-
+/* Pauses before the next try: as long as the server asked for, if it did. */
 static void wait_for(unsigned attempt, uint64_t seconds)
 {
 	uint64_t ms = (uint64_t)WAIT_MS << attempt;
@@ -142,75 +151,85 @@ static void wait_for(unsigned attempt, uint64_t seconds)
 	nanosleep(&t, NULL);
 }
 
-/* Whether the next try may bring what this one did not. */
-static bool is_worth_it(const struct http_response *a)
+/* Whether the same request may succeed later. */
+static bool may_pass(const struct http_response *a)
 {
 	return a->is_cut || a->status == 429 || a->status >= 500;
 }
 
 /*
- * Learns from the answer where the endpoint is, and that it is there. Returns whether a
- * host that gave no answer to a request with TLS may know no TLS; another thread may have
- * found that out by now.
+ * Learns from the answer where the endpoint is, and that it is there. Returns whether the
+ * request should be sent without TLS: the user allows that, and the endpoint has never
+ * answered, or another thread has found by now that it knows no TLS.
  */
-static bool may_be_plain(struct registry *r, struct endpoint *p,
-			 const struct http_request *q, const struct http_response *a)
+static bool knows_no_tls(struct task *t)
 {
-	bool is_secure = strncmp(q->url, "https:", 6) == 0;
+	struct endpoint *p = t->p;
+	const struct http_response *a = &t->a;
+	bool is_secure = strncmp(t->q->url, "https:", 6) == 0;
 
-	pthread_mutex_lock(&r->lock);
+	pthread_mutex_lock(&t->r->lock);
 	p->is_proven = p->is_proven || a->has_answered;
 	if (a->has_answered && !a->is_elsewhere)
 		p->place = a->place;
-	bool may = is_secure && !a->has_answered && !r->o->verify &&
-		   (p->is_plain || !p->is_proven);
-	pthread_mutex_unlock(&r->lock);
-	return may;
+	bool is_plain = is_secure && !a->has_answered && !t->r->o->verify &&
+			(p->is_plain || !p->is_proven);
+	p->is_plain = p->is_plain || is_plain;
+	pthread_mutex_unlock(&t->r->lock);
+	return is_plain;
 }
 
-/*
- * Sends it once; p is NULL for a URL of no registry. Returns 0 if what was asked for
- * came, -1 and why not, or -2 if it should be sent without TLS.
- */
-static int send_once(struct registry *r, struct endpoint *p, struct http *h,
-		     struct http_request *q, struct http_response *a, const char *what,
-		     struct err *e)
+static int send_once(struct task *t, struct http *h)
 {
-	int result = p != NULL ? login_send(p->login, h, q, a, e) : http_send(h, q, a, e);
+	int result = t->p != NULL ? login_send(t->p->login, h, t->q, &t->a, t->e)
+				  : http_send(h, t->q, &t->a, t->e);
 
-	if (p != NULL && may_be_plain(r, p, q, a))
-		return -2;
+	if (t->p != NULL && knows_no_tls(t))
+		return NO_TLS;
 	if (result < 0) {
-		const struct err why = *e;
-		return err_set(e, "%s: %s", what, why.text);
+		const struct err why = *t->e;
+		return err_set(t->e, "%s: %s", t->what, why.text);
 	}
-	return a->status == 200 || a->status == 206 ? 0 : bad_status(what, a, e);
+	return t->a.status == 200 || t->a.status == 206 ? GOT : bad_status(t);
 }
 
-/* Sends it until it is answered, or should not be sent any more. */
-static int send_until(struct registry *r, struct endpoint *p, struct http_request *q,
-		      char *type, const char *what, struct err *e)
+/* Tries again while that may help. Sets `type` as registry_get() does, if not NULL. */
+static int send_until(struct task *t, char *type)
 {
-	struct http *h = take_client(r);
-	struct http_response a = {0};
+	struct http *h = take_client(t->r);
 	int result;
 
 	for (unsigned attempt = 0;; attempt++) {
-		uint64_t before = q->have;
-		result = send_once(r, p, h, q, &a, what, e);
-		if (result != -1 || !is_worth_it(&a))
+		uint64_t before = t->q->have;
+		result = send_once(t, h);
+		if (result != FAILED || !may_pass(&t->a))
 			break;
-		if (q->have >= before + STEP)
+		if (t->q->have >= before + STEP)
 			attempt = 0;
-		if (attempt == r->o->retries)
+		if (attempt == t->r->o->retries)
 			break;
-		wait_for(attempt, a.wait);
+		wait_for(attempt, t->a.wait);
 	}
-	if (result == 0 && type != NULL)
-		snprintf(type, sizeof a.type, "%s", *a.type != '\0' ? a.type : "none");
-	http_response_release(&a);
-	return_client(r, h);
+	if (result == GOT && type != NULL)
+		snprintf(type, sizeof t->a.type, "%s",
+			 *t->a.type != '\0' ? t->a.type : "none");
+	http_response_release(&t->a);
+	return_client(t->r, h);
 	return result;
+}
+
+/* --- what callers ask for --- */
+
+/* Replaces `url` by that of KIND/WHAT at the endpoint. */
+static void endpoint_url(struct registry *r, const struct endpoint *p, const char *kind,
+			 const char *what, struct buf *url)
+{
+	pthread_mutex_lock(&r->lock);
+	bool is_plain = p->is_plain;
+	pthread_mutex_unlock(&r->lock);
+	buf_clear(url);
+	buf_addf(url, "http%s://%s/v2/%s/%s/%s", is_plain ? "" : "s", p->host, p->path,
+		 kind, what);
 }
 
 static int get_from(struct registry *r, struct endpoint *p, const char *kind,
@@ -220,17 +239,12 @@ static int get_from(struct registry *r, struct endpoint *p, const char *kind,
 	int result;
 
 	buf_addf(&name, "%s: %s/%s", p->host, kind, what);
+	struct task t = {.r = r, .p = p, .q = q, .what = name.data, .e = e};
 	do {
-		pthread_mutex_lock(&r->lock);
-		endpoint_url(p, &url);
-		pthread_mutex_unlock(&r->lock);
-		buf_addf(&url, "%s/%s/%s", p->path, kind, what);
+		endpoint_url(r, p, kind, what, &url);
 		q->url = url.data;
-		result = send_until(r, p, q, type, name.data, e);
-		pthread_mutex_lock(&r->lock);
-		p->is_plain = p->is_plain || result == -2;
-		pthread_mutex_unlock(&r->lock);
-	} while (result == -2);
+		result = send_until(&t, type);
+	} while (result == NO_TLS);
 	q->url = NULL;
 	buf_release(&url);
 	buf_release(&name);
@@ -251,6 +265,7 @@ int registry_get_url(struct registry *r, const char *url, struct http_request *q
 		     struct err *e)
 {
 	struct http_origin o;
+	struct task t = {.r = r, .q = q, .what = o.text, .e = e};
 
 	if (http_origin(&o, url, e) < 0)
 		return -1;
@@ -258,8 +273,8 @@ int registry_get_url(struct registry *r, const char *url, struct http_request *q
 	q->from = r->endpoint[r->n - 1].place;
 	pthread_mutex_unlock(&r->lock);
 	q->url = url;
-	int result = send_until(r, NULL, q, NULL, o.text, e);
+	int result = send_until(&t, NULL);
 	q->url = NULL;
 	q->from = HTTP_UNKNOWN;
-	return result < 0 ? -1 : 0;
+	return result;
 }

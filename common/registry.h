@@ -19,27 +19,27 @@ struct reference;
 struct registry;
 
 struct registry_options {
-	const char *mirror; /* HOST[:PORT][/PATH] to ask before Docker Hub, or NULL */
-	bool verify;        /* else any certificate will do, and HTTP without TLS */
-	unsigned timeout;   /* of transfers that stand still, in seconds */
-	unsigned retries;   /* of what failed in a way that may pass */
+	const char *mirror; /* HOST[:PORT][/PATH], asked before Docker Hub; or NULL */
+	bool verify;        /* false: any certificate will do, and HTTP without TLS */
+	unsigned timeout;   /* seconds, after which a transfer is given up: see http.h */
+	unsigned retries;   /* after a failure that may pass */
 };
 
-/* The registry of the image `ref`, which is kept, as `o` is. The caller releases it. */
+/* The registry of the image `ref`. Keeps `ref` and `o`. The caller releases it. */
 struct registry *registry_new(const struct reference *ref,
 			      const struct registry_options *o);
 void registry_release(struct registry *r);
 
 /*
- * Asks for KIND/WHAT of the repository, KIND being "manifests" or "blobs"; `q` says what
- * of it and where it goes. A transfer that is cut, and an answer that says "later", are
- * tried again, a few times. Sets `type`, of 128 bytes, to the media type of what came, or
- * "none". Returns 0, or -1 and why not; what came by then is counted in q->have.
+ * Asks for KIND/WHAT of the repository: kind is "manifests" or "blobs", `what` a digest
+ * or a tag. `q` says which bytes of it are wanted and where they go; its URL is set here.
+ * Sets `type`, of 128 bytes, to the media type of the answer, or "none"; it may be NULL.
+ * Returns 0, or -1 and why not; q->have counts the bytes that came by then.
  */
 int registry_get(struct registry *r, const char *kind, const char *what,
 		 struct http_request *q, char *type, struct err *e);
 
-/* The same of a URL anywhere, without credentials. */
+/* The same for a URL that a manifest gives, anywhere, without credentials. */
 int registry_get_url(struct registry *r, const char *url, struct http_request *q,
 		     struct err *e);
 
