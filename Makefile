@@ -15,10 +15,10 @@ WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwri
 B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
-TOOLS    = dt-closure dt-popularity dt-layer dt-manifest dt-flatten dt-nixdb dt-compress \
-	   dt-drv dt-pull dt-vmrun
+TOOLS    = dt-closure dt-popularity dt-fleet dt-cost dt-layer dt-manifest dt-flatten \
+	   dt-nixdb dt-compress dt-drv dt-pull dt-vmrun
 MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure cluster compress \
-	   compress-gzip compress-zstd config config-check cost cpio credentials derivations digest disks \
+	   compress-gzip compress-zstd config config-check cost cost-images cpio credentials derivations digest disks \
 	   dockerarchive draft draw drv edges erofs err export fetch fleet graph guest gunzip \
 	   gunzip-$(GUNZIP) hashes helper http http-url image image-archive image-choice image-layers intake io io-output jail \
 	   job json kernel kin lay layer layernote links login lower manifest mem merge merged names nar nar-write \
@@ -45,6 +45,8 @@ LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %
 # The libraries each tool links, and no more.
 LIBS_dt-closure    = libcrypto libsodium jansson sqlite3
 LIBS_dt-popularity = libsodium jansson
+LIBS_dt-fleet      = libsodium
+LIBS_dt-cost       = libsodium jansson
 LIBS_dt-layer      = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-manifest   = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)

@@ -42,7 +42,7 @@ static void read_file(struct store *s, const char *file, struct buf *text)
 		store_locate(s, file, &place);
 	else
 		buf_addstr(&place, file);
-	if (drv_read(place.data, file, text, &e) < 0)
+	if (io_slurp_as(place.data, file, text, DRV_LIMIT, &e) < 0)
 		die("%s", e.text);
 	buf_release(&place);
 }

@@ -265,7 +265,7 @@ static void read_plan(struct work *w)
 
 	if (io_slurp(STDIN_FILENO, &text, PLAN_MAX) < 0)
 		die_errno("stdin");
-	if (plan_read(text.data, text.len, "stdin", add_path, w, &e) < 0)
+	if (plan_scan(text.data, text.len, "stdin", add_path, w, &e) < 0)
 		die("%s", e.text);
 	buf_release(&text);
 }

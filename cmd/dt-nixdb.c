@@ -19,14 +19,11 @@
 #include "store.h"
 #include "timestamp.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-
-enum { GRAPH_MAX = 256 << 20 };
 
 struct options {
 	const char *store, *derivers, *tree, *roots;
@@ -93,14 +90,10 @@ struct work {
 
 static void read_graph(struct work *w)
 {
-	struct buf text = {0};
 	struct err e;
 
-	if (io_slurp(0, &text, GRAPH_MAX) < 0)
-		die_errno("stdin");
-	if (graph_parse(&w->g, text.data, text.len, "stdin", &e) < 0)
+	if (graph_read(&w->g, "-", &e) < 0)
 		die("%s", e.text);
-	buf_release(&text);
 	for (size_t i = 0; i < w->g.paths.n; i++)
 		if (store_check(&w->store, w->g.paths.name[i], &e) < 0)
 			die("stdin: %s", e.text);

@@ -5,7 +5,6 @@
 #include "graph.h"
 #include "json.h"
 #include "mem.h"
-#include "names.h"
 #include "plan.h"
 #include "relation.h"
 
@@ -129,41 +128,6 @@ int cost_init(struct cost *c, const struct graph *g, const struct plan *p,
 	return 0;
 }
 
-/* The layers as lines, and their sizes in the same order. */
-static void collect(const struct graph *g, const struct plan *p, struct buf *text,
-		    uint64_t *size)
-{
-	plan_write(p, g, text);
-	for (size_t i = 0; i < p->n; i++)
-		for (size_t k = plan_start(p, i); k < p->end[i]; k++)
-			size[i] += g->node[p->path[k]].size;
-}
-
-void cost_second(struct cost *c, const struct graph *g, const struct plan *p,
-		 const struct graph *other, const struct plan *other_plan)
-{
-	struct names known = {0};
-	struct buf text = {0};
-	uint64_t *size = mem_zero(p->n + other_plan->n, sizeof *size);
-	const char *stop;
-
-	collect(g, p, &text, size);
-	for (const char *at = text.data; (stop = strchr(at, '\n')) != NULL; at = stop + 1)
-		names_add(&known, at, (size_t)(stop - at));
-	buf_clear(&text);
-	collect(other, other_plan, &text, size + p->n);
-	const uint64_t *next = size + p->n;
-	for (const char *at = text.data; (stop = strchr(at, '\n')) != NULL;
-	     at = stop + 1, next++) {
-		c->second += *next;
-		if (names_find(&known, at, (size_t)(stop - at)) != NAMES_NONE)
-			c->shared += *next;
-	}
-	names_release(&known);
-	buf_release(&text);
-	free(size);
-}
-
 static uint64_t whole(double x)
 {
 	return (uint64_t)(x + 0.5);
@@ -185,9 +149,6 @@ void cost_text(const struct cost *c, const struct graph *g, struct buf *out)
 		 whole(c->bound));
 	buf_addf(out, "worst  %13" PRIu64 " re-sent by an update of %s\n", c->worst,
 		 g->paths.name[c->worst_path]);
-	if (c->second != 0)
-		buf_addf(out, "second %13" PRIu64 ", of which %" PRIu64 " are shared\n",
-			 c->second, c->shared);
 }
 
 /* A new reference, or NULL and the path that no JSON string can hold. */
@@ -248,10 +209,6 @@ int cost_json(const struct cost *c, const struct graph *g, const struct plan *p,
 				(json_int_t)whole(c->mean), "bound",
 				(json_int_t)whole(c->bound), "worst", "bytes",
 				(json_int_t)c->worst, "path", worst, "layers", layers);
-	if (c->second != 0)
-		json_object_set_new(doc, "second",
-				    json_pack("{sIsI}", "bytes", (json_int_t)c->second,
-					      "shared", (json_int_t)c->shared));
 	json_write(doc, out);
 	buf_addch(out, '\n');
 	json_decref(doc);

@@ -115,7 +115,7 @@ static int read_derivation(struct derivations *d, const struct graph *g, uint32_
 	json_t *drv = NULL;
 
 	store_locate(s, path, &place);
-	if (drv_read(place.data, path, &text, e) == 0)
+	if (io_slurp_as(place.data, path, &text, DRV_LIMIT, e) == 0)
 		drv = drv_parse(s, text.data, text.len, path, e);
 	if (drv != NULL)
 		add_outputs(d, node, drv);

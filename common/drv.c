@@ -3,11 +3,9 @@
 #include "buf.h"
 #include "digest.h"
 #include "err.h"
-#include "io.h"
 #include "mem.h"
 #include "store.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,15 +16,6 @@ struct parser {
 	struct buf text; /* the last string */
 	struct err *e;
 };
-
-int drv_read(const char *file, const char *what, struct buf *text, struct err *e)
-{
-	if (io_slurp_file(file, text, DRV_LIMIT) == 0)
-		return 0;
-	if (errno == EFBIG)
-		return err_set(e, "%s: more than %d bytes", what, DRV_LIMIT);
-	return err_set_errno(e, "%s", what);
-}
 
 /* Says where it stopped, and why; returns -1. */
 static int refuse(struct parser *p, const char *why)

@@ -23,9 +23,6 @@ struct store;
 /* What is read into memory of any one derivation is bounded by this many bytes. */
 enum { DRV_LIMIT = 16 << 20 };
 
-/* Reads the file of a derivation; `what` names it. Returns 0, or -1 and why. */
-int drv_read(const char *file, const char *what, struct buf *text, struct err *e);
-
 /*
  * Parses a derivation; `what` names it in the reason, which tells the offset, in bytes.
  * All its paths must be store paths of `s` (which the first one tells, if nobody did).

@@ -1,17 +1,13 @@
 #include "fleet.h"
 
 #include "arrange.h"
-#include "buf.h"
 #include "cluster.h"
-#include "err.h"
 #include "graph.h"
 #include "kin.h"
 #include "mem.h"
-#include "names.h"
 #include "plan.h"
 #include "relation.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,28 +39,6 @@ struct pack {
 	size_t n_images, limit;
 	uint64_t *over; /* the images that have too many layers still */
 };
-
-int fleet_join(struct graph *all, const struct graph *image, struct err *e)
-{
-	uint32_t *number = mem_zero(image->paths.n, sizeof *number);
-	int result = 0;
-
-	for (size_t i = 0; i < image->paths.n; i++) {
-		const char *path = image->paths.name[i];
-		number[i] = graph_node(all, path, strlen(path));
-	}
-	for (size_t i = 0; result == 0 && i < image->paths.n; i++) {
-		const struct graph_node *node = &image->node[i];
-		uint32_t *refs = mem_zero(node->n_refs, sizeof *refs);
-		for (size_t k = 0; k < node->n_refs; k++)
-			refs[k] = number[node->refs[k]];
-		if (graph_define(all, number[i], node->size, refs, node->n_refs) < 0)
-			result = err_set(e, "%s differs from that of another image",
-					 image->paths.name[i]);
-	}
-	free(number);
-	return result;
-}
 
 static size_t count_common(const uint64_t *a, const uint64_t *b, const uint64_t *c,
 			   size_t words)
@@ -304,54 +278,4 @@ int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
 	kin_release(&k);
 	relation_release(&r);
 	return 0;
-}
-
-struct fleet_cost fleet_cost(const struct graph *all, const struct plan *plans,
-			     size_t n_images)
-{
-	struct fleet_cost c = {.images = n_images};
-	struct names layers = {0};
-	bool *seen = mem_zero(all->paths.n, sizeof *seen);
-
-	for (size_t i = 0; i < n_images; i++) {
-		const struct plan *p = &plans[i];
-		struct buf text = {0};
-		plan_write(p, all, &text);
-		const char *at = text.data;
-		for (size_t l = 0; l < p->n; l++) {
-			const char *stop = strchr(at, '\n');
-			uint64_t size = 0;
-			for (size_t k = plan_start(p, l); k < p->end[l]; k++) {
-				uint32_t path = p->path[k];
-				size += all->node[path].size;
-				c.bound += seen[path] ? 0 : all->node[path].size;
-				seen[path] = true;
-			}
-			c.apart += size;
-			if (names_add(&layers, at, (size_t)(stop - at)) == c.layers) {
-				c.held += size;
-				c.layers++;
-			}
-			at = stop + 1;
-		}
-		buf_release(&text);
-	}
-	names_release(&layers);
-	free(seen);
-	return c;
-}
-
-void fleet_cost_write(const struct fleet_cost *c, bool json, struct buf *out)
-{
-	if (json)
-		buf_addf(out,
-			 "{\"images\":%zu,\"layers\":%zu,\"apart\":%" PRIu64
-			 ",\"held\":%" PRIu64 ",\"bound\":%" PRIu64 "}\n",
-			 c->images, c->layers, c->apart, c->held, c->bound);
-	else
-		buf_addf(out,
-			 "apart  %13" PRIu64 " in %zu images\n"
-			 "held   %13" PRIu64 " in %zu layers that differ\n"
-			 "bound  %13" PRIu64 " with a layer for each path\n",
-			 c->apart, c->images, c->held, c->layers, c->bound);
 }

@@ -3,6 +3,7 @@
 #include "buf.h"
 #include "edges.h"
 #include "err.h"
+#include "io.h"
 #include "mem.h"
 #include "num.h"
 
@@ -252,6 +253,60 @@ int graph_sort(const struct graph *g, uint32_t *order, struct err *e)
 	free(missing);
 	edges_release(&up);
 	free(s.heap);
+	return result;
+}
+
+static int check_sizes(const struct graph *g, struct err *e)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < g->paths.n; i++) {
+		if (g->node[i].size > INT64_MAX - sum)
+			return err_set(e, "the sizes add up to more than %lld bytes",
+				       (long long)INT64_MAX);
+		sum += g->node[i].size;
+	}
+	return 0;
+}
+
+int graph_read(struct graph *g, const char *file, struct err *e)
+{
+	const char *what = io_name(file);
+	struct buf text = {0};
+	struct err why;
+	int result = io_slurp_as(file, what, &text, GRAPH_LIMIT, e);
+
+	if (result == 0)
+		result = graph_parse(g, text.data, text.len, what, e);
+	buf_release(&text);
+	if (result < 0)
+		return -1;
+	uint32_t *order = mem_zero(g->paths.n, sizeof *order);
+	if (graph_sort(g, order, &why) < 0 || check_sizes(g, &why) < 0)
+		result = err_set(e, "%s: %s", what, why.text);
+	free(order);
+	return result;
+}
+
+int graph_join(struct graph *all, const struct graph *g, struct err *e)
+{
+	uint32_t *number = mem_zero(g->paths.n, sizeof *number);
+	int result = 0;
+
+	for (size_t i = 0; i < g->paths.n; i++) {
+		const char *path = g->paths.name[i];
+		number[i] = graph_node(all, path, strlen(path));
+	}
+	for (size_t i = 0; result == 0 && i < g->paths.n; i++) {
+		const struct graph_node *node = &g->node[i];
+		uint32_t *refs = mem_zero(node->n_refs, sizeof *refs);
+		for (size_t k = 0; k < node->n_refs; k++)
+			refs[k] = number[node->refs[k]];
+		if (graph_define(all, number[i], node->size, refs, node->n_refs) < 0)
+			result = err_set(e, "%s differs from that of another image",
+					 g->paths.name[i]);
+	}
+	free(number);
 	return result;
 }
 

@@ -56,6 +56,21 @@ int graph_define(struct graph *g, uint32_t id, uint64_t size, uint32_t *refs, si
 int graph_parse(struct graph *g, const char *text, size_t len, const char *what,
 		struct err *e);
 
+/* No graph or plan is read that is larger. */
+enum { GRAPH_LIMIT = 256 << 20 };
+
+/*
+ * The same from a file ("-": standard input). Refuses cycles, too, and sizes whose sum is
+ * 2^63 bytes or more.
+ */
+int graph_read(struct graph *g, const char *file, struct err *e);
+
+/*
+ * Adds the paths of a graph to `all`, which starts empty. Returns 0, or -1 and the path
+ * that `all` has with another size or other references.
+ */
+int graph_join(struct graph *all, const struct graph *g, struct err *e);
+
 /*
  * Finds the canonical order: references before their referrers, ties in byte order of
  * the paths. Writes paths.n numbers to `order`. Returns 0, or -1 and the cycle.

@@ -198,6 +198,21 @@ int io_slurp_file(const char *file, struct buf *b, size_t limit)
 	return result;
 }
 
+const char *io_name(const char *file)
+{
+	return strcmp(file, "-") == 0 ? "stdin" : file;
+}
+
+int io_slurp_as(const char *file, const char *what, struct buf *b, size_t limit,
+		struct err *e)
+{
+	if (io_slurp_file(file, b, limit) == 0)
+		return 0;
+	if (errno == EFBIG)
+		return err_set(e, "%s: more than %zu bytes", what, limit);
+	return err_set_errno(e, "%s", what);
+}
+
 int io_stat(const char *file, struct stat *st)
 {
 	if (stat(file, st) == 0)

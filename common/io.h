@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 struct buf;
+struct err;
 struct stat;
 
 /*
@@ -41,6 +42,13 @@ int io_slurp(int fd, struct buf *b, size_t limit);
 
 /* The same of a file; the name "-" is standard input. */
 int io_slurp_file(const char *file, struct buf *b, size_t limit);
+
+/* How messages call the file: "stdin" for "-". */
+const char *io_name(const char *file);
+
+/* io_slurp_file(), and why it failed; `what` names the file. */
+int io_slurp_as(const char *file, const char *what, struct buf *b, size_t limit,
+		struct err *e);
 
 /*
  * stat(2) of a file that need not exist: 1, or 0 and a zeroed `st` if there is none, or

@@ -3,6 +3,7 @@
 #include "buf.h"
 #include "err.h"
 #include "graph.h"
+#include "io.h"
 #include "mem.h"
 #include "names.h"
 
@@ -92,7 +93,7 @@ static int read_line(const struct reader *r, const char *at, const char *end,
 	return result;
 }
 
-int plan_read(const char *text, size_t len, const char *what,
+int plan_scan(const char *text, size_t len, const char *what,
 	      int (*on_path)(void *arg, const char *path, size_t layer, struct err *e),
 	      void *arg, struct err *e)
 {
@@ -140,8 +141,20 @@ int plan_parse(struct plan *p, const struct graph *g, const char *text, size_t l
 	       const char *what, struct err *e)
 {
 	struct parser parser = {p, g};
-	int result = plan_read(text, len, what, add_path, &parser, e);
+	int result = plan_scan(text, len, what, add_path, &parser, e);
 
 	plan_close(p);
+	return result;
+}
+
+int plan_read(struct plan *p, const struct graph *g, const char *file, struct err *e)
+{
+	const char *what = io_name(file);
+	struct buf text = {0};
+	int result = io_slurp_as(file, what, &text, GRAPH_LIMIT, e);
+
+	if (result == 0)
+		result = plan_parse(p, g, text.data, text.len, what, e);
+	buf_release(&text);
 	return result;
 }

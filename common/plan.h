@@ -46,7 +46,7 @@ void plan_write(const struct plan *p, const struct graph *g, struct buf *out);
  * line, and a truncated last line. `what` names the text: "stdin:12: ...". Returns 0, or
  * -1 and why.
  */
-int plan_read(const char *text, size_t len, const char *what,
+int plan_scan(const char *text, size_t len, const char *what,
 	      int (*on_path)(void *arg, const char *path, size_t layer, struct err *e),
 	      void *arg, struct err *e);
 
@@ -57,5 +57,8 @@ int plan_read(const char *text, size_t len, const char *what,
  */
 int plan_parse(struct plan *p, const struct graph *g, const char *text, size_t len,
 	       const char *what, struct err *e);
+
+/* The same from a file, "-" being standard input. */
+int plan_read(struct plan *p, const struct graph *g, const char *file, struct err *e);
 
 #endif

@@ -1,6 +1,8 @@
 #include "previous.h"
 
+#include "buf.h"
 #include "graph.h"
+#include "io.h"
 #include "mem.h"
 #include "names.h"
 #include "plan.h"
@@ -54,7 +56,7 @@ int previous_parse(uint32_t *layer, const struct graph *g, const char *text, siz
 		   const char *what, struct err *e)
 {
 	struct index index[N_WAYS] = {0};
-	int result = plan_read(text, len, what, enter, index, e);
+	int result = plan_scan(text, len, what, enter, index, e);
 
 	for (size_t i = 0; result == 0 && i < g->paths.n; i++) {
 		layer[i] = PREVIOUS_NONE;
@@ -71,4 +73,19 @@ int previous_parse(uint32_t *layer, const struct graph *g, const char *text, siz
 		free(index[way].layer);
 	}
 	return result;
+}
+
+uint32_t *previous_read(const struct graph *g, const char *file, struct err *e)
+{
+	const char *what = io_name(file);
+	uint32_t *layer = mem_zero(g->paths.n, sizeof *layer);
+	struct buf text = {0};
+
+	if (io_slurp_as(file, what, &text, GRAPH_LIMIT, e) < 0 ||
+	    previous_parse(layer, g, text.data, text.len, what, e) < 0) {
+		free(layer);
+		layer = NULL;
+	}
+	buf_release(&text);
+	return layer;
 }

@@ -22,4 +22,7 @@ enum { PREVIOUS_NONE = UINT32_MAX };
 int previous_parse(uint32_t *layer, const struct graph *g, const char *text, size_t len,
 		   const char *what, struct err *e);
 
+/* The same from a file, "-" being standard input: a new array, or NULL and why. */
+uint32_t *previous_read(const struct graph *g, const char *file, struct err *e);
+
 #endif

@@ -1,7 +1,9 @@
 #include "weights.h"
 
+#include "buf.h"
 #include "err.h"
 #include "graph.h"
+#include "io.h"
 #include "mem.h"
 #include "num.h"
 #include "store.h"
@@ -10,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WEIGHT_MAX = 1000000 };
+enum { WEIGHT_MAX = 1000000, LIMIT = 16 << 20 };
 
 static int parse_line(double *weight, const struct graph *g, const char *at, size_t len,
 		      struct err *e)
@@ -58,4 +60,19 @@ int weights_parse(double *weight, const struct graph *g, const char *text, size_
 	for (size_t i = 0; i < g->paths.n; i++)
 		sum += weight[i];
 	return sum > 0 ? 0 : err_set(e, "%s: no path weighs anything", what);
+}
+
+double *weights_read(const struct graph *g, const char *file, struct err *e)
+{
+	const char *what = io_name(file);
+	double *weight = mem_zero(g->paths.n, sizeof *weight);
+	struct buf text = {0};
+
+	if (io_slurp_as(file, what, &text, LIMIT, e) < 0 ||
+	    weights_parse(weight, g, text.data, text.len, what, e) < 0) {
+		free(weight);
+		weight = NULL;
+	}
+	buf_release(&text);
+	return weight;
 }

@@ -20,4 +20,7 @@ struct graph;
 int weights_parse(double *weight, const struct graph *g, const char *text, size_t len,
 		  const char *what, struct err *e);
 
+/* The same from a file, "-" being standard input: a new array, or NULL and why. */
+double *weights_read(const struct graph *g, const char *file, struct err *e);
+
 #endif

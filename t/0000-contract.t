@@ -38,6 +38,20 @@ sample() {
 	dt-popularity)
 		printf '%s\n' 'b 1 a' 'a 1' >"$input"
 		;;
+	dt-fleet)
+		mkdir -p "$T/plans"
+		printf '%s\n' 'b 1 a' 'a 1' >"$T/sample.graph"
+		args=("$T/sample.graph" "$T/plans")
+		input=/dev/null cut=''
+		return
+		;;
+	dt-cost)
+		printf '%s\n' 'b 1 a' 'a 1' >"$T/sample.graph"
+		args=("$T/sample.graph")
+		printf '%s\n' b a >"$input"
+		head -c -1 "$input" >"$cut"
+		return
+		;;
 	dt-layer)
 		args=(--store "$T/s")
 		printf '%s\n' "$lib" "$app" >"$input"
@@ -212,7 +226,7 @@ check_terminal() { # TOOL, after `sample`
 	local command
 	printf -v command '%q ' "$1" "${args[@]}"
 	script -qec "$command <$input" /dev/null >"$T/out" 2>&1 </dev/null
-	if [[ $1 =~ ^dt-(closure|popularity|drv)$ ]]; then
+	if [[ $1 =~ ^dt-(closure|popularity|fleet|cost|drv)$ ]]; then
 		is "$1 to a terminal" "$(tr -d '\r' <"$T/out")" "$(on "$input" "$1" "${args[@]}")"
 	else
 		is "$1 to a terminal" "$(tr -d '\r' <"$T/out")" \

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# dt-popularity: nixpkgs' order, the split into layers, and bad graphs.
+# dt-popularity --strategy popularity: nixpkgs' order, the split into layers, and bad graphs.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 need python3 jq shuf
 
 graph() { printf '%s\n' "$@" >"$T/graph"; }
 
-# plan ARG...: the plan of $T/graph.
-plan() { dt-popularity "$@" <"$T/graph"; }
+# plan ARG...: the plan of $T/graph, by popularity.
+plan() { dt-popularity --strategy popularity "$@" <"$T/graph"; }
 
 # wants DESCRIPTION PLAN ARG...: the plan of $T/graph is this, "|" between layers.
 wants() {
@@ -107,7 +107,7 @@ def ladder(n):
 def golden(file):
     for i, case in enumerate(json.load(open(file))):
         refs = {n['path']: n['references'] for n in case['graph']}
-        if tool(refs, '--max-layers', '1000').split() != case['popularity']:
+        if tool(refs, '--strategy', 'popularity', '--max-layers', '1000').split() != case['popularity']:
             sys.exit('closure %d differs' % i)
 
 mode = sys.argv[1]
@@ -135,7 +135,7 @@ elif mode == 'large':
                            for i, u in enumerate(names)}, r))
 elif mode == 'memory':
     import resource
-    subprocess.run(['dt-popularity'], stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(['dt-popularity', '--strategy', 'popularity'], stdout=subprocess.DEVNULL, check=True)
     print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 END
 reference() { python3 "$T/reference.py" "$@"; }
@@ -166,7 +166,7 @@ jq -r '.[3].graph[] | [.path, (.narSize | tostring), .references[]] | join(" ")'
 	"$t_dir/golden/random-closures.json" >"$T/graph"
 plan >"$T/straight"
 for seed in 1 2 3 4 5; do
-	shuf --random-source=<(yes "$seed") "$T/graph" | dt-popularity >"$T/shuffled"
+	shuf --random-source=<(yes "$seed") "$T/graph" | dt-popularity --strategy popularity >"$T/shuffled"
 	same "shuffled lines, the same bytes ($seed)" "$T/straight" "$T/shuffled"
 done
 
@@ -178,7 +178,6 @@ wants 'one path too many' 'a|b|c|d e' --max-layers 4
 wants 'as many layers as paths' 'a|b|c|d|e' --max-layers 5
 wants 'more layers than paths' 'a|b|c|d|e' --max-layers=6
 wants 'a great many layers' 'a|b|c|d|e' --max-layers 4294967295
-wants 'the strategy by its name' 'a|b|c|d e' --strategy popularity --max-layers 4
 wants '--rank knows no layers' '5 a|4 b|3 c|2 d|1 e' --rank --max-layers 2
 for n in 99 100 101; do
 	seq -f '%03g 1' "$n" >"$T/graph"
@@ -194,9 +193,16 @@ fails 2 "^dt-popularity: --max-layers takes a number from 1 .*, not '0': try '.*
 for n in '' -1 +1 1x 0x10 ' 1' 1e3 4294967296 99999999999999999999999; do
 	fails 2 "not '" "--max-layers '$n'" dt-popularity "--max-layers=$n"
 done
-fails 2 "^dt-popularity: --strategy takes 'popularity', 'auto' or 'transfer', not 'best': try '.*'\$" \
+fails 2 "^dt-popularity: --strategy takes transfer, auto or popularity, not 'best': try '.*'\$" \
 	'an unknown strategy' dt-popularity --strategy best
 fails 2 "unexpected operand 'file'" 'an operand' dt-popularity file
+
+for pair in '--cost|dt-cost' '--fleet|dt-fleet' '--json|dt-cost --format json' '--svg|dt-cost --format svg' \
+	'--plan x|an operand of dt-cost' '--second x|an operand of dt-cost'; do
+	# shellcheck disable=SC2086 # words
+	fails 2 "^dt-popularity: ${pair%%[ |]*} is now ${pair#*|}: try 'dt-popularity --help'\$" \
+		"${pair%|*}, of former versions" dt-popularity ${pair%|*}
+done
 
 # Bad graphs.
 : >"$T/graph"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-popularity --strategy transfer, --weights and --cost: the model, and what it gives.
+# dt-popularity and dt-cost: the model of updates, the strategy transfer, --weights, --previous.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 need perl python3 jq shuf
@@ -14,18 +14,18 @@ wants() {
 	is "$what" "$status:$(tr '\n' '|' <"$T/out")$(cat "$T/err")" "0:$want|"
 }
 
-# json FILTER ARG...: jq's answer on the cost of the plan of $T/graph.
+# json FILTER ARG...: jq's answer on the cost of the plan that dt-popularity makes of $T/graph.
 json() {
 	local filter=$1
 	shift
-	dt-popularity --cost --json "$@" <"$T/graph" | jq -c "$filter"
+	dt-popularity "$@" <"$T/graph" | dt-cost --format json "$T/graph" | jq -c "$filter"
 }
 
 cat >"$T/model.py" <<'END'
 import json, random, subprocess, sys
 
-def tool(text, *args):
-    p = subprocess.run(['dt-popularity', *args], input=text, text=True,
+def tool(text, *args, name='dt-popularity'):
+    p = subprocess.run([name, *args], input=text, text=True,
                        stdout=subprocess.PIPE, check=True)
     return p.stdout
 
@@ -61,31 +61,29 @@ for seed in range(int(sys.argv[1])):
     if seed % 2 and any(weight.values()):
         with open('weights', 'w') as f:
             f.write('# seed %d\n\n7 *\n' % seed + ''.join('%d %s\n' % (w, v) for v, w in weight.items()))
-        args += ['--weights', 'weights']
+        weights = ['--weights', 'weights']
     else:
         weight = dict.fromkeys(graph, 1)
+        weights = []
     given = text(graph, r)
     means = {}
     for strategy in 'transfer', 'auto', 'popularity':
-        own = args + ['--strategy', strategy]
+        own = args + ['--strategy', strategy] + (weights if strategy == 'transfer' else [])
         out = tool(given, *own)
         if out != tool(text(graph, r), *own):
             sys.exit('seed %d: line order matters to %s' % (seed, strategy))
         layers = [line.split(' ') for line in out.splitlines()]
         if sorted(v for l in layers for v in l) != sorted(graph) or len(layers) > limit:
             sys.exit('seed %d: no plan: %s' % (seed, out))
-        got = json.loads(tool(given, '--cost', '--json', *own))
+        with open('graph', 'w') as f:
+            f.write(given)
+        got = json.loads(tool(out, *weights, '--format', 'json', 'graph', name='dt-cost'))
         mean, worst, bound = cost(graph, layers, weight)
         if (abs(got['mean'] - mean) > 1 or got['worst']['bytes'] != worst or
                 abs(got['bound'] - bound) > 1 or
                 got['bytes'] != sum(s for s, _ in graph.values()) or
                 [l['paths'] for l in got['layers']] != layers):
             sys.exit('seed %d: %s is not %s' % (seed, got, (mean, worst, bound)))
-        with open('plan', 'w') as f:
-            f.write(out)
-        again = args[2:] + ['--cost', '--json', '--plan', 'plan']
-        if json.loads(tool(given, *again)) != got:
-            sys.exit('seed %d: --plan differs' % seed)
         means[strategy] = mean
     if limit > 1 and means['transfer'] > means['popularity'] * 1.001 + 1:
         sys.exit('seed %d: %s' % (seed, means))
@@ -105,21 +103,16 @@ is 'the cost of one layer' "$(json '[.mean,.bound,.worst.bytes,.worst.path]' --m
 	'[1110,373,1110,"/s/h1-app"]'
 printf '0 *font*\n9 /s/*-app\n' >"$T/weights"
 is 'weights, by name and by path' \
-	"$(json '[.mean,.bound,.worst.path]' --strategy transfer --weights "$T/weights")" \
-	'[20,20,"/s/h2-lib"]'
-dt-popularity --cost --strategy transfer <"$T/graph" >"$T/table"
+	"$(dt-popularity --weights "$T/weights" <"$T/graph" | dt-cost --format json --weights "$T/weights" "$T/graph" |
+		jq -c '[.mean,.bound,.worst.path]')" '[20,20,"/s/h2-lib"]'
+dt-popularity <"$T/graph" | dt-cost "$T/graph" >"$T/table"
 like 'the table: a layer' "$T/table" '^    3      1            10  66\.67%             7  /s/h1-app$'
 like 'the table: the mean' "$T/table" '^mean             373 re-sent by an update$'
 like 'the table: the worst' "$T/table" '^worst           1000 re-sent by an update of /s/h3-font$'
-printf '%s\n' '/s/h4-other 7 /s/h2-lib' '/s/h2-lib 100' >"$T/second"
-is 'what a second image shares' \
-	"$(json .second --strategy transfer --second "$T/second")" '{"bytes":107,"shared":100}'
-dt-popularity --cost --strategy transfer --second "$T/second" <"$T/graph" >"$T/table"
-like 'the same as a table' "$T/table" '^second           107, of which 100 are shared$'
 printf '/s/h3-font\n' >"$T/plan"
-is 'a plan of some of the paths' "$(json '[.bytes,.mean]' --plan "$T/plan")" '[1000,333]'
+is 'a plan of some of the paths' "$(dt-cost --format json "$T/graph" "$T/plan" | jq -c '[.bytes,.mean]')" '[1000,333]'
 printf '%s\n' '/s/h3-font /s/h2-lib' '/s/h2-lib' '/s/h1-app /s/h2-lib' >"$T/plan"
-is 'a plan with a path in several layers' "$(json '[.bytes,.mean,(.layers|map(.bytes))]' --plan "$T/plan")" \
+is 'a plan with a path in several layers' "$(dt-cost --format json - "$T/plan" <"$T/graph" | jq -c '[.bytes,.mean,(.layers|map(.bytes))]')" \
 	'[1310,840,[1100,100,110]]'
 graph 'a 0' 'b 0 a'
 wants 'paths without bytes' 'a b' --strategy transfer --max-layers 1
@@ -130,9 +123,9 @@ wants 'the largest size there is' a --strategy transfer --max-layers 1
 graph '/s/h1-app-1.0 10 /s/h2-lib-2' '/s/h2-lib-2 100' '/s/h3-font 1000' '/s/h4-tool 90'
 printf '%s\n' '/s/x1-app-0.9 /s/x3-font' '/s/x2-lib-2' '/s/x5-gone' >"$T/before"
 wants 'what was together stays together' '/s/h2-lib-2|/s/h4-tool|/s/h1-app-1.0 /s/h3-font' \
-	--strategy transfer --previous "$T/before"
+	--previous "$T/before"
 is 'and is merged where there are too many' \
-	"$(dt-popularity --strategy transfer --previous "$T/before" --max-layers 2 <"$T/graph" | wc -l)" 2
+	"$(dt-popularity --previous "$T/before" --max-layers 2 <"$T/graph" | wc -l)" 2
 for seed in 1 2 3; do
 	python3 -c "
 import random
@@ -141,10 +134,10 @@ names = ['%08x-p%d-%d' % (r.getrandbits(32), i, i) for i in range(60)]
 for i, v in enumerate(names):
     print(v, r.randrange(10**6), *r.sample(names[:i], min(i, 2)))" >"$T/graph"
 	dt-popularity --strategy transfer --max-layers 12 <"$T/graph" >"$T/before"
-	dt-popularity --strategy transfer --max-layers 12 --previous "$T/before" <"$T/graph" >"$T/now"
+	dt-popularity --max-layers 12 --previous "$T/before" <"$T/graph" >"$T/now"
 	same "the same graph, the same plan ($seed)" "$T/before" "$T/now"
 	sed -E 's/[0-9a-f]{8}-/x&/g' "$T/graph" |
-		dt-popularity --strategy transfer --max-layers 12 --previous "$T/before" |
+		dt-popularity --max-layers 12 --previous "$T/before" |
 		tr ' ' '\n' | sed 's/^x//' | sort >"$T/now"
 	is "new hashes, all paths ($seed)" "$(cksum <"$T/now")" \
 		"$(tr ' ' '\n' <"$T/before" | sort | cksum)"
@@ -169,16 +162,15 @@ for i, v in enumerate(names):
 	done
 	dt-popularity --strategy auto --max-layers 12 <"$T/graph.a" >"$T/before"
 	is "a store $store: --previous knows paths by their names" \
-		"$(dt-popularity --strategy transfer --max-layers 12 --previous "$T/before" <"$T/graph.b" | names | sort)" \
+		"$(dt-popularity --max-layers 12 --previous "$T/before" <"$T/graph.b" | names | sort)" \
 		"$(names <"$T/before" | sort)"
 done
 
 # The picture.
 graph '/s/h1-app<&>" 10 /s/h2-lib' '/s/h2-lib 100'
-dt-popularity --cost --svg <"$T/graph" >"$T/svg"
+dt-popularity <"$T/graph" | dt-cost --format svg "$T/graph" - >"$T/svg"
 ok 'the picture is XML' python3 -c "import sys, xml.dom.minidom as m; m.parse('$T/svg')"
 like 'a name in the picture' "$T/svg" '>lib<'
-is '--svg alone is the same' "$(dt-popularity --svg <"$T/graph" | cksum)" "$(cksum <"$T/svg")"
 
 # Bad input.
 # shellcheck disable=SC2317 # called through fails
@@ -191,17 +183,17 @@ for pair in 'x|cut off in mid-line' '1 a\n1|cut off in mid-line' '1\n|a line is 
 	# shellcheck disable=SC2059 # the escapes are meant
 	printf -- "${pair%%|*}" >"$T/weights"
 	fails 1 "^dt-popularity: $T/weights:[12]: ${pair#*|}\$" "weights: ${pair%%|*}" \
-		run --strategy transfer --weights "$T/weights"
+		run --weights "$T/weights"
 done
 echo '0 *' >"$T/weights"
 fails 1 'weights: no path weighs anything$' 'no path weighs anything' \
-	run --strategy transfer --weights "$T/weights"
+	run --weights "$T/weights"
 for pair in '|empty, no plan came in' 'a|1: truncated in mid-line' 'a\nc\n|2: c is not in the graph' \
 	'a\nb b\n|2: b is twice in the layer' 'a  b\n|1: a layer is store paths, separated by single blanks' \
 	'\n|1: a layer is store paths, .*' 'a \n|1: a layer is store paths, .*' 'a\nb\0\n|2: a NUL byte'; do
 	# shellcheck disable=SC2059 # the escapes are meant
 	printf -- "${pair%%|*}" >"$T/plan"
-	fails 1 "^dt-popularity: $T/plan: ?${pair#*|}\$" "a plan: ${pair%%|*}" run --cost --plan "$T/plan"
+	fails 1 "^dt-cost: $T/plan: ?${pair#*|}\$" "a plan: ${pair%%|*}" dt-cost "$T/graph" "$T/plan"
 done
 graph 'a 9223372036854775807' 'b 1'
 fails 1 '^dt-popularity: stdin: the sizes add up to more than 9223372036854775807 bytes$' \
@@ -209,19 +201,24 @@ fails 1 '^dt-popularity: stdin: the sizes add up to more than 922337203685477580
 graph 'a 1 b' 'b 1 a'
 fails 1 '^dt-popularity: stdin: the references form a cycle' 'a cycle' run --strategy transfer
 printf 'a\377 1\n' >"$T/graph"
-fails 1 'is not UTF-8$' 'a name that JSON cannot hold' run --cost --json
-fails 1 'is not UTF-8$' 'a name that XML cannot hold' run --cost --svg
+printf 'a\377\n' >"$T/plan"
+fails 1 "^dt-cost: $T/graph: .* is not UTF-8\$" 'a name that JSON cannot hold' dt-cost --format json "$T/graph" "$T/plan"
+fails 1 "^dt-cost: $T/graph: .* is not UTF-8\$" 'a name that XML cannot hold' dt-cost --format svg "$T/graph" "$T/plan"
 for pair in '|empty, no plan came in' 'a|1: truncated in mid-line' 'a  b\n|1: a layer is store paths, .*' \
 	'a b a\n|1: a is twice in the layer'; do
 	# shellcheck disable=SC2059 # the escapes are meant
 	printf -- "${pair%%|*}" >"$T/before"
 	fails 1 "^dt-popularity: $T/before: ?${pair#*|}\$" "a plan before: ${pair%%|*}" \
-		run --strategy transfer --previous "$T/before"
+		run --previous "$T/before"
 done
-for args in '--previous x' '--previous x --strategy auto' '--plan x' '--second x' '--cost --json --svg' '--rank --cost' '--output x' \
-	'--cost --plan x --strategy auto' '--cost --plan x --max-layers 3'; do
+for args in '--previous x --strategy auto' '--weights x --strategy popularity' '--weights x --pipeline x' \
+	'--rank --pipeline x' 'x'; do
 	# shellcheck disable=SC2086 # words
 	fails 2 "^dt-popularity: .*--help'\$" "$args" run $args
+done
+for args in '' '-' '- -' 'a b c' '--format x a' '--format svg a b c d' '--weights x a b c d' '--svg a'; do
+	# shellcheck disable=SC2086 # words
+	fails 2 "^dt-cost: .*--help'\$" "dt-cost $args" dt-cost $args
 done
 
 # Large graphs: bounded memory and time.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-popularity --fleet: several images planned together.
+# dt-fleet: several images planned together; dt-cost: what they take together.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 need python3 shuf
@@ -8,8 +8,7 @@ cat >"$T/fleet.py" <<'END'
 import json, os, random, subprocess, sys
 
 def run(*args):
-    return subprocess.run(['dt-popularity', '--fleet', *args], text=True,
-                          stdout=subprocess.PIPE, check=True).stdout
+    return subprocess.run(args, text=True, stdout=subprocess.PIPE, check=True).stdout
 
 def closure(graph, roots):
     seen, todo = set(), list(roots)
@@ -38,8 +37,9 @@ for seed in range(int(sys.argv[1])):
             with open(file, 'w') as f:
                 f.writelines(lines)
         os.makedirs('out%d' % again, exist_ok=True)
-        if run('--max-layers', str(limit), '--output', 'out%d' % again, *files) != '':
-            sys.exit('seed %d: output' % seed)
+        out = run('dt-fleet', '--max-layers', str(limit), *files, 'out%d' % again)
+        if out.splitlines() != ['out%d/%s' % (again, f.replace('.graph', '.plan')) for f in files]:
+            sys.exit('seed %d: output: %s' % (seed, out))
         for file in files:
             with open('out%d/%s' % (again, file.replace('.graph', '.plan'))) as f:
                 plans[again, file] = f.read()
@@ -55,16 +55,14 @@ for seed in range(int(sys.argv[1])):
     want = {'images': len(images), 'layers': len(layers), 'apart': apart,
             'held': sum(graph[v][0] for l in layers for v in l),
             'bound': sum(graph[v][0] for v in set().union(*images))}
-    got = json.loads(run('--max-layers', str(limit), '--cost', '--json', *files))
+    pairs = [word for file in files for word in (file, 'out0/' + file.replace('.graph', '.plan'))]
+    got = json.loads(run('dt-cost', '--format', 'json', *pairs))
+    if len(files) == 1:
+        continue # the cost of one image
     if got != want:
         sys.exit('seed %d: %s is not %s' % (seed, got, want))
     if limit == 300 and got['held'] != got['bound']:
         sys.exit('seed %d: layers enough for all, but %s' % (seed, got))
-    for strategy in 'auto', 'popularity', 'transfer':
-        own = json.loads(run('--max-layers', str(limit), '--cost', '--json', '--strategy',
-                             strategy, *files))
-        if own['bound'] != got['bound'] or own['apart'] != apart:
-            sys.exit('seed %d: %s: %s' % (seed, strategy, own))
 END
 ok 'random fleets: plans within the limit, costs by the definition' \
 	bash -c "cd '$T' && python3 fleet.py 60"
@@ -73,36 +71,42 @@ cd "$T" || exit 1
 mkdir plans
 printf '%s\n' 'a 10 l' 'l 1000' 'x 5' >a.graph
 printf '%s\n' 'b 20 l' 'l 1000' 'y 5' >b.graph
-ok 'two images' dt-popularity --fleet --max-layers 2 --output plans a.graph ./b.graph
-is 'nothing on stdout' "$(cat out)" ''
+ok 'two images' dt-fleet --max-layers 2 a.graph ./b.graph plans
+is 'the names of the plans' "$(paste -s -d ' ' out)" 'plans/a.plan plans/b.plan'
 is 'what both have is a layer of its own' "$(paste -s -d '|' plans/a.plan) $(paste -s -d '|' plans/b.plan)" \
 	'l|a x l|b y'
-ok 'what a registry holds' dt-popularity --fleet --cost --max-layers 2 a.graph b.graph
+ok 'what a registry holds' dt-cost a.graph plans/a.plan b.graph plans/b.plan
 is 'as a table' "$(tr -s ' ' <out | paste -s -d '|')" \
 	'apart 2040 in 2 images|held 1040 in 3 layers that differ|bound 1040 with a layer for each path'
-ok 'a graph on stdin' bash -c 'dt-popularity --fleet --cost a.graph - <b.graph'
-is 'nothing else is left in the folder' "$(find plans -type f -printf '%f\n' | sort | paste -s -d ' ')" 'a.plan b.plan'
+ok 'a graph on stdin' bash -c 'dt-cost a.graph plans/a.plan - plans/b.plan <b.graph'
+ok 'a plan on stdin' bash -c 'dt-cost --format json a.graph plans/a.plan b.graph - <plans/b.plan'
+is 'as JSON' "$(cat out)" '{"images":2,"layers":3,"apart":2040,"held":1040,"bound":1040}'
+printf '%s\n' l 'a x l' >twice.plan
+is 'a path in two layers of an image' "$(dt-cost --format json a.graph twice.plan b.graph plans/b.plan)" \
+	'{"images":2,"layers":3,"apart":3040,"held":2040,"bound":1040}'
+is 'nothing else is left in the directory' "$(find plans -type f -printf '%f\n' | sort | paste -s -d ' ')" 'a.plan b.plan'
+printf '9 l\n' >weights
+ok 'weights' dt-fleet --max-layers 1 --weights weights a.graph plans
+is 'weights: the plan' "$(cat plans/a.plan)" 'a l x'
 
 printf '%s\n' 'b 20 l' 'l 1001' >c.graph
-fails 1 '^dt-popularity: c\.graph: l differs from that of another image$' 'images that disagree' \
-	dt-popularity --fleet --output plans a.graph c.graph
-fails 1 '^dt-popularity: none: No such file or directory$' 'no such graph' \
-	dt-popularity --fleet --cost none
-fails 1 '^dt-popularity: none/a.plan: No such file or directory$' 'no such folder' \
-	dt-popularity --fleet --output none a.graph
+printf 'b l\n' >c.plan
+fails 1 '^dt-fleet: c\.graph: l differs from that of another image$' 'images that disagree' \
+	dt-fleet a.graph c.graph plans
+fails 1 '^dt-cost: c\.graph: l differs from that of another image$' 'images that disagree about their costs' \
+	dt-cost a.graph plans/a.plan c.graph c.plan
+fails 1 '^dt-cost: c\.plan:1: b is not in the graph$' 'a path that only another graph has' \
+	dt-cost b.graph plans/b.plan a.graph c.plan
+fails 1 '^dt-fleet: none: No such file or directory$' 'no such graph' dt-fleet none plans
+fails 1 '^dt-fleet: none/a.plan: No such file or directory$' 'no such directory' dt-fleet a.graph none
 mkdir other
 cp a.graph other
-fails 2 "two graphs would have the plan 'a\.plan'" 'two graphs of one name' \
-	dt-popularity --fleet --output plans a.graph other/a.graph
-fails 2 "needs named graphs, not '-'" 'stdin has no name' \
-	dt-popularity --fleet --output plans a.graph -
-for args in '--fleet' '--fleet a.graph' '--fleet --cost' \
-	'--fleet --rank a.graph' '--fleet --cost --svg a.graph' '--fleet --cost --second b.graph a.graph' \
-	'a.graph'; do
+fails 2 "two graphs would have the plan 'plans/a\.plan'" 'two graphs of one name' \
+	dt-fleet a.graph other/a.graph plans
+fails 2 "'-': a graph without a name for its plan" 'stdin has no name' dt-fleet a.graph - plans
+for args in '' 'a.graph' '--max-layers 0 a.graph plans' '--cost a.graph plans' '--weights'; do
 	# shellcheck disable=SC2086 # words
-	fails 2 "^dt-popularity: .*--help'\$" "$args" dt-popularity $args
+	fails 2 "^dt-fleet: .*--help'\$" "dt-fleet $args" dt-fleet $args
 done
-ok 'the cost, in a file' dt-popularity --fleet --cost -o cost a.graph b.graph
-is 'it is all there' "$(cat cost)" "$(dt-popularity --fleet --cost a.graph b.graph)"
 
 finish
