@@ -56,7 +56,6 @@ find_room() {
 		base=$REPLY
 	fi
 	[ "${key[includeNixDB]-}" != true ] || other=2
-<<<<<<< HEAD
 	[ $((base + other)) -lt "$limit" ] || limit=127
 	if [ "$max" -gt "$limit" ]; then
 		printf '%s: maxLayers is %d, but an image can have %d layers: so many are made at most\n' "$self" "$max" "$limit" >&2
@@ -80,12 +79,8 @@ make_plan() {
 	elif [ "$1" -eq 0 ]; then
 		die 'maxLayers leaves no layer for store paths'
 	else
-		run dt-popularity --strategy transfer --max-layers "$1" <"$work/graph" >"$work/plan"
+		run dt-popularity --max-layers "$1" <"$work/graph" >"$work/plan"
 	fi
-=======
-	[ $((max - base - other)) -gt 0 ] || die "maxLayers is $max, but the base image has $base layers and the customisation takes $other"
-	plan_options=(--max-layers $((max - base - other)))
->>>>>>> 0255b17 (dt-cost, dt-fleet: tools of their own, out of dt-popularity)
 }
 
 # find_contents ARRAY: sets the array to what is found at the root, as options of dt-layer: links
