@@ -249,7 +249,7 @@ fails 1 '^dt-layer: .*none: No such file' '--from of what is not there' dt-layer
 head -c 3000 "$T/base.tar" >"$T/cut.tar"
 fails 1 '^dt-layer: .*/cut.tar: ' '--from of what is cut off' dt-layer --raw --tree "$T/new" --from "$T/cut.tar"
 fails 1 '^dt-layer: .*: no image x:' '--from-name' dt-layer --raw --tree "$T/new" --from "$T/base.tar" --from-name x
-fails 2 '^dt-layer: --from-name and --from-tag go with --from' '--from-name without --from' dt-layer --raw --tree "$T/new" --from-name x
+fails 2 '^dt-layer: --from-name, --from-tag, --arch and --os go with --from' '--from-name without --from' dt-layer --raw --tree "$T/new" --from-name x
 fails 2 '^dt-layer: standard input can be read but once: ' '--from - and a plan' dt-layer --raw --single --from -
 fails 1 '^dt-layer: stdin: empty' '--single without a plan' dt-layer --raw --single --tree "$T/new"
 
