@@ -213,7 +213,7 @@ check_output() { # TOOL, after `sample`
 	fails "$failed" ': No such file or directory$' "$1 -o into no directory" \
 		on "$input" "$1" -o "$dir/none/file" "${args[@]}"
 	fails "$failed" ': Is a directory$' "$1 -o DIRECTORY" on "$input" "$1" -o "$dir" "${args[@]}"
-	fails "$failed" 'file: File too large$' "$1 -o FILE, which has no room" \
+	fails "$failed" '(file|sample\.plan): File too large$' "$1 -o FILE, which has no room" \
 		limited on "$input" "$1" -o "$file" "${args[@]}"
 	[ -z "$cut" ] ||
 		fails "$failed" . "$1 -o FILE, a cut stream" on "$cut" "$1" -o "$file" "${args[@]}"

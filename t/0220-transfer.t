@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # dt-popularity and dt-cost: the model of updates, the strategy transfer, --weights, --previous.
 # shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2094 # two programs read the same graph
 . "$(dirname "$0")/lib.sh"
 need perl python3 jq shuf
 

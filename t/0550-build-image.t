@@ -198,7 +198,7 @@ closure() { printf '%s\n' "$@" | sed 's,^/,/,' | sort; }
 builds 'nothing' '{}'
 is 'nothing: one empty layer' "$(shown '.config.rootfs.diff_ids | length'):$(cat "$T/list")" 1:
 builds 'copyToRoot alone' '{copyToRoot: $two}'
-is 'copyToRoot alone: its closure' "$(store_paths)" "$(closure "$two" "$one")"
+is 'copyToRoot alone: the store paths that it needs, and not itself' "$(store_paths)" "$(closure "$one")"
 is 'the folders above them' "$(grep -E '^[^ ]* nix(/store)?$' "$T/list")" $'d0755 nix\nd0755 nix/store'
 builds 'config' '{config: {Cmd: [$file], Env: ["A=x:" + $two + "/bin:y"]}}'
 is 'config: the closure of what it mentions' "$(store_paths)" "$(closure "$one" "$two" "$three" "$file")"
@@ -225,7 +225,7 @@ layer >"$T/layer"
 archive ls "$T/layer" >"$T/list"
 is '[48] hello.txt and the rest' "$(at_root)" "$(printf '%s\n' '-0644 hello.txt' 'l0777 nowhere -> nowhere' 'd0755 sub dir' $'-0644 sub dir/script\n"\'' 'd0755 three' '-0444 three/three' 'l0777 three/trois -> three')"
 is '[48] its contents' "$(layer | tar -xO hello.txt)" 'hello, world'
-is '[48] what it refers to is there' "$(store_paths)" "$(closure "$one" "$two" "$three")"
+is '[48] what its files refer to is there' "$(store_paths)" "$(closure "$one" "$two")"
 jq '.copyToRoot = "./result"' "$T/spec.json" >"$T/plain.json"
 ok '[48] a relative symlink to it' tool "$T/plain.json"
 same '[48] the same image' "$T/out" "$T/plain.tar"
@@ -245,7 +245,7 @@ same 'SPEC on stdin: the same image' "$T/out" "$T/image"
 owners() { python3 -c 'import sys, tarfile
 for m in tarfile.open(sys.argv[1]):
     print(m.name.split("/")[0] == "nix", m.uid, m.gid, int(m.mtime))' "$T/layer" | sort -u; }
-builds 'owners' '{copyToRoot: $one, uid: 1000, gid: 100, extraCommands: "touch made; mkdir -m 1777 tmp; touch s; chmod 6711 s"}'
+builds 'owners' '{copyToRoot: $one, config: {Cmd: [$one]}, uid: 1000, gid: 100, extraCommands: "touch made; mkdir -m 1777 tmp; touch s; chmod 6711 s"}'
 is '[53] of what is copied and made they are those asked for, of the store root; all times are 1' "$(owners)" 'False 1000 100 1
 True 0 0 1'
 is 'modes that were made' "$(grep -E ' (made|tmp|s)$' "$T/list")" $'-0644 made\n-6711 s\nd1777 tmp'
@@ -306,13 +306,13 @@ for spelling in '' ./ /; do
 done
 mkdir -p "$T/with-tmp/tmp"
 touch "$T/with-tmp/tmp/x"
-builds 'no base' '{copyToRoot: $two}'
+builds 'no base' '{copyToRoot: $two, config: {Cmd: [$two]}}'
 alone=$(cat "$T/list")
 kinds=("$T"/base/*.tar)
 for i in "${!kinds[@]}"; do
 	names=(base base._ base_)
 	base=$T/${names[i % 3]}/${kinds[i]##*/}
-	spec '{copyToRoot: [$two, ($T + "/with-tmp")]}'
+	spec '{copyToRoot: [$two, ($T + "/with-tmp")], config: {Cmd: [$two]}}'
 	jq --arg base "$base" '.fromImage = $base' "$T/spec.json" >"$T/from.json"
 	if ! tool "$T/from.json" >"$T/image" 2>"$T/err" || ! archive show "$T/image" >"$T/shown"; then
 		is "on ${base#"$T/"}" "$(cat "$T/err")" built
@@ -465,7 +465,7 @@ fails 1 "^dt-build-image: $T/none.json: cannot be read\$" 'a spec that is not th
 
 # --- the database ---
 
-builds '[11] a database' '{copyToRoot: [$two, {paths: [$three], pathsToLink: ["/bin"]}], includeNixDB: true, config: {Env: ["X=" + $file + ":" + $one + "/bin"]}}' '^dt-layer: .* is in both '
+builds '[11] a database' '{copyToRoot: [$two, {paths: [$three], pathsToLink: ["/bin"]}], includeNixDB: true, config: {Env: ["X=" + $file + ":" + $one + "/bin:" + $two]}}' '^dt-layer: .* is in both '
 dt-flatten "$T/image" | tar -x -C "$T/moved root" --recursive-unlink
 rm -rf "$T/rootfs"
 mkdir "$T/rootfs"

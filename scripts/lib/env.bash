@@ -188,7 +188,7 @@ helper_make() {
 shadow_setup() {
 	local path='' root=root:x:0:0::/root:$2
 	[ -z "$1" ] || printf -v path 'export PATH=%q:%q:"$PATH"\n' "$1/bin" "$1/sbin"
-	cat <<-END
+	run cat <<-END
 		if [ "\$PWD" != / ]; then
 		    echo 'shadowSetup is for commands that begin in / of an image, as with enableFakechroot' >&2
 		    exit 1

@@ -223,6 +223,22 @@ write_image() {
 	else
 		{ "${layers_command[@]}" 2>&3 | dt-manifest "$@" 2>&3; } 3>&2 2>/dev/null || statuses=("${PIPESTATUS[@]}")
 	fi
-	[[ " ${statuses[*]} " != *' 2 '* ]] || exit 2 # a filter did not accept an option
-	[ "${#statuses[@]}" -eq 1 ] || exit 1
+	[ "${#statuses[@]}" -eq 1 ] || end_pipeline "${statuses[@]}"
+}
+
+# end_pipeline STATUS...: exits because the pipeline of layers, dt-manifest and dt-compress failed with
+# these statuses. A program that was killed has printed no message. One that SIGPIPE (13) killed need
+# not: its reader failed.
+end_pipeline() {
+	local programs=('the program that prints the layers' dt-manifest dt-compress) i killed=''
+	for i in "${!programs[@]}"; do
+		case ${*:i+1:1} in
+		'' | 0 | 141) ;;
+		2) exit 2 ;; # a filter did not accept an option
+		129 | 1[3-9]?) killed=${killed:-"${programs[i]} was killed"} ;;
+		*) exit 1 ;;
+		esac
+	done
+	[ -z "$killed" ] || die "$killed"
+	exit 1
 }

@@ -133,10 +133,13 @@ layered_database() {
 }
 
 # layered_layers OPTION...: prints the layers, the bottom one first; the options are dt-layer's.
-# Nothing follows layers that failed.
+# If not all of them could be printed, text that is no archive follows, so that the layers before it do
+# not pass for all.
 layered_layers() {
-	if [ -s "$work/plan" ]; then
-		attempt dt-layer "$@" <"$work/plan" || return
+	if { [ ! -s "$work/plan" ] || attempt dt-layer "$@" <"$work/plan"; } &&
+		attempt cat "$work/database" "$work/customisation"; then
+		return 0
 	fi
-	attempt cat "$work/database" "$work/customisation"
+	echo 'not all layers'
+	return 1
 }
