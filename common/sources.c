@@ -462,12 +462,12 @@ static void compare_with_base(const struct sources *s, struct tree *t)
 void sources_merge(struct sources *s, struct tree *t)
 {
 	pool_release(pool_start(s->n, read_source, s));
-	if (!s->owner_is_chosen)
-		report_owners(s);
 	for (size_t i = 0; i < s->n; i++)
 		if ((s->base != NULL || s->keep_dirlinks) && !s->source[i].is_store_path)
 			redirect(s, i);
 	merge(s, t);
+	if (!s->owner_is_chosen)
+		report_owners(s);
 	if (s->base != NULL)
 		compare_with_base(s, t);
 }

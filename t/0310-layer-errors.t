@@ -72,7 +72,7 @@ rm "$T/huge"
 fails 1 '^dt-layer: stdin: Is a directory$' 'stdin is a folder' on "$T" layer
 plan '%s\n%s\n' "$a" "$b"
 fails 1 '^dt-layer: --raw writes one layer, but the plan has 2$' '--raw and two layers' on "$T/plan" layer --raw
-fails 2 "^dt-layer: --comment, --from, --keep-dirlinks and --owner keep go with --tree, --copy, --links, --env or --single: try 'dt-layer --help'$" \
+fails 2 "^dt-layer: --comment, --from, --keep-dirlinks and --owner keep go with --tree, --tar, --copy, --links, --env or --single: try 'dt-layer --help'$" \
 	'--comment and a plan' on "$T/plan" layer --comment x
 fails 2 "^dt-layer: --keep-folders goes with --owner keep: try 'dt-layer --help'$" '--keep-folders alone' \
 	dt-layer --tree "$T" --keep-folders /dev/null

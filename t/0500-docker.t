@@ -76,7 +76,7 @@ nginx_files "$T/root" www-data 80
 dt-closure --store "$small" <"$T/roots" >"$T/graph"
 jq -n '{Env: ["PATH=/bin"], Entrypoint: ["bash", "-euc"]}' >"$T/config.json"
 {
-	dt-popularity --max-layers 20 <"$T/graph" | dt-layer --store "$small"
+	dt-popularity --strategy popularity --max-layers 20 <"$T/graph" | dt-layer --store "$small"
 	links "$bash" "$coreutils" 2>/dev/null
 } | dt-manifest --name all --tag 1 --config "$T/config.json" >"$T/all.tar"
 ok 'docker loads all of a store' on "$T/all.tar" docker load -q

@@ -275,9 +275,9 @@ streams '[24] another image' '{contents: [$hello, $bash], maxLayers: 30}'
 is '[24] two images share the layers of what both need' "$(shown '.config.rootfs.diff_ids[]' | sort | comm -12 "$T/ids" - | wc -l)" \
 	"$(closure "$hello" | wc -l)"
 refuses 1 'dt-stream-layered-image: maxLayers is 5, but the base image has 5 layers and the customisation takes 1' \
-	'maxLayers is no more than the base has' '{fromImage: ($T + "/three.tar"), contents: $hello, maxLayers: 5}'
-refuses 1 'dt-stream-layered-image: maxLayers is 6, but the base image has 5 layers and the customisation takes 1' \
-	'maxLayers leaves no layer' '{fromImage: ($T + "/three.tar"), contents: $hello, maxLayers: 6}'
+	'maxLayers is no more than the base has' '{fromImage: ($T + "/three.tar"), contents: $coreutils, maxLayers: 5}'
+refuses 1 'dt-stream-layered-image: maxLayers leaves no layer for store paths' \
+	'maxLayers leaves no layer' '{fromImage: ($T + "/three.tar"), contents: $coreutils, maxLayers: 6}'
 refuses 1 "dt-manifest: $T/none.tar: No such file or directory" 'a base that is not there' '{fromImage: ($T + "/none.tar")}'
 head -c 20000 "$T/two.tar" >"$T/cut.tar"
 refuses 1 "dt-manifest: $T/cut.tar: .*" 'a base that is cut' '{fromImage: ($T + "/cut.tar")}'

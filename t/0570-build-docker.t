@@ -42,8 +42,8 @@ build '[1] hello at the root' '{name: "Registry/HELLO", tag: null, copyToRoot: $
 is '[9] [17] [38] the name is in lower case, the tag made of the content' "$(sed 's/:[0-9a-z]\{32\}$/:TAG/' <<<"$image")" registry/hello:TAG
 is '[8] created in the first second, and listed' "$(inspect "$image" .Created) $(docker images -q "$image" | wc -l)" '1970-01-01T00:00:01Z 1'
 says '[1] [65] hello' 'Hello, world!' in_docker "$image"
-is '[34] no more store paths than hello needs' "$(docker export "$(docker create "$image")" | tar -t | sed -nE 's,^nix/store/([^/]+)/$,/nix/store/\1,p' | sort)" \
-	"$(dt-closure --store "$small" "$hello" | cut -d ' ' -f 1 | sort)"
+is '[34] no more store paths than the copy of hello needs' "$(docker export "$(docker create "$image")" | tar -t | sed -nE 's,^nix/store/([^/]+)/$,/nix/store/\1,p' | sort)" \
+	"$(dt-closure --store "$small" "$hello" | cut -d ' ' -f 1 | grep -vxF "$hello" | sort)"
 for compressor in none zstd; do
 	build "[10] $compressor" "{copyToRoot: \$hello, config: {Cmd: [\"hello\"], Env: [\"PATH=/bin\"]}, compressor: \"$compressor\"}"
 	says "[10] $compressor: hello" 'Hello, world!' in_docker "$image"

@@ -112,6 +112,14 @@ drwxr-xr-x 0/0 etc/
 drwxr-xr-x 1234/5 etc/nix/
 -rw-r--r-- 0/0 etc/nsswitch.conf
 -rw-r--r-- 0/0 etc/passwd
+drwxr-xr-x 0/0 etc/pki/
+drwxr-xr-x 0/0 etc/pki/tls/
+drwxr-xr-x 0/0 etc/pki/tls/certs/
+lrwxrwxrwx 0/0 etc/pki/tls/certs/ca-bundle.crt -> ../../../ssl/certs/ca-certificates.crt
+drwxr-xr-x 0/0 etc/ssl/
+drwxr-xr-x 0/0 etc/ssl/certs/
+lrwxrwxrwx 0/0 etc/ssl/certs/ca-bundle.crt -> ca-certificates.crt
+-rw-r--r-- 0/0 etc/ssl/certs/ca-certificates.crt
 drwxr-xr-x 1234/5 nix/
 drwxr-xr-x 1234/5 nix/store/
 drwxr-xr-x 1234/5 nix/var/
