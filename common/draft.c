@@ -145,6 +145,9 @@ int draft_open(struct draft *d, const char *file, mode_t mode, const char *dir)
 int draft_close(struct draft *d, bool ok)
 {
 	int why = errno;
+	/* Keeps the lock until the draft has its own name, else draft_sweep() could
+	 * remove it. */
+	int lock = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
 
 	if (close(d->fd) < 0 && ok) {
 		why = errno;
@@ -156,6 +159,8 @@ int draft_close(struct draft *d, bool ok)
 	}
 	if (!ok)
 		unlink(d->name);
+	if (lock >= 0)
+		close(lock);
 	delist(d);
 	free(d->file);
 	*d = (struct draft){.fd = -1, .slot = -1};

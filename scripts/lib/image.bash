@@ -206,7 +206,7 @@ find_compressor() {
 check_image() {
 	printf '%s\n' "${key[config]-"{}"}" >"$work/config"
 	run mkdir "$work/empty"
-	run dt-layer --tree "$work/empty" >"$work/empty.tar"
+	run dt-layer --no-cache --tree "$work/empty" >"$work/empty.tar"
 	run_about config "$work/config" dt-manifest "$@" --config "$work/config" <"$work/empty.tar" >"$work/output"
 }
 

@@ -112,7 +112,7 @@ customise() {
 		sources=()
 	fi
 	[ -z "$commands" ] || run_commands extraCommands "$work/tree"
-	layer=(dt-layer "${store[@]}" "${@:2}" --tree "$work/tree" "${sources[@]}")
+	layer=(dt-layer --no-cache "${store[@]}" "${@:2}" --tree "$work/tree" "${sources[@]}")
 	if [ -n "$fake_commands" ]; then
 		root_run "$work/tree" "${key[enableFakechroot]-false}" "$fake_commands" \
 			"${layer[@]}" --owner keep >"$work/customisation"
@@ -129,7 +129,7 @@ layered_database() {
 	local owner
 	key_options owner --owner databaseOwner
 	make_database "$work/graph" "${@:2}"
-	run dt-layer "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
+	run dt-layer --no-cache "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
 }
 
 # layered_layers OPTION...: prints the layers, the bottom one first; the options are dt-layer's.
