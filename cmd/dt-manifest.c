@@ -78,13 +78,14 @@ static void set_name(struct options *o, const char *value)
 		die_usage("--name: %s", why.text);
 }
 
-/* What goes with --merge: archives, and --arch. */
+/* What goes with --merge: archives, --arch and --max-unpacked. */
 static void check_merge(const struct options *o, bool has_others)
 {
 	size_t from_stdin = 0;
 
 	if (has_others)
-		die_usage("of the other options, only --arch goes with --merge");
+		die_usage("of the other options, only --arch and --max-unpacked go with "
+			  "--merge");
 	if (o->n_files == 0)
 		die_usage("--merge: of which archives?");
 	for (size_t i = 0; i < o->n_files; i++)
@@ -111,13 +112,14 @@ static void check_build(const struct options *o)
 
 static void parse_args(struct options *o, int argc, char **argv)
 {
-	bool has_others = false; /* than --merge and --arch */
+	bool has_others = false; /* than what goes with --merge */
 	struct err why;
 
 	*o = (struct options){.created = timestamp_default()};
 	image_choice_init(&o->base);
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
-		has_others = has_others || (key != OPT_MERGE && key != IMAGE_OPT_ARCH);
+		has_others = has_others || (key != OPT_MERGE && key != IMAGE_OPT_ARCH &&
+					    key != IMAGE_OPT_MAX_UNPACKED);
 		switch (key) {
 		case OPT_CONFIG:
 			o->config = optarg;

@@ -1,5 +1,7 @@
 #include "image.h"
 
+#include "num.h"
+
 void image_choice_init(struct image_choice *c)
 {
 	*c = (struct image_choice){.os = "linux"};
@@ -25,6 +27,9 @@ bool image_choice_option(struct image_choice *c, int key, const char *value)
 	case IMAGE_OPT_OS:
 		c->os = platform_os_option(value);
 		c->has_os = true;
+		return true;
+	case IMAGE_OPT_MAX_UNPACKED:
+		unpack_limit(num_size_option("max-unpacked", value));
 		return true;
 	default:
 		return false;

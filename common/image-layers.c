@@ -29,6 +29,12 @@ void image_layer_close(struct image_bytes *b)
 		close(b->fd);
 }
 
+static int wrong_digest(const struct image *im, size_t i, const char *hex, struct err *e)
+{
+	return err_set(e, "%s: layer %zu has the digest %s, not its diff_id %s", im->file,
+		       i + 1, hex, im->layer[i].diff_id);
+}
+
 int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
 		      int out, struct err *e)
 {
@@ -56,8 +62,7 @@ int image_layer_write(const struct image *im, size_t i, const struct image_bytes
 	digest_release(&digest);
 	free(block);
 	if (result == 0 && strcmp(hex, im->layer[i].diff_id) != 0)
-		result = err_set(e, "%s: layer %zu has the digest %s, not its diff_id %s",
-				 im->file, i + 1, hex, im->layer[i].diff_id);
+		result = wrong_digest(im, i, hex, e);
 	return result;
 }
 
@@ -65,7 +70,7 @@ int image_layer_write(const struct image *im, size_t i, const struct image_bytes
 
 struct one {
 	struct image_bytes bytes;
-	bool is_plain; /* it was not compressed */
+	bool is_plain; /* it was not compressed, and is open */
 	struct err why;
 	int result;
 };
@@ -74,19 +79,52 @@ struct image_layers {
 	const struct image *im;
 	bool verify;
 	struct one *one;
+	size_t *first; /* of each layer, the first one that is the same blob */
 	struct pool *pool;
 };
 
-/* A layer in the archive is ready at once; what is compressed, after its job. */
+/* A plain layer is ready at once; what is compressed, after its job. */
 static void prepare(void *arg, size_t i)
 {
 	struct image_layers *l = arg;
 	struct one *one = &l->one[i];
 
+	if (l->first[i] != i)
+		return;
 	if (!one->is_plain)
 		one->result = image_layer_open(l->im, i, &one->bytes, &one->why);
 	if (one->result == 0 && l->verify)
 		one->result = image_layer_write(l->im, i, &one->bytes, -1, &one->why);
+}
+
+/* Opens a layer that is not compressed. */
+static void open_plain(const struct image *im, size_t i, struct one *one)
+{
+	const struct unpack_place *place = im->layer[i].place;
+	struct image_bytes *b = &one->bytes;
+	struct err unused;
+
+	b->offset = place->offset;
+	b->size = place->size;
+	b->fd = unpack_raw(&im->archive->index, place, &b->is_own, &unused);
+	if (b->fd < 0)
+		return; /* its job fails, and says why */
+	one->is_plain = !unpack_is_compressed(b->fd, b->offset, b->size);
+	if (one->is_plain)
+		return;
+	image_layer_close(b);
+	b->fd = -1;
+}
+
+/* Finds the first layer of each blob. */
+static size_t *find_first(const struct image *im)
+{
+	size_t *first = mem_zero(im->n, sizeof *first);
+
+	for (size_t i = 0; i < im->n; i++)
+		while (im->layer[first[i]].place != im->layer[i].place)
+			first[i]++;
+	return first;
 }
 
 struct image_layers *image_layers_open(const struct image *im, bool verify)
@@ -96,15 +134,11 @@ struct image_layers *image_layers_open(const struct image *im, bool verify)
 	l->im = im;
 	l->verify = verify;
 	l->one = mem_zero(im->n, sizeof *l->one);
+	l->first = find_first(im);
 	for (size_t i = 0; i < im->n; i++) {
-		struct one *one = &l->one[i];
-		const struct unpack_place *place = im->layer[i].place;
-		one->bytes.fd = -1;
-		one->is_plain = !unpack_is_compressed(&im->archive->index, place);
-		if (one->is_plain)
-			one->bytes = (struct image_bytes){.fd = im->archive->index.fd,
-							  .offset = place->offset,
-							  .size = place->size};
+		l->one[i].bytes.fd = -1;
+		if (l->first[i] == i)
+			open_plain(im, i, &l->one[i]);
 	}
 	l->pool = pool_start(im->n, prepare, l);
 	return l;
@@ -113,10 +147,11 @@ struct image_layers *image_layers_open(const struct image *im, bool verify)
 int image_layers_get(struct image_layers *l, size_t i, struct image_bytes *b,
 		     struct err *e)
 {
-	struct one *one = &l->one[i];
+	size_t first = l->first[i];
+	struct one *one = &l->one[first];
 
 	if (!one->is_plain) {
-		pool_wait(l->pool, i);
+		pool_wait(l->pool, first);
 		if (one->result < 0)
 			return err_set(e, "%s", one->why.text);
 	}
@@ -126,10 +161,15 @@ int image_layers_get(struct image_layers *l, size_t i, struct image_bytes *b,
 
 int image_layers_check(struct image_layers *l, struct err *e)
 {
+	const struct image_layer *layer = l->im->layer;
+
 	for (size_t i = 0; i < l->im->n; i++) {
-		pool_wait(l->pool, i);
-		if (l->one[i].result < 0)
-			return err_set(e, "%s", l->one[i].why.text);
+		size_t first = l->first[i];
+		pool_wait(l->pool, first);
+		if (l->one[first].result < 0)
+			return err_set(e, "%s", l->one[first].why.text);
+		if (l->verify && strcmp(layer[i].diff_id, layer[first].diff_id) != 0)
+			return wrong_digest(l->im, i, layer[first].diff_id, e);
 	}
 	return 0;
 }
@@ -143,5 +183,6 @@ void image_layers_release(struct image_layers *l)
 		if (l->one[i].bytes.fd >= 0)
 			image_layer_close(&l->one[i].bytes);
 	free(l->one);
+	free(l->first);
 	free(l);
 }

@@ -2,8 +2,9 @@
  * image: reading the image archives that any tool wrote. Level 6.
  *
  * Docker's archives (`docker save`: manifest.json, layers as ID/layer.tar or in blobs/)
- * and OCI image layouts in a tar (index.json); compressed or not, their layers too.
- * Everything in them is checked: sizes are bounded, digests compared.
+ * and OCI image layouts (index.json), in a tar or in a directory; compressed or not,
+ *their layers too. Everything in them is checked: sizes are bounded, digests compared. In
+ *all that follows, a directory counts as an archive.
  *
  * An archive may hold several images, and one image may be there for several platforms.
  * `struct image_choice` says which of them is meant. Every tool that reads an image has
@@ -34,7 +35,7 @@ struct err;
 /* --- which image --- */
 
 struct image_choice {
-	const char *from;         /* the archive; "-": standard input; NULL: none */
+	const char *from;         /* the archive or directory; "-": stdin; NULL: none */
 	const char *name, *tag;   /* exactly this one; NULL: any */
 	struct platform platform; /* this machine's, unless an option says otherwise */
 	const char *os;
@@ -47,14 +48,17 @@ enum {
 	IMAGE_OPT_NAME,
 	IMAGE_OPT_TAG,
 	IMAGE_OPT_ARCH,
-	IMAGE_OPT_OS
+	IMAGE_OPT_OS,
+	IMAGE_OPT_MAX_UNPACKED
 };
 
 /* Rows of a tool's table of options. A tool with an option --from has a row for it. */
 /* clang-format off */
 #define IMAGE_OPTIONS_NAME \
 	{IMAGE_OPT_NAME, "from-name", "NAME", "of the images in it, the one of this name"}, \
-	{IMAGE_OPT_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"}
+	{IMAGE_OPT_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"}, \
+	{IMAGE_OPT_MAX_UNPACKED, "max-unpacked", "SIZE", \
+	 "unpack at most this many bytes; K, M, G or T may follow (256G)"}
 #define IMAGE_OPTIONS \
 	IMAGE_OPTIONS_NAME, \
 	{IMAGE_OPT_ARCH, "arch", "ARCH", "of its platforms, this architecture (this machine's)"}, \
@@ -66,7 +70,8 @@ void image_choice_init(struct image_choice *c);
 
 /*
  * Takes an option. Returns false if its key is none of those above; ends the process if
- * the value is wrong.
+ * the value is wrong. That of --max-unpacked is not of the choice: it counts for the
+ * process, see unpack_limit().
  */
 bool image_choice_option(struct image_choice *c, int key, const char *value);
 
@@ -190,7 +195,7 @@ int image_layer_write(const struct image *im, size_t i, const struct image_bytes
 
 /*
  * All layers at once: uncompressed, and compared with their diff_ids, on all cores while
- * the caller goes on.
+ * the caller goes on. A blob that is listed several times is uncompressed once.
  */
 struct image_layers;
 

@@ -18,6 +18,9 @@ enum {
 	BLOCK = 512,
 	HEADERS_MAX = 4 << 20, /* of one member */
 	WINDOW = 64 * 1024,
+	SIZE = 124, /* where fields are in a header */
+	SIZE_LEN = 12,
+	TYPE = 156,
 };
 
 static const char *reason(struct archive *a)
@@ -25,6 +28,9 @@ static const char *reason(struct archive *a)
 	const char *s = archive_error_string(a);
 	return s != NULL ? s : "broken archive";
 }
+
+/* Options of libarchive. */
+static const char concatenated[] = "tar:read_concatenated_archives,hdrcharset=BINARY";
 
 /* The part of a file that is a layer. */
 struct span {
@@ -49,6 +55,7 @@ struct unpack_stream {
 	bool needs_end;    /* there must be an end-of-archive mark */
 	uint64_t left;     /* contents of the member that are still in fd */
 	uint64_t taken;    /* contents that libarchive has not been told of */
+	bool is_expanding; /* libarchive reads contents */
 	int error;         /* errno of a read that failed, or 0 */
 	int (*tee)(void *arg, const void *data, size_t len, struct err *e);
 	void *tee_arg;
@@ -126,6 +133,9 @@ static la_ssize_t give_block(struct archive *a, void *data, const void **block)
 		archive_set_error(a, s->error, "%s", strerror(s->error));
 		return -1;
 	}
+	*block = s->block;
+	if (s->is_expanding)
+		return n;
 	if (s->headers.len >= HEADERS_MAX) {
 		/* Only the zeroes behind an end-of-archive mark have no bound. */
 		if (!is_zero(s->headers.data, s->headers.len)) {
@@ -135,7 +145,6 @@ static la_ssize_t give_block(struct archive *a, void *data, const void **block)
 		s->headers.len = 2 * BLOCK;
 	}
 	buf_add(&s->headers, s->block, (size_t)n);
-	*block = s->block;
 	return n;
 }
 
@@ -192,11 +201,17 @@ static struct unpack_stream *new_stream(int fd, const char *what, const char *op
 
 struct unpack_stream *unpack_stream_new(int fd, const char *what)
 {
-	struct unpack_stream *s =
-	    new_stream(fd, what, "tar:read_concatenated_archives,hdrcharset=BINARY");
+	struct unpack_stream *s = new_stream(fd, what, concatenated);
 
 	s->needs_end = true;
 	return s;
+}
+
+static void set_span(struct unpack_stream *s, off_t offset, uint64_t size)
+{
+	s->span = mem_zero(1, sizeof *s->span);
+	s->span->at = s->span->window = offset;
+	s->span->end = offset + (off_t)size;
 }
 
 struct unpack_stream *unpack_layer_new(int fd, off_t offset, uint64_t size,
@@ -204,9 +219,15 @@ struct unpack_stream *unpack_layer_new(int fd, off_t offset, uint64_t size,
 {
 	struct unpack_stream *s = new_stream(fd, what, "hdrcharset=BINARY");
 
-	s->span = mem_zero(1, sizeof *s->span);
-	s->span->at = s->span->window = offset;
-	s->span->end = offset + (off_t)size;
+	set_span(s, offset, size);
+	return s;
+}
+
+struct unpack_stream *unpack_archive_new(int fd, uint64_t size, const char *what)
+{
+	struct unpack_stream *s = unpack_stream_new(fd, what);
+
+	set_span(s, 0, size);
 	return s;
 }
 
@@ -239,24 +260,65 @@ static bool ended_with_mark(const struct unpack_stream *s)
 	return s->headers.len >= 2 * BLOCK && is_zero(s->headers.data, s->headers.len);
 }
 
-/* Where the pax records are among the member's header blocks, which libarchive has
- * found to be well-formed. */
+/* The types of headers that extend another one. */
+static const char extending[] = {'x', 'g', 'L', 'K', 'X', 'V'};
+
+/* A header among the member's, and what it holds if it extends another one. */
+struct header {
+	const char *block, *data;
+	uint64_t len;
+};
+
+/* The number in a field of a header: octal digits, or binary behind a set bit. */
+static uint64_t field_number(const char *field, size_t len)
+{
+	uint64_t n = 0;
+	char digits[32] = {0};
+
+	if ((field[0] & 0x80) == 0) {
+		memcpy(digits, field, len);
+		return strtoull(digits, NULL, 8);
+	}
+	for (size_t i = 1; i < len; i++)
+		n = n << 8 | (unsigned char)field[i];
+	return n;
+}
+
+/*
+ * Goes to the next header among the blocks since the last contents, which libarchive has
+ * found to be well-formed. *p begins as s->headers.data. The last header is the member's
+ * own; it extends none.
+ */
+static bool next_header(const struct unpack_stream *s, const char **p, struct header *h)
+{
+	const char *end = s->headers.data + s->headers.len;
+
+	while (end - *p >= BLOCK && is_zero(*p, BLOCK))
+		*p += BLOCK;
+	if (end - *p < BLOCK)
+		return false;
+	*h = (struct header){.block = *p, .data = *p + BLOCK};
+	if (memchr(extending, h->block[TYPE], sizeof extending) != NULL)
+		h->len = field_number(h->block + SIZE, SIZE_LEN);
+	if (h->len > (uint64_t)(end - h->data))
+		return false;
+	*p = h->data + h->len + tar_padding(h->len);
+	return true;
+}
+
+/* Where the member's pax records are. */
 static void find_records(const struct unpack_stream *s, struct unpack_member *m)
 {
-	const char *p = s->headers.data, *end = p + s->headers.len;
+	const char *p = s->headers.data;
+	struct header h;
 
 	m->records = "";
 	m->records_len = 0;
-	while (end - p >= BLOCK && is_zero(p, BLOCK))
-		p += BLOCK;
-	if (end - p < BLOCK || p[156] != 'x')
-		return;
-	char size[13] = {0};
-	memcpy(size, p + 124, 12);
-	uint64_t len = strtoull(size, NULL, 8);
-	if (len <= (uint64_t)(end - p - BLOCK)) {
-		m->records = p + BLOCK;
-		m->records_len = (size_t)len;
+	while (next_header(s, &p, &h)) {
+		if (h.block[TYPE] != 'x')
+			continue;
+		m->records = h.data;
+		m->records_len = (size_t)h.len;
 	}
 }
 
@@ -457,21 +519,12 @@ static bool negative_time(const struct unpack_stream *s, struct unpack_attribute
 /* The member's own header, behind those that extend it, or NULL. */
 static const char *own_header(const struct unpack_stream *s)
 {
-	static const char extending[] = {'x', 'g', 'L', 'K', 'X'};
-	const char *p = s->headers.data, *end = p + s->headers.len;
-	char size[13] = {0};
+	const char *p = s->headers.data;
+	struct header h;
 
-	for (; end - p >= BLOCK; p += BLOCK) {
-		if (is_zero(p, BLOCK))
-			continue;
-		if (memchr(extending, p[156], sizeof extending) == NULL)
-			return p;
-		memcpy(size, p + 124, 12);
-		uint64_t len = strtoull(size, NULL, 8);
-		if (len > (uint64_t)(end - p))
-			return NULL;
-		p += (len + BLOCK - 1) / BLOCK * BLOCK;
-	}
+	while (next_header(s, &p, &h))
+		if (memchr(extending, h.block[TYPE], sizeof extending) == NULL)
+			return h.block;
 	return NULL;
 }
 
@@ -485,7 +538,7 @@ static bool is_sparse(const struct unpack_stream *s)
 	size_t len = s->member.records_len;
 
 	return archive_entry_sparse_count(s->entry) > 0 || header == NULL ||
-	       header[156] == 'S' || memmem(records, len, "GNU.sparse.", 11) != NULL ||
+	       header[TYPE] == 'S' || memmem(records, len, "GNU.sparse.", 11) != NULL ||
 	       memmem(records, len, "SCHILY.realsize=", 16) != NULL;
 }
 
@@ -540,6 +593,9 @@ int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e)
 	size_t len;
 	int result;
 
+	if (unpack_charge((uint64_t)size, s->what, e) < 0)
+		return -1;
+	s->is_expanding = true;
 	while ((result = archive_read_data_block(s->archive, &data, &len, &offset)) ==
 	       ARCHIVE_OK) {
 		if (offset < 0 || offset > size || (la_int64_t)len > size - offset)
@@ -549,6 +605,7 @@ int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e)
 			return err_set_errno(e, "writing a temporary file");
 		end = offset + (la_int64_t)len;
 	}
+	s->is_expanding = false;
 	if (result != ARCHIVE_EOF)
 		return err_set(e, "%s: %s", s->what, reason(s->archive));
 	if (archive_entry_sparse_count(s->entry) == 0 && end != size)

@@ -49,11 +49,15 @@ void unpack_stream_tee(struct unpack_stream *s,
 
 /*
  * Goes to the next member, past whatever is left of the one before. Returns 1; 0 at the
- * end, if the last archive ended with its end-of-archive mark; -1 and why not.
+ * end, if the last archive ended with its end-of-archive mark; -1 and why not. A pax
+ * record that is malformed is an error, as it is for GNU tar and Docker.
  */
 int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e);
 
-/* Writes the member's contents to `out`, by splice where possible. 0, or -1 and why. */
+/*
+ * Writes the member's contents to `out`, by splice where possible; of a sparse file, its
+ * holes too. Returns 0, or -1 and why not.
+ */
 int unpack_copy(struct unpack_stream *s, int out, struct err *e);
 
 /* Appends the member's contents, at most `limit` bytes. 0, or -1 and why not. */
@@ -66,6 +70,12 @@ int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct e
  */
 struct unpack_stream *unpack_layer_new(int fd, off_t offset, uint64_t size,
 				       const char *what);
+
+/*
+ * The same of a complete archive of `size` bytes that is not a layer: others may follow
+ * on it, and the last one must end with its end-of-archive mark.
+ */
+struct unpack_stream *unpack_archive_new(int fd, uint64_t size, const char *what);
 
 /* Has the stream of a layer end with an end-of-archive mark, and have a member. */
 void unpack_layer_demand_end(struct unpack_stream *s);
@@ -122,22 +132,46 @@ int unpack_list_data(struct unpack_list *l, const void *data, size_t len, struct
 int unpack_list_end(struct unpack_list *l, struct err *e);
 
 /*
+ * Sets how many bytes this process may unpack in all: contents that were compressed, and
+ * sparse files together with their holes. The default is 256 GiB. A few kilobytes of
+ * untrusted input can hold as much as a disk; this is the limit for all of them.
+ */
+void unpack_limit(uint64_t bytes);
+
+/* Counts bytes that are about to be unpacked from `what`. 0, or -1 if that is too many.
+ */
+int unpack_charge(uint64_t bytes, const char *what, struct err *e);
+
+/*
  * The archive `name` ("-": standard input) as an uncompressed regular file. If it is
  * compressed, or no regular file, that is a temporary file without a name. `what` is what
  * it should have been if it is empty. Returns its descriptor, or -1 and why not.
  */
 int unpack_open(const char *name, const char *what, struct err *e);
 
-/* Where a member of an indexed archive lies in `fd`. */
+/* Whether these bytes of a file are compressed, going by how they begin. */
+bool unpack_is_compressed(int fd, off_t offset, uint64_t size);
+
+/*
+ * Uncompresses these bytes into a new temporary file. Returns its descriptor,
+ * UNPACK_PLAIN if they are not compressed, or -1 and why not.
+ */
+enum { UNPACK_PLAIN = -2 };
+int unpack_span(int fd, off_t offset, uint64_t size, const char *what, struct err *e);
+
+/* Where a member of an indexed archive lies. */
 struct unpack_place {
 	off_t offset;
 	uint64_t size;
 	char *link; /* the name of the member it is a link to, or NULL */
 	bool is_file;
+	bool is_expanded; /* it was sparse, and lies in the index's spool */
 };
 
 struct unpack_index {
-	int fd;             /* the archive, uncompressed */
+	int fd;             /* the archive, uncompressed; or the directory */
+	bool is_directory;  /* it is one */
+	int spool;          /* a temporary file of what was sparse, if anything was */
 	struct names names; /* of the members, without "./", "../" and slashes in front */
 	struct unpack_place *place; /* names.n of them; the last of a name counts */
 	size_t cap;
@@ -145,8 +179,14 @@ struct unpack_index {
 
 /*
  * Reads the names of all members of the archive `file` ("-": standard input). What is
- * compressed, or no regular file, is first unpacked into a temporary file. Returns 0, or
- * -1 and why not. A zeroed struct is an empty index; releasing it is a no-op.
+ * compressed, sparse or no regular file is first unpacked into a temporary file.
+ *
+ * A directory that is an OCI image layout reads like an archive of what is in it. Its
+ * members are index.json, oci-layout and the files of blobs/sha256 that are named by a
+ * digest. Symlinks in it are not followed, and are no files.
+ *
+ * Returns 0, or -1 and why not. A zeroed struct is an empty index; releasing it is a
+ * no-op.
  */
 int unpack_index_open(struct unpack_index *x, const char *file, struct err *e);
 void unpack_index_release(struct unpack_index *x);
@@ -162,20 +202,24 @@ const struct unpack_place *unpack_find(const struct unpack_index *x, const char 
 int unpack_get(const struct unpack_index *x, const struct unpack_place *p,
 	       struct buf *out, size_t limit, struct err *e);
 
-/* Whether the member's contents are compressed, going by how they begin. */
-bool unpack_is_compressed(const struct unpack_index *x, const struct unpack_place *p);
+/*
+ * A descriptor of the member's contents as they are, compressed or not; they begin at
+ * p->offset. *is_own says that the caller closes it. Returns it, or -1 and why not.
+ */
+int unpack_raw(const struct unpack_index *x, const struct unpack_place *p, bool *is_own,
+	       struct err *e);
 
 /*
- * A descriptor of the member's uncompressed contents, and where in it they lie: the
- * archive itself, or, if the contents are compressed, a temporary file. *is_own says
- * that the caller closes it. Returns it, or -1 and why not.
+ * The same of the uncompressed contents, and where in it they lie: a temporary file if
+ * the contents are compressed.
  */
 int unpack_plain(const struct unpack_index *x, const struct unpack_place *p,
 		 off_t *offset, uint64_t *size, bool *is_own, struct err *e);
 
 /*
  * Uncompresses what `fd` holds from `offset` on, `size` bytes that any program
- * compressed; calls write(arg, data, len) with pieces. Returns 0, or -1 and why.
+ * compressed; calls write(arg, data, len) with pieces. Returns 0, or -1 and why. What
+ * comes out is bounded by write() only.
  */
 int unpack_inflate(int fd, off_t offset, uint64_t size,
 		   int (*write)(void *arg, const void *data, size_t len, struct err *e),
