@@ -25,7 +25,7 @@ MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure cl
 	   nixdb nixdb-tree nixdb-write num opt pack path piece pipeline plan platform pool \
 	   popularity previous progress reference registration registry relation relay \
 	   rootfs rootfs-write scan secret sink sources store talk tar tartree timestamp transfer \
-	   tree tree-merge tree-scan tree-state unpack unpack-index unpack-limit unpack-list unpack-stream userns \
+	   tree tree-merge tree-scan tree-state unpack unpack-index unpack-limit unpack-list unpack-records unpack-stream userns \
 	   utf8 vm weights writer xattrs
 SCRIPTS  = $(shell find scripts -type f -name 'dt-*')
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))

@@ -55,7 +55,8 @@ struct unpack_stream {
 	bool needs_end;    /* there must be an end-of-archive mark */
 	uint64_t left;     /* contents of the member that are still in fd */
 	uint64_t taken;    /* contents that libarchive has not been told of */
-	bool is_expanding; /* libarchive reads contents */
+	bool is_sparse;    /* the member: only libarchive knows where its contents are */
+	bool is_expanding; /* libarchive reads them */
 	int error;         /* errno of a read that failed, or 0 */
 	int (*tee)(void *arg, const void *data, size_t len, struct err *e);
 	void *tee_arg;
@@ -306,20 +307,57 @@ static bool next_header(const struct unpack_stream *s, const char **p, struct he
 	return true;
 }
 
-/* Where the member's pax records are. */
-static void find_records(const struct unpack_stream *s, struct unpack_member *m)
+/*
+ * Finds the member's pax records, and checks all that stand in front of it; m->name may
+ * be NULL.
+ */
+static int find_records(const struct unpack_stream *s, struct unpack_member *m,
+			struct err *e)
 {
 	const char *p = s->headers.data;
 	struct header h;
+	struct err why;
 
 	m->records = "";
 	m->records_len = 0;
 	while (next_header(s, &p, &h)) {
-		if (h.block[TYPE] != 'x')
+		if (h.block[TYPE] != 'x' && h.block[TYPE] != 'g')
+			continue;
+		if (unpack_check_records(h.data, (size_t)h.len, &why) < 0)
+			return err_set(e, "%s: a malformed pax record of %s: %s", s->what,
+				       m->name != NULL ? m->name : "a member", why.text);
+		if (h.block[TYPE] == 'g')
 			continue;
 		m->records = h.data;
 		m->records_len = (size_t)h.len;
 	}
+	return 0;
+}
+
+/* The member's own header, behind those that extend it, or NULL. */
+static const char *own_header(const struct unpack_stream *s)
+{
+	const char *p = s->headers.data;
+	struct header h;
+
+	while (next_header(s, &p, &h))
+		if (memchr(extending, h.block[TYPE], sizeof extending) == NULL)
+			return h.block;
+	return NULL;
+}
+
+/*
+ * Whether the archive holds less, or more, of a file than it has bytes. libarchive tells
+ * only where there are holes.
+ */
+static bool is_sparse(const struct unpack_stream *s)
+{
+	const char *header = own_header(s), *records = s->member.records;
+	size_t len = s->member.records_len;
+
+	return archive_entry_sparse_count(s->entry) > 0 || header == NULL ||
+	       header[TYPE] == 'S' || memmem(records, len, "GNU.sparse.", 11) != NULL ||
+	       memmem(records, len, "SCHILY.realsize=", 16) != NULL;
 }
 
 /* Whether reading or tee() failed, which libarchive takes for the end of the input. */
@@ -364,6 +402,15 @@ static int check_end(const struct unpack_stream *s, bool is_empty, struct err *e
 	return 0;
 }
 
+/* libarchive gives no reason for some malformed records. */
+static int broken(struct unpack_stream *s, struct unpack_member *m, struct err *e)
+{
+	m->name = NULL;
+	if (find_records(s, m, e) < 0)
+		return -1;
+	return err_set(e, "%s: not a whole archive: %s", s->what, reason(s->archive));
+}
+
 int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 {
 	struct archive_entry *entry;
@@ -382,8 +429,7 @@ int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 	if (result == ARCHIVE_EOF)
 		return check_end(s, first, e);
 	if (result != ARCHIVE_OK && result != ARCHIVE_WARN)
-		return err_set(e, "%s: not a whole archive: %s", s->what,
-			       reason(s->archive));
+		return broken(s, m, e);
 	s->entry = entry;
 	m->name = archive_entry_pathname(entry);
 	if (m->name == NULL)
@@ -392,15 +438,122 @@ int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 		     archive_entry_hardlink(entry) == NULL;
 	m->size = m->is_file ? (uint64_t)archive_entry_size(entry) : 0;
 	s->left = m->size;
-	find_records(s, m);
+	if (find_records(s, m, e) < 0)
+		return -1;
 	s->member = *m;
+	s->is_sparse = m->is_file && is_sparse(s);
 	return 1;
 }
 
+/* --- sparse files --- */
+
+/* Where a sparse file is written to: a file that is at `at`, a stream, or memory. */
+struct expansion {
+	int fd; /* -1: `out` */
+	bool is_file;
+	off_t at; /* where the contents begin in the file */
+	struct buf *out;
+	la_int64_t end; /* how much there is of the contents */
+};
+
+static int put_data(struct expansion *x, const void *data, size_t len)
+{
+	x->end += (la_int64_t)len;
+	if (x->fd >= 0)
+		return io_write(x->fd, data, len);
+	buf_add(x->out, data, len);
+	return 0;
+}
+
+/* Goes on to `offset`. */
+static int put_hole(struct expansion *x, la_int64_t offset)
+{
+	static const char zeroes[WINDOW];
+
+	if (x->is_file) {
+		x->end = offset;
+		return lseek(x->fd, x->at + offset, SEEK_SET) < 0 ? -1 : 0;
+	}
+	while (x->end < offset) {
+		la_int64_t n = offset - x->end;
+		if (put_data(x, zeroes, n < WINDOW ? (size_t)n : WINDOW) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* How many bytes of the member are data, by its header. */
+static la_int64_t data_size(struct archive_entry *entry)
+{
+	la_int64_t offset, len, sum = 0;
+
+	if (archive_entry_sparse_reset(entry) == 0)
+		return archive_entry_size(entry);
+	/* A wrong sum is an error of its own, so it may wrap around. */
+	while (archive_entry_sparse_next(entry, &offset, &len) == ARCHIVE_OK)
+		sum = (la_int64_t)((uint64_t)sum + (uint64_t)len);
+	return sum;
+}
+
+/* Writes the pieces that libarchive finds, and what is between them. */
+static int put_pieces(struct unpack_stream *s, struct expansion *x, struct err *e)
+{
+	la_int64_t size = archive_entry_size(s->entry), offset, sum = 0;
+	const void *data;
+	size_t len;
+	int result;
+
+	while ((result = archive_read_data_block(s->archive, &data, &len, &offset)) ==
+	       ARCHIVE_OK) {
+		if (offset < x->end || offset > size || (la_int64_t)len > size - offset)
+			return err_set(e, "%s: a sparse file with data behind its end",
+				       s->what);
+		if (put_hole(x, offset) < 0 || put_data(x, data, len) < 0)
+			return err_set_errno(e, "writing a sparse file of %s", s->what);
+		sum += (la_int64_t)len;
+	}
+	if (failed(s, e))
+		return -1;
+	if (result != ARCHIVE_EOF)
+		return err_set(e, "%s: %s", s->what, reason(s->archive));
+	if (sum != data_size(s->entry))
+		return err_set(e, "%s: a file with less in it than it says", s->what);
+	return put_hole(x, size) < 0
+		   ? err_set_errno(e, "writing a sparse file of %s", s->what)
+		   : 0;
+}
+
+static int expand(struct unpack_stream *s, struct expansion *x, struct err *e)
+{
+	if (unpack_charge(s->left, s->what, e) < 0)
+		return -1;
+	s->is_expanding = true;
+	int result = put_pieces(s, x, e);
+	s->is_expanding = false;
+	s->left = 0;
+	return result;
+}
+
+int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e)
+{
+	struct expansion x = {.fd = out, .is_file = true, .at = at};
+
+	if (expand(s, &x, e) < 0)
+		return -1;
+	if (ftruncate(out, at + x.end) < 0)
+		return err_set_errno(e, "writing a temporary file");
+	return 0;
+}
+
+/* --- contents --- */
+
 int unpack_copy(struct unpack_stream *s, int out, struct err *e)
 {
-	int64_t n = io_copy(s->fd, NULL, out, s->left);
+	struct expansion x = {.fd = out};
 
+	if (s->is_sparse && s->left > 0)
+		return expand(s, &x, e);
+	int64_t n = io_copy(s->fd, NULL, out, s->left);
 	if (n < 0)
 		return err_set_errno(e, "passing on %s", s->what);
 	s->taken += (uint64_t)n;
@@ -414,6 +567,9 @@ int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct e
 {
 	if (s->left > limit)
 		return err_set(e, "%s: a member of more than %zu bytes", s->what, limit);
+	struct expansion x = {.fd = -1, .out = out};
+	if (s->is_sparse && s->left > 0)
+		return expand(s, &x, e);
 	size_t want = (size_t)s->left;
 	ssize_t n = io_read(s->fd, buf_reserve(out, want), want);
 	if (n < 0)
@@ -425,33 +581,6 @@ int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct e
 	if (s->left != 0)
 		return err_set(e, "%s: cut off in the middle of a member", s->what);
 	return 0;
-}
-
-bool unpack_record(const struct unpack_member *m, const char *key, const char **value,
-		   size_t *len)
-{
-	const char *p = m->records, *end = p + m->records_len;
-	size_t key_len = strlen(key);
-	bool found = false;
-
-	while (p < end) {
-		const char *blank = memchr(p, ' ', (size_t)(end - p));
-		uint64_t n;
-		if (blank == NULL ||
-		    num_parse(p, (size_t)(blank - p), (uint64_t)(end - p), &n) < 0)
-			break;
-		const char *next = p + n, *text = blank + 1;
-		if (next - text > (ptrdiff_t)key_len + 1 &&
-		    memcmp(text, key, key_len) == 0 && text[key_len] == '=') {
-			*value = text + key_len + 1;
-			*len = (size_t)(next - 1 - *value);
-			found = true;
-		}
-		if (next <= p)
-			break;
-		p = next;
-	}
-	return found;
 }
 
 /* --- what layers say of their members --- */
@@ -516,32 +645,6 @@ static bool negative_time(const struct unpack_stream *s, struct unpack_attribute
 	return true;
 }
 
-/* The member's own header, behind those that extend it, or NULL. */
-static const char *own_header(const struct unpack_stream *s)
-{
-	const char *p = s->headers.data;
-	struct header h;
-
-	while (next_header(s, &p, &h))
-		if (memchr(extending, h.block[TYPE], sizeof extending) == NULL)
-			return h.block;
-	return NULL;
-}
-
-/*
- * Whether the archive holds less, or more, of a file than it has bytes. libarchive tells
- * only where there are holes.
- */
-static bool is_sparse(const struct unpack_stream *s)
-{
-	const char *header = own_header(s), *records = s->member.records;
-	size_t len = s->member.records_len;
-
-	return archive_entry_sparse_count(s->entry) > 0 || header == NULL ||
-	       header[TYPE] == 'S' || memmem(records, len, "GNU.sparse.", 11) != NULL ||
-	       memmem(records, len, "SCHILY.realsize=", 16) != NULL;
-}
-
 /* The mode in the member's header, which libarchive changes where there is an ACL. */
 static uint32_t mode_in_header(const struct unpack_stream *s, uint32_t mode)
 {
@@ -573,7 +676,7 @@ int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct
 	    .major = (uint32_t)archive_entry_rdevmajor(entry),
 	    .minor = (uint32_t)archive_entry_rdevminor(entry),
 	    .xattrs = xattrs,
-	    .offset = is_sparse(s) ? -1 : s->span->at,
+	    .offset = s->is_sparse ? -1 : s->span->at,
 	};
 	if (uid < 0 || gid < 0 || archive_entry_size(entry) < 0)
 		return err_set(e, "%s: a negative owner or size", s->what);
@@ -583,34 +686,5 @@ int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct
 		a->mode = mode_in_header(s, a->mode);
 	(void)negative_time(s, a);
 	add_xattrs(entry, &a->xattrs);
-	return 0;
-}
-
-int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e)
-{
-	la_int64_t size = archive_entry_size(s->entry), offset, end = 0;
-	const void *data;
-	size_t len;
-	int result;
-
-	if (unpack_charge((uint64_t)size, s->what, e) < 0)
-		return -1;
-	s->is_expanding = true;
-	while ((result = archive_read_data_block(s->archive, &data, &len, &offset)) ==
-	       ARCHIVE_OK) {
-		if (offset < 0 || offset > size || (la_int64_t)len > size - offset)
-			return err_set(e, "%s: a sparse file with data behind its end",
-				       s->what);
-		if (lseek(out, at + offset, SEEK_SET) < 0 || io_write(out, data, len) < 0)
-			return err_set_errno(e, "writing a temporary file");
-		end = offset + (la_int64_t)len;
-	}
-	s->is_expanding = false;
-	if (result != ARCHIVE_EOF)
-		return err_set(e, "%s: %s", s->what, reason(s->archive));
-	if (archive_entry_sparse_count(s->entry) == 0 && end != size)
-		return err_set(e, "%s: a file with less in it than it says", s->what);
-	if (ftruncate(out, at + size) < 0)
-		return err_set_errno(e, "writing a temporary file");
 	return 0;
 }

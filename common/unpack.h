@@ -111,6 +111,12 @@ bool unpack_record(const struct unpack_member *m, const char *key, const char **
 		   size_t *len);
 
 /*
+ * Checks pax records: each must be "LEN KEY=VALUE\n", and sizes, owners and times must be
+ * numbers. Returns 0, or -1 and what is wrong.
+ */
+int unpack_check_records(const char *records, size_t len, struct err *e);
+
+/*
  * An mtree specification as libarchive writes it, mtree(5), made entry by entry. The
  * SHA-256 of files is in it.
  */
