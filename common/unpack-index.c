@@ -157,7 +157,7 @@ static int add_blobs(struct unpack_index *x, const char *file, struct err *e)
 	struct dirent *entry;
 
 	if (dir == NULL)
-		return err_set_errno(e, "%s/%s", file, blobs);
+		return err_set_errno(e, "%s: reading %s", file, blobs);
 	while (errno = 0, (entry = readdir(dir)) != NULL && x->names.n < MEMBERS_MAX) {
 		if (!digest_is_hex(entry->d_name))
 			continue;
@@ -165,7 +165,7 @@ static int add_blobs(struct unpack_index *x, const char *file, struct err *e)
 		buf_addf(&member, "%s/%s", blobs, entry->d_name);
 		add_file(x, fd, entry->d_name, member.data);
 	}
-	int result = errno != 0 ? err_set_errno(e, "%s/%s", file, blobs) : 0;
+	int result = errno != 0 ? err_set_errno(e, "%s: reading %s", file, blobs) : 0;
 	if (result == 0 && entry != NULL)
 		result = err_set(e, "%s: more than %d blobs", file, MEMBERS_MAX);
 	closedir(dir);
@@ -179,10 +179,10 @@ static int index_directory(struct unpack_index *x, const char *file, struct err 
 
 	x->is_directory = true;
 	add_file(x, x->fd, mark, mark);
-	if (x->names.n == 0)
+	if (x->names.n == 0 || !x->place[0].is_file)
 		return err_set(
-		    e, "%s: a directory without the file %s of an OCI image layout", file,
-		    mark);
+		    e, "%s: a directory, but no OCI image layout: it has no file %s",
+		    file, mark);
 	add_file(x, x->fd, "index.json", "index.json");
 	return add_blobs(x, file, e);
 }

@@ -121,7 +121,7 @@ for image in bad/*.tar; do
 	refuses "$image" "$image: .*" --arch amd64 "$image"
 done
 refuses 'no such file' 'none: No such file or directory' none
-refuses 'a folder' "$T: a directory without the file oci-layout of an OCI image layout" "$T"
+refuses 'a folder' "$T: a directory, but no OCI image layout: it has no file oci-layout" "$T"
 : >bad.tar
 refuses 'an empty file' 'bad.tar: empty, not an image' bad.tar
 for size in 512 1024 10240; do
