@@ -18,7 +18,7 @@ comma    = ,
 TOOLS    = dt-closure dt-popularity dt-fleet dt-cost dt-layer dt-manifest dt-flatten \
 	   dt-nixdb dt-compress dt-drv dt-pull dt-vmrun
 MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure cluster compress \
-	   compress-gzip compress-zstd config config-check cost cost-images cpio credentials derivations digest disks \
+	   compress-gzip compress-zstd config config-check config-fit cost cost-images cpio credentials derivations digest disks \
 	   dockerarchive draft draw drv edges erofs err export fetch fleet graph guest gunzip \
 	   gunzip-$(GUNZIP) hashes helper http http-url image image-archive image-choice image-layers intake io io-output jail \
 	   job json kernel kin lay layer layernote links login lower manifest mem merge merged names nar nar-write \

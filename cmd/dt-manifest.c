@@ -179,6 +179,7 @@ static json_t *image_config(const struct build *b, const struct options *o,
 			    const char *created, const json_t *config)
 {
 	bool is_told = json_object_get(b->base, "architecture") != NULL;
+	struct err why;
 	const struct config_image parts = {
 	    .base = b->base,
 	    .config = config,
@@ -190,7 +191,10 @@ static json_t *image_config(const struct build *b, const struct options *o,
 	    .os = o->base.has_os ? o->base.os : NULL,
 	};
 
-	return config_image(&parts);
+	json_t *image = config_image(&parts);
+	if (config_fit(image, &why) < 0)
+		die("%s", why.text);
+	return image;
 }
 
 static void check_count(const struct build *b)

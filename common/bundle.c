@@ -159,6 +159,32 @@ static int open_archives(struct bundle *b, char *const *file, size_t n,
 	return 0;
 }
 
+/* What index.json and manifest.json list must not be more than a reader takes. */
+static int check_lists(const struct writer *w, struct err *e)
+{
+	const json_t *list[] = {w->index, w->docker};
+	/* index.json is an object of the list and a few keys. */
+	enum { REST = 512 };
+
+	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+		struct buf text = {0};
+		if (json_array_size(list[i]) > IMAGE_MAX)
+			return err_set(e,
+				       "%zu images, but dt reads at most %d; merge "
+				       "fewer of them",
+				       json_array_size(list[i]), IMAGE_MAX);
+		json_write(list[i], &text);
+		size_t size = text.len;
+		buf_release(&text);
+		if (size > JSON_LIMIT - REST)
+			return err_set(e,
+				       "the list of all images would have %zu bytes, "
+				       "but dt reads at most %d; merge fewer images",
+				       size, JSON_LIMIT);
+	}
+	return 0;
+}
+
 int bundle_write(struct writer *w, char *const *file, size_t n,
 		 const struct image_choice *choice, struct err *e)
 {
@@ -169,6 +195,8 @@ int bundle_write(struct writer *w, char *const *file, size_t n,
 		result = add_archive(&b, w, &b.archive[i], e);
 	if (result == 0)
 		result = add_documents(&b, w, e);
+	if (result == 0)
+		result = check_lists(w, e);
 	if (result == 0)
 		writer_list(w);
 	release(&b, n);

@@ -43,4 +43,12 @@ struct config_image {
  */
 json_t *config_image(const struct config_image *parts);
 
+/*
+ * Makes the image configuration `doc` fit into JSON_LIMIT, which every reader demands.
+ * If it is larger, those comments of its history that are long lists of store paths,
+ * "store paths: ['PATH', ...]", are shortened to "store paths: ['PATH', and N more]".
+ * Nothing reads them but people. Returns 0, or -1 if it is still too large.
+ */
+int config_fit(json_t *doc, struct err *e);
+
 #endif

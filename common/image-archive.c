@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NESTED_MAX = 4, IMAGES_MAX = 4096 };
+enum { NESTED_MAX = 4 };
 
 void image_archive_release(struct image_archive *a)
 {
@@ -79,7 +79,7 @@ json_t *image_archive_blob(const struct image_archive *a, const json_t *descript
 
 static int too_many(const struct image_archive *a, struct err *e)
 {
-	return err_set(e, "%s: more than %d images", a->file, IMAGES_MAX);
+	return err_set(e, "%s: more than %d images", a->file, IMAGE_MAX);
 }
 
 static int read_manifest(struct image_archive *a, struct err *e)
@@ -92,7 +92,7 @@ static int read_manifest(struct image_archive *a, struct err *e)
 		return -1;
 	if (json_array_size(a->docker) == 0)
 		return err_set(e, "%s: manifest.json names no image", a->file);
-	if (json_array_size(a->docker) > IMAGES_MAX)
+	if (json_array_size(a->docker) > IMAGE_MAX)
 		return too_many(a, e);
 	json_array_foreach(a->docker, i, entry)
 	{
@@ -286,7 +286,7 @@ static int read_index(struct image_archive *a, struct err *e)
 		return -1;
 	a->oci = json_is_array(all) ? json_incref(all) : json_array();
 	json_decref(index);
-	return json_array_size(a->oci) > IMAGES_MAX ? too_many(a, e) : 0;
+	return json_array_size(a->oci) > IMAGE_MAX ? too_many(a, e) : 0;
 }
 
 /* --- both --- */

@@ -85,6 +85,8 @@ struct image_layer {
 	const struct unpack_place *place;
 };
 
+enum { IMAGE_MAX = 4096 }; /* images in an archive */
+
 /* An archive, and the images in it. */
 struct image_archive {
 	struct unpack_index index;

@@ -11,7 +11,10 @@
 struct buf;
 struct err;
 
-/* What is read into memory of any one document is bounded by this many bytes. */
+/*
+ * The bytes of any one document: more are neither read nor written. podman and skopeo
+ * have the same limit for manifests and configurations.
+ */
 enum { JSON_LIMIT = 4 << 20 };
 
 /*

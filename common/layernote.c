@@ -12,6 +12,9 @@
 
 static const char record[] = "comment";
 
+/* libarchive and others read no headers of more than 1 MiB; there may be other records. */
+enum { NOTE_MAX = (1 << 20) - 4096 };
+
 void layernote_write(struct buf *records, const char *diff_id, const char *comment,
 		     size_t len)
 {
@@ -27,6 +30,11 @@ void layernote_write(struct buf *records, const char *diff_id, const char *comme
 		json_object_set_new(note, "history", history);
 	}
 	json_write(note, &line);
+	if (line.len > NOTE_MAX) {
+		json_object_del(note, "history");
+		buf_clear(&line);
+		json_write(note, &line);
+	}
 	tar_record(records, record, line.data, line.len);
 	buf_release(&line);
 	json_decref(text);

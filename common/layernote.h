@@ -21,7 +21,8 @@ struct unpack_member;
 
 /*
  * Appends the pax record. `comment` is for the history and may be empty. Ends the process
- * if it is not UTF-8.
+ * if it is not UTF-8. A comment of almost 1 MiB or more, which is too long for a tar
+ * header, is left out.
  */
 void layernote_write(struct buf *records, const char *diff_id, const char *comment,
 		     size_t len);
