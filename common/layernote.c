@@ -12,7 +12,8 @@
 
 static const char record[] = "comment";
 
-/* libarchive and others read no headers of more than 1 MiB; there may be other records. */
+/* libarchive and others read no headers of more than 1 MiB; there may be other records.
+ */
 enum { NOTE_MAX = (1 << 20) - 4096 };
 
 void layernote_write(struct buf *records, const char *diff_id, const char *comment,

@@ -96,6 +96,7 @@ broken() { # NAME: a copy to break
 }
 manifest=$(jq -r '.manifests[0].digest[7:]' "$T/gzip/index.json")
 blob() { jq -r "$1.digest[7:]" "$T/gzip/blobs/sha256/$manifest"; }
+# shellcheck disable=SC2034 # used by their names
 layer=blobs/sha256/$(blob '.layers[0]') config=blobs/sha256/$(blob .config) manifest=blobs/sha256/$manifest
 refuses() { # DESCRIPTION REGEX NAME
 	fails 1 "^dt-flatten: $T/$3: $2\$" "$1" timeout 20 dt-flatten "$T/$3"
