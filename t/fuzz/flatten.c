@@ -101,6 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 1;
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
 	image_choice_init(&choice);
+	unpack_limit(64 << 20); /* for each input */
 	choice.from = name;
 	int result = merged_open(&m, &choice, false, &e);
 	if (m.layers == NULL) {

@@ -38,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 1;
 	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
 	image_choice_init(&choice);
+	unpack_limit(64 << 20); /* for each input */
 	choice.from = name;
 	if (image_open(&im, &choice, &e) == 0)
 		read_layers(&im, null);

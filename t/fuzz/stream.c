@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (fd < 0 || null < 0 || io_write(fd, data, len) < 0 ||
 	    lseek(fd, 0, SEEK_SET) < 0)
 		return 1;
+	unpack_limit(64 << 20); /* for each input */
 	struct unpack_stream *s = unpack_stream_new(fd, "input");
 	while (unpack_next(s, &m, &e) > 0 && n++ < 1000) {
 		(void)layernote_read(&note, &m, &e);
