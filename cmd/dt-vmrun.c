@@ -3,6 +3,8 @@
  *
  * stdin: an image archive; stdout: a layer archive; both dt-image(5).
  */
+#include "buf.h"
+#include "busybox.h"
 #include "digest.h"
 #include "err.h"
 #include "io.h"
@@ -41,7 +43,7 @@ struct options {
 	struct job job;
 	struct image_choice image;
 	const char *comment, *backend, *kernel;
-	bool is_empty;
+	bool is_empty, is_busybox;
 };
 
 enum {
@@ -53,6 +55,7 @@ enum {
 	OPT_MEMORY,
 	OPT_MTIME,
 	OPT_NO_IMAGE,
+	OPT_PRINT_BUSYBOX,
 	OPT_TIMEOUT,
 	OPT_TREE,
 };
@@ -72,6 +75,8 @@ static const struct opt option_table[] = {
     {OPT_MTIME, "mtime", "TIME",
      "latest file time (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
     {OPT_COMMENT, "comment", "TEXT", "what the image's history says of the layer"},
+    {OPT_PRINT_BUSYBOX, "print-busybox", NULL,
+     "only print the path of the static busybox that it uses"},
     {0},
 };
 
@@ -123,6 +128,9 @@ static void set_option(struct options *o, int key)
 	case OPT_NO_IMAGE:
 		o->is_empty = true;
 		break;
+	case OPT_PRINT_BUSYBOX:
+		o->is_busybox = true;
+		break;
 	case OPT_TIMEOUT:
 		j->timeout = num_option("timeout", optarg, 1, TIMEOUT_MAX);
 		break;
@@ -151,10 +159,12 @@ static void parse_args(struct options *o, int argc, char **argv)
 	    strcmp(o->backend, "tcg") != 0 && strcmp(o->backend, "userns") != 0)
 		die_usage("--backend: '%s' is none of auto, kvm, tcg and userns",
 			  o->backend);
-	if (optind == argc)
+	if (optind == argc && !o->is_busybox)
 		die_usage("the script is missing");
-	if (optind + 1 < argc)
-		die_usage("unexpected operand '%s'", argv[optind + 1]);
+	if (optind + !o->is_busybox < argc)
+		die_usage("unexpected operand '%s'", argv[optind + !o->is_busybox]);
+	if (o->is_busybox)
+		return;
 	o->job.script_name = argv[optind];
 }
 
@@ -166,6 +176,18 @@ static void read_script(struct job *j)
 		err_status(MISSING);
 	if (io_slurp_file(j->script_name, &j->script, SCRIPT_MAX) < 0)
 		die_errno("%s", j->script_name);
+}
+
+static void print_busybox(void)
+{
+	struct buf path = {0};
+	struct err why;
+
+	if (busybox_path(&path, &why) < 0)
+		die("%s", why.text);
+	buf_add(&path, "\n", 1);
+	io_finish_text(&path);
+	buf_release(&path);
 }
 
 /* --- the image --- */
@@ -243,7 +265,12 @@ int main(int argc, char **argv)
 	err_status(TROUBLE);
 	io_init();
 	parse_args(&o, argc, argv);
-	io_begin(opt_output(), IO_BINARY);
+	io_begin(opt_output(), o.is_busybox ? IO_TEXT : IO_BINARY);
+	if (o.is_busybox) {
+		print_busybox();
+		job_release(&o.job);
+		return 0;
+	}
 	read_script(&o.job);
 	open_image(&image, &o);
 	int status = run(&o, &image, &size, &why);

@@ -8,6 +8,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,23 +16,6 @@
 #include <unistd.h>
 
 enum { LIST_MAX = 65536, HEADERS_MAX = 64 };
-
-/* Opens the first one and sets its path. */
-static int find(char *path, size_t size)
-{
-	const char *p = getenv("PATH");
-	int fd = -1;
-
-	while (p != NULL && *p != '\0' && fd < 0) {
-		size_t n = strcspn(p, ":");
-		snprintf(path, size, "%.*s/busybox", (int)n, p);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		p += n + (p[n] == ':');
-	}
-	if (fd < 0)
-		snprintf(path, size, "/bin/busybox");
-	return fd >= 0 ? fd : open(path, O_RDONLY | O_CLOEXEC);
-}
 
 /* Whether it is an ELF program that needs no loader. */
 static bool is_static(int fd)
@@ -50,6 +34,48 @@ static bool is_static(int fd)
 		if (p[i].p_type == PT_INTERP)
 			return false;
 	return true;
+}
+
+/* Opens this file if it is there. Returns -1 if it is missing or not static, and sets
+ * *is_dynamic then. */
+static int open_static(const char *path, bool *is_dynamic)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || is_static(fd))
+		return fd;
+	*is_dynamic = true;
+	close(fd);
+	errno = ENOEXEC;
+	return -1;
+}
+
+/* Opens the first static busybox on PATH, else that in /bin, and sets its path. */
+static int find(char *path, size_t size, struct err *e)
+{
+	static const char install[] = "install busybox-static";
+	static const char *const names[] = {"busybox", "busybox.static"};
+	const char *p = getenv("PATH");
+	bool is_dynamic = false;
+	int fd = -1;
+
+	while (p != NULL && *p != '\0' && fd < 0) {
+		size_t n = strcspn(p, ":");
+		for (int i = 0; i < 2 && fd < 0; i++) {
+			snprintf(path, size, "%.*s/%s", (int)n, p, names[i]);
+			fd = open_static(path, &is_dynamic);
+		}
+		p += n + (p[n] == ':');
+	}
+	if (fd < 0) {
+		snprintf(path, size, "/bin/busybox");
+		fd = open_static(path, &is_dynamic);
+	}
+	if (fd < 0 && is_dynamic)
+		err_set(e, "busybox: it is not static: %s", install);
+	else if (fd < 0)
+		err_set_errno(e, "busybox (%s)", install);
+	return fd;
 }
 
 static int list_commands(const char *path, struct buf *names, struct err *e)
@@ -79,16 +105,23 @@ static int list_commands(const char *path, struct buf *names, struct err *e)
 
 int busybox_open(struct buf *names, struct err *e)
 {
-	static const char install[] = "install busybox-static";
-	char path[4096];
-	int fd = find(path, sizeof path);
+	char path[PATH_MAX];
+	int fd = find(path, sizeof path, e);
 
-	if (fd < 0)
-		return err_set_errno(e, "busybox (%s)", install);
-	if (!is_static(fd))
-		err_set(e, "busybox: it is not static: %s", install);
-	else if (list_commands(path, names, e) == 0)
+	if (fd < 0 || list_commands(path, names, e) == 0)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+int busybox_path(struct buf *path, struct err *e)
+{
+	char name[PATH_MAX];
+	int fd = find(name, sizeof name, e);
+
+	if (fd < 0)
+		return -1;
+	close(fd);
+	buf_add(path, name, strlen(name));
+	return 0;
 }

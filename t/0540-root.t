@@ -53,7 +53,7 @@ kinds='root user subids alone contained'
 cat >"$T/run" <<'END'
 #!/usr/bin/env bash
 . "$(dirname "$0")/script.bash"
-. "$(dirname "$0")/root.bash"
+load env root
 store=(--store "$STORE")
 [ -z "${PID_FILE-}" ] || echo $$ >"$PID_FILE"
 make_work

@@ -106,29 +106,22 @@ find_certificates() {
 	die "$1: no certificates here, give a package or install ca-certificates"
 }
 
-# static_busybox: prints the file of a busybox that needs no libraries; returns 1 if this machine
-# has none.
+# static_busybox: sets $REPLY to the file of a busybox that needs no libraries; returns 1 if this
+# machine has none.
 static_busybox() {
-	local files file libraries
-	files=$(type -aP busybox busybox.static) || [ -n "$files" ] || return
-	while IFS= read -r file; do
-		# It exits with status 1 for a program that is not dynamically linked.
-		libraries=$(ldd "$file" 2>/dev/null) || [ $? -eq 1 ] || continue
-		[[ $libraries != */* ]] || continue
-		printf '%s\n' "$file"
-		return
-	done <<<"$files"
-	return 1
+	local status=0
+	attempt dt-vmrun --print-busybox >"$work/output" 2>"$work/messages" || status=$?
+	[ "$status" -le 128 ] || give_up "$status" dt-vmrun
+	[ "$status" -eq 0 ] || return 1
+	read_output
+	REPLY=${REPLY%$'\n'}
 }
 
 # helper_default SUBJECT NAME: sets $REPLY to the file of this machine that does for a package's.
 helper_default() {
 	case $2 in
 	caCertificates) find_certificates "$1" ;;
-	*)
-		REPLY=$(static_busybox) ||
-			die "$1: no static busybox here, give a package or install busybox-static"
-		;;
+	*) static_busybox || die "$1: no static busybox here, give a package or install busybox-static" ;;
 	esac
 }
 

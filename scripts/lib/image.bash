@@ -91,18 +91,14 @@ write_script() {
 # copy_bash DIR: makes DIR, a directory with the bash that runs this script and its libraries. Sets $REPLY
 # to the name of their loader, or to nothing if this bash is static.
 copy_bash() {
-	local loader='' file lines line files=()
-	while read -r _ _ _ _ _ file; do
-		[[ $file != /*/ld-* ]] || loader=$file
-	done <"/proc/$$/maps"
+	local loader files
+	bash_loader
+	loader=$REPLY
 	run mkdir "$1"
 	run cp -L -- "$BASH" "$1/bash"
 	REPLY=''
 	[ -n "$loader" ] || return 0
-	read_lines lines "$loader" --list "$BASH"
-	for line in "${lines[@]}"; do
-		[[ ! $line =~ ' => '(/.*)' (0x' || ${BASH_REMATCH[1]} == */ld-* ]] || files+=("${BASH_REMATCH[1]}")
-	done
+	list_libraries files "$loader" "$BASH"
 	run cp -L -t "$1" -- "$loader" "${files[@]}"
 	REPLY=${loader##*/}
 }

@@ -1,312 +1,279 @@
-# What a root of the image's tree would do, without being one. After spec.bash.
+# Runs commands as root of a directory without being root, and shows a filter the owners, modes,
+# devices and attributes that they made. After env.bash.
 #
 #     root_begin KEY TREE CHROOT; root_do KEY COMMANDS...; root_check; root_see FILTER...; root_end
 #
-# What fails ends the script, and says that it was in KEY of the spec. Not for a subshell or
-# a pipe, where the script's traps do not reach.
+# A failure exits the script with a message that names KEY, the key of the specification. Do not
+# call these functions in a subshell or a pipe, where the script's traps have no effect.
 #
-# fakeroot remembers the owners, modes, devices and attributes that dynamically linked
-# programs give to files, and leaves these as they are. What static programs do is real.
-# In a user namespace, or as root, that can be seen beside it; elsewhere it is refused.
+# fakeroot remembers the owners, modes, devices and attributes that dynamically linked programs
+# give to files, and does not change the files. A static program changes the files. In a user
+# namespace, or as root, root_check compares both. Without a user namespace it is an error.
+#
+# A dynamically linked program under fakeroot waits for its daemon, faked, without end if the daemon
+# was killed. So every such program runs beside the daemon, by root_wait.
 # shellcheck shell=bash disable=SC2034,SC2154 # it shares with spec.bash
+load chroot
 
-# The programs of this machine that a chroot gets, where it has them.
-root_tools='[ arch awk b2sum base32 base64 basename bash bzip2 cat chgrp chmod chown chpasswd
-	cksum cmp comm cp csplit cut date dd df diff dir dirname du echo env expand expr factor
-	false find fmt fold getcap getent getfacl getfattr gpasswd grep groupadd groupdel
-	groupmod groups gzip head hostid id install join link ln logname ls md5sum mkdir mkfifo
-	mknod mktemp mv nice nl nohup nproc numfmt od paste patch pathchk pr printenv printf
-	pwconv pwd grpconv readlink realpath rm rmdir sed seq setcap setfacl setfattr setsid sh
-	sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stat stdbuf
-	stty sum sync tac tail tar tee test timeout touch tr true truncate tsort tty uname
-	unexpand uniq unlink useradd userdel usermod vdir wc who whoami xargs xz yes zstd'
-
-# Sets $root_user, a prefix that makes root: of a user namespace with as many ids as this
-# user may have, or nothing. Sets $root_real to whether that worked.
+# root_find_user: sets $root_user, a prefix that makes root: of a user namespace with as many ids
+# as this user may have, or nothing. Sets $root_real to whether that worked, and $root_owner to
+# the owner UID:GID, as this process sees it, of files that no command gave to another.
 root_find_user() {
-	local map
-	root_user=() root_real=true
-	[ "$(id -u)" -ne 0 ] || return 0
+	local map status
+	root_user=() root_real=true root_owner=0:0
+	[ "$EUID" -ne 0 ] || return 0
 	for map in '--map-root-user --map-auto' --map-root-user; do
-		# shellcheck disable=SC2086 # several words
-		set -- unshare --user $map --
-		if "$@" true 2>/dev/null; then
-			root_user=("$@")
-			return
-		fi
+		# shellcheck disable=SC2206 # several words
+		root_user=(unshare --user $map --)
+		status=0
+		attempt "${root_user[@]}" true 2>/dev/null || status=$?
+		[ "$status" -le 128 ] || give_up "$status" unshare
+		[ "$status" -ne 0 ] || return 0
 	done
-	root_real=false
+	capture id -g
+	root_user=() root_real=false root_owner=$EUID:$REPLY
 }
 
-# Starts fakeroot's daemon, which ends with this shell. Sets $root_fake, a prefix that
-# makes a program see and do what fakeroot tells, and $root_library.
+# root_start: starts fakeroot's daemon. Sets $root_fake, a prefix that makes a program see and do
+# what fakeroot remembers, and $root_library.
+#
+# The daemon is a background job of this shell. A second job, fakeroot, knows the path of the library
+# and terminates the daemon as soon as nobody holds the FIFO `hold` open, so even if this shell is
+# killed. Each job has a FIFO for its output: its reader gets an end of file if the job is killed.
 root_start() {
-	local key flags=()
-	command -v fakeroot >/dev/null || die "$root_key needs fakeroot"
+	local both id file
+	file=$(type -P fakeroot) || die "$root_key needs fakeroot"
+	run mkfifo "$root_dir/hold" "$root_dir/id" "$root_dir/library"
+	root_find_daemon "$file"
+	exec {both}<>"$root_dir/id"
+	root_serve >&"$both" {both}>&- &
+	root_daemon=$!
+	exec {root_id}<"$root_dir/id" {both}>&-
+	IFS= read -r id <&"$root_id" || root_die "faked ended before the commands"
+
+	exec {root_hold}<>"$root_dir/hold" {both}<>"$root_dir/library"
+	root_guard "$id" <"$root_dir/hold" >&"$both" {both}>&- {root_hold}>&- &
+	root_guard=$!
+	exec {root_said}<"$root_dir/library" {both}>&-
+	IFS= read -r root_library <&"$root_said" || root_die "fakeroot ended before the commands"
+	[[ $root_library == */libfakeroot* ]] || die "$root_key: fakeroot has no library"
+	root_fake=(env LD_PRELOAD="$root_library" FAKEROOTKEY="${id%%:*}" FAKEROOTDONTTRYCHOWN=1)
+}
+
+# root_find_daemon FAKEROOT: sets $root_faked to the daemon of this fakeroot. Debian has fakeroot-sysv
+# and faked-sysv, fakeroot-tcp and faked-tcp.
+root_find_daemon() {
+	local name
+	run realpath -ze -- "$1" >"$work/output"
+	read_output
+	name=${REPLY##*/}
+	root_faked=${REPLY%/*}/${name/fakeroot/faked}
+	[ -x "$root_faked" ] || root_faked=$(type -P faked) || die "$root_key needs faked, of fakeroot"
+}
+
+# root_serve: prints the daemon's KEY:PID and exits after the daemon. A signal terminates the daemon.
+# This is a subshell, so that bash prints no message if the daemon is killed.
+root_serve() {
+	local flags=()
 	[ "$root_real" = false ] || flags=(--unknown-is-real)
+	trap 'kill "$!" || true' HUP TERM
+	{
+		setsid "$root_faked" --foreground "${flags[@]}" </dev/null 2>&3 3>&- &
+		wait "$!" || true
+		wait "$!" || true # for a daemon that a signal terminates now
+	} 3>"$root_dir/messages" 2>/dev/null
+	exit 1
+}
+
+# root_guard KEY:PID: prints the path of the library and waits for the end of standard input. Then
+# fakeroot terminates the daemon.
+root_guard() {
+	trap '' HUP INT TERM
 	# shellcheck disable=SC2016 # the inner shell expands it
-	coproc root_daemon { exec setsid fakeroot "${flags[@]}" -- sh -c '
-		echo "$FAKEROOTKEY"
-		sed -n "s,.* \(/.*/libfakeroot[^/]*\)$,\1,p" /proc/self/maps | head -n 1
-		cat >/dev/null'; }
-	{ read -r key && read -r root_library; } <&"${root_daemon[0]}" ||
-		die "$root_key: fakeroot does not work"
-	root_hold=${root_daemon[1]}
-	root_fake=(env LD_PRELOAD="$root_library" FAKEROOTKEY="$key" FAKEROOTDONTTRYCHOWN=1)
+	attempt fakeroot -f "echo $1" -- "$BASH" -c '
+		while IFS= read -r line && [[ $line != */libfakeroot* ]]; do :; done </proc/self/maps
+		printf "/%s\n" "${line#*/}"
+		read -r line' 2>"$root_dir/messages" || true
+	exit 1
 }
 
-# What --store says: sets $root_store, where the image has its store, and
-# $root_store_here, where it is.
-root_find_store() {
-	local dir=${store[1]:-/}
-	for root_store in /nix/store /gnu/store; do
-		root_store_here=$(realpath -e -- "$dir$root_store" 2>/dev/null) || continue
-		return 0
-	done
-	root_store=
-	[ "${#store[@]}" -eq 0 ] || root_store=$(realpath -e -- "$dir") || die "--store $dir: no such folder"
-	root_store_here=$root_store
+# root_die TEXT: exits because of the daemon, with the first line that it or fakeroot printed, if
+# any.
+root_die() {
+	local line=''
+	IFS= read -r line <"$root_dir/messages" || true
+	die "$root_key: $1${line:+: $line}"
 }
 
-# root_list_alike DIR: of the programs in DIR that mention the same libraries one, since
-# asking the loader takes a process for each.
-root_list_alike() {
-	(cd "$1" && grep -aoE '[[:alnum:]_.+-]+\.so(\.[0-9]+)*' -- *) | sort -u |
-		awk -F: '{ names[$1] = names[$1] " " $2 } END { for (file in names) one[names[file]] = file
-			for (set in one) print one[set] }'
+# root_wait COMMAND...: runs a program, returns its status. A signal to the script terminates the program,
+# too. If the daemon exits, so does the script.
+root_wait() {
+	local status=0 ended=''
+	(exec {root_hold}>&- {root_id}<&- {root_said}<&- && exec "$@") <&0 &
+	root_child=$!
+	if kill -0 "$root_daemon" && kill -0 "$root_guard"; then
+		wait -n -p ended "$root_child" "$root_daemon" "$root_guard" || status=$?
+	fi 2>/dev/null
+	[ "$ended" = "$root_child" ] || root_die 'fakeroot ended before the commands'
+	root_child=''
+	return "$status"
 }
 
-# The shell and the tools for a chroot, in $work/root, which is /.dt there: links to those
-# that are in the store; of others copies and their libraries, since / has no loader that
-# they could use: busybox starts it for them.
-root_copy_tools() {
-	local PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin dt=$work/root
-	local files real file i magic busybox copied=()
-	mkdir "$dt"/{bin,tools,lib,tmp}
-	cp -- "$root_library" "$dt/lib/libfakeroot.so"
-	# shellcheck disable=SC2086 # several words
-	mapfile -t files < <(type -P $root_tools)
-	mapfile -t real < <(realpath -e -- "${files[@]}")
-	for i in "${!files[@]}"; do
-		file=${files[i]} magic=''
-		IFS= read -r -N 4 magic <"$file" || true
-		if [ -n "$root_store" ] && [[ ${real[i]} == "$root_store"/* ]]; then
-			ln -s "${real[i]}" "$dt/bin/${file##*/}"
-		elif [ "$magic" = $'\x7fELF' ]; then
-			copied+=("$file")
-		fi
-	done
-	[ "${#copied[@]}" -gt 0 ] || return 0
-
-	busybox=$(static_busybox) || die 'enableFakechroot needs a static busybox'
-	cp -- "$busybox" "$dt/busybox"
-	cp -- "${copied[@]}" "$dt/tools"
-	cp -- "$(ldd "$(type -P bash)" | awk '$1 ~ /^\// { print $1 }')" "$dt/loader" ||
-		die 'enableFakechroot needs a bash that is dynamically linked'
-	root_list_alike "$dt/tools" | while IFS= read -r file; do
-		"$dt/loader" --list "$dt/tools/$file"
-	done | awk '$3 ~ /^\// { name = $3; sub(".*/", "", name); if (!seen[name]++) print $3 }' | xargs -d '\n' cp -t "$dt/lib" --
-	# shellcheck disable=SC2016 # the inner shell expands it
-	printf '#!/.dt/busybox sh\n%s\n' \
-		'exec /.dt/loader --library-path /.dt/lib --argv0 "$0" "/.dt/tools/${0##*/}" "$@"' |
-		(cd "$dt/bin" && tee "${copied[@]##*/}" >/dev/null && chmod 755 "${copied[@]##*/}")
-}
-
-# root_kill PID...: ends what the commands left running, but for those.
+# root_kill PID...: kills the processes that the commands left running, but not these. They are found by
+# DT_ROOT in their environment.
 root_kill() {
-	local files file pids spared
-	printf -v spared ' %s' "$@" ''
-	while
-		pids=()
-		# Waited for, since proot's status is that of whoever ends last.
-		files=$(exec env -i "PATH=$PATH" grep -lsxz "DT_ROOT=$root_mark" /proc/[0-9]*/environ) || true
-		for file in $files; do
-			file=${file//[!0-9]/}
-			[[ $spared == *" $file "* ]] || pids+=("$file")
+	local IFS=$'\n' file pid variables left=true
+	while [ "$left" = true ]; do
+		left=false
+		for file in /proc/[0-9]*/environ; do
+			pid=${file//[!0-9]/}
+			[[ $IFS$*$IFS != *"$IFS$pid$IFS"* ]] || continue
+			mapfile -d '' -t variables <"$file" || continue
+			[[ "$IFS${variables[*]}$IFS" == *"${IFS}DT_ROOT=$root_mark$IFS"* ]] || continue
+			! kill -KILL "$pid" || left=true
 		done
-		[ "${#pids[@]}" -gt 0 ]
-	do
-		kill -KILL "${pids[@]}" 2>/dev/null || true
-	done
+	done 2>/dev/null
 }
 
-# Whether bubblewrap works here.
+# root_has_bwrap: whether bubblewrap works here.
 root_has_bwrap() {
-	"${root_user[@]}" bwrap --dev-bind / / --unshare-pid --proc /proc true 2>/dev/null
+	local status=0
+	attempt "${root_user[@]}" bwrap --dev-bind / / --unshare-pid --proc /proc true 2>/dev/null || status=$?
+	[ "$status" -le 128 ] || give_up "$status" bwrap
+	[ "$status" -eq 0 ]
 }
 
-# root_points TREE: makes the folders that a chroot mounts something at, where they are
-# missing. Sets $root_points to those, the innermost first.
-root_make_points() {
-	local tree=$1 dir
-	root_points=()
-	# shellcheck disable=SC2046 # the folders above the store, or none
-	for dir in /dev /proc /.dt $(root_above "$root_store"); do
-		[ ! -d "$tree$dir" ] || continue
-		mkdir -- "$tree$dir" || die "enableFakechroot: cannot make a folder at $dir"
-		root_points=("$tree$dir" "${root_points[@]}")
-	done
-}
-
-# root_above DIR: all folders on the way to it, and itself
-root_above() {
-	[ -n "$1" ] || return 0
-	root_above "${1%/*}"
-	printf '%s\n' "$1"
-}
-
-# A prefix that makes statx(2), and all calls of Linux 5.1 and later, fail as in a kernel
-# that has none, so that libc does without: Debian 12's proot knows none of them, passes
-# them on as they are, and they would see the files of the host.
-# shellcheck disable=SC2016 # these are perl's variables
-root_old_kernel=(perl -e '
-	my ($prctl, $statx) = `uname -m` =~ /x86_64/ ? (157, 332) : (167, 291);
-	my ($errno, $allow) = (0x00050026, 0x7fff0000);
-	my $filter = pack "(SCCL)*", 0x20, 0, 0, 0, 0x35, 1, 0, 424, 0x15, 0, 1, $statx,
-		0x06, 0, 0, $errno, 0x06, 0, 0, $allow;
-	syscall($prctl, 38, 1, 0, 0, 0) == 0 or die "no_new_privs: $!\n";
-	syscall($prctl, 22, 2, pack("Sx6P", 5, $filter)) == 0 or die "seccomp: $!\n";
-	exec @ARGV or die "$ARGV[0]: $!\n"')
-
-# root_find_box TREE CHROOT: sets $root_box, the prefix for a script of the commands, and
-# $root_place, where they see $work/root, which it is in.
+# root_find_box CHROOT: sets $root_box, the prefix for a script of the commands, and $root_place,
+# where they see $work/root, which has this script.
 root_find_box() {
-	local tree=$1 chroot=$2 bwrap=false point
-	mkdir "$work/root"
+	local bwrap=false
 	root_place=$work/root
 	! root_has_bwrap || bwrap=true
 	root_box=(env "DT_ROOT=$root_mark")
-	# Nothing shall be left that only chattr can make removable.
-	[ "$(id -u)" -ne 0 ] || root_box+=(setpriv --bounding-set=-linux_immutable --)
+	# No file may be left that only chattr can make removable.
+	[ "$EUID" -ne 0 ] || root_box+=(setpriv --bounding-set=-linux_immutable --)
 	root_box+=("${root_user[@]}")
-	if [ "$chroot" = false ]; then
-		if [ "$bwrap" = true ]; then
-			root_box+=(bwrap --die-with-parent --unshare-pid --dev-bind / / --proc /proc --chdir "$tree")
-		else
-			root_box+=(env -C "$tree")
-		fi
-		root_box+=("${root_fake[@]}" bash -eo pipefail)
+	if [ "$1" = true ]; then
+		chroot_box "$bwrap"
 		return
-	fi
-	root_find_store
-	root_copy_tools
-	root_make_points "$tree"
-	if [ "$bwrap" = true ]; then
-		root_box+=(bwrap --die-with-parent --unshare-pid --bind "$tree" / --dev /dev --proc /proc
-			--bind "$work/root" /.dt --chdir /)
-		[ -z "$root_store" ] || root_box+=(--ro-bind "$root_store_here" "$root_store")
+	elif [ "$bwrap" = true ]; then
+		root_box+=(bwrap --die-with-parent --unshare-pid --dev-bind / / --proc /proc --chdir "$root_tree")
 	else
-		command -v proot perl >/dev/null ||
-			die 'enableFakechroot needs bubblewrap and user namespaces, or proot and perl'
-		mkdir "$work/root/dev"
-		root_box+=("${root_old_kernel[@]}" env PROOT_NO_SECCOMP=1 proot -v -1 -r "$tree" -b /proc -b "$work/root:/.dt" -b "$work/root/dev:/dev" -w /)
-		for point in null zero full random urandom tty; do
-			: >"$work/root/dev/$point"
-			root_box+=(-b "/dev/$point")
-		done
-		ln -s /proc/self/fd "$work/root/dev/fd"
-		[ -z "$root_store" ] || root_box+=(-b "$root_store_here:$root_store")
+		root_box+=(env -C "$root_tree")
 	fi
-	root_box+=(/.dt/bin/env -u LD_LIBRARY_PATH TMPDIR=/.dt/tmp "PATH=$(root_path)"
-		"${root_fake[@]:1}" LD_PRELOAD=/.dt/lib/libfakeroot.so)
-	# proot waits for what the commands leave running.
-	# shellcheck disable=SC2016 # the inner shell expands it
-	[ "$bwrap" = true ] || root_box+=(/.dt/bin/bash -c "root_mark=$root_mark; $(declare -f root_kill)"'
-		status=0; "$@" || status=$?; root_kill "$$" "$PPID"; exit "$status"' -)
-	root_box+=(/.dt/bin/bash -eo pipefail)
-	root_place=/.dt
+	root_box+=("${root_fake[@]}" bash -eo pipefail)
 }
 
-# The PATH of a chroot: the tools, the image's own, and what of $PATH is in the store.
-root_path() {
-	local path=/.dt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin dirs dir
-	IFS=: read -ra dirs <<<"$PATH"
-	for dir in "${dirs[@]}"; do
-		dir=$(realpath -e -- "$dir" 2>/dev/null) || continue
-		[ -z "$root_store" ] || [[ $dir != "$root_store"/* ]] || path+=:$dir
-	done
-	printf '%s\n' "$path"
-}
-
-# Runs a command that a signal to the script ends as well.
-root_wait() {
-	(exec {root_hold}>&- && exec "$@") <&0 &
-	root_child=$!
-	wait "$root_child" 2>/dev/null
-}
-
-# root_own TREE: makes all of it this user's.
+# root_own: makes all files of the tree this user's. Returns 1 and leaves the messages in $root_dir/messages
+# if that fails.
 root_own() {
-	local owner=0:0
-	[ "$root_real" = true ] || owner=$(id -u):$(id -g)
-	"${root_user[@]}" find "$1" \( ! -uid "${owner%:*}" -o ! -gid "${owner#*:}" \) \
-		-exec chown -h "$owner" {} +
+	attempt "${root_user[@]}" find "$root_tree" \( ! -uid "${root_owner%:*}" -o ! -gid "${root_owner#*:}" \) \
+		-exec chown -h "$root_owner" {} + 2>"$root_dir/messages" || return 1
 }
 
-# root_check_attributes TREE UID:GID: where fakeroot takes what it does not know as root's,
-# it takes that as of UID or GID once it has got a capability, so it may be either's.
+# root_list FILE FORMAT [PREFIX...]: writes to FILE what find prints of each file of the tree, by the daemon
+# if the prefix is $root_fake.
+root_list() {
+	root_wait "${root_user[@]}" "${@:3}" find "$root_tree" -printf "$2" >"$root_dir/$1" ||
+		die "$root_key: find cannot list the files"
+}
+
+# root_check_attributes: fails if a file has a capability and belongs to the user or group of $root_owner.
+# fakeroot takes files that it does not know as root's, but as of $root_owner once they have a
+# capability: then the owner is not known.
 root_check_attributes() {
-	local file
-	while IFS= read -r -d '' file; do
-		[ -z "$("${root_fake[@]}" getcap "$file")" ] ||
-			die "$root_key: ${file#"$1/"}: without user namespaces, needs a chown (not to $2) and then setcap"
-	done < <("${root_fake[@]}" find "$1" -type f \( -uid "${2%:*}" -o -gid "${2#*:}" \) -print0)
+	local file files
+	root_wait "${root_fake[@]}" find "$root_tree" -type f \( -uid "${root_owner%:*}" -o -gid "${root_owner#*:}" \) \
+		-print0 >"$root_dir/files" || die "$root_key: find cannot list the files"
+	mapfile -d '' -t files <"$root_dir/files"
+	for file in "${files[@]}"; do
+		root_wait "${root_fake[@]}" getcap "$file" >"$root_dir/capabilities" || die "$root_key: getcap failed"
+		[ ! -s "$root_dir/capabilities" ] ||
+			die "$root_key: ${file#"$root_tree/"}: without user namespaces, needs a chown (not to $root_owner) and then setcap"
+	done
 }
 
-# root_check: after the last commands, refuses what static programs did to files that fakeroot remembers
-# otherwise, and what it cannot see at all: it would be lost.
+# root_check_hidden: fails if a file has attributes that a static program set. fakeroot shows only
+# those that it remembers.
+root_check_hidden() {
+	local status=0 line
+	attempt "${root_user[@]}" getfattr -Rhm '^(user|trusted|security[.]capability)' --absolute-names \
+		"$root_tree" >"$root_dir/attributes" 2>"$root_dir/messages" || status=$?
+	[ "$status" -le 128 ] || give_up "$status" getfattr
+	while IFS= read -r line; do # a file system without attributes has none to hide
+		[[ $line == *': Operation not supported' ]] || die "$root_key: $line"
+	done <"$root_dir/messages"
+	! IFS= read -r line <"$root_dir/attributes" ||
+		die "$root_key: fakeroot cannot see the attributes in $line"
+}
+
+# root_check: after the last commands, fails if static programs changed files in a way that fakeroot
+# does not know. The layer would lack these changes.
 root_check() {
-	local tree=$root_tree owner=0:0 inode real mode inode_too fake fake_mode type keep extra missing
-	[ "${#root_points[@]}" -eq 0 ] || rmdir -- "${root_points[@]}" 2>/dev/null || true
-	[ "$root_real" = true ] || owner=$(id -u):$(id -g)
-	"${root_user[@]}" find "$tree" -printf '%i %U:%G %m\n' >"$work/root/real" ||
-		die "$root_key: what they made cannot be read"
-	"${root_user[@]}" "${root_fake[@]}" find "$tree" -printf '%i %U:%G %m %y\n' >"$work/root/fake" ||
-		die "$root_key: fakeroot does not work any more"
-	paste -d ' ' "$work/root/real" "$work/root/fake" |
-		awk -v owner="$owner" '$2 != owner || $1 != $4 || $3 != $6' >"$work/root/differ"
+	local inode real mode inode_too fake fake_mode type keep extra missing
+	chroot_remove_points
+	root_list real '%i %U:%G %m\n'
+	root_list fake '%i %U:%G %m %y\n' "${root_fake[@]}"
+	run paste -d ' ' "$root_dir/real" "$root_dir/fake" >"$root_dir/both"
+	# shellcheck disable=SC2016 # the variables are awk's
+	run awk -v owner="$root_owner" '$2 != owner || $1 != $4 || $3 != $6' "$root_dir/both" >"$root_dir/differ"
 	while read -r inode real mode inode_too fake fake_mode type; do
 		# fakeroot leaves itself the right to read and write.
 		keep=0600 extra=07777
 		[ "$type" != d ] || keep=0700 extra=05777
 		extra=$((0$mode & ~(0$fake_mode | keep) & extra))
 		missing=$((0$fake_mode & ~0$mode & 01777))
-		if [ "$inode" != "$inode_too" ] || { [ "$real" != "$owner" ] && [ "$real" != "$fake" ]; } ||
+		if [ "$inode" != "$inode_too" ] || { [ "$real" != "$root_owner" ] && [ "$real" != "$fake" ]; } ||
 			{ [ "$type" != l ] && [ $((extra | missing)) -ne 0 ]; }; then
-			tree=$("${root_user[@]}" find "$tree" -inum "$inode" -printf '%P\n' -quit)
-			die "$root_key: $tree: fakeroot cannot see that a static program set owner $real, mode $mode"
+			capture "${root_user[@]}" find "$root_tree" -inum "$inode" -printf '%P\n' -quit
+			die "$root_key: $REPLY: fakeroot cannot see that a static program set owner $real, mode $mode"
 		fi
-	done <"$work/root/differ"
-	[ "$root_real" = true ] || root_check_attributes "$tree" "$owner"
-	# fakeroot shows those attributes only that it remembers.
-	real=$("${root_user[@]}" getfattr -Rhm '^(user|trusted|security[.]capability)' "$tree" 2>/dev/null || true)
-	[ -z "$real" ] || die "$root_key: fakeroot cannot see the attributes in ${real%%$'\n'*}"
+	done <"$root_dir/differ"
+	[ "$root_real" = true ] || root_check_attributes
+	root_check_hidden
 }
 
-# Ends what root_begin() started, and makes the tree one that can be removed.
+# root_drain FD: waits until all writers of the FIFO have exited, and closes it.
+root_drain() {
+	local line fd=$1
+	[ -n "$fd" ] || return 0
+	while IFS= read -r line <&"$fd"; do :; done
+	exec {fd}<&-
+}
+
+# root_end: terminates what root_begin started, and makes the tree removable.
 root_end() {
+	local pid
 	at_exit=:
-	# Not waited for: after a signal in mid-wait, bash may wait for it in vain.
+	# Not waited for: after a signal in mid-wait, bash may wait for it without end.
 	[ -z "$root_child" ] || kill -KILL "$root_child" 2>/dev/null || true
 	root_kill 0
-	exec {root_hold}>&- || true
-	"${root_user[@]}" chmod -R u+rwX "$root_tree" || true
-	root_own "$root_tree" || true
+	[ -z "$root_hold" ] || exec {root_hold}>&-
+	root_drain "$root_said"
+	# A signal may have come before $root_daemon was set.
+	for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
+	root_drain "$root_id"
+	root_child='' root_hold='' root_id='' root_said=''
+	attempt "${root_user[@]}" chmod -R u+rwX "$root_tree" 2>/dev/null || true
+	root_own || true
 }
 
-# root_begin KEY TREE CHROOT: makes the folder TREE, which lies in $work, root's own, and
-# commands find it as / if CHROOT is true, else as the working folder.
+# root_begin KEY TREE CHROOT: makes the files of TREE, a directory in $work, root's own. Commands find
+# it as / if CHROOT is true, else as the working directory.
 root_begin() {
-	local chroot=$3
 	root_key=$1
-	root_tree=$(realpath -e -- "$2") || die "$2: no such folder"
 	unset FAKEROOTKEY LD_PRELOAD
-	root_child='' root_points=() root_mark=${work##*/}
+	root_child='' root_daemon='' root_guard='' root_hold='' root_id='' root_said=''
+	root_points=() root_mark=${work##*/} root_dir=$work/fakeroot
+	attempt realpath -ze -- "$2" >"$work/output" 2>/dev/null || die "$2: no such directory"
+	read_output
+	root_tree=$REPLY
+	run mkdir "$root_dir" "$work/root"
 	root_find_user
-	root_start
 	at_exit=root_end
-	root_own "$root_tree" || die "$root_tree: its owner cannot be set"
-	root_find_box "$root_tree" "$chroot"
+	root_start
+	root_own || root_die 'the owner of the files cannot be set'
+	root_find_box "$3"
 }
 
 # root_do KEY COMMANDS: runs shell text; what it prints goes to stderr.
@@ -319,9 +286,14 @@ root_do() {
 	[ "$status" -eq 0 ] || die "$root_key failed with status $status"
 }
 
-# root_see FILTER [ARG...]: its status; it sees the owners, modes, devices and attributes
-# that the commands made.
-root_see() { root_wait "${root_user[@]}" "${root_fake[@]}" "$@"; }
+# root_see FILTER [ARG...]: runs a filter, which sees the owners, modes, devices and attributes that
+# the commands made. Returns its status.
+root_see() {
+	local status=0
+	root_wait "${root_user[@]}" "${root_fake[@]}" "$@" || status=$?
+	[ "$status" -le 128 ] || give_up "$status" "$1"
+	return "$status"
+}
 
 # root_run TREE CHROOT COMMANDS FILTER [ARG...]: all of that for fakeRootCommands.
 root_run() {

@@ -145,15 +145,25 @@ parse_args() {
 }
 
 # make_work [PATH]: makes $work, a scratch directory, beside PATH if that is not empty. It is
-# removed when the script exits, after the command $at_exit.
+# removed when the script exits, after the command $at_exit. $TMPDIR and $work are made absolute,
+# since programs run in other directories, too.
 make_work() {
-	local path=${1:-${TMPDIR:-/tmp}/$self}
+	local path ended='' status=0
+	[[ -z ${TMPDIR-} || $TMPDIR == /* ]] || export TMPDIR=${PWD%/}/$TMPDIR
+	path=${1:-${TMPDIR:-/tmp}/$self}
+	[[ $path == /* ]] || path=${PWD%/}/$path
 	at_exit=:
+	# A signal has its effect only after the name of the directory is known, and mktemp ignores it.
+	trap 'ended=129' HUP
+	trap 'ended=130' INT
+	trap 'ended=143' TERM
+	work=$(trap '' HUP INT TERM && exec mktemp -d "$path.XXXXXX" 2>/dev/null) || status=$?
+	[ "$status" -ne 0 ] || trap remove_work EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
-	work=$(mktemp -d "$path.XXXXXX" 2>/dev/null) || die "cannot make a scratch directory $path.XXXXXX"
-	trap remove_work EXIT
+	[ -z "$ended" ] || exit "$ended"
+	[ "$status" -eq 0 ] || die "cannot make a scratch directory $path.XXXXXX"
 }
 
 # remove_work: the script's last words.
