@@ -44,7 +44,7 @@ unpack_layer() {
 # TREE's files too. Its directories are listed in $work/folders. The store paths in $work/named, and
 # those that the commands mention, are there, with all that they need. After root.bash: the tree is that of root_begin.
 run_as_root() {
-	local tree=$1 base=("${@:2}") limits bound path binds=() status=0
+	local tree=$1 base=("${@:2}") limits bound path binds=()
 	command -v bsdtar >/dev/null || die 'runAsRoot needs bsdtar, of libarchive-tools'
 	command -v fakeroot >/dev/null || die 'runAsRoot needs fakeroot'
 	[ "${#base[@]}" -gt 0 ] || base=(--no-image)
@@ -58,13 +58,44 @@ run_as_root() {
 		binds+=(--bind "$REPLY:$path")
 	done
 	key_options limits --disk-size diskSize --memory buildVMMemorySize
-	dt-vmrun "${base[@]}" --tree "$tree" "${binds[@]}" "${limits[@]}" "$work/runAsRoot" >"$work/archive" ||
-		status=$?
-	[ "$status" -eq 0 ] || die "runAsRoot failed with status $status"
+	run_script "${base[@]}" --tree "$tree" "${binds[@]}" "${limits[@]}" "$work/runAsRoot" >"$work/archive"
 	run tar -xOf "$work/archive" --wildcards 'blobs/sha256/*' >"$work/run"
 	run rm -r "$work/archive" "$tree"
 	run mkdir "$tree"
 	unpack_run "$tree"
+}
+
+# run_script ARG...: runs dt-vmrun. If it fails, the script exits with one message: the reason that dt-vmrun
+# gives, if the status alone does not tell it, and the status.
+run_script() {
+	local statuses=(0 0) reason=''
+	{ dt-vmrun "$@" 2>&1 >&4 4>&- | pass_lines >&3 4>&-; } 3>&2 4>&1 2>/dev/null || statuses=("${PIPESTATUS[@]}")
+	[ "${statuses[1]}" -eq 0 ] || die 'runAsRoot: its output cannot be passed on'
+	[ "${statuses[0]}" -ne 0 ] || return 0
+	IFS= read -r reason <"$work/messages" || true
+	reason=${reason#dt-vmrun: }
+	reason=${reason#"$work/runAsRoot: "}
+	[[ $reason != "exit status "* ]] || reason=''
+	die "${reason:+$reason: }runAsRoot failed with status ${statuses[0]}"
+}
+
+# pass_lines: passes on the lines of standard input. If the last one is a message of dt-vmrun, it is written to
+# $work/messages instead. The script's last line may lack its newline.
+pass_lines() {
+	local line held='' about="dt-vmrun: $work/runAsRoot: "
+	while IFS= read -r line || [ -n "$line" ]; do
+		[ -z "$held" ] || printf '%s\n' "$held"
+		held=''
+		if [[ $line == 'dt-vmrun: '* ]]; then
+			held=$line
+		elif [[ $line == *"$about"* ]]; then
+			held=$about${line##*"$about"}
+			printf '%s\n' "${line%"$about"*}"
+		else
+			printf '%s\n' "$line"
+		fi
+	done
+	printf '%s\n' "$held" >"$work/messages"
 }
 
 # write_script FILE ARRAY: writes the script of runAsRoot, which stops at the first command that fails,
@@ -223,18 +254,17 @@ write_image() {
 }
 
 # end_pipeline STATUS...: exits because the pipeline of layers, dt-manifest and dt-compress failed with
-# these statuses. A program that was killed has printed no message. One that SIGPIPE (13) killed need
-# not: its reader failed.
+# these statuses. A program that was killed has printed no message, so this function names it, unless
+# SIGPIPE (13) killed it: then its reader failed.
 end_pipeline() {
-	local programs=('the program that prints the layers' dt-manifest dt-compress) i killed=''
+	local programs=('the program that prints the layers' dt-manifest dt-compress) i killed='' status=1
 	for i in "${!programs[@]}"; do
 		case ${*:i+1:1} in
-		'' | 0 | 141) ;;
-		2) exit 2 ;; # a filter did not accept an option
+		2) status=2 ;; # a filter did not accept an option
+		141) ;;
 		129 | 1[3-9]?) killed=${killed:-"${programs[i]} was killed"} ;;
-		*) exit 1 ;;
 		esac
 	done
 	[ -z "$killed" ] || die "$killed"
-	exit 1
+	exit "$status"
 }
