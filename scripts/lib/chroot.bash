@@ -83,8 +83,8 @@ chroot_copy() {
 	# shellcheck disable=SC2016 # the inner shell expands it
 	printf '#!/.dt/busybox sh\n%s\n' \
 		'exec /.dt/loader --library-path /.dt/lib --argv0 "$0" "/.dt/tools/${0##*/}" "$@"' >"$dt/start"
-	run env -C "$dt/bin" tee -- "${names[@]}" <"$dt/start" >/dev/null
-	run env -C "$dt/bin" chmod 755 -- "${names[@]}"
+	run tee -- "${names[@]/#/"$dt/bin/"}" <"$dt/start" >/dev/null
+	run chmod 755 -- "${names[@]/#/"$dt/bin/"}"
 }
 
 # chroot_alike ARRAY NAME...: sets the array to one program for each set of libraries that the

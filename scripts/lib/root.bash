@@ -15,6 +15,12 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # it shares with spec.bash
 load chroot
 
+# root_not_killed STATUS PROGRAM: exits if this status means that a signal killed the program, which may have run
+# another one.
+root_not_killed() {
+	[ "$1" -le 128 ] || die "$root_key: $2 was killed by signal $(($1 - 128))"
+}
+
 # root_find_user: sets $root_user, a prefix that makes root: of a user namespace with as many ids
 # as this user may have, or nothing. Sets $root_real to whether that worked, and $root_owner to
 # the owner UID:GID, as this process sees it, of files that no command gave to another.
@@ -27,7 +33,7 @@ root_find_user() {
 		root_user=(unshare --user $map --)
 		status=0
 		attempt "${root_user[@]}" true 2>/dev/null || status=$?
-		[ "$status" -le 128 ] || give_up "$status" unshare
+		root_not_killed "$status" unshare
 		[ "$status" -ne 0 ] || return 0
 	done
 	capture id -g
@@ -139,7 +145,7 @@ root_kill() {
 root_has_bwrap() {
 	local status=0
 	attempt "${root_user[@]}" bwrap --dev-bind / / --unshare-pid --proc /proc true 2>/dev/null || status=$?
-	[ "$status" -le 128 ] || give_up "$status" bwrap
+	root_not_killed "$status" bwrap
 	[ "$status" -eq 0 ]
 }
 
@@ -199,7 +205,7 @@ root_check_hidden() {
 	local status=0 line
 	attempt "${root_user[@]}" getfattr -Rhm '^(user|trusted|security[.]capability)' --absolute-names \
 		"$root_tree" >"$root_dir/attributes" 2>"$root_dir/messages" || status=$?
-	[ "$status" -le 128 ] || give_up "$status" getfattr
+	root_not_killed "$status" getfattr
 	while IFS= read -r line; do # a file system without attributes has none to hide
 		[[ $line == *': Operation not supported' ]] || die "$root_key: $line"
 	done <"$root_dir/messages"
@@ -245,8 +251,9 @@ root_drain() {
 root_end() {
 	local pid
 	at_exit=:
-	# Not waited for: after a signal in mid-wait, bash may wait for it without end.
-	[ -z "$root_child" ] || kill -KILL "$root_child" 2>/dev/null || true
+	# Not waited for: after a signal in mid-wait, bash may wait for it without end. A job that bash
+	# does not know has no message when it is killed.
+	[ -z "$root_child" ] || { disown "$root_child" && kill -KILL "$root_child"; } 2>/dev/null || true
 	root_kill 0
 	[ -z "$root_hold" ] || exec {root_hold}>&-
 	root_drain "$root_said"
@@ -265,7 +272,7 @@ root_begin() {
 	unset FAKEROOTKEY LD_PRELOAD
 	root_child='' root_daemon='' root_guard='' root_hold='' root_id='' root_said=''
 	root_points=() root_mark=${work##*/} root_dir=$work/fakeroot
-	attempt realpath -ze -- "$2" >"$work/output" 2>/dev/null || die "$2: no such directory"
+	run realpath -ze -- "$2" >"$work/output"
 	read_output
 	root_tree=$REPLY
 	run mkdir "$root_dir" "$work/root"
@@ -291,7 +298,7 @@ root_do() {
 root_see() {
 	local status=0
 	root_wait "${root_user[@]}" "${root_fake[@]}" "$@" || status=$?
-	[ "$status" -le 128 ] || give_up "$status" "$1"
+	root_not_killed "$status" "$1"
 	return "$status"
 }
 
