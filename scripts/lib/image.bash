@@ -35,7 +35,7 @@ run_commands() {
 # unpack_layer DIR OPTION...: the files of a layer of dt-layer, in DIR.
 unpack_layer() {
 	run dt-layer --raw "${store[@]}" "${@:2}" >"$work/unpacked.tar"
-	run tar --no-same-owner --warning=no-unknown-keyword -xpf "$work/unpacked.tar" -C "$1"
+	run tar --no-unquote --no-same-owner --warning=no-unknown-keyword -xpf "$work/unpacked.tar" -C "$1"
 	run rm "$work/unpacked.tar"
 }
 
