@@ -46,6 +46,24 @@ for tool in dt-build-image:copyToRoot dt-stream-layered-image:contents; do
 	refuses "$tool" 1 "$tool: .*: 2 JSON values, one object is expected" 'two objects' '{"name": "x"} {}'
 	refuses "$tool" 1 'dt-manifest: config: Cmd: .*' 'a wrong configuration' '{"name": "x", "config": {"Cmd": [1]}}'
 done
+
+# Another spelling of a store path, or a symlink to it, is this store path.
+ln -s "$T/store$app" "$T/result"
+ln -s result "$T/again"
+ln -s "$app" "$T/elsewhere"
+for tool in dt-build-image:copyToRoot dt-stream-layered-image:contents; do
+	key=${tool#*:} tool=${tool%:*}
+	for entry in '$app' "{paths: [\$app], pathsToLink: [\"/bin\"]}" "{paths: [\$app], pathsToLink: [\"/\"]}"; do
+		jq -n --arg app "$app" '{name: "x", '"$key: [$entry]}" >"$T/spec.json"
+		"$tool" --store "$T/store" "$T/spec.json" >"$T/want"
+		for path in "$T/result" "$T/again" "$T/elsewhere" "$T//result" "/nix//store/${app##*/}" "/nix/./store/../store/${app##*/}"; do
+			jq -n --arg app "$path" '{name: "x", '"$key: [$entry]}" >"$T/spec.json"
+			ok "$tool: $entry: ${path#"$T"}" "$tool" --store "$T/store" "$T/spec.json"
+			same "$tool: $entry: ${path#"$T"}: the image of the store path" "$T/out" "$T/want"
+		done
+	done
+done
+
 mkdir "$T/line"$'\n'
 touch "$T/line"$'\n/file'
 makes dt-stream-layered-image 'a path that ends in a newline' '{contents: ($T + "/line\n")}' file

@@ -97,8 +97,13 @@ bare() { unshare -m bash -ec 'for dir in /etc/ssl /etc/pki; do [ ! -d "$dir" ] |
 fails 1 '^dt-env-helper: caCertificates: no certificates here, .*ca-certificates$' 'caCertificates: a machine without' bare dt-env-helper caCertificates
 mkdir "$T/bin"
 ln -s -t "$T/bin" /usr/bin/*
-rm "$T/bin"/busybox*
-without_busybox() { PATH=$build:$top/scripts:$T/bin dt-env-helper "$@"; }
+rm "$T/bin"/busybox* "$T/bin/ldd"
+narrow() { PATH=$build:$top/scripts:$T/bin dt-env-helper "$@"; }
+# /bin/busybox is found without PATH, so it is hidden, too.
+without_busybox() {
+	unshare -m bash -ec 'mount --bind /dev/null "$(realpath /bin/busybox)"; PATH=$0; exec "$@"' \
+		"$build:$top/scripts:$T/bin" dt-env-helper "$@"
+}
 for name in binSh usrBinEnv; do
 	fails 1 "^dt-env-helper: $name: no static busybox here, .*busybox-static\$" "$name: a machine without busybox" without_busybox "$name"
 	is "$name: a machine without busybox: nothing on stdout" "$(wc -c <"$T/out")" 0
@@ -107,8 +112,22 @@ cp -L "$(type -P ls)" "$T/bin/busybox"
 fails 1 '^dt-env-helper: binSh: no static busybox here' 'binSh: a dynamic busybox' without_busybox binSh
 fails 1 '^dt-env-helper: binSh: no static busybox here' 'binSh: a folder is not begun' without_busybox binSh --output "$T/not-begun"
 is 'binSh: no folder is made' "$(ls -d "$T"/not-begun* 2>/dev/null)" ''
+ok 'binSh: a dynamic busybox on PATH, no ldd, a static one in /bin' narrow binSh
+tar -xOf "$T/out" | tar -xO bin/sh >"$T/sh"
+same 'binSh: it is the static one' "$T/sh" /bin/busybox
+(head -c 64 "$(type -P busybox)" && echo damaged) >"$T/bin/busybox"
+fails 1 '^dt-env-helper: binSh: no static busybox here' 'binSh: a damaged busybox' without_busybox binSh
 cp "$(type -P busybox)" "$T/bin/busybox.static"
-ok 'binSh: a dynamic busybox, and a static one' without_busybox binSh
+ok 'binSh: a damaged busybox, and a static one' without_busybox binSh
+tar -xOf "$T/out" | tar -xO bin/sh >"$T/sh"
+same 'binSh: it is busybox.static' "$T/sh" "$T/bin/busybox.static"
+print_busybox() { PATH=$T/bin "$build/dt-vmrun" --print-busybox; }
+ok 'dt-vmrun --print-busybox' print_busybox
+is 'dt-vmrun --print-busybox: the path' "$(cat "$T/out")" "$T/bin/busybox.static"
+rm "$T/bin/busybox.static"
+cp -L "$(type -P ls)" "$T/bin/busybox"
+no_busybox() { unshare -m bash -ec 'mount --bind /dev/null "$(realpath /bin/busybox)"; PATH=$0; exec "$@"' "$T/bin" "$build/dt-vmrun" --print-busybox; }
+fails 125 '^dt-vmrun: busybox: it is not static: install busybox-static$' 'dt-vmrun --print-busybox: a dynamic one' no_busybox
 
 # --- with a package ---
 

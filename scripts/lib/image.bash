@@ -14,14 +14,34 @@ is_store_path() { [[ $1 =~ ^(/.+)?/[0-9a-z]{32}-[^/]+(/.*)?$ ]]; }
 
 # real_path KEY PATH: sets $REPLY to the file that a path of the specification stands for, spelled
 # as Nix spells it. The path of a file in a store may be a symlink, which works in the image. Any
-# other symlink is followed: it may lead into the store, as ./result does.
+# other symlink is followed: it may lead into the store, as ./result does, even if the store has
+# another place on this machine.
 real_path() {
-	attempt realpath -zms -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
-	read_output
-	is_store_path "$REPLY" || {
-		attempt realpath -ze -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
+	local symlinks
+	for symlinks in -s -P; do
+		run realpath -zm "$symlinks" -- "$2" >"$work/output"
 		read_output
-	}
+		if is_store_path "$REPLY"; then
+			path_in_store
+			return
+		fi
+	done
+	attempt realpath -ze -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
+	read_output
+}
+
+# path_in_store: makes $REPLY, a file of the system that --store names, the path that this file has in
+# that system.
+path_in_store() {
+	local path=$REPLY symlinks
+	[ "${#store[@]}" -gt 0 ] || return 0
+	for symlinks in -s -P; do
+		run realpath -zm "$symlinks" -- "${store[1]}" >"$work/output"
+		read_output
+		REPLY=${REPLY%/}
+		[[ $path != "$REPLY"/nix/store/* && $path != "$REPLY"/gnu/store/* ]] || path=${path#"$REPLY"}
+	done
+	REPLY=$path
 }
 
 # run_commands KEY DIR: runs the commands of this key in DIR.
