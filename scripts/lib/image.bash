@@ -274,17 +274,18 @@ write_image() {
 }
 
 # end_pipeline STATUS...: exits because the pipeline of layers, dt-manifest and dt-compress failed with
-# these statuses. A program that was killed has printed no message, so this function names it, unless
-# SIGPIPE (13) killed it: then its reader failed.
+# these statuses. A program that was killed has printed no message. If no other one has, this function
+# names it. A program that SIGPIPE (13) killed is not named: its reader failed.
 end_pipeline() {
-	local programs=('the program that prints the layers' dt-manifest dt-compress) i killed='' status=1
+	local programs=('the program that prints the layers' dt-manifest dt-compress) i killed=''
 	for i in "${!programs[@]}"; do
 		case ${*:i+1:1} in
-		2) status=2 ;; # a filter did not accept an option
-		141) ;;
+		'' | 0 | 141) ;;
+		2) exit 2 ;; # a filter did not accept an option
 		129 | 1[3-9]?) killed=${killed:-"${programs[i]} was killed"} ;;
+		*) exit 1 ;;
 		esac
 	done
 	[ -z "$killed" ] || die "$killed"
-	exit "$status"
+	exit 1
 }

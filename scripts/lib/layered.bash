@@ -133,13 +133,12 @@ layered_database() {
 }
 
 # layered_layers OPTION...: prints the layers, the bottom one first; the options are dt-layer's.
-# If not all of them could be printed, text that is no archive follows, so that the layers before it do
-# not pass for all.
+# Returns the status of the program that failed. Text that is no archive follows then, so that the layers
+# before it do not pass for all.
 layered_layers() {
-	if { [ ! -s "$work/plan" ] || attempt dt-layer "$@" <"$work/plan"; } &&
-		attempt cat "$work/database" "$work/customisation"; then
-		return 0
-	fi
-	echo 'not all layers'
-	return 1
+	local status=0
+	[ ! -s "$work/plan" ] || attempt dt-layer "$@" <"$work/plan" || status=$?
+	[ "$status" -ne 0 ] || attempt cat "$work/database" "$work/customisation" || status=$?
+	[ "$status" -eq 0 ] || echo 'not all layers'
+	return "$status"
 }
