@@ -19,7 +19,7 @@ is_store_path() { [[ $1 =~ ^(/.+)?/[0-9a-z]{32}-[^/]+(/.*)?$ ]]; }
 real_path() {
 	local symlinks
 	for symlinks in -s -P; do
-		run realpath -zm "$symlinks" -- "$2" >"$work/output"
+		attempt realpath -zm "$symlinks" -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
 		read_output
 		if is_store_path "$REPLY"; then
 			path_in_store
