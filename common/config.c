@@ -70,6 +70,21 @@ static json_t *inherit(const json_t *base, const json_t *config)
 	return result;
 }
 
+bool config_is_docker(const json_t *image)
+{
+	static const char *const keys[] = {"Healthcheck", "OnBuild", "Shell",
+					   "StopTimeout"};
+	const json_t *config = json_object_get(image, "config");
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		const json_t *value = json_object_get(config, keys[i]);
+		if (json_object_size(value) > 0 || json_array_size(value) > 0 ||
+		    json_is_integer(value))
+			return true;
+	}
+	return false;
+}
+
 json_t *config_history(const char *created, const char *comment)
 {
 	json_t *entry = json_object();

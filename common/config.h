@@ -9,6 +9,8 @@
 
 #include "json.h"
 
+#include <stdbool.h>
+
 struct err;
 
 /*
@@ -18,6 +20,13 @@ struct err;
  * string becomes a list of it. Returns 0, or -1 and why not: "config: KEY: reason".
  */
 int config_check(json_t *config, struct err *e);
+
+/*
+ * Whether the "config" of an image configuration has values that the OCI image
+ * specification does not define and engines use: Healthcheck, OnBuild, Shell,
+ * StopTimeout. A program that reads the configuration by its OCI media type drops them.
+ */
+bool config_is_docker(const json_t *image);
 
 /* An entry of an image's history; `comment`, UTF-8, may be empty. A new reference. */
 json_t *config_history(const char *created, const char *comment);

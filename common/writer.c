@@ -1,6 +1,7 @@
 #include "writer.h"
 
 #include "buf.h"
+#include "config.h"
 #include "digest.h"
 #include "err.h"
 #include "image.h"
@@ -195,12 +196,36 @@ static const char *diff_id(const json_t *config, size_t i)
 	return text != NULL ? digest_strip(text) : NULL;
 }
 
-/* The OCI manifest, image-spec manifest.md; returns its descriptor. */
-static json_t *put_manifest(struct writer *w, const json_t *config,
-			    json_t *config_descriptor)
+/* What the documents of one image are, for those who read them. */
+struct media_types {
+	const char *manifest, *config, *layer;
+};
+
+/*
+ * The media types of the OCI image specification, or Docker's (Image Manifest Version 2,
+ * Schema 2) if an OCI configuration cannot express all of the image's. podman takes no
+ * Healthcheck from an OCI configuration. Layers are uncompressed in either case.
+ */
+static const struct media_types *types_of(const json_t *config)
 {
-	static const char type[] = "application/vnd.oci.image.manifest.v1+json";
-	static const char layer_type[] = "application/vnd.oci.image.layer.v1.tar";
+	static const struct media_types oci = {
+	    .manifest = "application/vnd.oci.image.manifest.v1+json",
+	    .config = "application/vnd.oci.image.config.v1+json",
+	    .layer = "application/vnd.oci.image.layer.v1.tar",
+	};
+	static const struct media_types docker = {
+	    .manifest = "application/vnd.docker.distribution.manifest.v2+json",
+	    .config = "application/vnd.docker.container.image.v1+json",
+	    .layer = "application/vnd.docker.image.rootfs.diff.tar",
+	};
+
+	return config_is_docker(config) ? &docker : &oci;
+}
+
+/* The manifest, image-spec manifest.md; returns its descriptor. */
+static json_t *put_manifest(struct writer *w, const json_t *config,
+			    json_t *config_descriptor, const struct media_types *types)
+{
 	json_t *manifest = json_object(), *layers = json_array();
 	struct buf text = {0};
 	char hex[DIGEST_HEX + 1];
@@ -210,14 +235,14 @@ static json_t *put_manifest(struct writer *w, const json_t *config,
 		uint32_t at = names_find(&w->layer, id, DIGEST_HEX);
 		if (at == NAMES_NONE)
 			die("layer %zu, %s, did not come in", i + 1, id);
-		json_array_append_new(layers, descriptor(layer_type, id, w->size[at]));
+		json_array_append_new(layers, descriptor(types->layer, id, w->size[at]));
 	}
 	json_object_set_new(manifest, "schemaVersion", json_integer(2));
-	json_object_set_new(manifest, "mediaType", json_string(type));
+	json_object_set_new(manifest, "mediaType", json_string(types->manifest));
 	json_object_set_new(manifest, "config", config_descriptor);
 	json_object_set_new(manifest, "layers", layers);
 	json_write(manifest, &text);
-	json_t *d = put_text(w, &text, type, hex);
+	json_t *d = put_text(w, &text, types->manifest, hex);
 	buf_release(&text);
 	json_decref(manifest);
 	return d;
@@ -295,9 +320,10 @@ static void list_docker(json_t *list, const json_t *config, const char *config_h
 void writer_add(struct writer *w, const json_t *config, const struct buf *text,
 		const json_t *tags)
 {
-	static const char type[] = "application/vnd.oci.image.config.v1+json";
+	const struct media_types *types = types_of(config);
 	char hex[DIGEST_HEX + 1];
-	json_t *manifest = put_manifest(w, config, put_text(w, text, type, hex));
+	json_t *config_descriptor = put_text(w, text, types->config, hex);
+	json_t *manifest = put_manifest(w, config, config_descriptor, types);
 
 	if (w->index == NULL) {
 		w->index = json_array();

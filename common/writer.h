@@ -54,9 +54,10 @@ void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 int writer_copy(struct writer *w, const struct image *im, struct err *e);
 
 /*
- * Writes the configuration, whose bytes are `text`, and the OCI manifest of an image all
+ * Writes the configuration, whose bytes are `text`, and the manifest of an image all
  * of whose layers are in the archive, and no image of the same configuration. `tags` are
- * its references, an array of strings that reference_split() takes.
+ * its references, an array of strings that reference_split() takes. The media types are
+ * those of OCI, or Docker's if config_is_docker().
  */
 void writer_add(struct writer *w, const json_t *config, const struct buf *text,
 		const json_t *tags);

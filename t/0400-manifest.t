@@ -338,6 +338,48 @@ fails 1 "^dt-manifest: $T/big.json: more than [0-9]+ bytes of JSON" 'a config of
 fails 1 "^dt-manifest: $T/none: No such file" 'a config that is not there' on "$a" dt-manifest --name x --config "$T/none"
 fails 1 "^dt-manifest: $T: Is a directory" 'a config that is a folder' on "$a" dt-manifest --name x --config "$T"
 
+# Docker's media types if a key is not OCI's. `whole` knows which ones there must be; these say it once more.
+types() { shown '[.index.manifests[0].mediaType, .manifest.mediaType, .manifest.config.mediaType] + (.manifest.layers | map(.mediaType))'; }
+docker=application/vnd.docker oci=application/vnd.oci.image
+docker_types="[\"$docker.distribution.manifest.v2+json\",\"$docker.distribution.manifest.v2+json\",$(
+	)\"$docker.container.image.v1+json\",\"$docker.image.rootfs.diff.tar\"]"
+oci_types="[\"$oci.manifest.v1+json\",\"$oci.manifest.v1+json\",\"$oci.config.v1+json\",\"$oci.layer.v1.tar\"]"
+for config in '{"Healthcheck":{"Test":["CMD","x"]}}' '{"OnBuild":["RUN x"]}' '{"Shell":["sh"]}' '{"StopTimeout":0}'; do
+	configured "$config"
+	whole "Docker's keys: $config"
+	is "Docker's keys, Docker's media types: $config" "$(types)" "$docker_types"
+done
+for config in '{}' '{"Healthcheck":{},"OnBuild":[],"Shell":[]}' '{"Healthcheck":null,"OnBuild":null,"Shell":null,"StopTimeout":null}' \
+	'{"Hostname":"h","Domainname":"d","Image":"sha256:x","ArgsEscaped":true,"AttachStdin":false,"Tty":false,"OpenStdin":false,"StdinOnce":false}' \
+	'{"Memory":1,"MemorySwap":1,"CpuShares":1,"NetworkDisabled":true,"MacAddress":"m"}'; do
+	configured "$config"
+	whole "OCI's keys: $config"
+	is "OCI's media types: $config" "$(types)" "$oci_types"
+done
+image_of "$b" --name other --tag t
+cp "$T/image" "$T/oci"
+configured '{"Healthcheck":{"Test":["CMD","x"]}}'
+cp "$T/image" "$T/docker"
+ok "Docker's media types: read again by --inspect" dt-manifest --inspect --from "$T/docker"
+is "Docker's media types: --inspect" "$(jq -c '[.repoTags, .image.config]' "$T/out")" '[["x:t"],{"Healthcheck":{"Test":["CMD","x"]}}]'
+ok "Docker's media types: dt-flatten reads it" dt-flatten "$T/docker"
+is "Docker's media types: its files" "$(archive ls "$T/out")" '-0644 a'
+image_of "$b" --name x --tag t --from "$T/docker"
+whole 'an image on top inherits the Healthcheck'
+is 'an image on top: the media types' "$(types | jq -c '.[1]')" "\"$docker.distribution.manifest.v2+json\""
+printf '{"Healthcheck":null}' >"$T/config.json"
+image_of "$b" --name x --tag t --from "$T/docker" --config "$T/config.json"
+whole 'an image on top without the Healthcheck'
+is 'an image on top without it: the media types' "$(types | jq -c '.[1]')" "\"$oci.manifest.v1+json\""
+mkdir "$T/layout"
+tar -xf "$T/docker" -C "$T/layout"
+tar -cf "$T/oci.tar" -C "$T/layout" index.json oci-layout blobs
+ok "Docker's media types in an OCI layout: --inspect" dt-manifest --inspect --from "$T/oci.tar"
+is "Docker's media types in an OCI layout: the image" "$(jq -c .image.config "$T/out")" '{"Healthcheck":{"Test":["CMD","x"]}}'
+ok "Docker's media types: merged" dt-manifest --merge "$T/docker" "$T/oci"
+cp "$T/out" "$T/both"
+ok "Docker's and OCI's media types in one archive" archive images "$T/both"
+
 # --- what an image inherits ---
 
 # inherits DESCRIPTION BASE-CONFIG CONFIG WANTED
