@@ -21,7 +21,7 @@ MODULES  = arrange autolayer blobs buf bundle busybox cache challenge closure cl
 	   compress-gzip compress-zstd config config-check config-fit cost cost-images cpio credentials derivations digest disks \
 	   dockerarchive draft draw drv edges erofs err export fetch fleet graph guest gunzip \
 	   gunzip-$(GUNZIP) hashes helper http http-url image image-archive image-choice image-layers intake io io-output jail \
-	   job json kernel kin lay layer layernote links login lower manifest mem merge merged names nar nar-write \
+	   job json kernel kin lay layer layercheck layernote links login lower manifest mem merge merged names nar nar-write \
 	   nixdb nixdb-tree nixdb-write num opt pack path piece pipeline plan platform pool \
 	   popularity previous progress reference registration registry relation relay \
 	   rootfs rootfs-write scan secret sink sources store talk tar tartree timestamp transfer \
@@ -51,7 +51,7 @@ LIBS_dt-layer      = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzi
 LIBS_dt-manifest   = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-flatten    = libarchive libcrypto libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-nixdb      = libcrypto libsodium jansson sqlite3
-LIBS_dt-compress   = libarchive libdeflate libzstd
+LIBS_dt-compress   = libarchive libcrypto libdeflate libsodium libzstd jansson
 LIBS_dt-drv        = libcrypto libsodium jansson
 LIBS_dt-pull       = libarchive libcrypto libcurl libsodium libzstd jansson $(LIBS_gunzip)
 LIBS_dt-vmrun      = libarchive libcrypto libsodium libzstd fuse3 jansson $(LIBS_gunzip)

@@ -35,13 +35,21 @@ struct options {
 	char *name; /* in lower case, owned */
 	const char *tag, *config;
 	struct image_choice base; /* its platform is the image's, too */
-	bool inspect, merge;
+	bool inspect, merge, verify;
 	int64_t created;
 	char **file; /* what to merge */
 	size_t n_files;
 };
 
-enum { OPT_CONFIG = 1, OPT_CREATED, OPT_INSPECT, OPT_MERGE, OPT_NAME, OPT_TAG };
+enum {
+	OPT_CONFIG = 1,
+	OPT_CREATED,
+	OPT_INSPECT,
+	OPT_MERGE,
+	OPT_NAME,
+	OPT_TAG,
+	OPT_VERIFY
+};
 
 static const struct opt option_table[] = {
     {OPT_NAME, "name", "NAME", "the image's name, put in lower case"},
@@ -54,6 +62,7 @@ static const struct opt option_table[] = {
     {IMAGE_OPT_OS, "os", "OS", "its operating system (the base image's, else linux)"},
     {IMAGE_OPT_FROM, "from", "FILE", "an image archive to build on"},
     IMAGE_OPTIONS_NAME,
+    {OPT_VERIFY, "verify", NULL, "compare all layers with their digests"},
     {OPT_INSPECT, "inspect", NULL, "only print what the --from image is, as JSON"},
     {OPT_MERGE, "merge", NULL,
      "write all images of the archives FILE, and read no layers"},
@@ -140,6 +149,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 			if (reference_check_tag(optarg, &why) < 0)
 				die_usage("--tag: %s", why.text);
 			o->tag = optarg;
+			break;
+		case OPT_VERIFY:
+			o->verify = true;
 			break;
 		default:
 			image_choice_option(&o->base, key, optarg);
@@ -249,7 +261,7 @@ static void copy_layers(struct build *b, const struct options *o,
 
 static void build_image(const struct options *o, const struct image *base)
 {
-	struct build b = {.writer = {.fd = 1}};
+	struct build b = {.writer = {.fd = 1, .verify = o->verify}};
 	char created[TIMESTAMP_TEXT];
 
 	timestamp_format(o->created, created);

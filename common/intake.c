@@ -46,15 +46,11 @@ static int take_layer(struct intake *in, struct writer *w, const char *created,
 		      struct unpack_stream *s, const struct unpack_member *m,
 		      const struct layernote *note, struct err *e)
 {
-	size_t len = strlen(note->comment);
-
 	json_array_append_new(in->history, config_history(created, note->comment));
 	json_array_append_new(in->diff_ids, json_digest(note->diff_id));
-	if (writer_begin(w, note->diff_id, m->size, note->comment, len)) {
-		if (unpack_copy(s, w->fd, e) < 0)
-			return -1;
-		writer_pad(w, m->size);
-	}
+	if (writer_pass(w, s, note, m->size, "stdin", json_array_size(in->diff_ids), e) <
+	    0)
+		return -1;
 	progress("layers", w->layer.n, w->layer.n, w->bytes);
 	return 0;
 }

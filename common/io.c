@@ -88,7 +88,8 @@ int io_write(int fd, const void *data, size_t len)
 /* The ways bytes may be moved, best first. */
 enum way { COPY_RANGE, SPLICE, SENDFILE, READ_WRITE };
 
-static ssize_t move_some(enum way way, int in, off_t *off, int out, size_t len)
+static ssize_t move_some(enum way way, int in, off_t *off, int out, size_t len,
+			 const struct io_watch *watch)
 {
 	static _Thread_local char block[65536];
 	ssize_t n;
@@ -106,6 +107,8 @@ static ssize_t move_some(enum way way, int in, off_t *off, int out, size_t len)
 		n = off != NULL ? pread(in, block, len, *off) : read(in, block, len);
 		if (n <= 0)
 			return n;
+		if (watch != NULL)
+			watch->see(watch->arg, block, (size_t)n);
 		if (io_write(out, block, (size_t)n) < 0)
 			return -1;
 		if (off != NULL)
@@ -138,12 +141,18 @@ static enum way best_way(int in, off_t *off, int out)
 
 int64_t io_copy(int in, off_t *off, int out, uint64_t len)
 {
-	enum way way = best_way(in, off, out);
+	return io_copy_seen(in, off, out, len, NULL);
+}
+
+int64_t io_copy_seen(int in, off_t *off, int out, uint64_t len,
+		     const struct io_watch *watch)
+{
+	enum way way = watch != NULL && watch->all ? READ_WRITE : best_way(in, off, out);
 	uint64_t done = 0;
 
 	while (done < len) {
 		size_t want = len - done < CHUNK ? (size_t)(len - done) : CHUNK;
-		ssize_t n = move_some(way, in, off, out, want);
+		ssize_t n = move_some(way, in, off, out, want, watch);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && way != READ_WRITE && unsupported()) {

@@ -7,6 +7,7 @@
 #ifndef DT_IO_H
 #define DT_IO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -36,6 +37,17 @@ int io_write(int fd, const void *data, size_t len);
  * Returns how many bytes were moved: fewer than `len` only at the end of `in`.
  */
 int64_t io_copy(int in, off_t *off, int out, uint64_t len);
+
+/* Sees the bytes that io_copy_seen() moves through user space, or all if `all`. */
+struct io_watch {
+	void (*see)(void *arg, const void *data, size_t len);
+	void *arg;
+	bool all;
+};
+
+/* The same, watched. */
+int64_t io_copy_seen(int in, off_t *off, int out, uint64_t len,
+		     const struct io_watch *watch);
 
 /* Appends all of `fd` to `b`; fails with EFBIG if that is more than `limit` bytes. */
 int io_slurp(int fd, struct buf *b, size_t limit);

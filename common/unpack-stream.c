@@ -453,12 +453,15 @@ struct expansion {
 	bool is_file;
 	off_t at; /* where the contents begin in the file */
 	struct buf *out;
-	la_int64_t end; /* how much there is of the contents */
+	la_int64_t end;               /* how much there is of the contents */
+	const struct io_watch *watch; /* sees the contents, or NULL */
 };
 
 static int put_data(struct expansion *x, const void *data, size_t len)
 {
 	x->end += (la_int64_t)len;
+	if (x->watch != NULL)
+		x->watch->see(x->watch->arg, data, len);
 	if (x->fd >= 0)
 		return io_write(x->fd, data, len);
 	buf_add(x->out, data, len);
@@ -549,11 +552,17 @@ int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e)
 
 int unpack_copy(struct unpack_stream *s, int out, struct err *e)
 {
-	struct expansion x = {.fd = out};
+	return unpack_copy_seen(s, out, NULL, e);
+}
+
+int unpack_copy_seen(struct unpack_stream *s, int out, const struct io_watch *watch,
+		     struct err *e)
+{
+	struct expansion x = {.fd = out, .watch = watch};
 
 	if (s->is_sparse && s->left > 0)
 		return expand(s, &x, e);
-	int64_t n = io_copy(s->fd, NULL, out, s->left);
+	int64_t n = io_copy_seen(s->fd, NULL, out, s->left, watch);
 	if (n < 0)
 		return err_set_errno(e, "passing on %s", s->what);
 	s->taken += (uint64_t)n;

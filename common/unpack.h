@@ -19,6 +19,7 @@
 
 struct err;
 struct digest;
+struct io_watch;
 
 /* A member of a stream, valid until the next one is asked for. */
 struct unpack_member {
@@ -59,6 +60,10 @@ int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
  * holes too. Returns 0, or -1 and why not.
  */
 int unpack_copy(struct unpack_stream *s, int out, struct err *e);
+
+/* The same, watched: io_copy_seen(). */
+int unpack_copy_seen(struct unpack_stream *s, int out, const struct io_watch *watch,
+		     struct err *e);
 
 /* Appends the member's contents, at most `limit` bytes. 0, or -1 and why not. */
 int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct err *e);

@@ -6,11 +6,13 @@
 #include "err.h"
 #include "image.h"
 #include "io.h"
+#include "layercheck.h"
 #include "layernote.h"
 #include "mem.h"
 #include "progress.h"
 #include "reference.h"
 #include "tar.h"
+#include "unpack.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +96,28 @@ void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 	if ((uint64_t)n != size)
 		die("a layer is shorter than it was");
 	writer_pad(w, size);
+}
+
+int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
+		uint64_t size, const char *what, size_t number, struct err *e)
+{
+	struct layercheck check;
+	const struct io_watch watch = {layercheck_see, &check, w->verify};
+	struct err why;
+
+	if (!writer_begin(w, note->diff_id, size, note->comment, strlen(note->comment)))
+		return 0;
+	layercheck_begin(&check);
+	int copied = unpack_copy_seen(s, w->fd, &watch, e);
+	int checked = layercheck_end(&check, note->diff_id, size, what, number, &why);
+	if (copied < 0)
+		return -1;
+	if (checked < 0) {
+		*e = why;
+		return -1;
+	}
+	writer_pad(w, size);
+	return 0;
 }
 
 /* What the image's history says of each layer, if it fits; NULL for what it does not. */

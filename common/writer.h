@@ -17,10 +17,13 @@
 struct buf;
 struct err;
 struct image;
+struct layernote;
+struct unpack_stream;
 
-/* A zeroed struct with `fd` set is a new archive. */
+/* A zeroed struct with `fd` set, and `verify` or not, is a new archive. */
 struct writer {
 	int fd;
+	bool verify;        /* writer_pass() hashes all layers */
 	struct names layer; /* hex diff_ids of the layers in it */
 	uint64_t *size;     /* layer.n of them: of the uncompressed tars, in bytes */
 	size_t cap;
@@ -45,6 +48,15 @@ void writer_pad(struct writer *w, uint64_t size);
 /* The same, and its bytes, those of the file `fd` from its start on. */
 void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 		 const char *comment);
+
+/*
+ * Passes on the layer that a stream is at, if the archive does not have it yet. Its
+ * digest is compared with its diff_id if `verify` is true, or if its bytes pass through
+ * user space anyway; not if the kernel moves them. Returns 0, or -1 and why not, with
+ * `what` and `number` as in layercheck_end(); the archive must not be ended then.
+ */
+int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
+		uint64_t size, const char *what, size_t number, struct err *e);
 
 /*
  * Writes those layers of the image that the archive does not have yet, with what its

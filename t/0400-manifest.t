@@ -628,6 +628,31 @@ for text in null '[]' '{}' '[null]' '[{}]' '[{"Config":1}]' '[{"Config":"nowhere
 	bad_input "a manifest.json of $text" '.*' "$T/in"
 done
 
+# --- --verify, and bytes that pass through the tool ---
+
+cat "$a" "$b" "$c" >"$T/abc"
+/usr/bin/python3 -c 'import sys
+data = sys.stdin.buffer.read()
+sys.stdout.buffer.write(data.replace(b"\0b\n\0", b"\0B\n\0"))' <"$T/abc" >"$T/flipped"
+is 'one byte differs' "$(cmp -l "$T/abc" "$T/flipped" | wc -l)" 1
+wrong="^dt-manifest: stdin: layer 2 has the digest [0-9a-f]{64}, not its diff_id $(id "$b")\$"
+pipe() { local file=$1; shift; "$@" < <(cat "$file"); }
+append() { local file=$1; shift; rm -f "$T/appended"; "$@" <"$file" >>"$T/appended"; }
+pipe_append() { local file=$1; shift; rm -f "$T/appended"; "$@" < <(cat "$file") >>"$T/appended"; }
+for way in on pipe append pipe_append; do
+	ok "--verify, $way: an archive" "$way" "$T/abc" dt-manifest --name x --verify
+	fails 1 "$wrong" "--verify, $way: a byte is another one" "$way" "$T/flipped" dt-manifest --name x --verify
+	case $way in *append) cp "$T/appended" "$T/out" ;; esac
+	is "--verify, $way: no end of archive" "$(ended "$T/out")" no
+done
+on "$T/abc" dt-manifest --name x >"$T/want"
+on "$T/abc" dt-manifest --name x --verify >"$T/got"
+same '--verify: the same bytes' "$T/got" "$T/want"
+fails 1 "$wrong" '--verify -o FILE' on "$T/flipped" dt-manifest --name x --verify -o "$T/flipped.tar"
+is '--verify -o FILE: none is there' "$(ls "$T/flipped.tar" 2>/dev/null)" ''
+fails 1 "$wrong" 'a file that is appended to: its bytes pass through the tool' pipe_append "$T/flipped" dt-manifest --name x
+ok 'a pipe: its bytes do not' pipe "$T/flipped" dt-manifest --name x
+
 # --- what goes out ---
 
 full() { "$@" >/dev/full; }

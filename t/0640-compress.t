@@ -204,6 +204,37 @@ sys.exit(process.wait() or len(whole) < 16 or whole != [False] * (len(whole) - 1
 END
 ok 'gzip is whole after the last write alone' python3 "$T/writes.py" "$T/zero.tar"
 
+# --- layers are what their digests say ---
+
+mkdir -p "$T/tree/a" "$T/tree/b"
+echo one >"$T/tree/a/one"
+echo two >"$T/tree/b/two"
+{ dt-layer --tree "$T/tree/a"; dt-layer --tree "$T/tree/b"; } >"$T/layers"
+python3 -c 'import sys
+data = sys.stdin.buffer.read()
+sys.stdout.buffer.write(data.replace(b"\0two\n", b"\0tWo\n"))' <"$T/layers" >"$T/flipped"
+dt-manifest --name x <"$T/layers" >"$T/image.tar"
+python3 -c 'import sys
+data = sys.stdin.buffer.read()
+sys.stdout.buffer.write(data.replace(b"\0two\n", b"\0tWo\n"))' <"$T/image.tar" >"$T/flipped.tar"
+id=$(tar -tf "$T/layers" --ignore-zeros | tail -n 1)
+wrong="^dt-compress: stdin: layer 2 has the digest [0-9a-f]{64}, not its diff_id ${id##*/}\$"
+for file in layers image.tar; do
+	for format in gz zstd none; do
+		ok "$format: $file" on "$T/$file" dt-compress --verify --format "$format"
+	done
+done
+for file in flipped flipped.tar; do
+	fails 1 "$wrong" "gz: a byte of $file is another one" on "$T/$file" dt-compress
+	is "gz: $file: not complete" "$(gzip -t "$T/out" 2>/dev/null || echo no)" no
+	fails 1 "$wrong" "zstd: a byte of $file is another one" on "$T/$file" dt-compress --format zstd
+	is "zstd: $file: not complete" "$(zstd -qt "$T/out" 2>/dev/null || echo no)" no
+	fails 1 "$wrong" "none: a byte of $file is another one" on "$T/$file" dt-compress --format none --verify
+	is "none: $file: no end of archive" "$(tail -c 1024 "$T/out" | tr -d '\0' | wc -c | grep -vx 0 >/dev/null && echo no)" no
+	ok "none: $file without --verify" on "$T/$file" dt-compress --format none
+	same "none: $file without --verify: as it is" "$T/out" "$T/$file"
+done
+
 # --- memory ---
 
 # peak COMMAND...: the most KiB it had resident.
