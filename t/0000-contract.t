@@ -146,6 +146,7 @@ statuses() {
 	full() { "$@" >/dev/full; }
 	closed() { "$@" >&-; }
 	# The messages go through a pipe, which has no limit.
+	with_tmp() { TMPDIR=$1 "${@:2}"; }
 	limited() { (ulimit -f 0; "$@" 2>&1 >/dev/null) | cat >&2; return "${PIPESTATUS[0]}"; }
 }
 
@@ -213,8 +214,10 @@ check_output() { # TOOL, after `sample`
 	fails "$failed" ': No such file or directory$' "$1 -o into no directory" \
 		on "$input" "$1" -o "$dir/none/file" "${args[@]}"
 	fails "$failed" ': Is a directory$' "$1 -o DIRECTORY" on "$input" "$1" -o "$dir" "${args[@]}"
-	fails "$failed" '(file|sample\.plan): File too large$' "$1 -o FILE, which has no room" \
+	# The scratch files of a script have no room either.
+	[ ! -e "$build/$1" ] || fails "$failed" '(file|sample\.plan): File too large$' "$1 -o FILE, which has no room" \
 		limited on "$input" "$1" -o "$file" "${args[@]}"
+	[ -e "$build/$1" ] || fails "$failed" . "$1 -o FILE, which has no room" with_tmp "$T/none" on "$input" "$1" -o "$file" "${args[@]}"
 	[ -z "$cut" ] ||
 		fails "$failed" . "$1 -o FILE, a cut stream" on "$cut" "$1" -o "$file" "${args[@]}"
 	same "$1 -o FILE, after failures: as it was" "$file" "$T/plain"
@@ -281,7 +284,14 @@ for script in "$top"/scripts/dt-*; do
 	statuses "$name"
 	check_help "$name"
 	check_manual "$name"
-	! sample "$name" || check_io "$name"
+	fails "$misused" "^$name: '-o' needs an argument: try '$name --help'\$" "$name -o, and no argument" "$name" -o
+	fails "$misused" "^$name: '--output' needs an argument: try '$name --help'\$" "$name --output, and no argument" \
+		"$name" --output
+	if sample "$name"; then
+		check_io "$name"
+		check_output "$name"
+		check_terminal "$name"
+	fi
 done
 
 # The manual.

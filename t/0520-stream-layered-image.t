@@ -400,6 +400,7 @@ for victim in dt-layer dt-manifest; do
 	is "$victim is killed: status" "$([ "$status" -ne 0 ] && echo failed)" failed
 	is "$victim is killed: no image, no scratch folder" "$(ended "$T/cut"):$(ls -A "$T/tmp")" no:
 done
+drafts() { find "$T/dir" -name '.*.dt-draft' | wc -l; }
 for signal in TERM INT HUP; do
 	spec '{contents: [$bash, $hello]}'
 	env --default-signal setsid dt-stream-layered-image --store "$small" "$T/spec.json" >"$T/fifo" 2>/dev/null &
@@ -422,7 +423,46 @@ for signal in TERM INT HUP; do
 	wait "$pid"
 	is "SIG$signal in extraCommands: status" "$?" $((128 + $(kill -l "$signal")))
 	is "SIG$signal in extraCommands: no image, no scratch folder" "$(wc -c <"$T/cut"):$(ls -A "$T/tmp")" 0:
+	mkdir -p "$T/dir"
+	echo old >"$T/dir/file"
+	env --default-signal setsid dt-stream-layered-image --store "$small" -o "$T/dir/file" "$T/spec.json" 2>/dev/null &
+	pid=$!
+	until [ -e "$T/started" ]; do sleep 0.01; done
+	rm "$T/started"
+	is "SIG$signal, -o FILE: a draft is beside it" "$(drafts)" 1
+	kill -"$signal" -- "-$pid"
+	wait "$pid"
+	is "SIG$signal, -o FILE: status" "$?" $((128 + $(kill -l "$signal")))
+	is "SIG$signal, -o FILE: the file as it was, no draft" "$(cat "$T/dir/file"):$(ls -A "$T/dir")" old:file
 done
+
+# What a killed script left is removed by the next script, and by the next tool; the draft of one that lives is not.
+start_draft() {
+	setsid dt-stream-layered-image --store "$small" -o "$T/dir/file" "$T/spec.json" 2>/dev/null &
+	pid=$!
+	until [ -e "$T/started" ]; do sleep 0.01; done
+	rm "$T/started"
+}
+spec '{contents: [$bash, $hello]}'
+cp "$T/spec.json" "$T/other.json"
+spec '{extraCommands: "touch $T/started; sleep 60"}'
+sed -i "s,\\\$T,$T," "$T/spec.json"
+for next in script tool; do
+	start_draft
+	if [ "$next" = script ]; then
+		next() { dt-stream-layered-image --store "$small" -o "$T/dir/other" "$T/other.json"; }
+	else
+		next() { dt-layer --tree "$T/dir" -o "$T/dir/other"; }
+	fi
+	ok "the next $next" next
+	is "the next $next: the draft of a script that lives stays" "$(drafts)" 1
+	kill -9 -- "-$pid"
+	wait "$pid" 2>/dev/null
+	is "a killed script leaves a draft" "$(drafts)" 1
+	ok "the next $next" next
+	is "the next $next removes it" "$(drafts)" 0
+done
+rm -rf "$T/tmp"/*
 
 # Each filter of a pipeline, by hand; those that write text are killed before they have.
 # Sets $statuses and leaves what came out in $T/cut.

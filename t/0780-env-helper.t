@@ -27,7 +27,7 @@ layer() {
 }
 # folder NAME ARG...: the folder $T/NAME is what dt-env-helper makes
 folder() {
-	ok "$*: a folder" dt-env-helper "$@" --output "$T/$1"
+	ok "$*: a folder" dt-env-helper "$@" --directory "$T/$1"
 	is "$*: nothing on stdout" "$(wc -c <"$T/out")" 0
 }
 held() { (cd "$1" && find . -mindepth 1 -printf '%M %P %l\n' | sort -k 2 | sed 's/ $//'); }
@@ -110,7 +110,7 @@ for name in binSh usrBinEnv; do
 done
 cp -L "$(type -P ls)" "$T/bin/busybox"
 fails 1 '^dt-env-helper: binSh: no static busybox here' 'binSh: a dynamic busybox' without_busybox binSh
-fails 1 '^dt-env-helper: binSh: no static busybox here' 'binSh: a folder is not begun' without_busybox binSh --output "$T/not-begun"
+fails 1 '^dt-env-helper: binSh: no static busybox here' 'binSh: a folder is not begun' without_busybox binSh --directory "$T/not-begun"
 is 'binSh: no folder is made' "$(ls -d "$T"/not-begun* 2>/dev/null)" ''
 ok 'binSh: a dynamic busybox on PATH, no ldd, a static one in /bin' narrow binSh
 tar -xOf "$T/out" | tar -xO bin/sh >"$T/sh"
@@ -159,17 +159,24 @@ usage "no helper 'binsh', but binSh, caCertificates, fakeNss, shadowSetup and us
 usage "unexpected operand 'fakeNss'" binSh fakeNss
 usage '--package does not go with fakeNss' fakeNss --package x
 usage '--passwd-line does not go with binSh' binSh --passwd-line x
-usage '--output does not go with shadowSetup' shadowSetup --output "$T/x"
-usage '--mtime and --owner go with a layer, not with --output' fakeNss --output "$T/x" --owner 0:0
+usage '--directory does not go with shadowSetup' shadowSetup --directory "$T/x"
+usage '--mtime and --owner go with a layer, not with --directory' fakeNss --directory "$T/x" --owner 0:0
+usage '--output does not go with --directory' fakeNss --directory "$T/x" -o "$T/y"
+usage "--output takes a file, not '$T/x/'; --directory makes a directory" fakeNss --output "$T/x/"
+mkdir "$T/there"
+fails 1 "^dt-env-helper: $T/there: Is a directory\$" 'a directory where a file should be' dt-env-helper fakeNss -o "$T/there"
+ok 'shadowSetup -o' dt-env-helper -o "$T/setup.file" shadowSetup --shell /bin/zsh
+is 'shadowSetup -o: nothing on stdout' "$(wc -c <"$T/out")" 0
+same 'shadowSetup -o: what goes to stdout' "$T/setup.file" <(dt-env-helper shadowSetup --shell /bin/zsh)
 for line in a:b a:x:1:1::/ a:x:1:1::/::/bin/sh $'a:x:1:1::/:/x\nb'; do
 	usage "--passwd-line takes a line of 7 fields, not '.*'" fakeNss --passwd-line "$line"
 done
 usage "--group-line takes a line of 4 fields, not 'a:x:1'" fakeNss --group-line a:x:1
 usage "--shell takes the name of a file without colons, not 'a:b'" shadowSetup --shell a:b
-fails 1 "^dt-env-helper: $T/fakeNss: File exists\$" 'a folder that is there' dt-env-helper fakeNss --output "$T/fakeNss"
+fails 1 "^dt-env-helper: $T/fakeNss: File exists\$" 'a folder that is there' dt-env-helper fakeNss --directory "$T/fakeNss"
 ln -s nowhere "$T/dangling"
-fails 1 "^dt-env-helper: $T/dangling: File exists\$" 'a link to nowhere' dt-env-helper fakeNss --output "$T/dangling"
-fails 1 '^dt-env-helper: cannot make a scratch directory /proc/none/x' 'no folder to make it in' dt-env-helper fakeNss --output /proc/none/x
+fails 1 "^dt-env-helper: $T/dangling: File exists\$" 'a link to nowhere' dt-env-helper fakeNss --directory "$T/dangling"
+fails 1 '^dt-env-helper: cannot make a scratch directory /proc/none/x' 'no folder to make it in' dt-env-helper fakeNss --directory /proc/none/x
 fails 2 "^dt-layer: --owner takes UID:GID" 'an owner that is none' dt-env-helper fakeNss --owner x
 clean 'after all these'
 

@@ -12,9 +12,9 @@ declare -gA key
 # jq, see spec.jq; $compress in it is whether the image is to be compressed.
 # Sets $key, see spec_take; $store, the options that dt-closure and dt-layer get; $compress,
 # true or false; and makes $work, where `spec` is the object.
-# Answers --print-build-args.
+# Standard output is what --output makes of it, until output_end. Answers --print-build-args.
 spec_begin() {
-	local summary=$1 features=$2 keys=$3 file print_build_args=false
+	local summary=$1 features=$2 keys=$3 file print_build_args=false to='' kind=binary
 	shift 3
 	store=() compress=${compress:-false}
 	spec_help "$summary" "$features"
@@ -26,10 +26,12 @@ spec_begin() {
 		case $1 in
 		--store) store=(--store "$2") ;;
 		--compress) compress=true self=${self/dt-stream-/dt-build-} ;;
-		--print-build-args) print_build_args=true ;;
+		--print-build-args) print_build_args=true kind=text ;;
+		--output) to=$2 ;;
 		esac
 		shift 2
 	done
+	output_begin "$to" "$kind"
 	make_work
 	spec_read "$file" "$keys"
 	[ "$print_build_args" = false ] || spec_print "$keys"
@@ -54,6 +56,7 @@ $1
   --compress              compress, as ${self/dt-stream-/dt-build-} does"
 	REPLY+="
   --print-build-args      only print the object, with the defaults filled in
+  -o, --output FILE       write to FILE, which is complete or not there
   --help                  print this help
   --version               print the version
 
@@ -112,6 +115,7 @@ spec_take() {
 # spec_print KEYS: prints the specification with the defaults filled in, and ends the script.
 spec_print() {
 	spec_jq "with_defaults($1)" 2>/dev/null || die 'standard output: cannot be written'
+	output_end
 	exit 0
 }
 
