@@ -75,6 +75,15 @@ for bad in 'imageDigest: "sha256:0"' 'imageDigest: "latest"' 'imageName: "a b"' 
 done
 fails 2 "^dt-pull-image: unknown option '--store'" '--store' dt-pull-image --store x
 
+mkdir "$T/dir"
+echo old >"$T/dir/image"
+spec "{sha256: \"$fake\"}"
+fails 1 '^dt-pull: .*: hash mismatch: ' '-o FILE, and the wrong hash' dt-pull-image -o "$T/dir/image" "$T/spec.json"
+is '-o FILE, and the wrong hash: the file as it was' "$(cat "$T/dir/image"):$(ls -A "$T/dir")" old:image
+spec '{}'
+ok '-o FILE' dt-pull-image -o "$T/dir/image" "$T/spec.json"
+same '-o FILE: what goes to stdout' "$T/dir/image" <(dt-pull-image "$T/spec.json")
+
 # --- dt-prefetch-image ---
 
 prefetch() { dt-prefetch-image --tls-verify false "$@"; }
@@ -107,6 +116,8 @@ want my/own:5
 is 'final names: hash' "$(jq -r .hash "$T/out")" "$sri"
 is 'final names: what they are' "$(jq -c '[.finalImageName, .finalImageTag, .arch]' "$T/out")" '["my/own","5","x86_64-linux"]'
 cp "$T/out" "$T/prefetched.json"
+ok '-oFILE' prefetch --quiet --json --os linux --arch x86_64-linux --final-image-name my/own --final-image-tag 5 -o"$T/dir/spec" "$r/my/app" 1
+same '-oFILE: what goes to stdout' "$T/dir/spec" "$T/prefetched.json"
 ok 'the object is a spec' dt-pull-image "$T/prefetched.json"
 same 'the object is a spec: of what nixpkgs gets' "$T/out" "$T/want.tar"
 ok 'for Nix' prefetch --quiet --final-image-name my/own --final-image-tag 5 "$r/my/app" 1

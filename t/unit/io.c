@@ -159,6 +159,39 @@ static void test_copy(enum kind from, enum kind to)
 	close_source(&source);
 }
 
+/* What io_copy_seen() has shown. */
+struct shown {
+	size_t len;
+	bool is_same;
+};
+
+static void see(void *arg, const void *data, size_t len)
+{
+	struct shown *s = arg;
+
+	s->is_same = s->is_same && s->len + len <= SIZE &&
+		     memcmp(content + s->len, data, len) == 0;
+	s->len += len;
+}
+
+/* All bytes are seen if that is demanded, else all or nothing. */
+static void test_seen(enum kind from, enum kind to, bool all)
+{
+	struct end source, sink;
+	struct shown shown = {.is_same = true};
+	const struct io_watch watch = {see, &shown, all};
+	char what[128];
+
+	snprintf(what, sizeof what, "%s to %s, seen", kinds[from], kinds[to]);
+	open_source(&source, from);
+	open_sink(&sink, to);
+	tap_int(io_copy_seen(source.fd, NULL, sink.fd, SIZE, &watch), SIZE, what);
+	close_sink(&sink, 0, SIZE, "what arrives");
+	tap_ok(shown.is_same && (shown.len == SIZE || (!all && shown.len == 0)),
+	       all ? "all is seen" : "all or nothing is seen");
+	close_source(&source);
+}
+
 /* Files whose size says nothing. */
 static void test_proc(enum kind to)
 {
@@ -257,8 +290,11 @@ int main(void)
 		content[i] = (char)(x >> 24);
 	}
 	for (enum kind from = FILE_; from <= SOCKET; from++)
-		for (enum kind to = FILE_; from != APPEND && to <= SOCKET; to++)
+		for (enum kind to = FILE_; from != APPEND && to <= SOCKET; to++) {
 			test_copy(from, to);
+			test_seen(from, to, false);
+			test_seen(from, to, true);
+		}
 	test_slurp();
 	test_devices();
 	for (enum kind to = FILE_; to <= SOCKET; to++)
