@@ -288,6 +288,7 @@ for script in "$top"/scripts/dt-*; do
 	fails "$misused" "^$name: '--output' needs an argument: try '$name --help'\$" "$name --output, and no argument" \
 		"$name" --output
 	if sample "$name"; then
+		fails "$misused" "^$name: --output takes the name of a file: " "$name -o ''" on "$input" "$name" -o '' "${args[@]}"
 		check_io "$name"
 		check_output "$name"
 		check_terminal "$name"

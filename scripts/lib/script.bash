@@ -203,12 +203,14 @@ clean_up() {
 
 # output_begin FILE KIND: standard output becomes FILE, which is there only once output_end has returned.
 # Until then a draft is beside it, under the name and the lock that draft.h describes. A device, FIFO
-# or socket is written to directly. If FILE is empty or -, standard output stays what it is. KIND is
-# text, or binary, which does not go to a terminal.
+# or socket is written to directly. If FILE is -, standard output stays what it is. KIND is text, or
+# binary, which does not go to a terminal.
 output_begin() {
-	output_name=${1:-stdout}
-	if [[ ${1:--} == - ]]; then
-		:
+	output_name=$1
+	if [ "$1" = - ]; then
+		output_name=stdout
+	elif [ -z "$1" ]; then
+		die_usage '--output takes the name of a file'
 	elif [ -e "$1" ] && [ ! -f "$1" ]; then
 		[ ! -d "$1" ] || die "$1: Is a directory"
 		{ exec >"$1"; } 2>/dev/null || die "$1: cannot be written"

@@ -14,7 +14,7 @@ declare -gA key
 # true or false; and makes $work, where `spec` is the object.
 # Standard output is what --output makes of it, until output_end. Answers --print-build-args.
 spec_begin() {
-	local summary=$1 features=$2 keys=$3 file print_build_args=false to='' kind=binary
+	local summary=$1 features=$2 keys=$3 file print_build_args=false to=- kind=binary
 	shift 3
 	store=() compress=${compress:-false}
 	spec_help "$summary" "$features"
