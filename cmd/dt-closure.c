@@ -3,19 +3,19 @@
  *
  * stdin: store paths, a line each, or any text that mentions some. stdout: dt-graph(5).
  */
-#include "buf.h"
-#include "cache.h"
-#include "closure.h"
-#include "err.h"
-#include "export.h"
-#include "graph.h"
-#include "io.h"
-#include "mem.h"
-#include "names.h"
-#include "nixdb.h"
-#include "opt.h"
-#include "scan.h"
-#include "store.h"
+#include "base/buf.h"
+#include "base/cache.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/strset.h"
+#include "store/graph.h"
+#include "store/nixdb.h"
+#include "store/nixgraph.h"
+#include "store/operand.h"
+#include "store/scan.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -44,7 +44,7 @@ struct work {
 	struct nixdb *db;
 	struct scan *scan;
 	struct graph g; /* the closure; at first, the roots */
-	struct names mentions;
+	struct strset mentions;
 };
 
 static void check_options(const struct options *o)
@@ -135,11 +135,11 @@ static void read_graph(struct work *w)
 	struct buf text = {0};
 	struct err e;
 
-	if (io_slurp_file(file, &text, EXPORT_LIMIT) < 0)
+	if (io_slurp_file(file, &text, NIXGRAPH_LIMIT) < 0)
 		die_errno("%s", file);
 	if (text.len == 0)
 		die("%s: empty, no graph is in it", file);
-	if (export_parse(&w->exported, text.data, text.len, file, &e) < 0)
+	if (nixgraph_parse(&w->exported, text.data, text.len, file, &e) < 0)
 		die("%s", e.text);
 	const char *any = w->exported.paths.name[0];
 	store_adopt(&w->store, any, strlen(any));
@@ -170,7 +170,7 @@ static void add_root(struct work *w, const char *name, const char *where)
 	struct buf path = {0};
 	struct err e;
 
-	if (closure_root(&w->store, name, &path, &e) < 0)
+	if (operand_root(&w->store, name, &path, &e) < 0)
 		die("%s%s", where, e.text);
 	graph_node(&w->g, path.data, path.len);
 	buf_release(&path);
@@ -210,7 +210,7 @@ static void read_text(struct work *w)
 		w->store.dir = mem_strdup(
 		    !is_there("/nix/store") && is_there("/gnu/store") ? "/gnu/store"
 								      : "/nix/store");
-	if (closure_mentions(&w->store, STDIN_FILENO, &w->mentions, &empty) < 0)
+	if (operand_mentions(&w->store, STDIN_FILENO, &w->mentions, &empty) < 0)
 		die_errno("stdin");
 	if (empty)
 		die("stdin: empty input");
@@ -291,7 +291,7 @@ static int find_path(struct work *w, const char *hash, struct buf *path, struct 
 	case SOURCE_DB:
 		return nixdb_find(w->db, w->store.dir, hash, path, e);
 	case SOURCE_GRAPH:
-		found = export_find(&w->exported, hash, &node, e);
+		found = nixgraph_find(&w->exported, hash, &node, e);
 		if (found > 0)
 			buf_addstr(path, w->exported.paths.name[node]);
 		return found;
@@ -333,7 +333,7 @@ static void complete(struct work *w)
 		result = nixdb_closure(w->db, &w->g, &e);
 		break;
 	case SOURCE_GRAPH:
-		result = export_closure(&w->exported, w->o->graph, &w->g, &e);
+		result = nixgraph_closure(&w->exported, w->o->graph, &w->g, &e);
 		break;
 	default:
 		result = scan_closure(w->scan, &w->g, &e);
@@ -349,11 +349,11 @@ static void write_graph(struct work *w)
 	struct err e;
 
 	if (w->o->exclude != NULL) {
-		skip = closure_mentioned(&w->g, &w->store, w->o->exclude, &e);
+		skip = operand_mentioned(&w->g, &w->store, w->o->exclude, &e);
 		if (skip == NULL)
 			die("%s", e.text);
 	}
-	if (closure_sizes(&w->g, skip, &w->store, &e) < 0 ||
+	if (operand_sizes(&w->g, skip, &w->store, &e) < 0 ||
 	    graph_write(&w->g, skip, &out, &e) < 0)
 		die("%s", e.text);
 	io_finish_text(&out);
@@ -369,7 +369,7 @@ static void release(struct work *w)
 	graph_release(&w->g);
 	nixdb_close(w->db);
 	scan_close(w->scan);
-	names_release(&w->mentions);
+	strset_release(&w->mentions);
 }
 
 int main(int argc, char **argv)

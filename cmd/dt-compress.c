@@ -3,15 +3,15 @@
  *
  * stdin: a tar archive, such as those of dt-image(5). stdout: the same, compressed.
  */
-#include "compress.h"
-#include "err.h"
-#include "io.h"
-#include "layercheck.h"
-#include "layernote.h"
-#include "num.h"
-#include "opt.h"
-#include "progress.h"
-#include "unpack.h"
+#include "archive/compress.h"
+#include "archive/unpack.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/progress.h"
+#include "image/layercheck.h"
+#include "image/layernote.h"
 
 #include <getopt.h>
 #include <stdbool.h>

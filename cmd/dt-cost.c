@@ -5,16 +5,16 @@
  * only a graph is named. stdout: what an update re-sends of the image, as a table, JSON
  * or SVG; or what several images take in a registry, as a table or JSON.
  */
-#include "buf.h"
-#include "cost.h"
-#include "draw.h"
-#include "err.h"
-#include "graph.h"
-#include "io.h"
-#include "mem.h"
-#include "opt.h"
-#include "plan.h"
-#include "weights.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "plan/cost.h"
+#include "plan/draw.h"
+#include "plan/plan.h"
+#include "plan/weights.h"
+#include "store/graph.h"
 
 #include <getopt.h>
 #include <stdlib.h>

@@ -4,12 +4,12 @@
  * Operands or stdin: .drv files. stdout: a JSON object, as `nix derivation show` prints
  * it.
  */
-#include "buf.h"
-#include "drv.h"
-#include "err.h"
-#include "io.h"
-#include "opt.h"
-#include "store.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/opt.h"
+#include "store/drv.h"
+#include "store/store.h"
 
 #include <getopt.h>
 #include <string.h>

@@ -3,14 +3,14 @@
  *
  * stdin or FILE: an image archive; stdout: a rootfs tar; both dt-image(5).
  */
-#include "buf.h"
-#include "err.h"
-#include "io.h"
-#include "mem.h"
-#include "merged.h"
-#include "opt.h"
-#include "sink.h"
-#include "tar.h"
+#include "archive/tar.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "image/flat.h"
+#include "tree/sink.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -100,7 +100,7 @@ static void end_tar(struct sink *s)
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct merged image;
+	struct flat image;
 	struct rootfs *r = &image.rootfs;
 	struct buf text = {0};
 	struct sink sink;
@@ -110,7 +110,7 @@ int main(int argc, char **argv)
 	io_init();
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), o.list ? IO_TEXT : IO_BINARY);
-	if (merged_open(&image, &o.choice, !o.no_verify, &why) < 0)
+	if (flat_open(&image, &o.choice, !o.no_verify, &why) < 0)
 		die("%s", why.text);
 	rootfs_sort(r);
 	bool *wanted = select_nodes(r, &o);
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
 		write_tar(r, wanted, &sink);
 	else if (rootfs_list(r, wanted, &text, &why) < 0)
 		die("%s", why.text);
-	if (merged_check(&image, &why) < 0)
+	if (flat_check(&image, &why) < 0)
 		die("%s", why.text);
 	if (o.list)
 		io_finish_text(&text);
@@ -128,6 +128,6 @@ int main(int argc, char **argv)
 
 	free(wanted);
 	buf_release(&text);
-	merged_release(&image);
+	flat_release(&image);
 	return 0;
 }

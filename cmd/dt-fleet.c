@@ -4,17 +4,17 @@
  * Operands: dt-graph(5) of each image, and a directory, which gets dt-plan(5) of each.
  * stdout: the names of the plans.
  */
-#include "buf.h"
-#include "draft.h"
-#include "err.h"
-#include "fleet.h"
-#include "graph.h"
-#include "io.h"
-#include "mem.h"
-#include "num.h"
-#include "opt.h"
-#include "plan.h"
-#include "weights.h"
+#include "base/buf.h"
+#include "base/draft.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "plan/fleet.h"
+#include "plan/plan.h"
+#include "plan/weights.h"
+#include "store/graph.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -81,7 +81,7 @@ static void add_plan_name(struct buf *name, const char *graph)
 }
 
 /* Finds the files of the plans, all different. */
-static void name_plans(const struct options *o, struct names *files)
+static void name_plans(const struct options *o, struct strset *files)
 {
 	struct buf file = {0};
 
@@ -89,7 +89,7 @@ static void name_plans(const struct options *o, struct names *files)
 		buf_clear(&file);
 		buf_addf(&file, "%s/", o->dir);
 		add_plan_name(&file, o->graph[i]);
-		if (names_add(files, file.data, file.len) != i)
+		if (strset_add(files, file.data, file.len) != i)
 			die_usage("two graphs would have the plan '%s'", file.data);
 	}
 	buf_release(&file);
@@ -112,7 +112,7 @@ static void make_plans(const struct options *o, struct graph *all, struct plan *
 		in[i] = mem_zero(all->paths.n, sizeof *in[i]);
 		for (size_t k = 0; k < image[i].paths.n; k++) {
 			const char *path = image[i].paths.name[k];
-			in[i][names_find(&all->paths, path, strlen(path))] = true;
+			in[i][strset_find(&all->paths, path, strlen(path))] = true;
 		}
 		graph_release(&image[i]);
 	}
@@ -144,7 +144,7 @@ int main(int argc, char **argv)
 {
 	struct options o;
 	struct graph all = {0};
-	struct names files = {0};
+	struct strset files = {0};
 	struct buf out = {0};
 
 	err_init("dt-fleet");
@@ -163,7 +163,7 @@ int main(int argc, char **argv)
 	io_finish_text(&out);
 	free(plans);
 	buf_release(&out);
-	names_release(&files);
+	strset_release(&files);
 	graph_release(&all);
 	return 0;
 }

@@ -3,24 +3,24 @@
  *
  * stdin: a plan, dt-plan(5). stdout: a layer archive, dt-image(5).
  */
-#include "buf.h"
-#include "cache.h"
-#include "err.h"
-#include "io.h"
-#include "layer.h"
-#include "mem.h"
-#include "merged.h"
-#include "names.h"
-#include "num.h"
-#include "opt.h"
-#include "path.h"
-#include "plan.h"
-#include "pool.h"
-#include "progress.h"
-#include "sources.h"
-#include "store.h"
-#include "timestamp.h"
-#include "writer.h"
+#include "archive/path.h"
+#include "base/buf.h"
+#include "base/cache.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/pool.h"
+#include "base/progress.h"
+#include "base/strset.h"
+#include "base/timestamp.h"
+#include "image/flat.h"
+#include "image/sources.h"
+#include "image/writer.h"
+#include "plan/plan.h"
+#include "store/store.h"
+#include "tree/layer.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -391,7 +391,7 @@ static void write_layers(struct work *w)
 /* --- the one layer of --single, --tree and the like --- */
 
 /* The names in the file of --keep-folders. */
-static void read_folders(const char *file, struct names *folders)
+static void read_folders(const char *file, struct strset *folders)
 {
 	struct buf text = {0}, path = {0};
 
@@ -401,7 +401,7 @@ static void read_folders(const char *file, struct names *folders)
 		die("%s: cut off, no NUL ends the last name", file);
 	for (size_t at = 0; at < text.len; at += strlen(text.data + at) + 1) {
 		path_clean(text.data + at, &path);
-		names_add(folders, path.data, path.len);
+		strset_add(folders, path.data, path.len);
 	}
 	buf_release(&text);
 	buf_release(&path);
@@ -414,8 +414,8 @@ static void merge_all(struct work *w, struct layer *l)
 			    .keep_owners = o->keep_owners,
 			    .owner_is_chosen = o->owner_is_chosen,
 			    .keep_dirlinks = o->keep_dirlinks};
-	struct names folders = {0};
-	struct merged base = {0};
+	struct strset folders = {0};
+	struct flat base = {0};
 	struct err why;
 
 	if (o->keep_folders != NULL) {
@@ -423,7 +423,7 @@ static void merge_all(struct work *w, struct layer *l)
 		s.keep_folders = &folders;
 	}
 	if (o->base.from != NULL) {
-		if (merged_open(&base, &o->base, false, &why) < 0)
+		if (flat_open(&base, &o->base, false, &why) < 0)
 			die("%s", why.text);
 		s.base = &base.rootfs;
 		s.base_name = o->base.from;
@@ -442,8 +442,8 @@ static void merge_all(struct work *w, struct layer *l)
 			sources_add_store_path(&s, w->job[i].path[k]);
 	sources_merge(&s, &layer_add(l)->tree);
 	sources_release(&s);
-	names_release(&folders);
-	merged_release(&base);
+	strset_release(&folders);
+	flat_release(&base);
 }
 
 static void release_work(struct work *w, struct options *o)

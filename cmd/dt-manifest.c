@@ -4,20 +4,20 @@
  *
  * stdin: a layer archive; stdout: an image archive; both dt-image(5).
  */
-#include "buf.h"
-#include "bundle.h"
-#include "config.h"
-#include "err.h"
-#include "image.h"
-#include "intake.h"
-#include "io.h"
-#include "json.h"
-#include "mem.h"
-#include "opt.h"
-#include "progress.h"
-#include "reference.h"
-#include "timestamp.h"
-#include "writer.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/progress.h"
+#include "base/timestamp.h"
+#include "image/config.h"
+#include "image/image.h"
+#include "image/layerinput.h"
+#include "image/merge.h"
+#include "image/reference.h"
+#include "image/writer.h"
 
 #include <ctype.h>
 #include <getopt.h>
@@ -169,7 +169,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 struct build {
 	struct writer writer;
 	json_t *base; /* the base image's configuration, or NULL; it is another's */
-	struct intake in;
+	struct layerinput in;
 };
 
 static json_t *read_config(const struct options *o)
@@ -249,7 +249,7 @@ static void copy_layers(struct build *b, const struct options *o,
 
 	if (o->base.from != NULL && writer_copy(&b->writer, base, &why) < 0)
 		die("%s", why.text);
-	if (intake_read(&b->in, &b->writer, created, &why) < 0)
+	if (layerinput_read(&b->in, &b->writer, created, &why) < 0)
 		die("%s", why.text);
 	progress_end();
 	if (o->base.from != NULL && b->in.base != NULL)
@@ -275,7 +275,7 @@ static void build_image(const struct options *o, const struct image *base)
 	io_finish();
 	json_decref(image);
 	json_decref(config);
-	intake_release(&b.in);
+	layerinput_release(&b.in);
 	writer_release(&b.writer);
 }
 
@@ -286,7 +286,7 @@ static void merge_images(const struct options *o)
 	struct err why;
 
 	io_pipe_grow(1);
-	if (bundle_write(&w, o->file, o->n_files, &o->base, &why) < 0)
+	if (merge_write(&w, o->file, o->n_files, &o->base, &why) < 0)
 		die("%s", why.text);
 	progress_end();
 	writer_end(&w);

@@ -4,20 +4,20 @@
  * stdin: dt-graph(5). stdout: an SQLite database, the db.sqlite of Nix; or, with --tree,
  * nothing: the database is in a directory, with all else that Nix needs in an image.
  */
-#include "buf.h"
-#include "cache.h"
-#include "closure.h"
-#include "derivations.h"
-#include "err.h"
-#include "graph.h"
-#include "io.h"
-#include "mem.h"
-#include "nixdb.h"
-#include "opt.h"
-#include "pool.h"
-#include "registration.h"
-#include "store.h"
-#include "timestamp.h"
+#include "base/buf.h"
+#include "base/cache.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/pool.h"
+#include "base/timestamp.h"
+#include "store/derivations.h"
+#include "store/graph.h"
+#include "store/nixdb.h"
+#include "store/operand.h"
+#include "store/pathinfo.h"
+#include "store/store.h"
 
 #include <getopt.h>
 #include <inttypes.h>
@@ -82,9 +82,9 @@ struct work {
 	struct store store;
 	struct cache cache;
 	struct graph g;
-	uint32_t *order;                   /* the nodes, references first */
-	uint32_t *turn;                    /* the nodes, the largest one first */
-	struct registration *registration; /* of each node */
+	uint32_t *order;               /* the nodes, references first */
+	uint32_t *turn;                /* the nodes, the largest one first */
+	struct pathinfo *registration; /* of each node */
 	struct derivations derivations;
 };
 
@@ -117,9 +117,9 @@ static void find_registration(void *arg, size_t turn)
 	struct work *w = arg;
 	uint32_t node = w->turn[turn];
 	const char *path = w->g.paths.name[node];
-	struct registration *r = &w->registration[node];
+	struct pathinfo *r = &w->registration[node];
 
-	registration_find(r, &w->store, path, &w->cache);
+	pathinfo_find(r, &w->store, path, &w->cache);
 	if (r->size != w->g.node[node].size)
 		die("%s: its NAR has %" PRIu64 " bytes, but %" PRIu64 " in the graph",
 		    path, r->size, w->g.node[node].size);
@@ -184,7 +184,7 @@ static void write_tree(const struct work *w, const struct options *o,
 {
 	struct err e;
 	bool *is_root = o->roots != NULL
-			    ? closure_mentioned(&w->g, &w->store, o->roots, &e)
+			    ? operand_mentioned(&w->g, &w->store, o->roots, &e)
 			    : find_tops(&w->g);
 
 	if (is_root == NULL ||

@@ -3,21 +3,21 @@
  *
  * stdin: dt-graph(5). stdout: dt-plan(5).
  */
-#include "autolayer.h"
-#include "buf.h"
-#include "err.h"
-#include "graph.h"
-#include "io.h"
-#include "json.h"
-#include "mem.h"
-#include "num.h"
-#include "opt.h"
-#include "pipeline.h"
-#include "plan.h"
-#include "popularity.h"
-#include "previous.h"
-#include "transfer.h"
-#include "weights.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "plan/autolayer.h"
+#include "plan/pipeline.h"
+#include "plan/plan.h"
+#include "plan/popularity.h"
+#include "plan/previous.h"
+#include "plan/transfer.h"
+#include "plan/weights.h"
+#include "store/graph.h"
 
 #include <getopt.h>
 #include <stdbool.h>

@@ -4,27 +4,27 @@
  * stdout: the archive that skopeo would write to docker-archive:, or an image archive,
  * dt-image(5).
  */
-#include "buf.h"
-#include "cache.h"
-#include "digest.h"
-#include "dockerarchive.h"
-#include "err.h"
-#include "fetch.h"
-#include "image.h"
-#include "io.h"
-#include "json.h"
-#include "manifest.h"
-#include "mem.h"
-#include "names.h"
-#include "num.h"
-#include "opt.h"
-#include "platform.h"
-#include "pool.h"
-#include "progress.h"
-#include "reference.h"
-#include "registry.h"
-#include "secret.h"
-#include "writer.h"
+#include "base/buf.h"
+#include "base/cache.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/pool.h"
+#include "base/progress.h"
+#include "base/secret.h"
+#include "base/strset.h"
+#include "image/image.h"
+#include "image/manifest.h"
+#include "image/platform.h"
+#include "image/reference.h"
+#include "image/writer.h"
+#include "registry/dockerarchive.h"
+#include "registry/fetch.h"
+#include "registry/registry.h"
 
 #include <getopt.h>
 #include <pthread.h>
@@ -313,19 +313,19 @@ static void read_config(struct pull *p)
 static void list_jobs(struct pull *p)
 {
 	char both[2 * DIGEST_HEX + 1];
-	struct names seen = {0};
+	struct strset seen = {0};
 
 	p->job = mem_zero(p->manifest.n, sizeof *p->job);
 	for (size_t i = 0; i < p->manifest.n; i++) {
 		size_t before = seen.n;
 		snprintf(both, sizeof both, "%s%s", p->diff_id[i],
 			 p->manifest.layer[i].hex);
-		names_add(&seen, both, 2 * DIGEST_HEX);
+		strset_add(&seen, both, 2 * DIGEST_HEX);
 		if (seen.n > before)
 			p->job[p->n_jobs++] = (struct job){.blob = &p->manifest.layer[i],
 							   .diff_id = p->diff_id[i]};
 	}
-	names_release(&seen);
+	strset_release(&seen);
 }
 
 static int by_size(const void *a, const void *b)

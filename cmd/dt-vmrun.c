@@ -3,22 +3,22 @@
  *
  * stdin: an image archive; stdout: a layer archive; both dt-image(5).
  */
-#include "buf.h"
-#include "busybox.h"
-#include "digest.h"
-#include "err.h"
-#include "io.h"
-#include "jail.h"
-#include "job.h"
-#include "mem.h"
-#include "merged.h"
-#include "num.h"
-#include "opt.h"
-#include "talk.h"
-#include "timestamp.h"
-#include "userns.h"
-#include "vm.h"
-#include "writer.h"
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/timestamp.h"
+#include "image/flat.h"
+#include "image/writer.h"
+#include "run/busybox.h"
+#include "run/jail.h"
+#include "run/job.h"
+#include "run/report.h"
+#include "run/userns.h"
+#include "run/vm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -192,15 +192,15 @@ static void print_busybox(void)
 
 /* --- the image --- */
 
-static void open_image(struct merged *m, struct options *o)
+static void open_image(struct flat *m, struct options *o)
 {
 	struct err why;
 
-	*m = (struct merged){0};
+	*m = (struct flat){0};
 	o->job.image = "the image";
 	if (o->is_empty)
 		rootfs_init(&m->rootfs);
-	else if (merged_open(m, &o->image, true, &why) < 0)
+	else if (flat_open(m, &o->image, true, &why) < 0)
 		die("%s", why.text);
 	else
 		o->job.image = m->image.file;
@@ -209,9 +209,9 @@ static void open_image(struct merged *m, struct options *o)
 /* --- the run --- */
 
 /* Returns the status, and why if it is not 0. */
-static int run(struct options *o, struct merged *m, uint64_t *size, struct err *e)
+static int run(struct options *o, struct flat *m, uint64_t *size, struct err *e)
 {
-	struct talk talk = {0};
+	struct report talk = {0};
 	bool is_vm = strcmp(o->backend, "userns") != 0;
 	struct vm vm = {.kernel = o->kernel};
 	int status = TROUBLE, result;
@@ -227,14 +227,14 @@ static int run(struct options *o, struct merged *m, uint64_t *size, struct err *
 	vm.may_tcg = strcmp(o->backend, "kvm") != 0;
 	result = is_vm ? vm_run(&o->job, &vm, &talk, e) : userns_run(&o->job, &talk, e);
 	/* Digests are found meanwhile; a wrong one is the cause of whatever failed. */
-	if (merged_check(m, &why) < 0)
+	if (flat_check(m, &why) < 0)
 		result = err_set(e, "%s", why.text);
 	if (result == 0)
 		status =
-		    talk_verdict(&talk, o->job.script_name, is_vm ? o->job.memory : 0,
-				 is_vm ? o->job.disk : 0, e);
+		    report_verdict(&talk, o->job.script_name, is_vm ? o->job.memory : 0,
+				   is_vm ? o->job.disk : 0, e);
 	*size = talk.layer;
-	talk_release(&talk);
+	report_release(&talk);
 	return status;
 }
 
@@ -257,7 +257,7 @@ static void write_layer(int fd, uint64_t size, const char *comment)
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct merged image;
+	struct flat image;
 	struct err why;
 	uint64_t size;
 
@@ -280,7 +280,7 @@ int main(int argc, char **argv)
 	}
 	write_layer(o.job.layer, size, o.comment);
 
-	merged_release(&image);
+	flat_release(&image);
 	close(o.job.layer);
 	job_release(&o.job);
 	return 0;

@@ -6,14 +6,14 @@
  * is bound and laid over the image. How it goes is told on the port dt.control, a line a
  * step (dt-vmrun(1), THE GUEST); what the script prints goes to dt.output.
  */
-#include "buf.h"
-#include "err.h"
-#include "io.h"
-#include "jail.h"
-#include "mem.h"
-#include "num.h"
-#include "pack.h"
-#include "talk.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "run/changes.h"
+#include "run/jail.h"
+#include "run/report.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -53,7 +53,7 @@ static _Noreturn void power_off(void)
 
 static _Noreturn void give_up(const struct err *e)
 {
-	talk_say(control, "ERROR %s", e->text);
+	report_say(control, "ERROR %s", e->text);
 	power_off();
 }
 
@@ -148,7 +148,7 @@ static void start_machine(struct config *c)
 		leave(1);
 	dup2(c->jail.output, STDERR_FILENO); /* for warnings */
 	uname(&u);
-	talk_say(control, "HELLO " DT_VERSION " %s", u.release);
+	report_say(control, "HELLO " DT_VERSION " %s", u.release);
 	/* "GO" comes when the disks are whole. */
 	if (read(control, &go, 1) != 1)
 		leave(1);
@@ -232,25 +232,25 @@ static void run_script(struct config *c)
 
 	if (jail_mount(&c->jail, &why) < 0)
 		give_up(&why);
-	talk_say(control, "READY");
+	report_say(control, "READY");
 	if (jail_start(&c->jail, &why) < 0 || jail_finish(&c->jail, &end, &why) < 0)
 		give_up(&why);
-	talk_say(control, "OOM %" PRIu64, count_kills() - kills);
+	report_say(control, "OOM %" PRIu64, count_kills() - kills);
 	if (fstatvfs(disk, &vfs) == 0)
-		talk_say(control, "FREE %ju %ju", (uintmax_t)vfs.f_bavail * vfs.f_bsize,
-			 (uintmax_t)vfs.f_ffree);
+		report_say(control, "FREE %ju %ju", (uintmax_t)vfs.f_bavail * vfs.f_bsize,
+			   (uintmax_t)vfs.f_ffree);
 	if (jail_unmount(&why) < 0)
 		give_up(&why);
 	if (syncfs(disk) < 0)
 		give_up_errno("what the script wrote");
 	close(disk);
-	if (!talk_say_end(control, &end))
+	if (!report_say_end(control, &end))
 		power_off();
 }
 
 static void pack_changes(const struct config *c)
 {
-	struct pack pack = {
+	struct changes pack = {
 	    .mtime = (int64_t)c->mtime, .limit = c->limit, .is_direct = true};
 	struct err why;
 
@@ -259,11 +259,11 @@ static void pack_changes(const struct config *c)
 	pack.out = open("/dev/vdc", O_WRONLY | O_DIRECT | O_CLOEXEC);
 	if (pack.upper < 0 || pack.lower < 0 || pack.out < 0)
 		give_up_errno("the disks");
-	if (pack_layer(&pack, &why) < 0)
+	if (changes_layer(&pack, &why) < 0)
 		give_up(&why);
 	if (fsync(pack.out) < 0)
 		give_up_errno("the layer's disk");
-	talk_say(control, "LAYER %" PRIu64, pack.size);
+	report_say(control, "LAYER %" PRIu64, pack.size);
 }
 
 int main(void)

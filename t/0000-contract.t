@@ -301,7 +301,7 @@ ok 'the manual is sound mdoc' mandoc -T lint -W warning "${pages[@]}"
 is 'nothing is said of it' "$(cat "$T/out" "$T/err")" ''
 while read -r page; do
 	is "$page, which is referred to, is there" "$(ls "$top/doc/$page")" "$top/doc/$page"
-done < <(cat "${pages[@]}" "$top"/cmd/*.c "$top"/common/*.[ch] |
+done < <(cat "${pages[@]}" "$top"/cmd/*.c "$top"/common/*/*.[ch] |
 	sed -nE 's/^\.Xr (dt[a-z-]*) ([0-9]).*/\1.\2/p; s/.*\b(dt[a-z-]*)\(([0-9])\).*/\1.\2/p' |
 	sort -u)
 

@@ -21,71 +21,74 @@ calls() {
 	done
 }
 
-# The module that a file of common/ or a tool's file belongs to: what stands before a
-# dash, in common/, is the module, and the rest the part of it that is in this file.
+# The module of a file of common/: DIRECTORY/NAME. What follows a dash in the file's name is a part of the module.
 module_of() {
-	local base
-	base=$(basename "${1%.?}")
-	case $1 in
-	common/*) echo "${base%%-*}" ;;
-	*) echo "$base" ;;
-	esac
+	local name
+	name=${1%.?}
+	name=${name#common/}
+	echo "${name%%-*}"
 }
 
-# The level that a module's header claims.
-level() { sed -nE '1,20s/.*Level ([0-9])\..*/\1/p' "common/$1.h" | head -n 1; }
+# A directory of common/, and the other directories whose headers its files may include.
+declare -A below=(
+	[base]='' [archive]='base' [tree]='base archive' [store]='base tree' [plan]='base store'
+	[image]='base archive tree store' [registry]='base archive image' [run]='base archive image'
+)
 
 # scripts/check compiles all of them with gcc and with clang, where any warning is an error. A header compiles alone, since
-# it is what its module's file includes first.
-for source in common/*.c; do
-	module=$(module_of "$source")
-	[ "$(sed -nE 's/^#include (.*)/\1/p' "$source" | head -n 1)" = "\"$module.h\"" ] || echo "$source"
+# it is the first that its module's files include.
+for source in common/*/*.c; do
+	[ "$(sed -nE 's/^#include (.*)/\1/p' "$source" | head -n 1)" = "\"$(module_of "$source").h\"" ] || echo "$source"
 done | none 'the first header that a module includes is its own'
-
-for header in common/*.h; do
-	module=$(basename "$header" .h)
-	[ -n "$(level "$module")" ] || echo "$header"
-	[ -e "common/$module.c" ] || echo "$header: no $module.c"
-done | none 'each header states its level'
-for source in common/*.c; do
+for file in common/*; do
+	[ -n "${below[${file#common/}]+set}" ] || echo "$file"
+done | none 'common/ holds the directories of the subjects, and nothing else'
+for header in common/*/*.h; do
+	[ -e "${header%.h}.c" ] || compgen -G "${header%.h}-*.c" >/dev/null || echo "$header"
+done | none 'each header has a module'
+for source in common/*/*.c; do
 	[ -e "common/$(module_of "$source").h" ] || echo "$source"
 done | none 'each module has a header'
 
-for file in common/*.[ch]; do
-	module=$(module_of "$file")
-	sed -nE 's/^#include "(.*)\.h"/\1/p' "$file" | while read -r other; do
-		[ "$other" != "$module" ] || continue
-		# Modules of level 0 may include each other.
-		[ -e "common/$other.h" ] && { [ "$(level "$other")" -lt "$(level "$module")" ] ||
-			[ "$(level "$other")$(level "$module")" = 00 ]; } ||
-			echo "$file (level $(level "$module")): $other.h (level $(level "$other"))"
+for file in common/*/*.[ch]; do
+	directory=$(basename "$(dirname "$file")")
+	sed -nE 's/^#include "(.*)"/\1/p' "$file" | while read -r header; do
+		[ -e "common/$header" ] && [[ " $directory ${below[$directory]} " == *" ${header%/*} "* ]] ||
+			echo "$file: $header"
 	done
-done | none 'a module includes only modules of lower levels'
+done | none 'a directory of common/ includes itself and those that it may'
+for file in guest/*.c; do
+	sed -nE 's/^#include "(.*)"/\1/p' "$file" | grep -vE '^(base|archive|run)/'
+done | none 'the guest includes base, archive and run'
+# An edge from each module to each that it includes; a cycle makes tsort fail.
+for file in common/*/*.[ch]; do
+	sed -nE "s,^#include \"(.*)\.h\",$(module_of "$file") \1,p" "$file" | awk '$1 != $2'
+done | sort -u | tsort 2>&1 >/dev/null | none 'no modules include each other'
 
 foreign='archive|archive_entry|openssl/.*|sodium|jansson|sqlite3|curl/.*|zlib|zstd|lzma|bzlib'
 foreign+='|libdeflate|isa-l.*|igzip_lib|fuse.*'
-for file in cmd/*.c common/*.[ch]; do
-	sed -nE "s#^.include [<\"](($foreign)\\.h)[>\"].*#\\1 $(module_of "$file")#p" "$file"
+for file in cmd/*.c common/*/*.[ch]; do
+	sed -nE "s#^.include [<\"](($foreign)\\.h)[>\"].*#\\1 $(dirname "$file")#p" "$file"
 done | sort -u | awk '{ n[$1]++; by[$1] = by[$1] " " $2 }
 	END { for (h in n) if (n[h] > 1) print h ":" by[h] }' |
-	none 'one module includes a library'"'"'s header'
+	none 'one directory includes a library'"'"'s header'
 
 modules=()
-for file in common/*.c; do
+for file in common/*/*.c; do
 	case $file in
-	common/err.c | common/opt.c) ;; # opt answers --help
+	common/base/err.c | common/base/opt.c) ;; # opt answers --help
 	*) modules+=("$file") ;;
 	esac
 done
 calls '_?exit|_Exit|quick_exit|abort' "${modules[@]}" |
 	none 'only err, opt and the tools end the process'
-calls 'strcpy|strcat|v?sprintf|gets|strtok|ato[il]|system|popen|tmpnam' cmd/*.c common/*.[ch] guest/*.c |
+calls 'strcpy|strcat|v?sprintf|gets|strtok|ato[il]|system|popen|tmpnam' cmd/*.c common/*/*.[ch] guest/*.c |
 	none 'no function is used that has a better one'
 grep -nE 'TO''DO|FIX''ME' -r Makefile cmd common doc guest scripts t |
 	none 'nothing is left for later'
-grep -nE '^typedef +(struct|union)' cmd/*.c common/*.[ch] | none 'no struct hides its being one'
+grep -nE '^typedef +(struct|union)' cmd/*.c common/*/*.[ch] | none 'no struct hides its being one'
 
-clang-format --dry-run --Werror cmd/*.c common/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] \
+clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] \
 	t/fuzz-main.c 2>&1 | none 'clang-format'
 scripts=(t/lib.sh scripts/lib/*.bash)
 while IFS= read -r file; do

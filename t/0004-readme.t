@@ -79,13 +79,12 @@ done < <(cat "$top/README.md" "$top/CONTRIBUTING.md" |
 	grep -oE '\b(scripts|cmd|common|doc|t|guest)/[A-Za-z0-9._/-]*[A-Za-z0-9/]' |
 	grep -v -e foo -e NNNN | sort -u)
 
-# The modules and their levels.
-for header in "$top"/common/*.h; do
-	echo "$(sed -nE '1,20s/.*Level ([0-9])\..*/\1/p' "$header" | head -n 1) $(basename "$header" .h)"
-done | sort >"$T/levels"
-sed -nE 's/^\| ([0-9]) \| (.*) \|$/\1 \2/p' "$top/CONTRIBUTING.md" |
-	awk '{ level = $1; for (i = 2; i <= NF; i++) if ($i ~ /^`/) { gsub(/[`,]/, "", $i); print level, $i } }' |
-	sort >"$T/told"
-is "CONTRIBUTING.md: the modules' levels" "$(cat "$T/told")" "$(cat "$T/levels")"
+# The table of modules: a line for each directory.
+for directory in "$top"/common/*/; do
+	directory=$(basename "$directory")
+	is "CONTRIBUTING.md: the modules of common/$directory" \
+		"$(sed -nE "s/^\| \`$directory\` \|.*\| ([^|]*) \|\$/\1/p" "$top/CONTRIBUTING.md" | tr -d '`,' | tr ' ' '\n')" \
+		"$(cd "$top/common/$directory" && basename -s .h -a -- *.h)"
+done
 
 finish

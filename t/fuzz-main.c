@@ -6,10 +6,10 @@
  *
  * The input at work lies in $TMPDIR/NAME.case, where it stays if it ends the process.
  */
-#include "buf.h"
-#include "err.h"
-#include "io.h"
-#include "num.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/num.h"
 
 #include <errno.h>
 #include <fcntl.h>

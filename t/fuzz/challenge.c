@@ -1,7 +1,7 @@
 /* What registries say of authentication. */
-#include "challenge.h"
+#include "registry/challenge.h"
 
-#include "mem.h"
+#include "base/mem.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* Files with credentials; the programs that they name are not there. */
-#include "credentials.h"
+#include "registry/credentials.h"
 
-#include "err.h"
+#include "base/err.h"
 
 #include <stddef.h>
 #include <stdint.h>

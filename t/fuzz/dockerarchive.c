@@ -1,9 +1,9 @@
 /* Configurations, of which the legacy documents of an archive take their part. */
-#include "dockerarchive.h"
+#include "registry/dockerarchive.h"
 
-#include "buf.h"
-#include "err.h"
-#include "json.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
 
 #include <stdlib.h>
 

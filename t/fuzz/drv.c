@@ -1,8 +1,8 @@
-#include "drv.h"
+#include "store/drv.h"
 
-#include "buf.h"
-#include "err.h"
-#include "store.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "store/store.h"
 
 #include <stdint.h>
 #include <stdlib.h>

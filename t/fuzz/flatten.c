@@ -1,10 +1,10 @@
-#include "merged.h"
+#include "image/flat.h"
 
-#include "err.h"
-#include "io.h"
-#include "mem.h"
-#include "sink.h"
-#include "tar.h"
+#include "archive/tar.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "tree/sink.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -92,7 +92,7 @@ static void write_all(const struct rootfs *r)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct image_choice choice;
-	struct merged m;
+	struct flat m;
 	struct err e;
 	char name[64];
 	int fd = memfd_create("image", MFD_CLOEXEC);
@@ -103,7 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	image_choice_init(&choice);
 	unpack_limit(64 << 20); /* for each input */
 	choice.from = name;
-	int result = merged_open(&m, &choice, false, &e);
+	int result = flat_open(&m, &choice, false, &e);
 	if (m.layers == NULL) {
 		rootfs_init(&m.rootfs);
 		result = rootfs_add_layer(&m.rootfs, fd, 0, len, "lower", &e);
@@ -114,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		walk(&m.rootfs);
 		write_all(&m.rootfs);
 	}
-	merged_release(&m);
+	flat_release(&m);
 	close(fd);
 	return 0;
 }

@@ -1,7 +1,7 @@
-#include "image.h"
+#include "image/image.h"
 
-#include "err.h"
-#include "io.h"
+#include "base/err.h"
+#include "base/io.h"
 
 #include <fcntl.h>
 #include <stdio.h>

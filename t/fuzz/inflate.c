@@ -1,7 +1,7 @@
-#include "compress.h"
+#include "archive/compress.h"
 
-#include "err.h"
-#include "io.h"
+#include "base/err.h"
+#include "base/io.h"
 
 #include <sys/mman.h>
 #include <unistd.h>

@@ -1,9 +1,9 @@
 /* Manifests and indexes; what one of them has must be usable as a name. */
-#include "manifest.h"
+#include "image/manifest.h"
 
-#include "digest.h"
-#include "err.h"
-#include "platform.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "image/platform.h"
 
 #include <stdlib.h>
 

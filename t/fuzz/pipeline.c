@@ -1,8 +1,8 @@
-#include "pipeline.h"
+#include "plan/pipeline.h"
 
-#include "err.h"
-#include "graph.h"
-#include "plan.h"
+#include "base/err.h"
+#include "plan/plan.h"
+#include "store/graph.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
-#include "plan.h"
+#include "plan/plan.h"
 
-#include "buf.h"
-#include "err.h"
-#include "graph.h"
-#include "mem.h"
-#include "previous.h"
-#include "weights.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "plan/previous.h"
+#include "plan/weights.h"
+#include "store/graph.h"
 
 #include <stdlib.h>
 #include <string.h>

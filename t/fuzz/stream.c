@@ -1,8 +1,8 @@
-#include "unpack.h"
+#include "archive/unpack.h"
 
-#include "err.h"
-#include "io.h"
-#include "layernote.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "image/layernote.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
-#include "cache.h"
+#include "base/cache.h"
 
-#include "buf.h"
+#include "base/buf.h"
 
 #include "tap.h"
 

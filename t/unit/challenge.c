@@ -1,4 +1,4 @@
-#include "challenge.h"
+#include "registry/challenge.h"
 
 #include "tap.h"
 

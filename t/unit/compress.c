@@ -1,8 +1,8 @@
-#include "compress.h"
+#include "archive/compress.h"
 
-#include "buf.h"
-#include "err.h"
-#include "io.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
 
 #include "tap.h"
 

@@ -2,11 +2,11 @@
  * Without arguments, a test; with IMAGE and DISK, writes the merged tree of the image
  * archive to the file DISK, for those who read erofs by other means.
  */
-#include "erofs.h"
+#include "run/erofs.h"
 
-#include "err.h"
-#include "merged.h"
-#include "platform.h"
+#include "base/err.h"
+#include "image/flat.h"
+#include "image/platform.h"
 
 #include "tap.h"
 
@@ -28,7 +28,7 @@ static int write_disk(struct rootfs *r, int fd, struct err *e)
 static void convert(const char *file, const char *to)
 {
 	struct image_choice choice;
-	struct merged image;
+	struct flat image;
 	struct err why;
 	int fd = open(to, O_RDWR | O_CREAT | O_TRUNC, 0666);
 
@@ -36,10 +36,10 @@ static void convert(const char *file, const char *to)
 		die_errno("%s", to);
 	image_choice_init(&choice);
 	choice.from = file;
-	if (merged_open(&image, &choice, false, &why) < 0 ||
+	if (flat_open(&image, &choice, false, &why) < 0 ||
 	    write_disk(&image.rootfs, fd, &why) < 0)
 		die("%s", why.text);
-	merged_release(&image);
+	flat_release(&image);
 	close(fd);
 }
 

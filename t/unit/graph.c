@@ -1,7 +1,7 @@
-#include "graph.h"
+#include "store/graph.h"
 
-#include "buf.h"
-#include "err.h"
+#include "base/buf.h"
+#include "base/err.h"
 
 #include "tap.h"
 

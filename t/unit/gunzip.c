@@ -1,7 +1,7 @@
-#include "gunzip.h"
+#include "archive/gunzip.h"
 
-#include "buf.h"
-#include "err.h"
+#include "base/buf.h"
+#include "base/err.h"
 
 #include "tap.h"
 

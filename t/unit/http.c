@@ -1,6 +1,6 @@
-#include "http.h"
+#include "registry/http.h"
 
-#include "err.h"
+#include "base/err.h"
 
 #include "tap.h"
 

@@ -1,7 +1,7 @@
-#include "io.h"
+#include "base/io.h"
 
-#include "buf.h"
-#include "mem.h"
+#include "base/buf.h"
+#include "base/mem.h"
 
 #include "tap.h"
 

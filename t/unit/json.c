@@ -1,7 +1,7 @@
-#include "json.h"
+#include "base/json.h"
 
-#include "buf.h"
-#include "err.h"
+#include "base/buf.h"
+#include "base/err.h"
 
 #include "tap.h"
 

@@ -1,7 +1,7 @@
-#include "reference.h"
+#include "image/reference.h"
 
-#include "buf.h"
-#include "err.h"
+#include "base/buf.h"
+#include "base/err.h"
 
 #include "tap.h"
 

@@ -1,6 +1,6 @@
-#include "scan.h"
+#include "store/scan.h"
 
-#include "store.h"
+#include "store/store.h"
 #include "tap.h"
 
 #include <stdint.h>

@@ -1,7 +1,7 @@
-#include "store.h"
+#include "store/store.h"
 
-#include "buf.h"
-#include "err.h"
+#include "base/buf.h"
+#include "base/err.h"
 
 #include "tap.h"
 

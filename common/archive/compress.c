@@ -1,0 +1,193 @@
+#include "archive/compress.h"
+
+#include "archive/gunzip.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zstd.h>
+
+enum { READ_SIZE = 128 << 10 };
+
+static bool begins(const unsigned char *p, size_t len, const char *magic, size_t n)
+{
+	return len >= n && memcmp(p, magic, n) == 0;
+}
+
+/* A tar may begin with a name that looks like them, so these two are looked at longer. */
+static bool is_bzip2(const unsigned char *p, size_t len)
+{
+	return begins(p, len, "BZh", 3) && len >= 10 && p[3] >= '1' && p[3] <= '9' &&
+	       (memcmp(p + 4, "1AY&SY", 6) == 0 ||
+		memcmp(p + 4, "\x17\x72\x45\x38\x50\x90", 6) == 0);
+}
+
+static bool is_lzip(const unsigned char *p, size_t len)
+{
+	return begins(p, len, "LZIP", 4) && len >= 6 && p[4] <= 1 && (p[5] & 31) >= 12 &&
+	       (p[5] & 31) <= 29;
+}
+
+/* A zstd frame, or a skippable one, with which some programs begin. */
+static bool is_zstd(const unsigned char *p, size_t len)
+{
+	return begins(p, len, "\x28\xb5\x2f\xfd", 4) ||
+	       (len >= 4 && (p[0] & 0xf0) == 0x50 &&
+		memcmp(p + 1, "\x2a\x4d\x18", 3) == 0);
+}
+
+enum compress_format compress_detect(const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	if (begins(p, len, "\x1f\x8b\x08", 3))
+		return COMPRESS_GZIP;
+	if (is_zstd(p, len))
+		return COMPRESS_ZSTD;
+	if (begins(p, len,
+		   "\xfd"
+		   "7zXZ\0",
+		   6) ||
+	    begins(p, len, "\x04\x22\x4d\x18", 4) || begins(p, len, "\x1f\x9d", 2) ||
+	    is_bzip2(p, len) || is_lzip(p, len))
+		return COMPRESS_OTHER;
+	return COMPRESS_NONE;
+}
+
+/* The compressed bytes, and who gets the uncompressed ones. */
+struct source {
+	int fd;
+	off_t at;
+	uint64_t left;
+	int (*write)(void *arg, const void *data, size_t len, struct err *e);
+	void *arg;
+	bool refused; /* by write(), which said why */
+	unsigned char data[READ_SIZE];
+};
+
+static int pass(void *arg, const void *data, size_t len, struct err *e)
+{
+	struct source *s = arg;
+
+	if (s->write(s->arg, data, len, e) == 0)
+		return 0;
+	s->refused = true;
+	return -1;
+}
+
+/* Reads the next bytes into s->data. Returns how many, 0 at the end, or -1 and why. */
+static ssize_t next(struct source *s, struct err *e)
+{
+	size_t want = s->left < READ_SIZE ? (size_t)s->left : READ_SIZE;
+
+	if (want == 0)
+		return 0;
+	for (;;) {
+		ssize_t n = pread(s->fd, s->data, want, s->at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(e, "%s", strerror(errno));
+		if (n == 0)
+			return err_set(e, "cut off");
+		s->at += n;
+		s->left -= (uint64_t)n;
+		return n;
+	}
+}
+
+static int inflate_gzip(struct source *s, ssize_t n, struct err *e)
+{
+	struct gunzip *g = gunzip_new(pass, s);
+	int result = 0;
+
+	for (; n > 0; n = next(s, e)) {
+		result = gunzip_add(g, s->data, (size_t)n, e);
+		if (result < 0)
+			break;
+	}
+	if (n < 0)
+		result = -1;
+	else if (result == 0)
+		result = gunzip_end(g, e);
+	gunzip_release(g);
+	return result;
+}
+
+/* Uncompresses what was read; *is_end says whether a frame has ended where it ends. */
+static int add_zstd(struct source *s, ZSTD_DCtx *z, size_t n, char *room, bool *is_end,
+		    struct err *e)
+{
+	ZSTD_inBuffer in = {s->data, n, 0};
+	ZSTD_outBuffer out = {room, ZSTD_DStreamOutSize(), 0};
+
+	do {
+		out.pos = 0;
+		size_t result = ZSTD_decompressStream(z, &out, &in);
+		if (ZSTD_isError(result))
+			return err_set(e, "broken zstd: %s", ZSTD_getErrorName(result));
+		if (out.pos > 0 && pass(s, room, out.pos, e) < 0)
+			return -1;
+		*is_end = result == 0;
+	} while (in.pos < in.size || (out.pos == out.size && !*is_end));
+	return 0;
+}
+
+static int inflate_zstd(struct source *s, ssize_t n, struct err *e)
+{
+	ZSTD_DCtx *z = ZSTD_createDCtx();
+	char *room = malloc(ZSTD_DStreamOutSize());
+	bool is_end = false;
+	int result = 0;
+
+	if (z == NULL || room == NULL)
+		die("out of memory");
+	for (; n > 0; n = next(s, e)) {
+		result = add_zstd(s, z, (size_t)n, room, &is_end, e);
+		if (result < 0)
+			break;
+	}
+	if (n < 0)
+		result = -1;
+	else if (result == 0 && !is_end)
+		result = err_set(e, "cut off in the middle of a zstd frame");
+	free(room);
+	ZSTD_freeDCtx(z);
+	return result;
+}
+
+int compress_inflate(int fd, off_t offset, uint64_t size,
+		     int (*write)(void *arg, const void *data, size_t len, struct err *e),
+		     void *arg, const char *what, struct err *e)
+{
+	struct source *s = mem_zero(1, sizeof *s);
+	struct err why;
+	int result;
+
+	s->fd = fd;
+	s->at = offset;
+	s->left = size;
+	s->write = write;
+	s->arg = arg;
+	ssize_t n = next(s, &why);
+	switch (n > 0 ? compress_detect(s->data, (size_t)n) : COMPRESS_NONE) {
+	case COMPRESS_GZIP:
+		result = inflate_gzip(s, n, &why);
+		break;
+	case COMPRESS_ZSTD:
+		result = inflate_zstd(s, n, &why);
+		break;
+	default:
+		result = n < 0 ? -1 : err_set(&why, "neither gzip nor zstd");
+	}
+	if (result < 0 && s->refused)
+		*e = why;
+	else if (result < 0)
+		err_set(e, "%s: %s", what, why.text);
+	free(s);
+	return result;
+}

@@ -1,0 +1,138 @@
+#include "base/cache.h"
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/draft.h"
+#include "base/io.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FACT_MAX = 64 << 20 };
+
+void cache_init(struct cache *c, bool on)
+{
+	const char *own = getenv("DT_CACHE"), *base = own, *below = "";
+	struct buf dir = {0};
+
+	*c = (struct cache){0};
+	if (base == NULL || *base == '\0') {
+		base = getenv("XDG_CACHE_HOME");
+		below = "/dt";
+	}
+	if (base == NULL || *base == '\0') {
+		base = getenv("HOME");
+		below = "/.cache/dt";
+		/* A home that is not there, as in a Nix build, must not come to be. */
+		if (base != NULL && access(base, F_OK) < 0)
+			return;
+	}
+	/* XDG has no use for a relative folder; who sets ours knows where it is. */
+	if (!on || base == NULL || *base == '\0' || (base != own && *base != '/'))
+		return;
+	buf_addf(&dir, "%s%s", base, below);
+	c->dir = dir.data;
+}
+
+void cache_release(struct cache *c)
+{
+	free(c->dir);
+	c->dir = NULL;
+}
+
+/* The line that a fact's file begins with: a checksum over key and fact. */
+static void checksum(const char *key, const char *fact, size_t len,
+		     char hex[DIGEST_HEX + 1])
+{
+	struct digest d;
+
+	digest_init(&d);
+	digest_update(&d, key, strlen(key));
+	digest_update(&d, fact, len);
+	digest_hex(&d, hex);
+	digest_release(&d);
+}
+
+bool cache_get(const struct cache *c, const char *kind, const char *key, struct buf *out)
+{
+	struct buf name = {0};
+	char sum[DIGEST_HEX + 1];
+	bool hit = false;
+
+	if (c->dir == NULL)
+		return false;
+	buf_addf(&name, "%s/%s/%s", c->dir, kind, key);
+	buf_clear(out);
+	if (io_slurp_file(name.data, out, FACT_MAX) == 0 && out->len > DIGEST_HEX &&
+	    out->data[DIGEST_HEX] == '\n') {
+		size_t len = out->len - DIGEST_HEX - 1;
+		checksum(key, out->data + DIGEST_HEX + 1, len, sum);
+		hit = memcmp(sum, out->data, DIGEST_HEX) == 0;
+		memmove(out->data, out->data + DIGEST_HEX + 1, len + 1);
+		out->len = len;
+	}
+	buf_release(&name);
+	return hit;
+}
+
+void cache_make_folders(char *name)
+{
+	for (char *p = strchr(name + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		(void)mkdir(name, 0700);
+		*p = '/';
+	}
+}
+
+/*
+ * Begins a fact's file. Drafts are in a directory of their own, where those of dead
+ * processes are found quickly: once in each process that writes.
+ */
+static int begin(const struct cache *c, struct draft *d, const char *file)
+{
+	static atomic_flag swept = ATOMIC_FLAG_INIT;
+	struct buf drafts = {0};
+
+	buf_addf(&drafts, "%s/drafts", c->dir);
+	if (!atomic_flag_test_and_set(&swept))
+		draft_sweep(drafts.data);
+	int result = draft_open(d, file, 0600, drafts.data);
+	if (result < 0 && errno == ENOENT) {
+		buf_addch(&drafts, '/');
+		cache_make_folders(drafts.data);
+		drafts.data[--drafts.len] = '\0';
+		result = draft_open(d, file, 0600, drafts.data);
+	}
+	buf_release(&drafts);
+	return result;
+}
+
+void cache_put(const struct cache *c, const char *kind, const char *key, const char *fact,
+	       size_t len)
+{
+	struct buf folder = {0}, name = {0}, text = {0};
+	char sum[DIGEST_HEX + 1];
+	struct draft d;
+
+	if (c->dir == NULL)
+		return;
+	buf_addf(&folder, "%s/%s", c->dir, kind);
+	buf_addf(&name, "%s/%s", folder.data, key);
+	if (begin(c, &d, name.data) == 0) {
+		(void)mkdir(folder.data, 0700);
+		checksum(key, fact, len, sum);
+		buf_addf(&text, "%s\n", sum);
+		buf_add(&text, fact, len);
+		(void)draft_close(&d, io_write(d.fd, text.data, text.len) == 0);
+	}
+	buf_release(&folder);
+	buf_release(&name);
+	buf_release(&text);
+}

@@ -1,0 +1,190 @@
+#include "base/digest.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/secret.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BLOCK = 1 << 20 };
+
+static void start(struct digest *d)
+{
+	if (EVP_DigestInit_ex(d->state, EVP_sha256(), NULL) != 1)
+		die("libcrypto has no SHA-256");
+}
+
+void digest_init(struct digest *d)
+{
+	d->state = EVP_MD_CTX_new();
+	if (d->state == NULL)
+		die("out of memory");
+	start(d);
+}
+
+void digest_release(struct digest *d)
+{
+	EVP_MD_CTX_free(d->state);
+	d->state = NULL;
+}
+
+void digest_update(struct digest *d, const void *data, size_t len)
+{
+	if (EVP_DigestUpdate(d->state, data, len) != 1)
+		die("libcrypto: SHA-256 failed");
+}
+
+void digest_text(struct digest *d, const char *s)
+{
+	digest_update(d, s, strlen(s) + 1);
+}
+
+void digest_number(struct digest *d, uint64_t n)
+{
+	digest_update(d, &n, sizeof n);
+}
+
+void digest_hex(struct digest *d, char hex[DIGEST_HEX + 1])
+{
+	unsigned char raw[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (EVP_DigestFinal_ex(d->state, raw, &len) != 1 || len != DIGEST_BYTES)
+		die("libcrypto: SHA-256 failed");
+	secret_hex(hex, raw, DIGEST_BYTES);
+	start(d);
+}
+
+void digest_of(const void *data, size_t len, char hex[DIGEST_HEX + 1])
+{
+	struct digest d;
+
+	digest_init(&d);
+	digest_update(&d, data, len);
+	digest_hex(&d, hex);
+	digest_release(&d);
+}
+
+int digest_span(int fd, off_t at, uint64_t size, char hex[DIGEST_HEX + 1])
+{
+	struct digest d;
+	char *block = mem_resize(NULL, BLOCK, 1);
+	int error = 0;
+
+	digest_init(&d);
+	while (size > 0 && error == 0) {
+		ssize_t n = pread(fd, block, size < BLOCK ? (size_t)size : BLOCK, at);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			error = n < 0 ? errno : EIO;
+			continue;
+		}
+		digest_update(&d, block, (size_t)n);
+		at += n;
+		size -= (uint64_t)n;
+	}
+	digest_hex(&d, hex);
+	digest_release(&d);
+	free(block);
+	errno = error;
+	return error != 0 ? -1 : 0;
+}
+
+bool digest_is_same(const char *a, const char *b)
+{
+	return secret_equal(a, b, DIGEST_HEX);
+}
+
+bool digest_is_hex(const char *s)
+{
+	return strspn(s, "0123456789abcdef") == DIGEST_HEX && s[DIGEST_HEX] == '\0';
+}
+
+const char *digest_strip(const char *s)
+{
+	static const char prefix[] = "sha256:";
+
+	if (strncmp(s, prefix, sizeof prefix - 1) != 0)
+		return NULL;
+	s += sizeof prefix - 1;
+	return digest_is_hex(s) ? s : NULL;
+}
+
+static const char nix32[] = "0123456789abcdfghijklmnpqrsvwxyz";
+
+void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1])
+{
+	enum { FOLDED = 20 };
+	unsigned char raw[DIGEST_BYTES], folded[FOLDED + 1] = {0};
+
+	if (secret_unhex(raw, sizeof raw, hex) < 0)
+		die("'%s' is no digest", hex);
+	for (size_t i = 0; i < DIGEST_BYTES; i++)
+		folded[i % FOLDED] ^= raw[i];
+	/* Nix writes the bytes as one little-endian number, its highest digit first. */
+	for (size_t i = 0; i < DIGEST_NIX32; i++) {
+		size_t bit = (DIGEST_NIX32 - 1 - i) * 5;
+		unsigned two = folded[bit / 8] | (unsigned)folded[bit / 8 + 1] << 8;
+		out[i] = nix32[two >> (bit % 8) & 31];
+	}
+	out[DIGEST_NIX32] = '\0';
+}
+
+/* All 256 bits as Nix writes them: 52 digits, the highest first, one bit of it in use. */
+static int from_nix32(unsigned char raw[DIGEST_BYTES], const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n != (DIGEST_BYTES * 8 + 4) / 5)
+		return -1;
+	memset(raw, 0, DIGEST_BYTES);
+	for (size_t i = 0; i < n; i++) {
+		const char *digit = strchr(nix32, text[i]);
+		size_t bit = (n - 1 - i) * 5;
+		if (digit == NULL)
+			return -1;
+		unsigned two = (unsigned)(digit - nix32) << (bit % 8);
+		raw[bit / 8] |= (unsigned char)two;
+		if (two >> 8 != 0 && bit / 8 + 1 == DIGEST_BYTES)
+			return -1;
+		if (two >> 8 != 0)
+			raw[bit / 8 + 1] |= (unsigned char)(two >> 8);
+	}
+	return 0;
+}
+
+int digest_pin(const char *text, char hex[DIGEST_HEX + 1])
+{
+	unsigned char raw[DIGEST_BYTES] = {0};
+	size_t len = 0;
+
+	if (*text == '\0') {
+		secret_hex(hex, raw, sizeof raw);
+		return 0;
+	}
+	bool is_sri = strncmp(text, "sha256-", 7) == 0;
+	if (is_sri || strncmp(text, "sha256:", 7) == 0)
+		text += 7;
+	bool is_base64 = secret_unbase64((char *)raw, sizeof raw, text, &len) == 0 &&
+			 len == sizeof raw;
+	if (!is_base64 && (is_sri || (secret_unhex(raw, sizeof raw, text) < 0 &&
+				      from_nix32(raw, text) < 0)))
+		return -1;
+	secret_hex(hex, raw, sizeof raw);
+	return 0;
+}
+
+void digest_sri(const char *hex, char out[DIGEST_SRI])
+{
+	unsigned char raw[DIGEST_BYTES];
+
+	if (secret_unhex(raw, sizeof raw, hex) < 0)
+		die("'%s' is no digest", hex);
+	memcpy(out, "sha256-", 7);
+	secret_base64(out + 7, (const char *)raw, sizeof raw);
+}

@@ -1,0 +1,189 @@
+#include "base/draft.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	LIVE_MAX = 64,  /* more drafts at a time are not removed by a signal */
+	BASE_MAX = 200, /* of the file's name, so that the draft's fits into NAME_MAX */
+	TRIES = 100,
+};
+
+static const char suffix[] = ".dt-draft";
+
+/* The names of the drafts that this process has open, NULL in a free slot. */
+static _Atomic(char *) live[LIVE_MAX];
+static pid_t owner; /* a child that was forked off has none */
+
+/* Called when the process ends, in a signal handler too. */
+static void remove_all(void)
+{
+	if (getpid() != owner)
+		return;
+	for (int i = 0; i < LIVE_MAX; i++) {
+		const char *name = atomic_exchange(&live[i], NULL);
+		if (name != NULL)
+			unlink(name);
+	}
+}
+
+static void on_signal(int number)
+{
+	remove_all();
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* A signal that is ignored, or that somebody else handles, stays so. */
+static void watch(void)
+{
+	static const int deadly[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE,
+				     SIGTERM, SIGXCPU, SIGUSR1, SIGUSR2};
+	struct sigaction old, action = {.sa_handler = on_signal};
+
+	owner = getpid();
+	err_on_death(remove_all);
+	for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
+		if (sigaction(deadly[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+			sigaction(deadly[i], &action, NULL);
+}
+
+/* Enters the draft into the list; returns its slot, or -1 if the list is full. */
+static int enlist(char *name)
+{
+	for (int i = 0; i < LIVE_MAX; i++) {
+		char *none = NULL;
+		if (atomic_compare_exchange_strong(&live[i], &none, name))
+			return i;
+	}
+	return -1;
+}
+
+/* Takes it out again, unless the process is being ended, which needs its name then. */
+static void delist(struct draft *d)
+{
+	char *name = d->name;
+
+	if (d->slot >= 0 && !atomic_compare_exchange_strong(&live[d->slot], &name, NULL))
+		return;
+	free(d->name);
+	d->name = NULL;
+}
+
+/* "DIR/.BASE.RANDOM.dt-draft" */
+static char *draft_name(const char *file, const char *dir)
+{
+	const char *slash = strrchr(file, '/'), *base = slash != NULL ? slash + 1 : file;
+	size_t size = strlen(file) + (dir != NULL ? strlen(dir) : 0) + BASE_MAX + 64;
+	char *name = mem_zero(size, 1);
+	unsigned random = 0;
+
+	if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
+		random = (unsigned)getpid();
+	if (dir != NULL)
+		snprintf(name, size, "%s/.%.*s.%08x%s", dir, BASE_MAX, base, random,
+			 suffix);
+	else
+		snprintf(name, size, "%.*s.%.*s.%08x%s", (int)(base - file), file,
+			 BASE_MAX, base, random, suffix);
+	return name;
+}
+
+/*
+ * Locks the new draft. False if draft_sweep() of another process came in between; a file
+ * system without locks has no sweep that could.
+ */
+static bool lock(int fd)
+{
+	struct stat st;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return false;
+	return fstat(fd, &st) == 0 && st.st_nlink > 0;
+}
+
+int draft_open(struct draft *d, const char *file, mode_t mode, const char *dir)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, watch);
+	for (int try = 0; try < TRIES; try++) {
+		*d = (struct draft){.name = draft_name(file, dir)};
+		d->slot = enlist(d->name);
+		d->fd = open(d->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+		if (d->fd >= 0 && lock(d->fd)) {
+			d->file = mem_strdup(file);
+			return 0;
+		}
+		int why = errno;
+		bool again = d->fd >= 0 || why == EEXIST;
+		if (d->fd >= 0)
+			close(d->fd);
+		delist(d);
+		errno = why;
+		if (!again)
+			break;
+	}
+	*d = (struct draft){.fd = -1, .slot = -1};
+	return -1;
+}
+
+int draft_close(struct draft *d, bool ok)
+{
+	int why = errno;
+	/* Keeps the lock until the draft has its own name, else draft_sweep() could
+	 * remove it. */
+	int lock = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (close(d->fd) < 0 && ok) {
+		why = errno;
+		ok = false;
+	}
+	if (ok && rename(d->name, d->file) < 0) {
+		why = errno;
+		ok = false;
+	}
+	if (!ok)
+		unlink(d->name);
+	if (lock >= 0)
+		close(lock);
+	delist(d);
+	free(d->file);
+	*d = (struct draft){.fd = -1, .slot = -1};
+	errno = why;
+	return ok ? 0 : -1;
+}
+
+void draft_sweep(const char *dir)
+{
+	const struct dirent *entry;
+	DIR *d = opendir(dir);
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		size_t len = strlen(entry->d_name), end = sizeof suffix - 1;
+		if (len < end || strcmp(entry->d_name + len - end, suffix) != 0)
+			continue;
+		int fd = openat(dirfd(d), entry->d_name,
+				O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+			unlinkat(dirfd(d), entry->d_name, 0);
+		if (fd >= 0)
+			close(fd);
+	}
+	if (d != NULL)
+		closedir(d);
+}

@@ -1,0 +1,228 @@
+#include "base/err.h"
+
+#include "base/utf8.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+enum { MESSAGE_MAX = 8192 };
+
+static const char *tool_name = "dt";
+static void (*on_death)(void);
+static int die_status = 1, usage_status = 2;
+
+void err_init(const char *tool)
+{
+	tool_name = tool;
+}
+
+void err_status(int status)
+{
+	die_status = usage_status = status;
+}
+
+void err_on_death(void (*call)(void))
+{
+	on_death = call;
+}
+
+void leave(int status)
+{
+	_exit(status);
+}
+
+const char *err_tool(void)
+{
+	return tool_name;
+}
+
+/* Whether a terminal would obey the character, or show what follows in another order. */
+static bool is_unsafe(uint32_t c)
+{
+	bool is_control = c < 0x20 || (c >= 0x7f && c < 0xa0);
+	bool is_surrogate = c >= 0xd800 && c < 0xe000; /* a byte that is no UTF-8 */
+	bool is_line_end = c == 0x2028 || c == 0x2029;
+	bool is_bidirectional = c == 0x061c || c == 0x200e || c == 0x200f ||
+				(c >= 0x202a && c <= 0x202e) ||
+				(c >= 0x2066 && c <= 0x2069);
+
+	return is_control || is_surrogate || is_line_end || is_bidirectional;
+}
+
+size_t err_escape(char *out, size_t size, const char *s)
+{
+	enum { ESCAPED = 4 }; /* the length of \ooo */
+	size_t len = 0;
+
+	while (*s != '\0') {
+		const char *from = s;
+		bool unsafe = is_unsafe(utf8_next(&s));
+		size_t n = (size_t)(s - from);
+		if (len + n * (unsafe ? ESCAPED : 1) >= size)
+			break;
+		for (size_t i = 0; i < n; i++)
+			if (unsafe)
+				len += (size_t)snprintf(out + len, ESCAPED + 1, "\\%03o",
+							(unsigned char)from[i]);
+			else
+				out[len++] = from[i];
+	}
+	out[len] = '\0';
+	return len;
+}
+
+/* A terminal that is busy or a call that fails once does not cost the message. */
+static void write_stderr(const char *line, size_t len)
+{
+	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	for (int try = 0; try < 3 && len > 0; try++) {
+		ssize_t n = write(STDERR_FILENO, line, len);
+		if (n > 0) {
+			line += n;
+			len -= (size_t)n;
+		} else if (errno == EAGAIN) {
+			poll(&ready, 1, 1000);
+		}
+	}
+}
+
+/* One write(2) a message, so that messages of several tools do not mix. */
+static void message(const char *fmt, va_list ap, const char *tail)
+{
+	char text[MESSAGE_MAX], line[MESSAGE_MAX];
+	const char *parts[] = {tool_name, text, tail};
+	size_t len = 0;
+
+	vsnprintf(text, sizeof text, fmt, ap);
+	for (size_t i = 0; i < 3 && parts[i] != NULL; i++) {
+		if (i > 0 && len + 4 < sizeof line)
+			len += (size_t)snprintf(line + len, 3, ": ");
+		len += err_escape(line + len, sizeof line - 2 - len, parts[i]);
+	}
+	line[len++] = '\n';
+	write_stderr(line, len);
+}
+
+/* --- the end --- */
+
+/* Whether `fd` is a pipe; a FIFO, whose mode belongs to its owner, is none. */
+static bool is_pipe(int fd, struct stat *st)
+{
+	struct statfs fs;
+
+	return fstat(fd, st) == 0 && S_ISFIFO(st->st_mode) && fstatfs(fd, &fs) == 0 &&
+	       fs.f_type == PIPEFS_MAGIC;
+}
+
+/* Tells the reader of stdout that this tool failed and said why. */
+static void mark_stdout(void)
+{
+	struct stat st;
+
+	if (is_pipe(STDOUT_FILENO, &st) &&
+	    fchmod(STDOUT_FILENO, (st.st_mode & 07777) | S_ISVTX) < 0)
+		return; /* a pipe of another user: its reader reports, too */
+}
+
+static bool is_stdin_marked(void)
+{
+	struct stat st;
+
+	return is_pipe(STDIN_FILENO, &st) && (st.st_mode & S_ISVTX) != 0;
+}
+
+/*
+ * Of several threads that fail, only the first one goes on. A child that was forked off
+ * in that moment is another process.
+ */
+static void only_once(void)
+{
+	static _Atomic pid_t dying;
+	pid_t none = 0;
+
+	if (!atomic_compare_exchange_strong(&dying, &none, getpid()) && none == getpid())
+		for (;;)
+			pause();
+}
+
+_Noreturn static void end(int status)
+{
+	mark_stdout();
+	if (on_death != NULL)
+		on_death();
+	_exit(status);
+}
+
+int err_set(struct err *e, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof e->text, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int err_set_errno(struct err *e, const char *fmt, ...)
+{
+	const char *reason = strerror(errno);
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(e->text, sizeof e->text, fmt, ap);
+	va_end(ap);
+	if (n >= 0 && (size_t)n < sizeof e->text)
+		snprintf(e->text + n, sizeof e->text - (size_t)n, ": %s", reason);
+	return -1;
+}
+
+void warn(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	message(fmt, ap, NULL);
+	va_end(ap);
+}
+
+_Noreturn static void die_of(const char *fmt, va_list ap, const char *reason)
+{
+	only_once();
+	if (!is_stdin_marked())
+		message(fmt, ap, reason);
+	end(die_status);
+}
+
+void die(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	die_of(fmt, ap, NULL);
+}
+
+void die_errno(const char *fmt, ...)
+{
+	const char *reason = strerror(errno);
+	va_list ap;
+	va_start(ap, fmt);
+	die_of(fmt, ap, reason);
+}
+
+void die_usage(const char *fmt, ...)
+{
+	char hint[256];
+	snprintf(hint, sizeof hint, "try '%s --help'", tool_name);
+	va_list ap;
+	va_start(ap, fmt);
+	only_once();
+	message(fmt, ap, hint);
+	end(usage_status);
+}

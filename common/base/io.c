@@ -1,0 +1,258 @@
+#include "base/io.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CHUNK = 1 << 20, PIPE_SIZE = 1 << 20 };
+
+/* To have been called is all that is wanted of it. */
+static void on_limit(int number)
+{
+	(void)number;
+}
+
+void io_init(void)
+{
+	/*
+	 * A file that would be larger than RLIMIT_FSIZE fails with EFBIG, which is
+	 * reported, or does not matter, as in the cache. Programs that are started get
+	 * the signal, since they inherit no handler.
+	 */
+	struct sigaction action = {.sa_handler = on_limit, .sa_flags = SA_RESTART};
+
+	sigaction(SIGXFSZ, &action, NULL);
+	if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
+		die_errno("standard output");
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+			die_errno("/dev/null");
+}
+
+/* From `at` on, or, if that is -1, from where the file is. */
+static ssize_t read_all(int fd, void *data, size_t len, off_t at)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		char *to = (char *)data + done;
+		ssize_t n = at < 0 ? read(fd, to, len - done)
+				   : pread(fd, to, len - done, at + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t io_read(int fd, void *data, size_t len)
+{
+	return read_all(fd, data, len, -1);
+}
+
+ssize_t io_pread(int fd, void *data, size_t len, off_t at)
+{
+	return read_all(fd, data, len, at);
+}
+
+int io_write(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The ways bytes may be moved, best first. */
+enum way { COPY_RANGE, SPLICE, SENDFILE, READ_WRITE };
+
+static ssize_t move_some(enum way way, int in, off_t *off, int out, size_t len,
+			 const struct io_watch *watch)
+{
+	static _Thread_local char block[65536];
+	ssize_t n;
+
+	switch (way) {
+	case COPY_RANGE:
+		return copy_file_range(in, off, out, NULL, len, 0);
+	case SPLICE:
+		return splice(in, off, out, NULL, len, SPLICE_F_MOVE | SPLICE_F_MORE);
+	case SENDFILE:
+		return sendfile(out, in, off, len);
+	case READ_WRITE:
+		if (len > sizeof block)
+			len = sizeof block;
+		n = off != NULL ? pread(in, block, len, *off) : read(in, block, len);
+		if (n <= 0)
+			return n;
+		if (watch != NULL)
+			watch->see(watch->arg, block, (size_t)n);
+		if (io_write(out, block, (size_t)n) < 0)
+			return -1;
+		if (off != NULL)
+			*off += n;
+		return n;
+	}
+	return -1;
+}
+
+/* Whether errno says that the kernel does not do it this way for these files. */
+static bool unsupported(void)
+{
+	return errno == EINVAL || errno == ENOSYS || errno == EXDEV ||
+	       errno == EOPNOTSUPP || errno == EBADF || errno == ESPIPE ||
+	       errno == EPERM || errno == ETXTBSY;
+}
+
+static enum way best_way(int in, off_t *off, int out)
+{
+	struct stat from, to;
+
+	if (fstat(in, &from) < 0 || fstat(out, &to) < 0)
+		return READ_WRITE;
+	if (S_ISFIFO(from.st_mode))
+		return off == NULL ? SPLICE : READ_WRITE;
+	if (S_ISREG(from.st_mode) && S_ISREG(to.st_mode))
+		return COPY_RANGE;
+	return SENDFILE;
+}
+
+int64_t io_copy(int in, off_t *off, int out, uint64_t len)
+{
+	return io_copy_seen(in, off, out, len, NULL);
+}
+
+int64_t io_copy_seen(int in, off_t *off, int out, uint64_t len,
+		     const struct io_watch *watch)
+{
+	enum way way = watch != NULL && watch->all ? READ_WRITE : best_way(in, off, out);
+	uint64_t done = 0;
+
+	while (done < len) {
+		size_t want = len - done < CHUNK ? (size_t)(len - done) : CHUNK;
+		ssize_t n = move_some(way, in, off, out, want, watch);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && way != READ_WRITE && unsupported()) {
+			way = READ_WRITE;
+			continue;
+		}
+		if (n < 0)
+			return -1;
+		if (n == 0 &&
+		    way == COPY_RANGE) { /* what /proc and some file systems say */
+			way = READ_WRITE;
+			continue;
+		}
+		if (n == 0)
+			break;
+		done += (uint64_t)n;
+	}
+	return (int64_t)done;
+}
+
+int io_slurp(int fd, struct buf *b, size_t limit)
+{
+	size_t start = b->len;
+
+	for (;;) {
+		char *to = buf_reserve(b, 65536);
+		ssize_t n = io_read(fd, to, 65536);
+		if (n < 0)
+			return -1;
+		b->len += (size_t)n;
+		b->data[b->len] = '\0';
+		if (b->len - start > limit) {
+			errno = EFBIG;
+			return -1;
+		}
+		if (n < 65536)
+			return 0;
+	}
+}
+
+int io_slurp_file(const char *file, struct buf *b, size_t limit)
+{
+	if (strcmp(file, "-") == 0)
+		return io_slurp(STDIN_FILENO, b, limit);
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	int result = io_slurp(fd, b, limit);
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}
+
+const char *io_name(const char *file)
+{
+	return strcmp(file, "-") == 0 ? "stdin" : file;
+}
+
+int io_slurp_as(const char *file, const char *what, struct buf *b, size_t limit,
+		struct err *e)
+{
+	if (io_slurp_file(file, b, limit) == 0)
+		return 0;
+	if (errno == EFBIG)
+		return err_set(e, "%s: more than %zu bytes", what, limit);
+	return err_set_errno(e, "%s", what);
+}
+
+int io_stat(const char *file, struct stat *st)
+{
+	if (stat(file, st) == 0)
+		return 1;
+	*st = (struct stat){0};
+	return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+}
+
+int io_tmpfile(void)
+{
+	const char *dir = getenv("TMPDIR");
+	char name[4096];
+
+	if (dir == NULL || *dir == '\0')
+		dir = "/tmp";
+	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+		return fd;
+	if (snprintf(name, sizeof name, "%s/dt-XXXXXX", dir) >= (int)sizeof name) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(name, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(name);
+	return fd;
+}
+
+void io_pipe_grow(int fd)
+{
+	int size = fcntl(fd, F_GETPIPE_SZ);
+	if (size >= 0 && size < PIPE_SIZE)
+		(void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
+}

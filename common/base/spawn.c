@@ -1,0 +1,95 @@
+#include "base/spawn.h"
+
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Only returns if it fails. */
+static void become(const char *const argv[], int out, int log, const int *keep, size_t n)
+{
+	static const char path[] =
+	    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	int null = open("/dev/null", O_RDWR);
+	size_t n_words = 0;
+	sigset_t none;
+
+	while (argv[n_words] != NULL)
+		n_words++;
+	char **words = mem_zero(n_words + 1, sizeof *words);
+	for (size_t i = 0; i < n_words; i++)
+		words[i] = mem_strdup(argv[i]);
+	/* The messages' numbers may not be overwritten before they are copied. */
+	int out_copy = fcntl(out >= 0 ? out : null, F_DUPFD, 3);
+	int log_copy = fcntl(log >= 0 ? log : null, F_DUPFD, 3);
+	if (dup2(null, STDIN_FILENO) < 0 || dup2(out_copy, STDOUT_FILENO) < 0 ||
+	    dup2(log_copy, STDERR_FILENO) < 0)
+		return;
+	syscall(SYS_close_range, 3U, ~0U, 4U /* on exec */);
+	for (size_t i = 0; i < n; i++)
+		fcntl(keep[i], F_SETFD, 0);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	execvp(words[0], words);
+	if (errno == ENOENT && setenv("PATH", path, 1) == 0)
+		execvp(words[0], words);
+}
+
+pid_t spawn_start(const char *const argv[], int out, int log, const int *keep, size_t n,
+		  struct err *e)
+{
+	int fds[2], why = 0;
+	pid_t parent = getpid();
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_set_errno(e, "a pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			leave(1);
+		become(argv, out, log, keep, n);
+		why = errno;
+		leave(io_write(fds[1], &why, sizeof why) == 0 ? 127 : 126);
+	}
+	close(fds[1]);
+	if (pid > 0 && io_read(fds[0], &why, sizeof why) == sizeof why) {
+		waitpid(pid, NULL, 0);
+		errno = why;
+		pid = -1;
+	}
+	int saved = errno;
+	close(fds[0]);
+	errno = saved;
+	if (pid < 0)
+		return err_set_errno(e, "%s", argv[0]);
+	return pid;
+}
+
+int spawn_run(const char *const argv[], int out, int log, const int *keep, size_t n,
+	      struct err *e)
+{
+	pid_t pid = spawn_start(argv, out, log, keep, n, e);
+	int status;
+
+	if (pid < 0)
+		return -1;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_set_errno(e, "%s", argv[0]);
+	if (WIFSIGNALED(status))
+		return err_set(e, "%s: killed by signal %d", argv[0], WTERMSIG(status));
+	if (WEXITSTATUS(status) != 0)
+		return err_set(e, "%s: exit status %d", argv[0], WEXITSTATUS(status));
+	return 0;
+}

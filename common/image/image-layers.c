@@ -1,0 +1,188 @@
+#include "image/image.h"
+
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { READ_SIZE = 64 * 1024 };
+
+int image_layer_open(const struct image *im, size_t i, struct image_bytes *b,
+		     struct err *e)
+{
+	struct err why;
+
+	b->fd = unpack_plain(&im->archive->index, im->layer[i].place, &b->offset,
+			     &b->size, &b->is_own, &why);
+	if (b->fd < 0)
+		return err_set(e, "%s: layer %zu: %s", im->file, i + 1, why.text);
+	return 0;
+}
+
+void image_layer_close(struct image_bytes *b)
+{
+	if (b->is_own)
+		close(b->fd);
+}
+
+static int wrong_digest(const struct image *im, size_t i, const char *hex, struct err *e)
+{
+	return err_set(e, "%s: layer %zu has the digest %s, not its diff_id %s", im->file,
+		       i + 1, hex, im->layer[i].diff_id);
+}
+
+int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
+		      int out, struct err *e)
+{
+	char *block = mem_zero(1, READ_SIZE), hex[DIGEST_HEX + 1];
+	struct digest digest;
+	uint64_t left = b->size;
+	off_t at = b->offset;
+	int result = 0;
+
+	digest_init(&digest);
+	while (left > 0 && result == 0) {
+		size_t want = left < READ_SIZE ? (size_t)left : READ_SIZE;
+		ssize_t n = io_pread(b->fd, block, want, at);
+		if (n <= 0) {
+			result = err_set(e, "%s: layer %zu is cut off", im->file, i + 1);
+			break;
+		}
+		digest_update(&digest, block, (size_t)n);
+		if (out >= 0 && io_write(out, block, (size_t)n) < 0)
+			result = err_set_errno(e, "%s", io_output());
+		at += n;
+		left -= (uint64_t)n;
+	}
+	digest_hex(&digest, hex);
+	digest_release(&digest);
+	free(block);
+	if (result == 0 && strcmp(hex, im->layer[i].diff_id) != 0)
+		result = wrong_digest(im, i, hex, e);
+	return result;
+}
+
+/* --- all at once --- */
+
+struct one {
+	struct image_bytes bytes;
+	bool is_plain; /* it was not compressed, and is open */
+	struct err why;
+	int result;
+};
+
+struct image_layers {
+	const struct image *im;
+	bool verify;
+	struct one *one;
+	size_t *first; /* of each layer, the first one that is the same blob */
+	struct pool *pool;
+};
+
+/* A plain layer is ready at once; what is compressed, after its job. */
+static void prepare(void *arg, size_t i)
+{
+	struct image_layers *l = arg;
+	struct one *one = &l->one[i];
+
+	if (l->first[i] != i)
+		return;
+	if (!one->is_plain)
+		one->result = image_layer_open(l->im, i, &one->bytes, &one->why);
+	if (one->result == 0 && l->verify)
+		one->result = image_layer_write(l->im, i, &one->bytes, -1, &one->why);
+}
+
+/* Opens a layer that is not compressed. */
+static void open_plain(const struct image *im, size_t i, struct one *one)
+{
+	const struct unpack_place *place = im->layer[i].place;
+	struct image_bytes *b = &one->bytes;
+	struct err unused;
+
+	b->offset = place->offset;
+	b->size = place->size;
+	b->fd = unpack_raw(&im->archive->index, place, &b->is_own, &unused);
+	if (b->fd < 0)
+		return; /* its job fails, and says why */
+	one->is_plain = !unpack_is_compressed(b->fd, b->offset, b->size);
+	if (one->is_plain)
+		return;
+	image_layer_close(b);
+	b->fd = -1;
+}
+
+/* Finds the first layer of each blob. */
+static size_t *find_first(const struct image *im)
+{
+	size_t *first = mem_zero(im->n, sizeof *first);
+
+	for (size_t i = 0; i < im->n; i++)
+		while (im->layer[first[i]].place != im->layer[i].place)
+			first[i]++;
+	return first;
+}
+
+struct image_layers *image_layers_open(const struct image *im, bool verify)
+{
+	struct image_layers *l = mem_zero(1, sizeof *l);
+
+	l->im = im;
+	l->verify = verify;
+	l->one = mem_zero(im->n, sizeof *l->one);
+	l->first = find_first(im);
+	for (size_t i = 0; i < im->n; i++) {
+		l->one[i].bytes.fd = -1;
+		if (l->first[i] == i)
+			open_plain(im, i, &l->one[i]);
+	}
+	l->pool = pool_start(im->n, prepare, l);
+	return l;
+}
+
+int image_layers_get(struct image_layers *l, size_t i, struct image_bytes *b,
+		     struct err *e)
+{
+	size_t first = l->first[i];
+	struct one *one = &l->one[first];
+
+	if (!one->is_plain) {
+		pool_wait(l->pool, first);
+		if (one->result < 0)
+			return err_set(e, "%s", one->why.text);
+	}
+	*b = one->bytes;
+	return 0;
+}
+
+int image_layers_check(struct image_layers *l, struct err *e)
+{
+	const struct image_layer *layer = l->im->layer;
+
+	for (size_t i = 0; i < l->im->n; i++) {
+		size_t first = l->first[i];
+		pool_wait(l->pool, first);
+		if (l->one[first].result < 0)
+			return err_set(e, "%s", l->one[first].why.text);
+		if (l->verify && strcmp(layer[i].diff_id, layer[first].diff_id) != 0)
+			return wrong_digest(l->im, i, layer[first].diff_id, e);
+	}
+	return 0;
+}
+
+void image_layers_release(struct image_layers *l)
+{
+	if (l == NULL)
+		return;
+	pool_release(l->pool);
+	for (size_t i = 0; i < l->im->n; i++)
+		if (l->one[i].bytes.fd >= 0)
+			image_layer_close(&l->one[i].bytes);
+	free(l->one);
+	free(l->first);
+	free(l);
+}

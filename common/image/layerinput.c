@@ -1,0 +1,204 @@
+#include "image/layerinput.h"
+
+#include "archive/unpack.h"
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/progress.h"
+#include "base/strset.h"
+#include "image/config.h"
+#include "image/image.h"
+#include "image/layernote.h"
+#include "image/writer.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Other members than layers: the documents of an image. */
+struct documents {
+	struct strset names;
+	struct buf *content; /* names.n of them */
+	size_t cap;
+};
+
+static void release_documents(struct documents *d)
+{
+	for (size_t i = 0; i < d->names.n; i++)
+		buf_release(&d->content[i]);
+	free(d->content);
+	strset_release(&d->names);
+}
+
+void layerinput_release(struct layerinput *in)
+{
+	json_decref(in->base);
+	json_decref(in->diff_ids);
+	json_decref(in->history);
+	*in = (struct layerinput){0};
+}
+
+/* --- the archive --- */
+
+/* A layer: passed on, or dropped if it has been written before. */
+static int take_layer(struct layerinput *in, struct writer *w, const char *created,
+		      struct unpack_stream *s, const struct unpack_member *m,
+		      const struct layernote *note, struct err *e)
+{
+	json_array_append_new(in->history, config_history(created, note->comment));
+	json_array_append_new(in->diff_ids, json_digest(note->diff_id));
+	if (writer_pass(w, s, note, m->size, "stdin", json_array_size(in->diff_ids), e) <
+	    0)
+		return -1;
+	progress("layers", w->layer.n, w->layer.n, w->bytes);
+	return 0;
+}
+
+static int keep_document(struct documents *d, struct unpack_stream *s,
+			 const struct unpack_member *m, struct err *e)
+{
+	size_t before = d->names.n;
+	struct buf text = {0};
+
+	if (m->size > JSON_LIMIT)
+		return err_set(e,
+			       "stdin: member '%s' is not of a layer archive; images of "
+			       "other tools go in by --from",
+			       m->name);
+	if (strset_find(&d->names, m->name, strlen(m->name)) != STRSET_NONE)
+		return err_set(
+		    e, "stdin: member '%s' comes twice; an image has one base image",
+		    m->name);
+	if (unpack_read(s, &text, JSON_LIMIT, e) < 0) {
+		buf_release(&text);
+		return -1;
+	}
+	strset_add(&d->names, m->name, strlen(m->name));
+	d->content = mem_grow(d->content, &d->cap, d->names.n, sizeof *d->content);
+	d->content[before] = text;
+	return 0;
+}
+
+/* A layer, or a document of an image. */
+static int take_member(struct layerinput *in, struct documents *d, struct writer *w,
+		       const char *created, struct unpack_stream *s,
+		       const struct unpack_member *m, struct err *e)
+{
+	struct layernote note;
+	struct err why;
+	int result = layernote_read(&note, m, &why);
+
+	if (result < 0)
+		err_set(e, "stdin: %s", why.text);
+	else if (result > 0)
+		result = take_layer(in, w, created, s, m, &note, e);
+	else if (m->is_file)
+		result = keep_document(d, s, m, e);
+	layernote_release(&note);
+	return result;
+}
+
+static int read_archive(struct layerinput *in, struct documents *d, struct writer *w,
+			const char *created, struct err *e)
+{
+	struct unpack_stream *s = unpack_stream_new(0, "stdin");
+	struct unpack_member m;
+	int result;
+
+	while ((result = unpack_next(s, &m, e)) > 0) {
+		result = take_member(in, d, w, created, s, &m, e);
+		if (result < 0)
+			break;
+	}
+	unpack_stream_release(s);
+	return result;
+}
+
+/* --- a base image in it --- */
+
+static json_t *document(const struct documents *d, const char *name, struct err *e)
+{
+	uint32_t i = strset_find(&d->names, name, strlen(name));
+	struct err why;
+
+	if (i == STRSET_NONE) {
+		err_set(e, "stdin: the image archive has no member '%s'", name);
+		return NULL;
+	}
+	json_t *doc = json_parse(d->content[i].data, d->content[i].len, name, &why);
+	if (doc == NULL)
+		err_set(e, "stdin: %s", why.text);
+	return doc;
+}
+
+/* Whether the first layer that is left is this one. */
+static bool is_next(const struct layerinput *in, const char *diff_id)
+{
+	const char *first = json_string_value(json_array_get(in->diff_ids, 0));
+
+	return first != NULL && strcmp(digest_strip(first), diff_id) == 0;
+}
+
+/* Takes the base's layers, each of which is stored once, from the front of the list. */
+static int drop_base_layers(struct layerinput *in, struct err *e)
+{
+	char(*diff_ids)[DIGEST_HEX + 1];
+	struct strset seen = {0};
+	struct err why;
+	int64_t n = image_diff_ids(in->base, &diff_ids, &why);
+	int result = n < 0 ? err_set(e, "stdin: %s", why.text) : 0;
+
+	for (int64_t i = 0; i < n && result == 0; i++) {
+		size_t before = seen.n;
+		strset_add(&seen, diff_ids[i], DIGEST_HEX);
+		if (seen.n == before)
+			continue;
+		if (!is_next(in, diff_ids[i]))
+			result = err_set(e,
+					 "stdin: layer %d of the image archive is not in "
+					 "its place",
+					 (int)i + 1);
+		json_array_remove(in->diff_ids, 0);
+		json_array_remove(in->history, 0);
+	}
+	strset_release(&seen);
+	free(diff_ids);
+	return result;
+}
+
+static int find_base(struct layerinput *in, const struct documents *d, struct err *e)
+{
+	static const char list[] = "manifest.json";
+
+	if (d->names.n == 0)
+		return 0;
+	if (strset_find(&d->names, list, sizeof list - 1) == STRSET_NONE)
+		return err_set(e, "stdin: member '%s' is not of a layer archive",
+			       d->names.name[0]);
+	json_t *manifest = document(d, list, e);
+	if (manifest == NULL)
+		return -1;
+	const char *member = json_string_at(json_array_get(manifest, 0), "Config");
+	if (json_array_size(manifest) != 1 || member == NULL)
+		err_set(
+		    e,
+		    "stdin: not an image archive of one image; others go in by --from");
+	else
+		in->base = document(d, member, e);
+	json_decref(manifest);
+	return in->base != NULL ? drop_base_layers(in, e) : -1;
+}
+
+int layerinput_read(struct layerinput *in, struct writer *w, const char *created,
+		    struct err *e)
+{
+	struct documents d = {0};
+
+	*in = (struct layerinput){.diff_ids = json_array(), .history = json_array()};
+	int result = read_archive(in, &d, w, created, e);
+	if (result == 0)
+		result = find_base(in, &d, e);
+	release_documents(&d);
+	return result;
+}

@@ -1,0 +1,107 @@
+#include "image/layernote.h"
+
+#include "archive/tar.h"
+#include "archive/unpack.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char record[] = "comment";
+
+/* libarchive and others read no headers of more than 1 MiB; there may be other records.
+ */
+enum { NOTE_MAX = (1 << 20) - 4096 };
+
+void layernote_write(struct buf *records, const char *diff_id, const char *comment,
+		     size_t len)
+{
+	json_t *note = json_object(), *text = json_stringn(comment, len);
+	struct buf line = {0};
+
+	if (text == NULL)
+		die("the comment of a layer is not UTF-8");
+	json_object_set_new(note, "diff_id", json_digest(diff_id));
+	if (len > 0) {
+		json_t *history = json_object();
+		json_object_set(history, "comment", text);
+		json_object_set_new(note, "history", history);
+	}
+	json_write(note, &line);
+	if (line.len > NOTE_MAX) {
+		json_object_del(note, "history");
+		buf_clear(&line);
+		json_write(note, &line);
+	}
+	tar_record(records, record, line.data, line.len);
+	buf_release(&line);
+	json_decref(text);
+	json_decref(note);
+}
+
+/* Takes over the diff_id, which the member must be named by. */
+static int set_diff_id(struct layernote *n, const char *hex, size_t len,
+		       const struct unpack_member *m, struct err *e)
+{
+	static const char dir[] = "blobs/sha256/";
+	const char *name = m->name + sizeof dir - 1;
+
+	if (strncmp(m->name, dir, sizeof dir - 1) != 0 || !digest_is_hex(name) ||
+	    hex == NULL || len != DIGEST_HEX || memcmp(name, hex, len) != 0)
+		return err_set(e, "member '%s' does not bear the name of its diff_id",
+			       m->name);
+	memcpy(n->diff_id, name, sizeof n->diff_id);
+	return 1;
+}
+
+static int read_json(struct layernote *n, const json_t *note,
+		     const struct unpack_member *m, struct err *e)
+{
+	const char *id = json_string_at(note, "diff_id");
+	const char *hex = id != NULL ? digest_strip(id) : NULL;
+	const char *comment = json_string_at(json_object_get(note, "history"), "comment");
+
+	n->comment = mem_strdup(comment != NULL ? comment : "");
+	return set_diff_id(n, hex, DIGEST_HEX, m, e);
+}
+
+/* The records of former versions. */
+static int read_old(struct layernote *n, const struct unpack_member *m, struct err *e)
+{
+	const char *hex, *comment = "";
+	size_t len, comment_len = 0;
+
+	if (!unpack_record(m, "DT.diff_id", &hex, &len))
+		return 0;
+	(void)unpack_record(m, "DT.comment", &comment, &comment_len);
+	if (!utf8_is_valid(comment, comment_len))
+		return err_set(e, "the comment of a layer is not UTF-8");
+	n->comment = mem_strndup(comment, comment_len);
+	return set_diff_id(n, hex, len, m, e);
+}
+
+int layernote_read(struct layernote *n, const struct unpack_member *m, struct err *e)
+{
+	const char *text;
+	size_t len;
+	struct err why;
+	json_t *note = NULL;
+
+	*n = (struct layernote){0};
+	/* Other programs write comments, too, so one that is no note is no error. */
+	if (unpack_record(m, record, &text, &len) && text[0] == '{')
+		note = json_parse(text, len, record, &why);
+	int result = json_object_get(note, "diff_id") != NULL ? read_json(n, note, m, e)
+							      : read_old(n, m, e);
+	json_decref(note);
+	return result;
+}
+
+void layernote_release(struct layernote *n)
+{
+	free(n->comment);
+	*n = (struct layernote){0};
+}

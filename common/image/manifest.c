@@ -1,0 +1,222 @@
+#include "image/manifest.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "image/platform.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define OCI "application/vnd.oci.image."
+#define DOCKER "application/vnd.docker."
+
+static const char oci_manifest[] = OCI "manifest.v1+json";
+static const char oci_index[] = OCI "index.v1+json";
+static const char docker_manifest[] = DOCKER "distribution.manifest.v2+json";
+static const char docker_list[] = DOCKER "distribution.manifest.list.v2+json";
+
+const char manifest_types[] =
+    OCI "manifest.v1+json," OCI "index.v1+json," DOCKER
+	"distribution.manifest.v2+json," DOCKER "distribution.manifest.list.v2+json";
+
+static bool is_any(const char *type, const char *one, const char *other)
+{
+	return strcmp(type, one) == 0 || strcmp(type, other) == 0;
+}
+
+/* image-spec, descriptor.md */
+static int read_descriptor(const json_t *d, struct manifest_blob *b, struct err *e)
+{
+	const char *text = json_string_at(d, "digest");
+	const char *hex = text != NULL ? digest_strip(text) : NULL;
+	const json_t *size = json_object_get(d, "size"),
+		     *urls = json_object_get(d, "urls");
+
+	if (hex == NULL)
+		return err_set(e, "a digest that is not sha256: and 64 hex digits");
+	if (!json_is_integer(size) || json_integer_value(size) < 0)
+		return err_set(e, "sha256:%s: no size", hex);
+	memcpy(b->hex, hex, sizeof b->hex);
+	b->size = (uint64_t)json_integer_value(size);
+	b->urls = json_array_size(urls) > 0 ? urls : NULL;
+	return 0;
+}
+
+static bool is_layer_type(const char *type)
+{
+	return (strncmp(type, OCI "layer.", strlen(OCI "layer.")) == 0 ||
+		strncmp(type, DOCKER "image.rootfs.", strlen(DOCKER "image.rootfs.")) ==
+		    0) &&
+	       strstr(type, "encrypted") == NULL;
+}
+
+static int read_layers(struct manifest *m, const json_t *layers, struct err *e)
+{
+	m->layer = mem_zero(json_array_size(layers), sizeof *m->layer);
+	for (; m->n < json_array_size(layers); m->n++) {
+		const json_t *d = json_array_get(layers, m->n);
+		const char *type = json_string_at(d, "mediaType");
+		if (type == NULL || !is_layer_type(type))
+			return err_set(e, "layer %zu is of the media type '%s'", m->n + 1,
+				       type != NULL ? type : "");
+		if (read_descriptor(d, &m->layer[m->n], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What the document says it is; where it does not, what it looks like. */
+static int check_type(const json_t *doc, const char *came_as, const char **type,
+		      struct err *e)
+{
+	const json_t *layers = json_object_get(doc, "layers");
+	const json_t *manifests = json_object_get(doc, "manifests");
+	const json_t *schema = json_object_get(doc, "schemaVersion");
+
+	*type = json_string_at(doc, "mediaType");
+	if (json_integer_value(schema) != 2)
+		return err_set(e, "not a manifest of schema 2");
+	if (layers != NULL && manifests != NULL)
+		return err_set(e, "both a manifest and an index");
+	if (!json_is_array(layers != NULL ? layers : manifests))
+		return err_set(e, "neither a manifest nor an index of images");
+	if (*type == NULL)
+		*type = layers != NULL ? oci_manifest : oci_index;
+	if (came_as != NULL && strcmp(*type, came_as) != 0)
+		return err_set(e, "is of the media type '%s', but came as '%s'", *type,
+			       came_as);
+	if (!is_any(*type, oci_manifest, docker_manifest) &&
+	    !is_any(*type, oci_index, docker_list))
+		return err_set(e, "a manifest of the media type '%s'", *type);
+	if (is_any(*type, oci_index, docker_list) != (manifests != NULL))
+		return err_set(e, "of the media type '%s', but it is something else",
+			       *type);
+	return 0;
+}
+
+int manifest_parse(struct manifest *m, const char *text, size_t len, const char *came_as,
+		   struct err *e)
+{
+	const char *type;
+
+	*m = (struct manifest){.doc = json_parse(text, len, "the manifest", e)};
+	if (m->doc == NULL || check_type(m->doc, came_as, &type, e) < 0)
+		return -1;
+	m->is_index = json_object_get(m->doc, "manifests") != NULL;
+	if (m->is_index)
+		return 0;
+	const json_t *config = json_object_get(m->doc, "config");
+	type = json_string_at(config, "mediaType");
+	if (type == NULL ||
+	    !is_any(type, OCI "config.v1+json", DOCKER "container.image.v1+json"))
+		return err_set(e,
+			       "not a container image, its configuration is of the "
+			       "media type '%s'",
+			       type != NULL ? type : "");
+	if (read_descriptor(config, &m->config, e) < 0)
+		return -1;
+	if (m->config.size > JSON_LIMIT)
+		return err_set(e, "a configuration of more than %d bytes", JSON_LIMIT);
+	return read_layers(m, json_object_get(m->doc, "layers"), e);
+}
+
+void manifest_release(struct manifest *m)
+{
+	json_decref(m->doc);
+	free(m->layer);
+	*m = (struct manifest){0};
+}
+
+/* --- indexes --- */
+
+/* The variants of `p`, best first: how many, at most 5. */
+static size_t variants(const struct platform *p, const char *list[5])
+{
+	static const char *const arm[] = {"v8", "v7", "v6", "v5"};
+	size_t n = 0;
+
+	if (*p->variant == '\0') {
+		list[n++] = "";
+		if (strcmp(p->arch, "arm64") == 0)
+			list[n++] = "v8";
+		return n;
+	}
+	if (strcmp(p->arch, "arm") == 0)
+		for (size_t i = 0; i < sizeof arm / sizeof *arm; i++)
+			if (n > 0 || strcmp(arm[i], p->variant) == 0)
+				list[n++] = arm[i];
+	if (n == 0)
+		list[n++] = p->variant;
+	list[n++] = "";
+	return n;
+}
+
+/* The text under `key`, "" if there is none. */
+static const char *text_at(const json_t *object, const char *key)
+{
+	const char *text = json_string_at(object, key);
+	return text != NULL ? text : "";
+}
+
+bool manifest_is_image(const json_t *descriptor)
+{
+	const char *type = json_string_at(descriptor, "mediaType");
+
+	return type == NULL || is_any(type, oci_manifest, docker_manifest) ||
+	       is_any(type, oci_index, docker_list);
+}
+
+/* Whether the entry is an image for this; NULL is any variant, or no platform. */
+static bool is_for(const json_t *entry, const struct platform *p, const char *os,
+		   const char *variant)
+{
+	const json_t *platform = json_object_get(entry, "platform");
+	const char *arch = text_at(platform, "architecture"),
+		   *system = text_at(platform, "os");
+
+	if (!json_is_object(entry) || !manifest_is_image(entry))
+		return false;
+	if (*arch == '\0' && *system == '\0')
+		return os == NULL;
+	return os != NULL && strcmp(arch, p->arch) == 0 && strcmp(system, os) == 0 &&
+	       (variant == NULL || strcmp(text_at(platform, "variant"), variant) == 0);
+}
+
+static const json_t *find(const json_t *list, const struct platform *p, const char *os,
+			  const char *variant)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (is_for(json_array_get(list, i), p, os, variant))
+			return json_array_get(list, i);
+	return NULL;
+}
+
+const json_t *manifest_find(const json_t *list, const struct platform *p, const char *os)
+{
+	const json_t *found = NULL;
+	const char *order[5];
+	size_t n = variants(p, order);
+
+	for (size_t i = 0; i < n && found == NULL; i++)
+		found = find(list, p, os, order[i]);
+	if (found == NULL)
+		found = find(list, p, NULL, NULL); /* for no platform in particular */
+	return found != NULL ? found : find(list, p, os, NULL);
+}
+
+int manifest_not_found(const struct platform *p, const char *os, struct err *e)
+{
+	return err_set(e, "no image for %s/%s%s%s in it", os, p->arch,
+		       *p->variant != '\0' ? "/" : "", p->variant);
+}
+
+int manifest_choose(const struct manifest *m, const struct platform *p, const char *os,
+		    struct manifest_blob *out, struct err *e)
+{
+	const json_t *list = json_object_get(m->doc, "manifests");
+	const json_t *found = manifest_find(list, p, os);
+
+	return found != NULL ? read_descriptor(found, out, e)
+			     : manifest_not_found(p, os, e);
+}

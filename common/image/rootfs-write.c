@@ -1,0 +1,148 @@
+#include "image/rootfs.h"
+
+#include "archive/tar.h"
+#include "archive/unpack.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/progress.h"
+#include "tree/sink.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+
+/* --- as a tar --- */
+
+/* What the members of one tar share. */
+struct output {
+	const struct rootfs *rootfs;
+	struct sink *sink;
+	uint32_t *first; /* by inode: the node that brought its contents, or 0 */
+	struct buf name, link;
+};
+
+/* The member of a node; `link` is the name it is a hard link to, or NULL. */
+static void put_header(struct output *out, const struct rootfs_inode *inode,
+		       const char *link)
+{
+	const struct rootfs *r = out->rootfs;
+	struct buf xattrs = {r->text.data + inode->xattrs, inode->xattrs_len, 0};
+	struct tar_member m = {
+	    .name = out->name.data,
+	    .type = link != NULL ? TAR_HARDLINK : tar_type(inode->mode),
+	    .link = link,
+	    .mode = inode->mode,
+	    .uid = inode->uid,
+	    .gid = inode->gid,
+	    .size = inode->size,
+	    .mtime = inode->mtime,
+	    .nsec = inode->nsec,
+	    .major = inode->major,
+	    .minor = inode->minor,
+	    .records = &xattrs, /* of a link too: some readers give it an owner, which
+				   costs a file its capabilities */
+	};
+
+	if (m.type == TAR_SYMLINK)
+		m.link = r->text.data + inode->link;
+	sink_header(out->sink, &m);
+}
+
+static void put_node(struct output *out, uint32_t node)
+{
+	const struct rootfs *r = out->rootfs;
+	const struct rootfs_inode *inode = rootfs_inode(r, node);
+	uint32_t *first = &out->first[r->node[node].inode];
+
+	buf_clear(&out->name);
+	rootfs_path(r, node, &out->name);
+	if (*first != 0) {
+		buf_clear(&out->link);
+		rootfs_path(r, *first, &out->link);
+		put_header(out, inode, out->link.data);
+		return;
+	}
+	*first = node;
+	put_header(out, inode, NULL);
+	if (S_ISREG(inode->mode) && inode->size > 0)
+		sink_span(out->sink, inode->fd, inode->offset, inode->size,
+			  out->name.data);
+}
+
+void rootfs_write(const struct rootfs *r, const bool *wanted, struct sink *s)
+{
+	struct output out = {.rootfs = r, .sink = s};
+
+	out.first = mem_zero(r->n_inodes, sizeof *out.first);
+	for (size_t i = 1; i < r->n_order; i++) {
+		if (wanted[r->order[i]])
+			put_node(&out, r->order[i]);
+		progress("files", i, r->n_order - 1, s->total);
+	}
+	progress_end();
+	free(out.first);
+	buf_release(&out.name);
+	buf_release(&out.link);
+}
+
+/* --- as an mtree specification --- */
+
+static int list_contents(struct unpack_list *list, const struct rootfs_inode *inode,
+			 struct err *e)
+{
+	static _Thread_local char block[65536];
+	uint64_t done = 0;
+
+	while (done < inode->size) {
+		size_t want = inode->size - done < sizeof block
+				  ? (size_t)(inode->size - done)
+				  : sizeof block;
+		ssize_t n = io_pread(inode->fd, block, want, inode->offset + (off_t)done);
+		if (n <= 0)
+			return err_set(e, "the contents of a file are cut off");
+		if (unpack_list_data(list, block, (size_t)n, e) < 0)
+			return -1;
+		done += (uint64_t)n;
+	}
+	return 0;
+}
+
+static int list_node(struct unpack_list *list, const struct rootfs *r, uint32_t node,
+		     struct err *e)
+{
+	const struct rootfs_inode *inode = rootfs_inode(r, node);
+	const struct unpack_attributes a = {
+	    .mode = inode->mode,
+	    .link = r->text.data + inode->link,
+	    .uid = inode->uid,
+	    .gid = inode->gid,
+	    .mtime = inode->mtime,
+	    .nsec = inode->nsec,
+	    .major = inode->major,
+	    .minor = inode->minor,
+	};
+	struct buf path = {0};
+
+	rootfs_path(r, node, &path);
+	int result = unpack_list_add(list, path.data, &a, inode->size, inode->names, e);
+	if (result == 0 && S_ISREG(inode->mode))
+		result = list_contents(list, inode, e);
+	buf_release(&path);
+	return result;
+}
+
+int rootfs_list(const struct rootfs *r, const bool *wanted, struct buf *out,
+		struct err *e)
+{
+	struct unpack_list *list = unpack_list_new(out);
+	int result = 0;
+
+	for (size_t i = 0; i < r->n_order && result == 0; i++)
+		if (wanted[r->order[i]])
+			result = list_node(list, r, r->order[i], e);
+	if (result == 0)
+		return unpack_list_end(list, e);
+	struct err unused;
+	(void)unpack_list_end(list, &unused);
+	return result;
+}

@@ -1,0 +1,473 @@
+#include "image/sources.h"
+
+#include "archive/path.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/pool.h"
+#include "base/strset.h"
+#include "image/rootfs.h"
+#include "image/tartree.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LINKS_MAX = 40 };
+
+/* What buildEnv leaves out: it is there for builds, or the same in all packages. */
+static const char *const never_in_env[] = {"nix-support", "propagated-build-inputs"};
+
+static struct source *new_source(struct sources *s, enum tree_kind kind, const char *path)
+{
+	s->source = mem_grow(s->source, &s->cap, s->n + 1, sizeof *s->source);
+	s->source[s->n] =
+	    (struct source){.kind = kind, .path = mem_strdup(path), .at = mem_strdup("")};
+	return &s->source[s->n++];
+}
+
+void sources_release(struct sources *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct source *one = &s->source[i];
+		free(one->at);
+		free(one->is_left);
+		if (one->is_second)
+			continue;
+		free(one->is_kept);
+		free(one->path);
+		for (char **open = one->open; open != NULL && *open != NULL; open++)
+			free(*open);
+		free(one->open);
+		if (one->tree != NULL)
+			tree_release(one->tree);
+		free(one->tree);
+	}
+	free(s->source);
+	*s = (struct sources){0};
+}
+
+static void check_in_store(struct sources *s, const char *option, const char *path)
+{
+	if (store_adopt(s->store, path, strlen(path)) == 0)
+		die("--%s %s: not in a store", option, path);
+}
+
+void sources_add(struct sources *s, enum tree_kind kind, const char *path)
+{
+	struct source *one = new_source(s, kind, path);
+
+	if (kind == TREE_LINKS)
+		check_in_store(s, "links", path);
+	one->is_in_store =
+	    kind != TREE_AS_IS && store_adopt(s->store, path, strlen(path)) != 0;
+}
+
+void sources_add_tar(struct sources *s, const char *file)
+{
+	new_source(s, TREE_AS_IS, file)->is_tar = true;
+}
+
+void sources_add_store_path(struct sources *s, const char *path)
+{
+	if (s->base != NULL && rootfs_find(s->base, path) != ROOTFS_NONE)
+		return;
+	struct source *one = new_source(s, TREE_AS_IS, path);
+	free(one->at);
+	one->at = mem_strdup(path + 1);
+	one->is_in_store = one->is_store_path = true;
+}
+
+/* --- environments --- */
+
+static int check_env(json_t *doc, struct err *e)
+{
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(doc) || json_object_get(doc, "paths") == NULL)
+		return err_set(e, "an environment is an object with a list of paths");
+	json_object_foreach(doc, key, value)
+	{
+		bool is_list =
+		    strcmp(key, "paths") == 0 || strcmp(key, "pathsToLink") == 0;
+		if (!is_list && strcmp(key, "name") != 0)
+			return err_set(e, "unknown key '%s' of an environment", key);
+		if (is_list && !json_are_strings(value))
+			return err_set(e, "%s is not a list of strings", key);
+	}
+	return 0;
+}
+
+/* The folders of pathsToLink, canonical, ended by NULL. */
+static char **open_folders(const json_t *doc)
+{
+	const json_t *list = json_object_get(doc, "pathsToLink");
+	size_t n = json_array_size(list);
+	char **open = mem_zero(n + 2, sizeof *open);
+
+	if (list == NULL)
+		open[0] = mem_strdup("");
+	for (size_t i = 0; i < n; i++) {
+		struct buf path = {0};
+		path_clean(json_string_value(json_array_get(list, i)), &path);
+		open[i] = path.data;
+	}
+	return open;
+}
+
+int sources_add_env(struct sources *s, const char *json, struct err *e)
+{
+	json_t *doc = json_parse(json, strlen(json), "an environment", e), *path;
+	int result = -1;
+	size_t i;
+
+	if (doc == NULL || check_env(doc, e) < 0)
+		goto out;
+	json_array_foreach(json_object_get(doc, "paths"), i, path)
+	{
+		check_in_store(s, "env", json_string_value(path));
+		struct source *one = new_source(s, TREE_ENV, json_string_value(path));
+		one->is_in_store = true;
+		one->env = s->n_envs;
+		one->open = open_folders(doc);
+	}
+	s->n_envs++;
+	result = 0;
+out:
+	json_decref(doc);
+	return result;
+}
+
+/* Leaves out what is in none of the folders of pathsToLink. */
+static void leave_unlinked(struct source *one)
+{
+	const struct tree *t = one->tree;
+	struct buf path = {0};
+
+	for (uint32_t i = 1; i < t->n; i++) {
+		bool wanted = false;
+		buf_clear(&path);
+		tree_path(t, i, &path);
+		for (char **open = one->open; *open != NULL; open++)
+			wanted =
+			    wanted || path_is_in(path.data, *open) ||
+			    (S_ISDIR(t->entry[i].mode) && path_is_in(*open, path.data));
+		for (size_t k = 0; k < sizeof never_in_env / sizeof *never_in_env; k++)
+			wanted = wanted && !path_is_in(path.data, never_in_env[k]);
+		one->is_left[i] = !wanted;
+	}
+	buf_release(&path);
+}
+
+/* Marks the folders that stay as they are. */
+static void mark_kept(const struct sources *s, struct source *one)
+{
+	const struct tree *t = one->tree;
+	struct buf path = {0};
+
+	one->is_kept = mem_zero(t->n, sizeof *one->is_kept);
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (!S_ISDIR(t->entry[i].mode))
+			continue;
+		buf_clear(&path);
+		buf_addstr(&path, "");
+		tree_path(t, i, &path);
+		one->is_kept[i] =
+		    strset_find(s->keep_folders, path.data, path.len) != STRSET_NONE;
+	}
+	buf_release(&path);
+}
+
+/* --- reading --- */
+
+/* Where what the store has at this place is, if that is a symlink into the store. */
+static char *follow_in_store(const struct store *store, struct buf *place)
+{
+	char target[PATH_MAX];
+
+	for (int links = 0; links < LINKS_MAX; links++) {
+		ssize_t n = readlink(place->data, target, sizeof target - 1);
+		if (n < 0 || target[0] != '/')
+			break;
+		target[n] = '\0';
+		store_locate(store, target, place);
+	}
+	return realpath(place->data, NULL);
+}
+
+/* Whether what stat(2) tells of its files is what the layer has. */
+static bool keeps_owners(const struct sources *s, const struct source *one)
+{
+	return one->is_tar ||
+	       (s->keep_owners && one->kind == TREE_AS_IS && !one->is_store_path);
+}
+
+/* Reads a source's tree from disk. */
+static void scan_tree(const struct sources *s, struct source *one)
+{
+	struct buf place = {0}, store = {0};
+	struct tree_scan how = {
+	    .keep_owners = keeps_owners(s, one),
+	    .no_devices = one->is_store_path,
+	    .follow =
+		one->kind == TREE_ENV || (one->kind == TREE_COPY && !s->keep_dirlinks),
+	};
+
+	if (s->store->dir != NULL) {
+		store_locate(s->store, s->store->dir, &store);
+		how.store = s->store->dir;
+		how.place = store.data;
+	}
+	if (one->is_in_store)
+		store_locate(s->store, one->path, &place);
+	else
+		buf_addstr(&place, one->path);
+	char *real = one->is_store_path ? mem_strdup(place.data)
+		     : one->is_in_store ? follow_in_store(s->store, &place)
+					: realpath(place.data, NULL);
+	if (real == NULL)
+		die_errno("%s", place.data);
+	tree_scan(one->tree, real, &how);
+	free(real);
+	buf_release(&place);
+	buf_release(&store);
+}
+
+static void read_source(void *arg, size_t i)
+{
+	const struct sources *s = arg;
+	struct source *one = &s->source[i];
+	struct err why;
+
+	one->tree = mem_zero(1, sizeof *one->tree);
+	if (!one->is_tar)
+		scan_tree(s, one);
+	else if (tartree_read(one->tree, one->path, UINT64_MAX - i, &why) < 0)
+		die("%s", why.text);
+	one->is_left = mem_zero(one->tree->n, sizeof *one->is_left);
+	if (one->kind == TREE_ENV)
+		leave_unlinked(one);
+	if (s->keep_folders != NULL && one->kind == TREE_AS_IS && !one->is_store_path)
+		mark_kept(s, one);
+}
+
+/* The first directory whose owners are lost unawares, in the order of the command line.
+ */
+static void report_owners(const struct sources *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct source *one = &s->source[i];
+		bool is_copied = one->kind == TREE_AS_IS || one->kind == TREE_COPY;
+		if (!is_copied || one->is_in_store || keeps_owners(s, one) ||
+		    !one->tree->has_strangers)
+			continue;
+		warn("%s: files of owner %" PRIu64 ":%" PRIu64 " become 0:0; "
+		     "--owner keep keeps the owners in a --tree",
+		     one->path, one->tree->stranger_uid, one->tree->stranger_gid);
+		return;
+	}
+}
+
+/* --- where symlinks lead --- */
+
+/* The entry of this type that one of the sources has at this path of the layer, or NULL.
+ */
+static const struct tree_entry *find_entry(const struct sources *s, const char *path,
+					   mode_t type, const struct tree **tree)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		const struct source *one = &s->source[i];
+		if (one->at[0] != '\0')
+			continue;
+		uint32_t entry = tree_find(one->tree, path);
+		*tree = one->tree;
+		if (entry != TREE_END && !one->is_left[entry] &&
+		    (one->tree->entry[entry].mode & S_IFMT) == type)
+			return &one->tree->entry[entry];
+	}
+	return NULL;
+}
+
+/* The folder that a symlink in another source leads to; "" if none does. */
+static void follow_sources(const struct sources *s, const char *path, struct buf *to)
+{
+	const struct tree *tree;
+	const struct tree_entry *e;
+	struct buf link = {0};
+	int links = 0;
+
+	buf_addstr(to, path);
+	while (links < LINKS_MAX &&
+	       (e = find_entry(s, to->data, S_IFLNK, &tree)) != NULL) {
+		buf_clear(&link);
+		buf_addstr(&link, to->data);
+		path_target(link.data, tree->names.data + e->link, to);
+		links++;
+	}
+	if (links == 0 || find_entry(s, to->data, S_IFDIR, &tree) == NULL)
+		buf_clear(to);
+	buf_release(&link);
+}
+
+/* The same for a symlink in the image below. */
+static void follow_base(const struct sources *s, const struct source *one,
+			const char *path, struct buf *to)
+{
+	uint32_t link = rootfs_find(s->base, path);
+
+	if (link == ROOTFS_NONE || !S_ISLNK(rootfs_inode(s->base, link)->mode))
+		return;
+	uint32_t node = rootfs_follow(s->base, path);
+	if (node == ROOTFS_NONE || !S_ISDIR(rootfs_inode(s->base, node)->mode)) {
+		warn("/%s is a symlink in %s, to no folder there; one of %s replaces it",
+		     path, s->base_name, one->path);
+		return;
+	}
+	rootfs_path(s->base, node, to);
+	warn("/%s is a symlink in %s; what %s has there goes to /%s", path, s->base_name,
+	     one->path, to->data);
+}
+
+/* Sends the sub-tree of source `i` at `entry` elsewhere, as a source of its own. */
+static void send_elsewhere(struct sources *s, size_t i, uint32_t entry, const char *at)
+{
+	s->source = mem_grow(s->source, &s->cap, s->n + 1, sizeof *s->source);
+	struct source *one = &s->source[i], *second = &s->source[s->n++];
+
+	*second = *one;
+	second->at = mem_strdup(at);
+	second->root = entry;
+	second->is_second = true;
+	second->is_left = mem_zero(one->tree->n, sizeof *second->is_left);
+	memcpy(second->is_left, one->is_left, one->tree->n * sizeof *second->is_left);
+	one->is_left[entry] = true;
+}
+
+/* Writes where entry `i` of the source goes in the layer. */
+static void place_of(const struct source *one, uint32_t i, struct buf *out)
+{
+	struct buf path = {0}, top = {0}, whole = {0};
+
+	tree_path(one->tree, i, &path);
+	tree_path(one->tree, one->root, &top);
+	buf_addf(&whole, "%s/%s", one->at, path.len > 0 ? path.data + top.len : "");
+	path_clean(whole.data, out);
+	buf_release(&path);
+	buf_release(&top);
+	buf_release(&whole);
+}
+
+/* Finds the folders of source `i` that go where a symlink leads. */
+static void redirect(struct sources *s, size_t i)
+{
+	const struct tree *t = s->source[i].tree;
+	const uint32_t root = s->source[i].root, end = tree_skip(t, root);
+	struct buf path = {0}, to = {0};
+
+	for (uint32_t e = tree_next(t, root), next; e != end; e = next) {
+		const struct source *one = &s->source[i];
+		next = tree_next(t, e);
+		if (one->is_left[e])
+			next = tree_skip(t, e);
+		if (one->is_left[e] || !S_ISDIR(t->entry[e].mode))
+			continue;
+		buf_clear(&to);
+		place_of(one, e, &path);
+		bool is_kept = one->is_kept != NULL && one->is_kept[e];
+		if (s->base != NULL && !is_kept)
+			follow_base(s, one, path.data, &to);
+		if (s->keep_dirlinks && to.len == 0 && !is_kept)
+			follow_sources(s, path.data, &to);
+		if (to.len > 0) {
+			send_elsewhere(s, i, e, to.data);
+			next = tree_skip(t, e);
+		}
+	}
+	buf_release(&path);
+	buf_release(&to);
+}
+
+/* --- the tree --- */
+
+static void merge(const struct sources *s, struct tree *t)
+{
+	static const struct tree_owner root = {0};
+	struct tree_source *list = mem_zero(s->n, sizeof *list);
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct source *one = &s->source[i];
+		list[i] = (struct tree_source){
+		    .tree = one->tree,
+		    .root = one->root,
+		    .at = one->at,
+		    .is_moved = one->is_second,
+		    .is_left = one->is_left,
+		    .is_kept = one->is_kept,
+		    .kind = one->kind,
+		    .as_links = one->path,
+		    .env = one->env,
+		    .open = one->open,
+		    .keeps_links = s->keep_dirlinks,
+		    .owner = one->is_store_path ? &root : NULL,
+		    .said_as = one->path,
+		};
+	}
+	tree_merge(t, list, s->n);
+	free(list);
+}
+
+/* Gives a folder that is implied what it has in the image below. */
+static void inherit(const struct sources *s, struct tree *t, uint32_t i,
+		    const struct rootfs_inode *inode)
+{
+	const struct tree_owner owner = {
+	    .uid = inode->uid,
+	    .gid = inode->gid,
+	    .has_mtime = true,
+	    .mtime = inode->mtime,
+	    .nsec = inode->nsec,
+	};
+
+	t->entry[i].mode = inode->mode;
+	tree_set_owner(t, i, &owner, s->base->text.data + inode->xattrs,
+		       inode->xattrs_len);
+}
+
+static void compare_with_base(const struct sources *s, struct tree *t)
+{
+	struct buf path = {0};
+
+	for (uint32_t i = tree_next(t, 0), next; i != TREE_END; i = next) {
+		next = tree_next(t, i);
+		buf_clear(&path);
+		tree_path(t, i, &path);
+		uint32_t node = rootfs_find(s->base, path.data);
+		if (node == ROOTFS_NONE || !S_ISDIR(rootfs_inode(s->base, node)->mode))
+			next = tree_skip(t, i); /* nothing below can be there */
+		else if (!S_ISDIR(t->entry[i].mode))
+			warn("/%s is a folder in %s, and no longer", path.data,
+			     s->base_name);
+		else if (t->entry[i].is_implied)
+			inherit(s, t, i, rootfs_inode(s->base, node));
+	}
+	buf_release(&path);
+}
+
+void sources_merge(struct sources *s, struct tree *t)
+{
+	pool_release(pool_start(s->n, read_source, s));
+	for (size_t i = 0; i < s->n; i++)
+		if ((s->base != NULL || s->keep_dirlinks) && !s->source[i].is_store_path)
+			redirect(s, i);
+	merge(s, t);
+	if (!s->owner_is_chosen)
+		report_owners(s);
+	if (s->base != NULL)
+		compare_with_base(s, t);
+}

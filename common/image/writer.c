@@ -1,0 +1,395 @@
+#include "image/writer.h"
+
+#include "archive/tar.h"
+#include "archive/unpack.h"
+#include "base/buf.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/progress.h"
+#include "image/config.h"
+#include "image/image.h"
+#include "image/layercheck.h"
+#include "image/layernote.h"
+#include "image/reference.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void writer_release(struct writer *w)
+{
+	strset_release(&w->layer);
+	free(w->size);
+	json_decref(w->index);
+	json_decref(w->docker);
+	*w = (struct writer){.fd = w->fd};
+}
+
+static void put(struct writer *w, const void *data, size_t len)
+{
+	if (io_write(w->fd, data, len) < 0)
+		die_errno("%s", io_output());
+}
+
+void writer_pad(struct writer *w, uint64_t size)
+{
+	static const char zeroes[TAR_BLOCK];
+
+	put(w, zeroes, tar_padding(size));
+}
+
+static void put_header(struct writer *w, const char *name, uint64_t size,
+		       const struct buf *records)
+{
+	struct buf header = {0};
+	struct tar_member m = {
+	    .name = name,
+	    .type = TAR_FILE,
+	    .mode = 0644,
+	    .size = size,
+	    .records = records,
+	};
+
+	tar_header(&header, &m);
+	put(w, header.data, header.len);
+	buf_release(&header);
+}
+
+static void put_member(struct writer *w, const char *name, const struct buf *content)
+{
+	put_header(w, name, content->len, NULL);
+	put(w, content->data, content->len);
+	writer_pad(w, content->len);
+}
+
+bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
+		  const char *comment, size_t comment_len)
+{
+	struct buf name = {0}, records = {0};
+	size_t before = w->layer.n;
+	uint32_t i = strset_add(&w->layer, diff_id, DIGEST_HEX);
+
+	if (w->layer.n == before)
+		return false;
+	w->size = mem_grow(w->size, &w->cap, w->layer.n, sizeof *w->size);
+	w->size[i] = size;
+	w->bytes += size;
+	buf_addf(&name, "blobs/sha256/%s", diff_id);
+	layernote_write(&records, diff_id, comment, comment_len);
+	put_header(w, name.data, size, &records);
+	buf_release(&name);
+	buf_release(&records);
+	return true;
+}
+
+void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
+		 const char *comment)
+{
+	off_t at = 0;
+
+	if (!writer_begin(w, diff_id, size, comment, strlen(comment)))
+		return;
+	int64_t n = io_copy(fd, &at, w->fd, size);
+	if (n < 0)
+		die_errno("%s", io_output());
+	if ((uint64_t)n != size)
+		die("a layer is shorter than it was");
+	writer_pad(w, size);
+}
+
+int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
+		uint64_t size, const char *what, size_t number, struct err *e)
+{
+	struct layercheck check;
+	const struct io_watch watch = {layercheck_see, &check, w->verify};
+	struct err why;
+
+	if (!writer_begin(w, note->diff_id, size, note->comment, strlen(note->comment)))
+		return 0;
+	layercheck_begin(&check);
+	int copied = unpack_copy_seen(s, w->fd, &watch, e);
+	int checked = layercheck_end(&check, note->diff_id, size, what, number, &why);
+	if (copied < 0)
+		return -1;
+	if (checked < 0) {
+		*e = why;
+		return -1;
+	}
+	writer_pad(w, size);
+	return 0;
+}
+
+/* What the image's history says of each layer, if it fits; NULL for what it does not. */
+static const char **comments_of(const struct image *im)
+{
+	const char **comment = mem_zero(im->n, sizeof *comment);
+	const json_t *history = json_object_get(im->config, "history");
+	size_t layer = 0;
+
+	for (size_t i = 0; i < json_array_size(history); i++) {
+		const json_t *entry = json_array_get(history, i);
+		if (!json_is_true(json_object_get(entry, "empty_layer")) &&
+		    layer++ < im->n)
+			comment[layer - 1] = json_string_at(entry, "comment");
+	}
+	for (size_t i = 0; layer != im->n && i < im->n; i++)
+		comment[i] = NULL;
+	return comment;
+}
+
+static int copy_layer(struct writer *w, const struct image *im, size_t i,
+		      const char *comment, struct err *e)
+{
+	struct image_bytes bytes;
+	int result = 0;
+
+	if (strset_find(&w->layer, im->layer[i].diff_id, DIGEST_HEX) != STRSET_NONE)
+		return 0;
+	if (image_layer_open(im, i, &bytes, e) < 0)
+		return -1;
+	writer_begin(w, im->layer[i].diff_id, bytes.size, comment, strlen(comment));
+	result = image_layer_write(im, i, &bytes, w->fd, e);
+	writer_pad(w, bytes.size);
+	image_layer_close(&bytes);
+	return result;
+}
+
+int writer_copy(struct writer *w, const struct image *im, struct err *e)
+{
+	const char **comment = comments_of(im);
+	int result = 0;
+
+	for (size_t i = 0; i < im->n && result == 0; i++) {
+		result = copy_layer(w, im, i, comment[i] != NULL ? comment[i] : "", e);
+		progress("layers", w->layer.n, w->layer.n, w->bytes);
+	}
+	free(comment);
+	return result;
+}
+
+void writer_end(struct writer *w)
+{
+	static const char mark[2 * TAR_BLOCK];
+
+	put(w, mark, sizeof mark);
+}
+
+/* OCI image specification, descriptor.md. */
+static json_t *descriptor(const char *media_type, const char *hex, uint64_t size)
+{
+	json_t *d = json_object();
+
+	json_object_set_new(d, "mediaType", json_string(media_type));
+	json_object_set_new(d, "digest", json_digest(hex));
+	json_object_set_new(d, "size", json_integer((json_int_t)size));
+	return d;
+}
+
+/* Writes a blob and returns its descriptor. */
+static json_t *put_text(struct writer *w, const struct buf *text, const char *media_type,
+			char hex[DIGEST_HEX + 1])
+{
+	struct buf name = {0};
+
+	digest_of(text->data, text->len, hex);
+	buf_addf(&name, "blobs/sha256/%s", hex);
+	put_member(w, name.data, text);
+	buf_release(&name);
+	return descriptor(media_type, hex, text->len);
+}
+
+/* Writes a document under its name, and frees it. */
+static void put_document(struct writer *w, const char *name, json_t *doc)
+{
+	struct buf text = {0};
+
+	json_write(doc, &text);
+	put_member(w, name, &text);
+	buf_release(&text);
+	json_decref(doc);
+}
+
+/* The hex diff_id of the configuration's layer `i`. */
+static const char *diff_id(const json_t *config, size_t i)
+{
+	const json_t *ids =
+	    json_object_get(json_object_get(config, "rootfs"), "diff_ids");
+	const char *text = json_string_value(json_array_get(ids, i));
+
+	return text != NULL ? digest_strip(text) : NULL;
+}
+
+/* What the documents of one image are, for those who read them. */
+struct media_types {
+	const char *manifest, *config, *layer;
+};
+
+/*
+ * The media types of the OCI image specification, or Docker's (Image Manifest Version 2,
+ * Schema 2) if an OCI configuration cannot express all of the image's. podman takes no
+ * Healthcheck from an OCI configuration. Layers are uncompressed in either case.
+ */
+static const struct media_types *types_of(const json_t *config)
+{
+	static const struct media_types oci = {
+	    .manifest = "application/vnd.oci.image.manifest.v1+json",
+	    .config = "application/vnd.oci.image.config.v1+json",
+	    .layer = "application/vnd.oci.image.layer.v1.tar",
+	};
+	static const struct media_types docker = {
+	    .manifest = "application/vnd.docker.distribution.manifest.v2+json",
+	    .config = "application/vnd.docker.container.image.v1+json",
+	    .layer = "application/vnd.docker.image.rootfs.diff.tar",
+	};
+
+	return config_is_docker(config) ? &docker : &oci;
+}
+
+/* The manifest, image-spec manifest.md; returns its descriptor. */
+static json_t *put_manifest(struct writer *w, const json_t *config,
+			    json_t *config_descriptor, const struct media_types *types)
+{
+	json_t *manifest = json_object(), *layers = json_array();
+	struct buf text = {0};
+	char hex[DIGEST_HEX + 1];
+	const char *id;
+
+	for (size_t i = 0; (id = diff_id(config, i)) != NULL; i++) {
+		uint32_t at = strset_find(&w->layer, id, DIGEST_HEX);
+		if (at == STRSET_NONE)
+			die("layer %zu, %s, did not come in", i + 1, id);
+		json_array_append_new(layers, descriptor(types->layer, id, w->size[at]));
+	}
+	json_object_set_new(manifest, "schemaVersion", json_integer(2));
+	json_object_set_new(manifest, "mediaType", json_string(types->manifest));
+	json_object_set_new(manifest, "config", config_descriptor);
+	json_object_set_new(manifest, "layers", layers);
+	json_write(manifest, &text);
+	json_t *d = put_text(w, &text, types->manifest, hex);
+	buf_release(&text);
+	json_decref(manifest);
+	return d;
+}
+
+static json_t *platform_of(const json_t *config)
+{
+	static const char *const keys[] = {"architecture", "os", "variant"};
+	json_t *platform = json_object();
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		json_t *value = json_object_get(config, keys[i]);
+		if (json_is_string(value))
+			json_object_set(platform, keys[i], value);
+	}
+	return platform;
+}
+
+/* What containerd and Docker go by. */
+static json_t *annotations(const char *reference)
+{
+	json_t *notes = json_object();
+	struct buf name = {0}, full = {0};
+	const char *tag;
+	struct err why;
+
+	if (reference_split(reference, &name, &tag, &why) < 0)
+		die("%s", why.text);
+	reference_full_name(name.data, &full);
+	buf_addf(&full, ":%s", tag);
+	json_object_set_new(notes, "io.containerd.image.name", json_string(full.data));
+	json_object_set_new(notes, "org.opencontainers.image.ref.name", json_string(tag));
+	buf_release(&name);
+	buf_release(&full);
+	return notes;
+}
+
+/*
+ * Adds to the list of index.json, image-spec image-layout.md: the manifest's descriptor
+ * for each of its names, or once without one.
+ */
+static void list_oci(json_t *list, const json_t *config, json_t *manifest,
+		     const json_t *tags)
+{
+	size_t i;
+	json_t *tag;
+
+	json_object_set_new(manifest, "platform", platform_of(config));
+	json_array_foreach(tags, i, tag)
+	{
+		json_t *named = json_copy(manifest);
+		json_object_set_new(named, "annotations",
+				    annotations(json_string_value(tag)));
+		json_array_append_new(list, named);
+	}
+	if (json_array_size(tags) == 0)
+		json_array_append(list, manifest);
+}
+
+/* Adds to manifest.json, Docker image specification v1.2, "Combined Image JSON". */
+static void list_docker(json_t *list, const json_t *config, const char *config_hex,
+			const json_t *tags)
+{
+	json_t *entry = json_object(), *layers = json_array();
+	const char *id;
+
+	for (size_t i = 0; (id = diff_id(config, i)) != NULL; i++)
+		json_array_append_new(layers, json_joined("blobs/sha256/", id));
+	json_object_set_new(entry, "Config", json_joined("blobs/sha256/", config_hex));
+	json_object_set_new(entry, "RepoTags", json_deep_copy(tags));
+	json_object_set_new(entry, "Layers", layers);
+	json_array_append_new(list, entry);
+}
+
+void writer_add(struct writer *w, const json_t *config, const struct buf *text,
+		const json_t *tags)
+{
+	const struct media_types *types = types_of(config);
+	char hex[DIGEST_HEX + 1];
+	json_t *config_descriptor = put_text(w, text, types->config, hex);
+	json_t *manifest = put_manifest(w, config, config_descriptor, types);
+
+	if (w->index == NULL) {
+		w->index = json_array();
+		w->docker = json_array();
+	}
+	list_oci(w->index, config, manifest, tags);
+	list_docker(w->docker, config, hex, tags);
+	json_decref(manifest);
+}
+
+void writer_list(struct writer *w)
+{
+	static const char type[] = "application/vnd.oci.image.index.v1+json";
+	json_t *index = json_object(), *layout = json_object();
+
+	json_object_set_new(index, "schemaVersion", json_integer(2));
+	json_object_set_new(index, "mediaType", json_string(type));
+	json_object_set(index, "manifests", w->index);
+	json_object_set_new(layout, "imageLayoutVersion", json_string("1.0.0"));
+	put_document(w, "index.json", index);
+	put_document(w, "oci-layout", layout);
+	put_document(w, "manifest.json", json_incref(w->docker));
+}
+
+void writer_image(struct writer *w, const json_t *config, const struct buf *text,
+		  const char *name, const char *tag)
+{
+	char hex[DIGEST_HEX + 1], content_tag[DIGEST_NIX32 + 1];
+	struct buf own = {0}, reference = {0};
+	json_t *tags = json_array();
+
+	if (text == NULL) {
+		json_write(config, &own);
+		text = &own;
+	}
+	digest_of(text->data, text->len, hex);
+	digest_nix32(hex, content_tag);
+	buf_addf(&reference, "%s:%s", name, tag != NULL ? tag : content_tag);
+	json_array_append_new(tags, json_string(reference.data));
+	writer_add(w, config, text, tags);
+	writer_list(w);
+	json_decref(tags);
+	buf_release(&reference);
+	buf_release(&own);
+}

@@ -1,0 +1,262 @@
+#include "plan/autolayer.h"
+
+#include "base/mem.h"
+#include "plan/adjacency.h"
+#include "plan/plan.h"
+#include "store/graph.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A set of primaries, in order, and how many paths have it. */
+struct set {
+	uint32_t *primary;
+	size_t n, users;
+	uint32_t becomes; /* where the new primary leads its members, in this turn */
+	size_t turn;      /* the turn that `becomes` is of; 0 for none */
+};
+
+/*
+ * The layers so far: each place is in that of its set. `of` is the result of the last
+ * turn that stayed within the limit. Sets are never removed, only left.
+ */
+struct split {
+	const struct graph *g;
+	const struct adjacency *r;
+	struct set *set;
+	size_t n_sets, cap_sets, n_used; /* used: those with users */
+	size_t first_new;                /* the first one of this turn */
+	uint32_t *of;
+	uint32_t *changed, *before; /* what this turn changed, and from which set */
+	size_t n_changed;
+};
+
+static uint32_t add_set(struct split *s, uint32_t *primary, size_t n)
+{
+	s->set = mem_grow(s->set, &s->cap_sets, s->n_sets + 1, sizeof *s->set);
+	s->set[s->n_sets] = (struct set){.primary = primary, .n = n};
+	return (uint32_t)s->n_sets++;
+}
+
+static void move(struct split *s, uint32_t place, uint32_t to)
+{
+	if (--s->set[s->of[place]].users == 0)
+		s->n_used--;
+	if (s->set[to].users++ == 0)
+		s->n_used++;
+	s->of[place] = to;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+static bool is_equal(const struct set *a, const struct set *b)
+{
+	return a->n == b->n &&
+	       memcmp(a->primary, b->primary, a->n * sizeof *a->primary) == 0;
+}
+
+/*
+ * The set that paths of set `id` get which the new primary leads to: those above the new
+ * one are hidden by it, unless the new one is itself hidden by one below it.
+ */
+static uint32_t derive(struct split *s, uint32_t id, uint32_t added,
+		       const struct mark *below, const struct mark *above)
+{
+	const struct set *from = &s->set[id];
+	uint32_t *primary = mem_zero(from->n + 1, sizeof *primary);
+	size_t n = 0;
+
+	for (size_t i = 0; i < from->n; i++) {
+		if (mark_has(below, from->primary[i])) {
+			free(primary);
+			return id;
+		}
+		if (!mark_has(above, from->primary[i]))
+			primary[n++] = from->primary[i];
+	}
+	primary[n++] = added;
+	qsort(primary, n, sizeof *primary, compare_ids);
+	/* `added` is new, so only sets of this turn can be equal. */
+	struct set probe = {.primary = primary, .n = n};
+	for (size_t i = s->first_new; i < s->n_sets; i++) {
+		if (is_equal(&s->set[i], &probe)) {
+			free(primary);
+			return (uint32_t)i;
+		}
+	}
+	return add_set(s, primary, n);
+}
+
+static void make_primary(struct split *s, uint32_t added, size_t turn, struct mark *below,
+			 struct mark *above)
+{
+	s->n_changed = 0;
+	s->first_new = s->n_sets;
+	mark_clear(below);
+	mark_clear(above);
+	mark_reach(below, &s->r->down, added);
+	mark_reach(above, &s->r->up, added);
+	uint32_t *alone = mem_zero(1, sizeof *alone);
+	alone[0] = added;
+	uint32_t own = add_set(s, alone, 1);
+	for (size_t i = 0; i < below->n; i++) {
+		uint32_t place = below->list[i], id = s->of[place], to = own;
+		if (place != added && s->set[id].turn != turn) {
+			to = derive(s, id, added, below, above);
+			s->set[id].becomes = to;
+			s->set[id].turn = turn;
+		} else if (place != added) {
+			to = s->set[id].becomes;
+		}
+		if (to == id)
+			continue;
+		s->changed[s->n_changed] = place;
+		s->before[s->n_changed++] = id;
+		move(s, place, to);
+	}
+}
+
+static void undo(struct split *s)
+{
+	for (size_t i = 0; i < s->n_changed; i++)
+		move(s, s->changed[i], s->before[i]);
+}
+
+struct candidate {
+	uint64_t size;
+	const char *path;
+	uint32_t place;
+};
+
+/* The largest first, of one size the last. */
+static int compare_candidates(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->size != y->size)
+		return x->size > y->size ? -1 : 1;
+	return strcmp(y->path, x->path);
+}
+
+/* By name, equal ones by path. */
+static int compare_names(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	int order = strcmp(store_name(x->path), store_name(y->path));
+
+	return order != 0 ? order : strcmp(x->path, y->path);
+}
+
+struct layer {
+	uint64_t closure_size;
+	struct candidate *path; /* sorted by name */
+	const char *first;      /* in byte order */
+	size_t n;
+};
+
+static int compare_layers(const void *a, const void *b)
+{
+	const struct layer *x = a, *y = b;
+
+	if (x->closure_size != y->closure_size)
+		return x->closure_size < y->closure_size ? -1 : 1;
+	return strcmp(x->first, y->first);
+}
+
+static void finish_layer(const struct split *s, struct layer *l, struct mark *below)
+{
+	mark_clear(below);
+	l->first = l->path[0].path;
+	for (size_t i = 0; i < l->n; i++) {
+		mark_reach(below, &s->r->down, l->path[i].place);
+		if (strcmp(l->path[i].path, l->first) < 0)
+			l->first = l->path[i].path;
+	}
+	for (size_t i = 0; i < below->n; i++)
+		l->closure_size += s->g->node[s->r->node[below->list[i]]].size;
+	qsort(l->path, l->n, sizeof *l->path, compare_names);
+}
+
+/* Sorts `all` by layer on the way. */
+static void write_plan(const struct split *s, struct candidate *all, struct mark *below,
+		       struct plan *p)
+{
+	struct layer *layer = mem_zero(s->n_sets, sizeof *layer);
+	struct candidate *by_layer = mem_zero(s->r->n, sizeof *by_layer);
+	size_t at = 0;
+
+	for (size_t id = 0; id < s->n_sets; id++) {
+		layer[id].path = by_layer + at;
+		at += s->set[id].users;
+	}
+	for (size_t i = 0; i < s->r->n; i++) {
+		struct layer *l = &layer[s->of[all[i].place]];
+		l->path[l->n++] = all[i];
+	}
+	size_t n = 0;
+	for (size_t id = 0; id < s->n_sets; id++) {
+		if (layer[id].n == 0)
+			continue;
+		layer[n] = layer[id];
+		finish_layer(s, &layer[n++], below);
+	}
+	qsort(layer, n, sizeof *layer, compare_layers);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < layer[i].n; k++)
+			plan_add(p, s->r->node[layer[i].path[k].place]);
+		plan_close(p);
+	}
+	free(layer);
+	free(by_layer);
+}
+
+int autolayer_plan(const struct graph *g, size_t limit, struct plan *p, struct err *e)
+{
+	struct adjacency r;
+
+	if (adjacency_init(&r, g, e) < 0) {
+		adjacency_release(&r);
+		return -1;
+	}
+	struct split s = {.g = g, .r = &r, .n_used = 1};
+	struct mark below, above;
+	struct candidate *all = mem_zero(r.n, sizeof *all);
+	mark_init(&below, r.n);
+	mark_init(&above, r.n);
+	s.of = mem_zero(r.n, sizeof *s.of);
+	s.changed = mem_zero(r.n, sizeof *s.changed);
+	s.before = mem_zero(r.n, sizeof *s.before);
+	add_set(&s, NULL, 0);
+	s.set[0].users = r.n;
+	for (size_t v = 0; v < r.n; v++) {
+		uint32_t node = r.node[v];
+		all[v] = (struct candidate){g->node[node].size, g->paths.name[node],
+					    (uint32_t)v};
+	}
+	qsort(all, r.n, sizeof *all, compare_candidates);
+	for (size_t k = 0; k < r.n; k++) {
+		make_primary(&s, all[k].place, k + 1, &below, &above);
+		if (s.n_used > limit) {
+			undo(&s);
+			break;
+		}
+	}
+	write_plan(&s, all, &below, p);
+	for (size_t i = 0; i < s.n_sets; i++)
+		free(s.set[i].primary);
+	free(s.set);
+	free(s.of);
+	free(s.changed);
+	free(s.before);
+	free(all);
+	mark_release(&below);
+	mark_release(&above);
+	adjacency_release(&r);
+	return 0;
+}

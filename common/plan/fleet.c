@@ -1,0 +1,282 @@
+#include "plan/fleet.h"
+
+#include "base/mem.h"
+#include "plan/adjacency.h"
+#include "plan/affinity.h"
+#include "plan/clustering.h"
+#include "plan/ordering.h"
+#include "plan/plan.h"
+#include "store/graph.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORD = 64 };
+
+/* What some of the images have of a group, and the bytes of that: a layer of theirs. */
+struct variant {
+	uint64_t *images;
+	double size;
+};
+
+struct group {
+	double size;
+	double resent; /* bytes an update re-sends of it */
+	double held;   /* bytes of all its variants */
+	struct variant *variant;
+	size_t n;
+	uint64_t *images; /* those that have any of it */
+	uint64_t *update; /* the updates that change it */
+};
+
+/* The agglomeration. */
+struct changes {
+	const struct affinity *k;
+	struct group *group;
+	struct clustering groups;
+	size_t words; /* of a set of images */
+	size_t n_images, limit;
+	uint64_t *over; /* the images that have too many layers still */
+};
+
+static size_t count_common(const uint64_t *a, const uint64_t *b, const uint64_t *c,
+			   size_t words)
+{
+	size_t n = 0;
+
+	for (size_t w = 0; w < words; w++)
+		n += (size_t)__builtin_popcountll(a[w] & b[w] & c[w]);
+	return n;
+}
+
+/* Whether the sets have a common image; whether `a` has one that `b` has not. */
+static bool meet(const uint64_t *a, const uint64_t *b, size_t words)
+{
+	for (size_t w = 0; w < words; w++)
+		if ((a[w] & b[w]) != 0)
+			return true;
+	return false;
+}
+
+static bool exceeds(const uint64_t *a, const uint64_t *b, size_t words)
+{
+	for (size_t w = 0; w < words; w++)
+		if ((a[w] & ~b[w]) != 0)
+			return true;
+	return false;
+}
+
+static double held_together(const struct changes *p, const struct group *a,
+			    const struct group *b)
+{
+	double held = 0;
+
+	for (size_t i = 0; i < a->n; i++) {
+		const struct variant *x = &a->variant[i];
+		for (size_t k = 0; k < b->n; k++)
+			if (meet(x->images, b->variant[k].images, p->words))
+				held += x->size + b->variant[k].size;
+		if (exceeds(x->images, b->images, p->words))
+			held += x->size;
+	}
+	for (size_t k = 0; k < b->n; k++)
+		if (exceeds(b->variant[k].images, a->images, p->words))
+			held += b->variant[k].size;
+	return held;
+}
+
+static double resent(const struct affinity *k, double size, const uint64_t *a,
+		     const uint64_t *b)
+{
+	return size * (affinity_weigh_both(k, a, b) / k->weight);
+}
+
+/*
+ * What a merger costs for each image that it brings nearer to its limit. It grows as
+ * images reach their limits.
+ */
+static double score_of(void *arg, uint32_t i, uint32_t j)
+{
+	const struct changes *p = arg;
+	const struct group *a = &p->group[i], *b = &p->group[j];
+	size_t gain = count_common(a->images, b->images, p->over, p->words);
+
+	if (gain == 0)
+		return INFINITY;
+	double grown = held_together(p, a, b) - a->held - b->held +
+		       resent(p->k, a->size + b->size, a->update, b->update) - a->resent -
+		       b->resent;
+	return grown / (double)gain;
+}
+
+static void add_variant(struct group *g, uint64_t *images, double size)
+{
+	g->variant[g->n++] = (struct variant){images, size};
+	g->held += size;
+}
+
+/* All pairs of what an image can have of the two, nothing of one of them included. */
+static void join_variants(const struct changes *p, const struct group *a,
+			  const struct group *b, struct group *g)
+{
+	struct variant none_a = {mem_zero(p->words, 8), 0},
+		       none_b = {mem_zero(p->words, 8), 0};
+
+	for (size_t w = 0; w < p->words; w++) {
+		none_a.images[w] = ~a->images[w];
+		none_b.images[w] = ~b->images[w];
+	}
+	g->variant = mem_zero((a->n + 1) * (b->n + 1), sizeof *g->variant);
+	for (size_t i = 0; i <= a->n; i++)
+		for (size_t k = 0; k <= b->n; k++) {
+			const struct variant *x = i < a->n ? &a->variant[i] : &none_a;
+			const struct variant *y = k < b->n ? &b->variant[k] : &none_b;
+			if ((i == a->n && k == b->n) ||
+			    !meet(x->images, y->images, p->words))
+				continue;
+			uint64_t *images = mem_zero(p->words, sizeof *images);
+			for (size_t w = 0; w < p->words; w++)
+				images[w] = x->images[w] & y->images[w];
+			add_variant(g, images, x->size + y->size);
+		}
+	free(none_a.images);
+	free(none_b.images);
+}
+
+static void release_variants(struct group *g)
+{
+	for (size_t i = 0; i < g->n; i++)
+		free(g->variant[i].images);
+	free(g->variant);
+}
+
+static void join(void *arg, uint32_t to, uint32_t from)
+{
+	struct changes *p = arg;
+	struct group *a = &p->group[to], *b = &p->group[from], g = *a;
+
+	g.held = 0;
+	g.n = 0;
+	g.size = a->size + b->size;
+	join_variants(p, a, b, &g);
+	for (size_t w = 0; w < p->words; w++)
+		g.images[w] |= b->images[w];
+	for (size_t w = 0; w < p->k->words; w++)
+		g.update[w] |= b->update[w];
+	g.resent = resent(p->k, g.size, g.update, g.update);
+	release_variants(a);
+	release_variants(b);
+	b->n = 0;
+	b->variant = NULL;
+	*a = g;
+}
+
+/* Finds the images with more groups than the limit; whether there is none. */
+static bool is_done(void *arg)
+{
+	struct changes *p = arg;
+	bool any = false;
+
+	for (size_t i = 0; i < p->n_images; i++) {
+		uint64_t bit = (uint64_t)1 << (i % WORD);
+		size_t n = 0;
+		for (size_t at = 0; at < p->groups.n_alive; at++)
+			n += (p->group[p->groups.alive[at]].images[i / WORD] & bit) != 0;
+		if (n > p->limit)
+			p->over[i / WORD] |= bit;
+		else
+			p->over[i / WORD] &= ~bit;
+		any |= n > p->limit;
+	}
+	return !any;
+}
+
+/* The group of one atom, which is of one class: an image has all of it or nothing. */
+static void start_group(struct changes *p, const struct adjacency *r, uint32_t atom,
+			const bool *const *in, size_t n_images)
+{
+	const struct affinity *k = p->k;
+	struct group *g = &p->group[atom];
+	uint32_t node = r->node[k->place[k->first[atom]]];
+
+	*g = (struct group){.size = k->size[atom]};
+	g->images = mem_zero(p->words, sizeof *g->images);
+	g->update = mem_zero(k->words, sizeof *g->update);
+	memcpy(g->update, k->update + atom * k->words, k->words * sizeof *g->update);
+	g->resent = resent(k, g->size, g->update, g->update);
+	g->variant = mem_zero(1, sizeof *g->variant);
+	for (size_t i = 0; i < n_images; i++) {
+		if (!in[i][node])
+			continue;
+		g->images[i / WORD] |= (uint64_t)1 << (i % WORD);
+		if (g->n == 0)
+			add_variant(g, mem_zero(p->words, sizeof *g->images), g->size);
+		g->variant[0].images[i / WORD] |= (uint64_t)1 << (i % WORD);
+	}
+}
+
+/* A number for each set of images that some node is in. */
+static uint64_t *classify(size_t n, const bool *const *in, size_t n_images)
+{
+	uint64_t *class = mem_zero(n, sizeof *class);
+
+	for (size_t v = 0; v < n; v++)
+		for (size_t i = 0; i < n_images; i++)
+			class[v] =
+			    affinity_mix(class[v] << 1 ^ class[v] >> 63 ^ in[i][v]);
+	return class;
+}
+
+static void pack_init(struct changes *p, const struct adjacency *r, const bool *const *in)
+{
+	size_t n = p->k->n;
+
+	p->words = (p->n_images + WORD - 1) / WORD;
+	p->group = mem_zero(n, sizeof *p->group);
+	p->over = mem_zero(p->words, sizeof *p->over);
+	clustering_init(&p->groups, n);
+	for (uint32_t i = 0; i < n; i++)
+		start_group(p, r, i, in, p->n_images);
+}
+
+static void pack_release(struct changes *p)
+{
+	for (size_t i = 0; i < p->groups.n; i++) {
+		release_variants(&p->group[i]);
+		free(p->group[i].images);
+		free(p->group[i].update);
+	}
+	free(p->group);
+	free(p->over);
+	clustering_release(&p->groups);
+}
+
+int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
+	       size_t limit, const double *weight, struct plan *plans, struct err *e)
+{
+	struct adjacency r;
+	struct affinity k;
+	struct changes p = {.k = &k, .n_images = n_images, .limit = limit};
+	const struct clustering_rule rule = {score_of, join, is_done, &p};
+
+	if (adjacency_init(&r, all, e) < 0) {
+		adjacency_release(&r);
+		return -1;
+	}
+	uint64_t *class = classify(all->paths.n, in, n_images);
+	affinity_init(&k, all, &r, weight, class);
+	uint32_t *group = mem_zero(k.n, sizeof *group);
+	for (size_t i = 0; i < k.n; i++)
+		group[i] = (uint32_t)i;
+	pack_init(&p, &r, in);
+	clustering_run(&p.groups, &rule, group);
+	for (size_t i = 0; i < n_images; i++)
+		ordering_plan(all, &r, &k, group, in[i], &plans[i]);
+	pack_release(&p);
+	free(group);
+	free(class);
+	affinity_release(&k);
+	adjacency_release(&r);
+	return 0;
+}

@@ -1,0 +1,347 @@
+#include "registry/credentials.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { FILE_MAX = 1 << 20, ANSWER_MAX = 64 << 10 };
+
+extern char **environ;
+
+void credentials_release(struct credentials *c)
+{
+	secret_free(c->user);
+	secret_free(c->password);
+	secret_free(c->identity);
+	*c = (struct credentials){0};
+}
+
+char *credentials_basic(const struct credentials *c)
+{
+	size_t len = strlen(c->user) + 1 + strlen(c->password), base64;
+	char *pair = secret_new(len + 1);
+
+	snprintf(pair, len + 1, "%s:%s", c->user, c->password);
+	base64 = secret_base64_size(len);
+	char *value = secret_new(6 + base64);
+	memcpy(value, "Basic ", 6);
+	secret_base64(value + 6, pair, len);
+	secret_free(pair);
+	return value;
+}
+
+/* Overwrites what was read, before it is freed. */
+static void wipe(struct buf *b)
+{
+	mem_wiping_free(b->data);
+	*b = (struct buf){0};
+}
+
+/* --- entries of a file --- */
+
+/* The host that docker.io's other names stand for, as key of an entry. */
+static const char *host_of(const char *key, size_t *len)
+{
+	static const char *const hub[] = {"index.docker.io", "registry-1.docker.io"};
+
+	for (size_t i = 0; i < sizeof hub / sizeof *hub; i++)
+		if (*len == strlen(hub[i]) && strncmp(key, hub[i], *len) == 0) {
+			*len = strlen("docker.io");
+			return "docker.io";
+		}
+	return key;
+}
+
+/*
+ * How well the key of an entry fits: the length of what it has in common with HOST/PATH,
+ * or 0. Docker's keys may be URLs, of which the host counts.
+ */
+static size_t fit(const char *key, const char *host, const char *path)
+{
+	const char *scheme = strstr(key, "://");
+	const char *text = scheme != NULL ? scheme + 3 : key;
+	size_t len = strcspn(text, "/"), rest = strlen(text) - len;
+	const char *below = text + len;
+	const char *name = host_of(text, &len);
+
+	if (len != strlen(host) || strncmp(name, host, len) != 0)
+		return 0;
+	if (scheme != NULL || rest <= 1)
+		return len;
+	below++, rest--;
+	if (strncmp(below, path, rest) != 0 || (path[rest] != '\0' && path[rest] != '/'))
+		return 0;
+	return len + 1 + rest;
+}
+
+/* "auth": "USER:PASSWORD" in base 64. */
+static int split_auth(struct credentials *c, const char *auth)
+{
+	size_t size = strlen(auth) + 1, len = 0;
+	char *pair = secret_new(size);
+	int result = -1;
+
+	if (secret_unbase64(pair, size - 1, auth, &len) == 0) {
+		pair[len] = '\0';
+		char *colon = strchr(pair, ':');
+		if (colon != NULL && strlen(pair) == len) {
+			*colon = '\0';
+			c->user = secret_copy(pair);
+			c->password = secret_copy(colon + 1);
+			result = 0;
+		}
+	}
+	secret_free(pair);
+	return result;
+}
+
+static bool is_set(const char *s)
+{
+	return s != NULL && *s != '\0';
+}
+
+/* Returns 1 if the entry has credentials, 0 if it has none, -1 and why not. */
+static int read_entry(struct credentials *c, const json_t *entry, const char *file,
+		      struct err *e)
+{
+	const char *auth = json_string_at(entry, "auth");
+	const char *user = json_string_at(entry, "username");
+	const char *password = json_string_at(entry, "password");
+	const char *identity = json_string_at(entry, "identitytoken");
+
+	if (is_set(identity)) {
+		c->identity = secret_copy(identity);
+		return 1;
+	}
+	if (is_set(auth)) {
+		if (split_auth(c, auth) < 0)
+			return err_set(e, "%s: an 'auth' is not USER:PASSWORD in base 64",
+				       file);
+		return 1;
+	}
+	if (!is_set(user) || password == NULL)
+		return 0;
+	c->user = secret_copy(user);
+	c->password = secret_copy(password);
+	return 1;
+}
+
+static int find_entry(struct credentials *c, const json_t *auths, const char *file,
+		      const char *host, const char *path, struct err *e)
+{
+	const json_t *best = NULL;
+	const char *key;
+	json_t *entry;
+	size_t best_fit = 0;
+
+	json_object_foreach((json_t *)(uintptr_t)auths, key, entry)
+	{
+		size_t f = fit(key, host, path);
+		if (f > best_fit) {
+			best_fit = f;
+			best = entry;
+		}
+	}
+	return best != NULL ? read_entry(c, best, file, e) : 0;
+}
+
+/* --- programs --- */
+
+/* Runs `docker-credential-NAME get`; returns its wait status, or -1 with errno set. */
+static int run_helper(const char *program, const char *question, struct buf *answer)
+{
+	char *const args[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "get",
+			      NULL};
+	posix_spawn_file_actions_t actions;
+	int in[2], out[2], status = -1;
+	pid_t pid;
+
+	if (pipe2(in, O_CLOEXEC) < 0)
+		return -1;
+	if (pipe2(out, O_CLOEXEC) < 0) {
+		close(in[0]);
+		close(in[1]);
+		return -1;
+	}
+	/* It fits into the pipe; whether anybody reads it does not matter then. */
+	(void)io_write(in[1], question, strlen(question));
+	close(in[1]);
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
+	/* The connections of libcurl are not closed by exec(2). */
+	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+	int result = posix_spawnp(&pid, program, &actions, NULL, args, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	close(in[0]);
+	close(out[1]);
+	if (result == 0) {
+		int slurped = io_slurp(out[0], answer, ANSWER_MAX);
+		close(out[0]);
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			continue;
+		return slurped < 0 ? -1 : status;
+	}
+	close(out[0]);
+	errno = result;
+	return -1;
+}
+
+static int read_answer(struct credentials *c, const struct buf *answer,
+		       const char *program, struct err *e)
+{
+	struct err unused; /* it may quote what is secret */
+	json_t *doc = json_parse(answer->data, answer->len, program, &unused);
+	const char *user = json_string_at(doc, "Username");
+	const char *secret = json_string_at(doc, "Secret");
+	int result = 1;
+
+	if (user == NULL || secret == NULL)
+		result = err_set(e, "%s: its answer has no Username and Secret", program);
+	else if (strcmp(user, "<token>") == 0)
+		c->identity = secret_copy(secret);
+	else {
+		c->user = secret_copy(user);
+		c->password = secret_copy(secret);
+	}
+	json_decref(doc);
+	return result;
+}
+
+/* Asks the program about the server. Returns 1, 0 if it knows nothing, -1 and why. */
+static int ask_helper(struct credentials *c, const char *name, const char *server,
+		      struct err *e)
+{
+	struct buf program = {0}, answer = {0};
+	int result;
+
+	buf_reserve(&answer, 2 * ANSWER_MAX);
+	buf_addf(&program, "docker-credential-%s", name);
+	int status = run_helper(program.data, server, &answer);
+	if (status == -1)
+		result = err_set_errno(e, "%s", program.data);
+	else if (status == 0)
+		result = read_answer(c, &answer, program.data, e);
+	else if (answer.data != NULL && strstr(answer.data, "not found") != NULL)
+		result = 0;
+	else
+		result = err_set(e, "%s failed", program.data);
+	buf_release(&program);
+	wipe(&answer);
+	return result;
+}
+
+/* The name of the program for this host, or NULL. */
+static const char *helper_for(const json_t *doc, const char *host, const char **server)
+{
+	const json_t *helpers = json_object_get(doc, "credHelpers");
+	const char *name = json_string_at(helpers, host);
+	bool is_hub = strcmp(host, "docker.io") == 0;
+
+	*server = host;
+	if (name == NULL && is_hub) {
+		*server = "https://index.docker.io/v1/";
+		name = json_string_at(helpers, *server);
+	}
+	return is_set(name) ? name : json_string_at(doc, "credsStore");
+}
+
+static int find_in(struct credentials *c, const json_t *doc, const char *file,
+		   const char *host, const char *path, struct err *e)
+{
+	const char *server, *name = helper_for(doc, host, &server);
+
+	if (is_set(name)) {
+		if (strchr(name, '/') != NULL)
+			return err_set(e, "%s: '%s' is no name of a credential helper",
+				       file, name);
+		int known = ask_helper(c, name, server, e);
+		if (known == 0 && strcmp(server, host) != 0)
+			known = ask_helper(c, name, host, e);
+		if (known != 0)
+			return known;
+	}
+	return find_entry(c, json_object_get(doc, "auths"), file, host, path, e);
+}
+
+/* --- files --- */
+
+int credentials_parse(struct credentials *c, const char *text, size_t len,
+		      const char *file, const char *host, const char *path, struct err *e)
+{
+	struct err unused; /* it may quote what is secret */
+
+	*c = (struct credentials){0};
+	json_t *doc = json_parse(text, len, file, &unused);
+	if (!json_is_object(doc)) {
+		json_decref(doc);
+		return err_set(e, "%s: not a JSON object", file);
+	}
+	int known = find_in(c, doc, file, host, path, e);
+	json_decref(doc);
+	return known < 0 ? -1 : 0;
+}
+
+/* A file that may be missing, unless it `must` be there. */
+static int try_file(struct credentials *c, const char *file, bool must, const char *host,
+		    const char *path, struct err *e)
+{
+	struct buf text = {0};
+	int result = 0;
+
+	buf_reserve(&text, 2 * FILE_MAX); /* so that growing leaves no copies */
+	if (io_slurp_file(file, &text, FILE_MAX) == 0)
+		result = credentials_parse(c, text.data, text.len, file, host, path, e);
+	else if (must || errno == EFBIG || errno == EACCES)
+		result = err_set_errno(e, "%s", file);
+	wipe(&text);
+	return result;
+}
+
+int credentials_find(struct credentials *c, const char *host, const char *path,
+		     struct err *e)
+{
+	static const struct {
+		const char *variable, *file;
+	} places[] = {
+	    {"XDG_RUNTIME_DIR", "containers/auth.json"},
+	    {"XDG_CONFIG_HOME", "containers/auth.json"},
+	    {"HOME", ".config/containers/auth.json"},
+	    {"DOCKER_CONFIG", "config.json"},
+	    {"HOME", ".docker/config.json"},
+	};
+	const char *only = getenv("REGISTRY_AUTH_FILE");
+	struct buf file = {0};
+	int result = 0;
+
+	*c = (struct credentials){0};
+	if (is_set(only))
+		return try_file(c, only, true, host, path, e);
+	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+		const char *dir = getenv(places[i].variable);
+		bool is_fallback = strcmp(places[i].variable, "HOME") == 0 &&
+				   is_set(getenv(places[i - 1].variable));
+		if (!is_set(dir) || is_fallback)
+			continue;
+		buf_clear(&file);
+		buf_addf(&file, "%s/%s", dir, places[i].file);
+		result = try_file(c, file.data, false, host, path, e);
+		if (result < 0 || c->user != NULL || c->identity != NULL)
+			break;
+	}
+	buf_release(&file);
+	return result;
+}

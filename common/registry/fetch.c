@@ -1,0 +1,352 @@
+#include "registry/fetch.h"
+
+#include "archive/unpack.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/ring.h"
+#include "registry/blobs.h"
+#include "registry/registry.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BLOCK = 256 << 10, PIECES = 4 };
+
+/* --- downloads --- */
+
+/* A blob that is downloaded. */
+struct incoming {
+	const struct fetch *f;
+	const struct manifest_blob *b; /* its size is UINT64_MAX if it is not known */
+	const char *kind;              /* "manifests" or "blobs" */
+	uint64_t limit;                /* bytes */
+	char *type;                    /* becomes its media type; or NULL */
+	struct blobs_part part;
+	struct digest sum; /* of what is in the part */
+};
+
+/* Forgets what came so far. */
+static int restart(void *arg, struct err *e)
+{
+	struct incoming *in = arg;
+	char unused[DIGEST_HEX + 1];
+
+	digest_hex(&in->sum, unused);
+	return blobs_restart(&in->part, e);
+}
+
+static int take(void *arg, const void *data, size_t len, struct err *e)
+{
+	struct incoming *in = arg;
+
+	digest_update(&in->sum, data, len);
+	if (blobs_write(&in->part, data, len, e) < 0)
+		return -1;
+	if (in->f->came != NULL)
+		in->f->came(in->f->arg, len);
+	return 0;
+}
+
+/* Adds the file to the digest, and leaves its position at its end. Returns its size, or
+ * -1. */
+static int64_t sum_file(struct digest *sum, int fd, struct err *e)
+{
+	char block[BLOCK];
+	int64_t size = 0;
+	ssize_t n;
+
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_set_errno(e, "a blob's file");
+	while ((n = io_read(fd, block, sizeof block)) > 0) {
+		digest_update(sum, block, (size_t)n);
+		size += n;
+	}
+	return n < 0 ? err_set_errno(e, "a blob's file") : size;
+}
+
+/* Asks the registry, then the URLs that the manifest has for the layer. */
+static int get(struct incoming *in, struct http_request *q, struct err *e)
+{
+	char what[sizeof "sha256:" + DIGEST_HEX] = "sha256:";
+	struct registry *r = in->f->registry;
+
+	memcpy(what + strlen(what), in->b->hex, sizeof in->b->hex);
+	int result = registry_get(r, in->kind, what, q, in->type, e);
+	for (size_t i = 0; result < 0 && i < json_array_size(in->b->urls); i++) {
+		const char *url = json_string_value(json_array_get(in->b->urls, i));
+		if (url != NULL)
+			result = registry_get_url(r, url, q, e);
+	}
+	return result;
+}
+
+/* Downloads what the part lacks. Returns 1 if it is the blob then, 0 if not, or -1. */
+static int fill(struct incoming *in, bool *has_size, struct err *e)
+{
+	char hex[DIGEST_HEX + 1];
+	struct http_request q = {
+	    .accept = strcmp(in->kind, "manifests") == 0 ? manifest_types : NULL,
+	    .have = in->part.have,
+	    .limit = in->limit,
+	    .restart = restart,
+	    .take = take,
+	    .arg = in,
+	};
+
+	if (q.have < in->b->size && get(in, &q, e) < 0)
+		return -1;
+	digest_hex(&in->sum, hex);
+	*has_size = in->b->size == UINT64_MAX || q.have == in->b->size;
+	return *has_size && strcmp(hex, in->b->hex) == 0;
+}
+
+/* Fills the part, and once more if it had been begun with other bytes. */
+static int download(struct incoming *in, struct err *e)
+{
+	bool has_size;
+	int64_t have = sum_file(&in->sum, in->part.fd, e);
+
+	in->part.have = have >= 0 ? (uint64_t)have : 0;
+	if ((have < 0 || in->part.have > in->limit) && restart(in, e) < 0)
+		return -1;
+	for (bool is_left = in->part.have > 0;; is_left = false) {
+		int result = fill(in, &has_size, e);
+		if (result != 0)
+			return result < 0 ? -1 : 0;
+		if (blobs_restart(&in->part, e) < 0)
+			return -1;
+		if (!is_left)
+			return err_set(e, "sha256:%s: what came has %s", in->b->hex,
+				       has_size ? "another digest" : "another size");
+	}
+}
+
+/*
+ * A descriptor of the blob's file, as it was found in the cache, or downloaded and
+ * verified; sets *is_cached. `in` says which blob. Returns -1 and why there is none.
+ */
+static int open_blob(struct incoming *in, bool *is_cached, struct err *e)
+{
+	const struct cache *cache = in->f->cache;
+	const char *hex = in->b->hex;
+	int fd = blobs_open(cache, hex);
+
+	*is_cached = true;
+	if (fd >= 0)
+		return fd;
+	int begun = blobs_begin(cache, hex, in->limit, in->f->patience, &in->part, e);
+	if (begun <= 0)
+		return begun < 0 ? -1 : in->part.fd;
+	*is_cached = false;
+	digest_init(&in->sum);
+	fd = download(in, e) < 0 ? -1 : blobs_finish(&in->part);
+	if (fd < 0)
+		blobs_leave(&in->part);
+	digest_release(&in->sum);
+	return fd;
+}
+
+/* --- documents --- */
+
+int fetch_document(const struct fetch *f, const char *kind, const char *hex,
+		   struct buf *out, char *type, struct err *e)
+{
+	struct manifest_blob b = {.size = UINT64_MAX};
+	struct incoming in = {
+	    .f = f, .b = &b, .kind = kind, .limit = JSON_LIMIT, .type = type};
+	char found[DIGEST_HEX + 1];
+	bool is_cached;
+
+	memcpy(b.hex, hex, sizeof b.hex);
+	for (;;) {
+		*type = '\0';
+		int fd = open_blob(&in, &is_cached, e);
+		if (fd < 0)
+			return -1;
+		buf_clear(out);
+		int result =
+		    lseek(fd, 0, SEEK_SET) < 0 ? -1 : io_slurp(fd, out, JSON_LIMIT);
+		close(fd);
+		if (result == 0) {
+			digest_of(out->data, out->len, found);
+			if (strcmp(found, hex) == 0)
+				return 0;
+		}
+		if (!is_cached)
+			return err_set(e, "sha256:%s: its file cannot be read", hex);
+		blobs_forget(f->cache, hex);
+	}
+}
+
+int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *type,
+		 char hex[DIGEST_HEX + 1], struct err *e)
+{
+	struct http_request q = {.accept = manifest_types};
+
+	http_into(&q, out, JSON_LIMIT);
+	if (registry_get(f->registry, "manifests", tag, &q, type, e) < 0)
+		return -1;
+	digest_of(out->data, out->len, hex);
+	return 0;
+}
+
+/* --- layers --- */
+
+/*
+ * A layer that is being uncompressed. Another thread sums it up and writes it, so that a
+ * large layer keeps two cores at work.
+ */
+struct plain {
+	int fd;
+	struct digest sum;
+	uint64_t size;
+	struct ring *relay;  /* of pieces */
+	_Atomic bool failed; /* `why` says why */
+	struct err why;
+};
+
+struct piece {
+	size_t len;
+	char data[BLOCK];
+};
+
+static void *finish_pieces(void *arg)
+{
+	struct plain *p = arg;
+	struct piece *piece;
+
+	while ((piece = ring_take(p->relay)) != NULL) {
+		digest_update(&p->sum, piece->data, piece->len);
+		p->size += piece->len;
+		if (!p->failed && io_write(p->fd, piece->data, piece->len) < 0) {
+			err_set_errno(&p->why, "a temporary file, in TMPDIR");
+			p->failed = true;
+		}
+		ring_return(p->relay);
+	}
+	return NULL;
+}
+
+static int take_plain(void *arg, const void *data, size_t len, struct err *e)
+{
+	struct plain *p = arg;
+	const char *from = data;
+
+	(void)e;
+	while (len > 0 && !p->failed) {
+		struct piece *piece = ring_fill(p->relay);
+		piece->len = len < sizeof piece->data ? len : sizeof piece->data;
+		memcpy(piece->data, from, piece->len);
+		from += piece->len;
+		len -= piece->len;
+		ring_pass(p->relay);
+	}
+	return p->failed ? -1 : 0;
+}
+
+/* Whether programs know the file for compressed. */
+static bool is_compressed(int fd)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} magic[] = {{"\x1f\x8b", 2},
+		     {"\x28\xb5\x2f\xfd", 4},
+		     {"\xfd"
+		      "7zXZ",
+		      6},
+		     {"BZh", 3}};
+	char head[6] = "";
+
+	ssize_t n = pread(fd, head, sizeof head, 0);
+	for (size_t i = 0; i < sizeof magic / sizeof *magic; i++)
+		if (n >= (ssize_t)magic[i].len &&
+		    memcmp(head, magic[i].bytes, magic[i].len) == 0)
+			return true;
+	return false;
+}
+
+/* Uncompresses the `size` bytes of `fd` into the file of `p`. */
+static int inflate(int fd, uint64_t size, struct plain *p, const char *what,
+		   struct err *e)
+{
+	pthread_t thread;
+
+	p->relay = ring_new(PIECES, sizeof(struct piece));
+	if (pthread_create(&thread, NULL, finish_pieces, p) != 0)
+		die("cannot start a thread");
+	int result = unpack_inflate(fd, 0, size, take_plain, p, what, e);
+	ring_end(p->relay);
+	pthread_join(thread, NULL);
+	ring_release(p->relay);
+	if (p->failed) {
+		*e = p->why;
+		result = -1;
+	}
+	return result;
+}
+
+/* Uncompresses `fd` to `p`, or, if it is plain, sums it up and makes it p->fd. */
+static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
+{
+	struct stat st;
+
+	if (!is_compressed(fd)) {
+		int64_t size = sum_file(&p->sum, fd, e);
+		p->fd = dup(fd);
+		p->size = (uint64_t)size;
+		return size < 0 ? -1 : p->fd < 0 ? err_set_errno(e, "%s", what) : 0;
+	}
+	p->fd = io_tmpfile();
+	if (p->fd < 0 || fstat(fd, &st) < 0)
+		return err_set_errno(e, "a temporary file, in TMPDIR");
+	return inflate(fd, (uint64_t)st.st_size, p, what, e);
+}
+
+/* Uncompresses and compares with the diff_id. */
+static int unpack_layer(int fd, const char *hex, const char *diff_id,
+			struct fetch_layer *layer, struct err *e)
+{
+	struct plain p = {.fd = -1};
+	char what[sizeof "layer sha256:" + DIGEST_HEX] = "layer sha256:";
+	char found[DIGEST_HEX + 1];
+
+	memcpy(what + strlen(what), hex, DIGEST_HEX + 1);
+	digest_init(&p.sum);
+	int result = uncompress(fd, &p, what, e);
+	digest_hex(&p.sum, found);
+	if (result == 0 && strcmp(found, diff_id) != 0)
+		result =
+		    err_set(e, "%s unpacks to sha256:%s, not to its diff_id sha256:%s",
+			    what, found, diff_id);
+	if (result < 0 && p.fd >= 0)
+		close(p.fd);
+	layer->fd = p.fd;
+	layer->size = p.size;
+	digest_release(&p.sum);
+	return result;
+}
+
+int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char *diff_id,
+		struct fetch_layer *layer, struct err *e)
+{
+	struct incoming in = {.f = f, .b = b, .kind = "blobs", .limit = b->size};
+
+	for (;;) {
+		int fd = open_blob(&in, &layer->is_cached, e);
+		if (fd < 0)
+			return -1;
+		int result = unpack_layer(fd, b->hex, diff_id, layer, e);
+		close(fd);
+		if (result == 0 || !layer->is_cached)
+			return result;
+		/* Either the image is wrong or its file is damaged, and then a new one
+		 * helps. */
+		blobs_forget(f->cache, b->hex);
+	}
+}

@@ -1,0 +1,498 @@
+#include "registry/http.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/num.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum {
+	HEAD_MAX = 256 << 10, /* bytes of all headers of a response */
+	ERROR_MAX = 1 << 20,  /* of a body that nobody wants */
+	REDIRECTS_MAX = 10,
+	PIECE = 256 << 10,
+	OFFERS_MAX = 16, /* headers WWW-Authenticate that are read */
+	RATE_MIN = 1024, /* bytes a second, below which a transfer is given up */
+};
+
+struct http {
+	CURL *curl;
+	unsigned timeout;
+	bool verify;
+};
+
+/* One request and its response; a redirect is followed by another one. */
+struct exchange {
+	struct http *h;
+	struct http_request *q;
+	struct http_response *r;
+	struct err *e;
+	struct http_origin to;
+	enum http_place from;  /* of the server that named the URL */
+	bool is_proxied;       /* the proxy resolves the host's name */
+	size_t head, unwanted; /* bytes */
+	bool begun, refused;   /* `refused`: *e says why */
+};
+
+static void start_library(void)
+{
+	/* Headers hold credentials. */
+	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, mem_wiping_free,
+				 mem_wiping_realloc, strdup, calloc) != CURLE_OK)
+		die("libcurl does not work here");
+}
+
+/* A variable of the environment, or NULL if it is empty, too. */
+static const char *variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0' ? value : NULL;
+}
+
+/* The environment's file of authorities, which libcurl leaves to its callers. */
+static void set_authorities(CURL *curl)
+{
+	static const char *const files[] = {"CURL_CA_BUNDLE", "NIX_SSL_CERT_FILE",
+					    "SSL_CERT_FILE"};
+	const char *file = NULL;
+
+	for (size_t i = 0; i < sizeof files / sizeof *files && file == NULL; i++)
+		file = variable(files[i]);
+	if (file != NULL)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, file);
+	if (variable("SSL_CERT_DIR") != NULL)
+		curl_easy_setopt(curl, CURLOPT_CAPATH, variable("SSL_CERT_DIR"));
+}
+
+struct http *http_new(bool verify, unsigned timeout)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct http *h = mem_zero(1, sizeof *h);
+
+	pthread_once(&once, start_library);
+	h->curl = curl_easy_init();
+	if (h->curl == NULL)
+		die("out of memory");
+	h->timeout = timeout;
+	h->verify = verify;
+	return h;
+}
+
+void http_release(struct http *h)
+{
+	if (h == NULL)
+		return;
+	curl_easy_cleanup(h->curl);
+	free(h);
+}
+
+void http_response_release(struct http_response *r)
+{
+	buf_release(&r->offers);
+	*r = (struct http_response){0};
+}
+
+/* --- what comes in --- */
+
+static int append(void *b, const void *data, size_t len, struct err *e)
+{
+	(void)e;
+	buf_add(b, data, len);
+	return 0;
+}
+
+static int clear(void *b, struct err *e)
+{
+	(void)e;
+	buf_clear(b);
+	return 0;
+}
+
+void http_into(struct http_request *q, struct buf *b, size_t limit)
+{
+	q->limit = limit;
+	q->restart = clear;
+	q->take = append;
+	q->arg = b;
+}
+
+/* Sets the media type, of a Content-Type with parameters. */
+static void set_type(struct http_response *r, const char *value)
+{
+	size_t n = strcspn(value, "; \t");
+
+	n = n < sizeof r->type ? n : sizeof r->type - 1;
+	for (size_t i = 0; i < n; i++)
+		r->type[i] = (char)tolower((unsigned char)value[i]);
+	r->type[n] = '\0';
+}
+
+/* The value of the header number `i` of this name, in the response; or NULL. */
+static const char *header(const struct exchange *x, const char *name, size_t i)
+{
+	struct curl_header *h;
+
+	if (curl_easy_header(x->h->curl, name, i, CURLH_HEADER, -1, &h) != CURLHE_OK)
+		return NULL;
+	return h->value;
+}
+
+/* Of the response that comes, or 0. */
+static long status(const struct exchange *x)
+{
+	long code = 0;
+
+	curl_easy_getinfo(x->h->curl, CURLINFO_RESPONSE_CODE, &code);
+	return code;
+}
+
+/* Fills in what the headers of the response say. */
+static void read_head(const struct exchange *x)
+{
+	struct http_response *r = x->r;
+	const char *type = NULL, *offer;
+	curl_off_t wait = 0;
+
+	r->status = status(x);
+	r->has_answered = r->has_answered || r->status != 0;
+	curl_easy_getinfo(x->h->curl, CURLINFO_RETRY_AFTER, &wait);
+	curl_easy_getinfo(x->h->curl, CURLINFO_CONTENT_TYPE, &type);
+	r->wait = wait > 0 ? (uint64_t)wait : 0;
+	if (type != NULL)
+		set_type(r, type);
+	if (r->is_elsewhere)
+		return;
+	for (size_t i = 0; i < OFFERS_MAX; i++)
+		if ((offer = header(x, "WWW-Authenticate", i)) != NULL)
+			buf_addf(&r->offers, "%s\n", offer);
+}
+
+/* libcurl keeps the headers; how many of them is bounded here. */
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct exchange *x = arg;
+
+	(void)line;
+	x->head += size * n;
+	if (x->head <= HEAD_MAX)
+		return size * n;
+	x->refused = true;
+	err_set(x->e, "more than %d bytes of headers", HEAD_MAX);
+	return 0;
+}
+
+/* Whether Content-Range, "bytes FIRST-LAST/ALL" (RFC 9110, 14.4), begins there. */
+static bool part_begins_at(const struct exchange *x, uint64_t at)
+{
+	const char *value = header(x, "Content-Range", 0);
+	uint64_t first;
+
+	if (value == NULL || strncasecmp(value, "bytes ", 6) != 0)
+		return false;
+	return num_parse(value + 6, strcspn(value + 6, "-"), INT64_MAX, &first) == 0 &&
+	       first == at;
+}
+
+/* Has the caller forget what it has, so that the next try begins anew. */
+static int start_over(struct exchange *x)
+{
+	x->q->have = 0;
+	return x->q->restart(x->q->arg, x->e);
+}
+
+/* Whether what comes is what follows the bytes that the caller has. */
+static int begin(struct exchange *x)
+{
+	if (x->begun)
+		return 0;
+	x->begun = true;
+	if (status(x) != 206)
+		return start_over(x);
+	if (part_begins_at(x, x->q->have))
+		return 0;
+	x->r->is_cut = true;
+	if (start_over(x) == 0)
+		err_set(x->e, "the server sends another part than was asked for");
+	return -1;
+}
+
+static size_t on_body(char *data, size_t size, size_t n, void *arg)
+{
+	struct exchange *x = arg;
+	size_t len = size * n;
+
+	if (status(x) != 200 && status(x) != 206) {
+		x->unwanted += len;
+		return x->unwanted <= ERROR_MAX ? len : 0;
+	}
+	x->refused = true;
+	if (begin(x) < 0)
+		return 0;
+	if (len > x->q->limit - x->q->have) {
+		err_set(x->e, "more than %" PRIu64 " bytes", x->q->limit);
+		return 0;
+	}
+	if (x->q->take(x->q->arg, data, len, x->e) < 0)
+		return 0;
+	x->q->have += len;
+	x->refused = false;
+	return len;
+}
+
+/* --- where it goes --- */
+
+/* Whether a server at `from` may send us to one at `to`. */
+static bool may_lead(enum http_place from, enum http_place to)
+{
+	return from == HTTP_UNKNOWN || to == HTTP_FAR || to == from;
+}
+
+static int refuse_place(struct exchange *x)
+{
+	x->refused = true;
+	return err_set(x->e,
+		       "%s is on this machine or its link, where no server elsewhere may "
+		       "lead",
+		       x->to.text);
+}
+
+/* libcurl calls it before each request, with the address of the connection. */
+static int on_connected(void *arg, char *address, char *own, int port, int own_port)
+{
+	struct exchange *x = arg;
+
+	(void)own, (void)port, (void)own_port;
+	if (x->r->place == HTTP_FAR && !x->is_proxied)
+		x->r->place = http_place_of(address);
+	if (may_lead(x->from, x->r->place))
+		return CURL_PREREQFUNC_OK;
+	refuse_place(x);
+	return CURL_PREREQFUNC_ABORT;
+}
+
+/*
+ * Whether libcurl may use a proxy. Some hosts may be exempt from it; nobody elsewhere
+ * chooses to which addresses their names lead.
+ */
+static bool is_proxied(const struct http_origin *o)
+{
+	if (variable("all_proxy") != NULL || variable("ALL_PROXY") != NULL)
+		return true;
+	if (!o->is_secure)
+		return variable("http_proxy") != NULL;
+	return variable("https_proxy") != NULL || variable("HTTPS_PROXY") != NULL;
+}
+
+/* --- what goes out --- */
+
+/* "NAME: VALUE" in front of the list; the value may be secret, and is wiped. */
+static struct curl_slist *add_header(struct curl_slist *list, const char *name,
+				     const char *value)
+{
+	size_t size = strlen(name) + strlen(value) + 3;
+	char *line = mem_zero(size, 1);
+
+	snprintf(line, size, "%s: %s", name, value);
+	struct curl_slist *longer = curl_slist_append(list, line);
+	mem_wiping_free(line);
+	if (longer == NULL)
+		die("out of memory");
+	return longer;
+}
+
+static void set_request(struct exchange *x, const char *url, struct curl_slist *headers,
+			char *why)
+{
+	const struct http *h = x->h;
+	CURL *c = h->curl;
+	const struct http_request *q = x->q;
+	char range[32];
+
+	curl_easy_reset(c);
+	set_authorities(c);
+	curl_easy_setopt(c, CURLOPT_URL, url);
+	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_USERAGENT, "dt/" DT_VERSION);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, (long)h->verify);
+	curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, h->verify ? 2L : 0L);
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)h->timeout);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)h->timeout);
+	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)RATE_MIN);
+	curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)PIECE);
+	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_connected);
+	curl_easy_setopt(c, CURLOPT_PREREQDATA, x);
+	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
+	if (q->form != NULL)
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->form);
+	if (q->have > 0) {
+		snprintf(range, sizeof range, "%" PRIu64 "-", q->have);
+		curl_easy_setopt(c, CURLOPT_RANGE, range);
+	}
+}
+
+static bool may_pass(CURLcode code)
+{
+	switch (code) {
+	case CURLE_PARTIAL_FILE:
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+	case CURLE_GOT_NOTHING:
+	case CURLE_OPERATION_TIMEDOUT:
+	case CURLE_HTTP2:
+	case CURLE_HTTP2_STREAM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether there is a message of libcurl, without a URL: a proxy's may hold a password. */
+static bool may_be_told(const char *why)
+{
+	return *why != '\0' && strchr(why, '@') == NULL && strstr(why, "://") == NULL;
+}
+
+/* One request and its response. */
+static int exchange(struct exchange *x, const char *url, const char *authorization)
+{
+	CURL *c = x->h->curl;
+	struct curl_slist *headers = NULL;
+	char why[CURL_ERROR_SIZE] = "";
+
+	if (x->q->accept != NULL)
+		headers = add_header(headers, "Accept", x->q->accept);
+	if (authorization != NULL)
+		headers = add_header(headers, "Authorization", authorization);
+	x->head = x->unwanted = 0;
+	x->begun = x->refused = false;
+	set_request(x, url, headers, why);
+	CURLcode code = curl_easy_perform(c);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
+	curl_slist_free_all(headers);
+	read_head(x);
+	if (x->refused)
+		return -1;
+	if (code == CURLE_OK && (x->r->status == 200 || x->r->status == 206))
+		return begin(x); /* nothing came: that is all there is */
+	if (code == CURLE_OK || x->unwanted > ERROR_MAX)
+		return 0;
+	x->r->is_cut = may_pass(code);
+	return err_set(x->e, "%s", may_be_told(why) ? why : curl_easy_strerror(code));
+}
+
+/* Replaces `url` by where the response leads, and x->to by the origin of that. */
+static int redirect(struct exchange *x, struct buf *url)
+{
+	bool was_secure = x->to.is_secure;
+	const char *target = NULL;
+
+	curl_easy_getinfo(x->h->curl, CURLINFO_REDIRECT_URL, &target);
+	if (target == NULL)
+		return err_set(x->e, "a redirection to nowhere");
+	buf_clear(url);
+	buf_addstr(url, target);
+	if (http_origin(&x->to, url->data, x->e) < 0)
+		return -1;
+	if (x->h->verify && was_secure && !x->to.is_secure)
+		return err_set(x->e, "redirected from https to http");
+	x->from = x->r->place;
+	return 0;
+}
+
+static bool is_redirect(long status)
+{
+	return status == 301 || status == 302 || status == 303 || status == 307 ||
+	       status == 308;
+}
+
+/* TLS writes to connections that may be gone. */
+static void block_sigpipe(sigset_t *old)
+{
+	sigset_t pipe;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, old);
+}
+
+static void restore_sigpipe(const sigset_t *old)
+{
+	const struct timespec now = {0};
+	sigset_t pipe;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	while (!sigismember(old, SIGPIPE) && sigtimedwait(&pipe, NULL, &now) > 0)
+		continue;
+	pthread_sigmask(SIG_SETMASK, old, NULL);
+}
+
+/* Follows the request from URL to URL, to the last response. */
+static int follow(struct exchange *x, struct buf *url)
+{
+	const char *authorization = x->q->authorization;
+	struct http_origin first = x->to;
+	struct http_response before = {0};
+
+	for (int n = 0;; n++) {
+		http_response_release(x->r);
+		*x->r = before;
+		x->r->place = http_place_of(x->to.host);
+		x->is_proxied = is_proxied(&x->to);
+		if (!may_lead(x->from, x->r->place))
+			return refuse_place(x);
+		if (exchange(x, url->data, authorization) < 0)
+			return -1;
+		if (!is_redirect(x->r->status) || x->q->form != NULL)
+			return 0;
+		if (n == REDIRECTS_MAX)
+			return err_set(x->e, "redirected without end");
+		if (redirect(x, url) < 0)
+			return -1;
+		before.has_answered = true;
+		if (strcmp(x->to.text, first.text) != 0) {
+			before.is_elsewhere = true; /* for good, even if it comes back */
+			authorization = NULL;
+		}
+	}
+}
+
+int http_send(struct http *h, struct http_request *q, struct http_response *r,
+	      struct err *e)
+{
+	struct exchange x = {.h = h, .q = q, .r = r, .e = e, .from = q->from};
+	struct buf url = {0};
+	sigset_t mask;
+
+	http_response_release(r);
+	if (http_origin(&x.to, q->url, e) < 0)
+		return -1;
+	block_sigpipe(&mask);
+	buf_addstr(&url, q->url);
+	int result = follow(&x, &url);
+	if (result == 0 && r->status == 416 && q->have > 0) {
+		r->is_cut = true;
+		result = start_over(&x);
+		if (result == 0)
+			result = err_set(e, "the server does not have what follows");
+	}
+	buf_release(&url);
+	restore_sigpipe(&mask);
+	return result;
+}

@@ -1,0 +1,280 @@
+#include "registry/registry.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "image/reference.h"
+#include "registry/login.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+	WAIT_MS = 200,  /* before the second try; twice as long before each next one */
+	WAIT_MAX = 60,  /* seconds: the longest pause that a server may ask for */
+	STEP = 1 << 20, /* bytes; a try that brings so many does not count */
+};
+
+/* A host to ask: a mirror, or the registry itself. */
+struct endpoint {
+	char *host, *path; /* of the repository, "library/hello" */
+	struct login *login;
+	bool is_plain;         /* HTTP without TLS */
+	bool is_proven;        /* it has answered */
+	enum http_place place; /* where it was when it answered */
+};
+
+struct registry {
+	const struct registry_options *o;
+	struct endpoint endpoint[2];
+	size_t n;
+	pthread_mutex_t lock; /* of what the endpoints were found to be, and of `idle` */
+	struct http *idle[64];
+	size_t n_idle;
+};
+
+static const char hub[] = "docker.io", hub_host[] = "registry-1.docker.io";
+
+/* `path` is taken over; `known_as` is kept, and the host if it is NULL. */
+static void add_endpoint(struct registry *r, char *host, const char *known_as, char *path)
+{
+	struct endpoint *p = &r->endpoint[r->n++];
+
+	p->host = host;
+	p->path = path;
+	p->place = HTTP_FAR;
+	p->login = login_new(host, known_as != NULL ? known_as : host, path);
+}
+
+/* HOST[:PORT][/PATH], in front of the repository's own path. */
+static void add_mirror(struct registry *r, const char *mirror, const char *path)
+{
+	size_t n = strcspn(mirror, "/");
+	struct buf longer = {0};
+
+	if (mirror[n] == '/')
+		buf_addf(&longer, "%s/", mirror + n + 1);
+	buf_addstr(&longer, path);
+	add_endpoint(r, mem_strndup(mirror, n), NULL, longer.data);
+}
+
+struct registry *registry_new(const struct reference *ref,
+			      const struct registry_options *o)
+{
+	struct registry *r = mem_zero(1, sizeof *r);
+	bool is_hub = strcmp(ref->host, hub) == 0;
+
+	r->o = o;
+	pthread_mutex_init(&r->lock, NULL);
+	if (is_hub && o->mirror != NULL)
+		add_mirror(r, o->mirror, ref->path);
+	add_endpoint(r, mem_strdup(is_hub ? hub_host : ref->host), ref->host,
+		     mem_strdup(ref->path));
+	return r;
+}
+
+void registry_release(struct registry *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		login_release(r->endpoint[i].login);
+		free(r->endpoint[i].host);
+		free(r->endpoint[i].path);
+	}
+	for (size_t i = 0; i < r->n_idle; i++)
+		http_release(r->idle[i]);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+/* A client that no other thread uses, with connections of earlier requests. */
+static struct http *take_client(struct registry *r)
+{
+	struct http *h = NULL;
+
+	pthread_mutex_lock(&r->lock);
+	if (r->n_idle > 0)
+		h = r->idle[--r->n_idle];
+	pthread_mutex_unlock(&r->lock);
+	return h != NULL ? h : http_new(r->o->verify, r->o->timeout);
+}
+
+static void return_client(struct registry *r, struct http *h)
+{
+	pthread_mutex_lock(&r->lock);
+	if (r->n_idle < sizeof r->idle / sizeof *r->idle) {
+		r->idle[r->n_idle++] = h;
+		h = NULL;
+	}
+	pthread_mutex_unlock(&r->lock);
+	http_release(h);
+}
+
+/* --- one request, until it is answered --- */
+
+/* What is asked for, and the answer to the last try. */
+struct task {
+	struct registry *r;
+	struct endpoint *p; /* NULL: a URL of no registry, without credentials */
+	struct http_request *q;
+	const char *what; /* in messages */
+	struct http_response a;
+	struct err *e;
+};
+
+/* How a try ended: FAILED says why in *e. */
+enum { GOT = 0, FAILED = -1, NO_TLS = -2 };
+
+static int bad_status(const struct task *t)
+{
+	long status = t->a.status;
+	const char *text = status == 401   ? ", not authorized"
+			   : status == 403 ? ", denied"
+			   : status == 404 ? ", not found"
+			   : status == 429 ? ", too many requests"
+					   : "";
+
+	return err_set(t->e, "%s: status %ld%s%s", t->what, status, text,
+		       t->a.is_elsewhere ? ", from where it redirects to" : "");
+}
+
+/* Pauses before the next try: as long as the server asked for, if it did. */
+static void wait_for(unsigned attempt, uint64_t seconds)
+{
+	uint64_t ms = (uint64_t)WAIT_MS << attempt;
+
+	if (seconds > 0)
+		ms = 1000 * (seconds < WAIT_MAX ? seconds : WAIT_MAX);
+	const struct timespec t = {.tv_sec = (time_t)(ms / 1000),
+				   .tv_nsec = (long)(ms % 1000 * 1000000)};
+	nanosleep(&t, NULL);
+}
+
+/* Whether the same request may succeed later. */
+static bool may_pass(const struct http_response *a)
+{
+	return a->is_cut || a->status == 429 || a->status >= 500;
+}
+
+/*
+ * Learns from the answer where the endpoint is, and that it is there. Returns whether the
+ * request should be sent without TLS: the user allows that, and the endpoint has never
+ * answered, or another thread has found by now that it knows no TLS.
+ */
+static bool knows_no_tls(struct task *t)
+{
+	struct endpoint *p = t->p;
+	const struct http_response *a = &t->a;
+	bool is_secure = strncmp(t->q->url, "https:", 6) == 0;
+
+	pthread_mutex_lock(&t->r->lock);
+	p->is_proven = p->is_proven || a->has_answered;
+	if (a->has_answered && !a->is_elsewhere)
+		p->place = a->place;
+	bool is_plain = is_secure && !a->has_answered && !t->r->o->verify &&
+			(p->is_plain || !p->is_proven);
+	p->is_plain = p->is_plain || is_plain;
+	pthread_mutex_unlock(&t->r->lock);
+	return is_plain;
+}
+
+static int send_once(struct task *t, struct http *h)
+{
+	int result = t->p != NULL ? login_send(t->p->login, h, t->q, &t->a, t->e)
+				  : http_send(h, t->q, &t->a, t->e);
+
+	if (t->p != NULL && knows_no_tls(t))
+		return NO_TLS;
+	if (result < 0) {
+		const struct err why = *t->e;
+		return err_set(t->e, "%s: %s", t->what, why.text);
+	}
+	return t->a.status == 200 || t->a.status == 206 ? GOT : bad_status(t);
+}
+
+/* Tries again while that may help. Sets `type` as registry_get() does, if not NULL. */
+static int send_until(struct task *t, char *type)
+{
+	struct http *h = take_client(t->r);
+	int result;
+
+	for (unsigned attempt = 0;; attempt++) {
+		uint64_t before = t->q->have;
+		result = send_once(t, h);
+		if (result != FAILED || !may_pass(&t->a))
+			break;
+		if (t->q->have >= before + STEP)
+			attempt = 0;
+		if (attempt == t->r->o->retries)
+			break;
+		wait_for(attempt, t->a.wait);
+	}
+	if (result == GOT && type != NULL)
+		snprintf(type, sizeof t->a.type, "%s",
+			 *t->a.type != '\0' ? t->a.type : "none");
+	http_response_release(&t->a);
+	return_client(t->r, h);
+	return result;
+}
+
+/* --- what callers ask for --- */
+
+/* Replaces `url` by that of KIND/WHAT at the endpoint. */
+static void endpoint_url(struct registry *r, const struct endpoint *p, const char *kind,
+			 const char *what, struct buf *url)
+{
+	pthread_mutex_lock(&r->lock);
+	bool is_plain = p->is_plain;
+	pthread_mutex_unlock(&r->lock);
+	buf_clear(url);
+	buf_addf(url, "http%s://%s/v2/%s/%s/%s", is_plain ? "" : "s", p->host, p->path,
+		 kind, what);
+}
+
+static int get_from(struct registry *r, struct endpoint *p, const char *kind,
+		    const char *what, struct http_request *q, char *type, struct err *e)
+{
+	struct buf url = {0}, name = {0};
+	int result;
+
+	buf_addf(&name, "%s: %s/%s", p->host, kind, what);
+	struct task t = {.r = r, .p = p, .q = q, .what = name.data, .e = e};
+	do {
+		endpoint_url(r, p, kind, what, &url);
+		q->url = url.data;
+		result = send_until(&t, type);
+	} while (result == NO_TLS);
+	q->url = NULL;
+	buf_release(&url);
+	buf_release(&name);
+	return result;
+}
+
+int registry_get(struct registry *r, const char *kind, const char *what,
+		 struct http_request *q, char *type, struct err *e)
+{
+	int result = -1;
+
+	for (size_t i = 0; i < r->n && result < 0; i++)
+		result = get_from(r, &r->endpoint[i], kind, what, q, type, e);
+	return result;
+}
+
+int registry_get_url(struct registry *r, const char *url, struct http_request *q,
+		     struct err *e)
+{
+	struct http_origin o;
+	struct task t = {.r = r, .q = q, .what = o.text, .e = e};
+
+	if (http_origin(&o, url, e) < 0)
+		return -1;
+	pthread_mutex_lock(&r->lock);
+	q->from = r->endpoint[r->n - 1].place;
+	pthread_mutex_unlock(&r->lock);
+	q->url = url;
+	int result = send_until(&t, NULL);
+	q->url = NULL;
+	q->from = HTTP_UNKNOWN;
+	return result;
+}

@@ -1,0 +1,622 @@
+#include "run/changes.h"
+
+#include "archive/tar.h"
+#include "archive/xattrs.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/hardlinks.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum {
+	BUFFER = 1 << 20,
+	ALIGN = 4096,
+	LARGE = 1 << 20, /* files that are read past the page cache */
+	WHITEOUT = sizeof ".wh." - 1,
+	CAPABILITY_2 = 20, /* bytes of security.capability, versions 2 and 3 */
+	CAPABILITY_3 = 24,
+};
+
+/* A folder that is being read, and those above it. */
+struct folder {
+	struct folder *parent;
+	struct stat st;
+	struct buf xattrs;
+	int fd;
+	int lower;       /* the same folder below, or -1 */
+	size_t path_len; /* of packer.path */
+	bool is_written; /* its member, and those of all above */
+};
+
+struct packer {
+	struct changes *p;
+	char *block; /* not written yet */
+	size_t len;
+	uint64_t at; /* where that begins in the tar */
+	struct buf path, header;
+	struct hardlinks links; /* by where in `paths` the first name begins */
+	struct buf paths;
+	struct err *e;
+};
+
+struct entry {
+	char *name; /* in the folder, and */
+	char *said; /* in the tar */
+	bool is_whiteout;
+};
+
+static int failed(struct packer *k)
+{
+	return err_set_errno(k->e, "%s", k->path.len > 0 ? k->path.data : "/");
+}
+
+/* --- the tar --- */
+
+static int flush(struct packer *k)
+{
+	for (size_t done = 0; done < k->len;) {
+		ssize_t n = pwrite(k->p->out, k->block + done, k->len - done,
+				   (off_t)(k->at + done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set_errno(k->e, "the layer cannot be written");
+		done += (size_t)n;
+	}
+	k->at += k->len;
+	k->len = 0;
+	if (k->at > k->p->limit)
+		return err_set(k->e, "the layer is too large");
+	return 0;
+}
+
+/* A multiple of TAR_BLOCK bytes; zeroes if `data` is NULL. */
+static int put(struct packer *k, const char *data, uint64_t len)
+{
+	while (len > 0) {
+		size_t some = BUFFER - k->len;
+		if (some > len)
+			some = (size_t)len;
+		if (data != NULL) {
+			memcpy(k->block + k->len, data, some);
+			data += some;
+		} else {
+			memset(k->block + k->len, 0, some);
+		}
+		k->len += some;
+		len -= some;
+		if (k->len == BUFFER && flush(k) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Passes over a hole: what is not written is zero. */
+static int skip(struct packer *k, uint64_t len)
+{
+	if (flush(k) < 0)
+		return -1;
+	k->at += len;
+	return 0;
+}
+
+/* How long the hole is that begins at `at`, in whole blocks; 0: there is none. */
+static uint64_t hole_at(int fd, uint64_t at, uint64_t size)
+{
+	off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+	uint64_t end = data >= 0 ? (uint64_t)data : size;
+
+	if (data < 0 && errno != ENXIO)
+		return 0;
+	return end > at ? (end - at) & ~(uint64_t)(TAR_BLOCK - 1) : 0;
+}
+
+/* Reads into the rest of the block; returns how much, or -1. */
+static ssize_t read_some(struct packer *k, int fd, uint64_t at, uint64_t size)
+{
+	uint64_t left = size - at + tar_padding(size);
+	size_t want = BUFFER - k->len < left ? BUFFER - k->len : (size_t)left;
+	ssize_t n;
+
+	do
+		n = pread(fd, k->block + k->len, want, (off_t)at);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return failed(k);
+	if ((uint64_t)n > size - at)
+		n = (ssize_t)(size - at);
+	if (n == 0 || ((size_t)n < want && at + (uint64_t)n < size))
+		return err_set(k->e, "%s: it changes while it is read", k->path.data);
+	return n;
+}
+
+static int put_contents(struct packer *k, int fd, const struct stat *st)
+{
+	uint64_t size = (uint64_t)st->st_size, at = 0;
+	bool has_holes = (uint64_t)st->st_blocks * 512 < size;
+
+	while (at < size) {
+		uint64_t hole = has_holes ? hole_at(fd, at, size) : 0;
+		if (hole > BUFFER) {
+			if (skip(k, hole) < 0)
+				return -1;
+			at += hole;
+			continue;
+		}
+		ssize_t n = read_some(k, fd, at, size);
+		if (n < 0)
+			return -1;
+		at += (uint64_t)n;
+		k->len += (size_t)n;
+		if (at == size) {
+			memset(k->block + k->len, 0, tar_padding(size));
+			k->len += tar_padding(size);
+		}
+		if (k->len == BUFFER && flush(k) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- attributes --- */
+
+/* In a user namespace, capabilities also say whose they are: version 3. */
+static void add_capability(struct buf *records, const struct xattr *x)
+{
+	static const char root[4];
+	char value[CAPABILITY_2];
+
+	if (x->len != CAPABILITY_3 || x->value[3] != 3 ||
+	    memcmp(x->value + CAPABILITY_2, root, sizeof root) != 0) {
+		tar_xattr(records, x->name, x->value, x->len);
+		return;
+	}
+	memcpy(value, x->value, sizeof value);
+	value[3] = 2;
+	tar_xattr(records, x->name, value, sizeof value);
+}
+
+/* What is read of a file's attributes. */
+struct attributes {
+	struct buf *records;
+	bool is_opaque; /* overlayfs says so */
+};
+
+static int add_attribute(void *arg, const struct xattr *x)
+{
+	struct attributes *a = arg;
+
+	if (xattrs_is_overlay(x->name)) {
+		const char *what = strstr(x->name, ".overlay.") + 9;
+		if (strcmp(what, "opaque") == 0 && x->len == 1 && x->value[0] == 'y')
+			a->is_opaque = true;
+	} else if (strcmp(x->name, "security.capability") == 0) {
+		add_capability(a->records, x);
+	} else if (xattrs_is_own(x->name)) {
+		tar_xattr(a->records, x->name, x->value, x->len);
+	}
+	return 0;
+}
+
+/* Adds the attributes to `records`; tells whether overlayfs calls the file opaque. */
+static int read_attributes(struct packer *k, int folder, const char *name,
+			   struct buf *records, bool *is_opaque)
+{
+	struct attributes a = {.records = records};
+	char path[NAME_MAX + 64];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder, name);
+	int result = xattrs_read(path, add_attribute, &a);
+	*is_opaque = a.is_opaque;
+	return result < 0 ? failed(k) : 0;
+}
+
+/* --- members --- */
+
+static int put_member(struct packer *k, const struct stat *st, const char *link,
+		      bool is_hardlink, const struct buf *xattrs)
+{
+	bool is_later = st->st_mtim.tv_sec >= k->p->mtime;
+	struct tar_member m = {
+	    .name = k->path.len > 0 ? k->path.data : ".",
+	    .link = link,
+	    .type = is_hardlink ? TAR_HARDLINK : tar_type(st->st_mode),
+	    .mode = st->st_mode,
+	    .uid = st->st_uid,
+	    .gid = st->st_gid,
+	    .size = (uint64_t)st->st_size,
+	    .mtime = is_later ? k->p->mtime : st->st_mtim.tv_sec,
+	    .nsec = is_later ? 0 : (uint32_t)st->st_mtim.tv_nsec,
+	    .major = major(st->st_rdev),
+	    .minor = minor(st->st_rdev),
+	    .records = xattrs,
+	};
+
+	buf_clear(&k->header);
+	tar_header(&k->header, &m);
+	return put(k, k->header.data, k->header.len);
+}
+
+/* Writes the members of the folders that the next one is in. */
+static int put_folders(struct packer *k, struct folder *f)
+{
+	if (f == NULL || f->is_written)
+		return 0;
+	if (put_folders(k, f->parent) < 0)
+		return -1;
+	f->is_written = true;
+	if (f->path_len == 0)
+		return 0;
+	char cut = k->path.data[f->path_len];
+	size_t len = k->path.len;
+	k->path.data[f->path_len] = '\0';
+	k->path.len = f->path_len;
+	int result = put_member(k, &f->st, NULL, false, &f->xattrs);
+	k->path.data[f->path_len] = cut;
+	k->path.len = len;
+	return result;
+}
+
+static int put_whiteout(struct packer *k, struct folder *f)
+{
+	static const struct stat nothing = {.st_mode = S_IFREG | 0644};
+
+	if (put_folders(k, f) < 0)
+		return -1;
+	return put_member(k, &nothing, NULL, false, NULL);
+}
+
+/* The name that this file is written by already, or NULL: from now on, it is. */
+static const char *first_name(struct packer *k, const struct stat *st)
+{
+	if (st->st_nlink < 2)
+		return NULL;
+	size_t first = hardlinks_first(&k->links, st->st_dev, st->st_ino, k->paths.len);
+	if (first < k->paths.len)
+		return k->paths.data + first;
+	buf_add(&k->paths, k->path.data, k->path.len + 1);
+	return NULL;
+}
+
+static int put_file(struct packer *k, struct folder *f, const char *name,
+		    const struct stat *st, const struct buf *xattrs)
+{
+	bool is_direct = k->p->is_direct && st->st_size >= LARGE;
+	struct stat now;
+	int fd = openat(f->fd, name,
+			O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (is_direct ? O_DIRECT : 0));
+
+	if (fd < 0 && is_direct)
+		fd = openat(f->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return failed(k);
+	int result = fstat(fd, &now) < 0 ? failed(k) : 0;
+	if (result == 0 && (now.st_size != st->st_size || now.st_ino != st->st_ino))
+		result = err_set(k->e, "%s: it changes while it is read", k->path.data);
+	if (result == 0 &&
+	    (put_member(k, st, NULL, false, xattrs) < 0 || put_contents(k, fd, st) < 0))
+		result = -1;
+	close(fd);
+	return result;
+}
+
+/* Anything but a folder. */
+static int put_entry(struct packer *k, struct folder *f, const char *name,
+		     const struct stat *st, const struct buf *xattrs)
+{
+	char target[PATH_MAX];
+
+	if (S_ISSOCK(st->st_mode)) {
+		warn("%s: a socket is left out", k->path.data);
+		return 0;
+	}
+	if (put_folders(k, f) < 0)
+		return -1;
+	const char *link = first_name(k, st);
+	if (link != NULL)
+		return put_member(k, st, link, true, xattrs);
+	if (S_ISREG(st->st_mode))
+		return put_file(k, f, name, st, xattrs);
+	if (!S_ISLNK(st->st_mode))
+		return put_member(k, st, NULL, false, xattrs);
+	ssize_t n = readlinkat(f->fd, name, target, sizeof target - 1);
+	if (n < 0)
+		return failed(k);
+	target[n] = '\0';
+	return put_member(k, st, target, false, xattrs);
+}
+
+/* --- folders --- */
+
+/* A copy of `s` that a name in the folder may be; whiteouts get their names. */
+static int add_entry(struct packer *k, struct entry *entry, int fd, const char *name)
+{
+	struct stat st;
+	struct buf said = {0};
+
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return failed(k);
+	*entry = (struct entry){.name = mem_strdup(name)};
+	entry->is_whiteout = S_ISCHR(st.st_mode) && st.st_rdev == 0;
+	buf_addf(&said, "%s%s", entry->is_whiteout ? ".wh." : "", name);
+	entry->said = said.data;
+	if (strncmp(name, ".wh.", WHITEOUT) == 0)
+		return err_set(k->e, "%s%s%s: a layer can have no file of this name",
+			       k->path.data, k->path.len > 0 ? "/" : "", name);
+	return 0;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	return utf8_compare(((const struct entry *)a)->said,
+			    ((const struct entry *)b)->said);
+}
+
+static void free_entries(struct entry *entry, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(entry[i].name);
+		free(entry[i].said);
+	}
+	free(entry);
+}
+
+/* What is in a folder, in the order of the tar; the caller frees it in any case. */
+static int list_folder(struct packer *k, int fd, struct entry **entry, size_t *n)
+{
+	size_t cap = 0;
+	struct dirent *d;
+	int result = 0, again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = again >= 0 ? fdopendir(again) : NULL;
+
+	*entry = NULL;
+	*n = 0;
+	if (dir == NULL)
+		return failed(k);
+	while (errno = 0, result == 0 && (d = readdir(dir)) != NULL) {
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		*entry = mem_grow(*entry, &cap, *n + 1, sizeof **entry);
+		(*entry)[*n] = (struct entry){0};
+		result = add_entry(k, &(*entry)[(*n)++], fd, d->d_name);
+	}
+	if (result == 0 && errno != 0)
+		result = failed(k);
+	closedir(dir);
+	if (result == 0 && *n > 0)
+		qsort(*entry, *n, sizeof **entry, compare_entries);
+	return result;
+}
+
+/* Whether nothing is in a folder: 1 or 0, or -1 if that cannot be told. */
+static int is_empty(struct packer *k, int fd)
+{
+	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = again >= 0 ? fdopendir(again) : NULL;
+	size_t n = 0;
+
+	if (dir == NULL)
+		return failed(k);
+	errno = 0;
+	while (n < 3 && readdir(dir) != NULL)
+		n++;
+	int result = n < 3 && errno != 0 ? failed(k) : n < 3;
+	closedir(dir);
+	return result;
+}
+
+/*
+ * Whether the folder has the attributes of the one that it lies over: 1 or 0, or -1 if
+ * that cannot be told.
+ */
+static int is_as_below(struct packer *k, struct folder *f)
+{
+	struct stat st;
+	struct buf xattrs = {0};
+	bool is_opaque;
+
+	if (f->lower < 0)
+		return 0;
+	if (fstat(f->lower, &st) < 0)
+		return failed(k);
+	if (st.st_mode != f->st.st_mode || st.st_uid != f->st.st_uid ||
+	    st.st_gid != f->st.st_gid)
+		return 0;
+	int result = read_attributes(k, f->lower, ".", &xattrs, &is_opaque);
+	if (result == 0)
+		result = xattrs.len == f->xattrs.len &&
+			 (xattrs.len == 0 ||
+			  memcmp(xattrs.data, f->xattrs.data, xattrs.len) == 0);
+	buf_release(&xattrs);
+	return result;
+}
+
+static int put_folder(struct packer *k, struct folder *f);
+
+static int open_folder(struct packer *k, int parent, const char *name)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? failed(k) : fd;
+}
+
+/* Finds out what `f` lies over. Returns 0, or -1 and why that cannot be told. */
+static int stat_below(struct packer *k, const struct folder *f, const char *name,
+		      mode_t *type)
+{
+	struct stat st;
+
+	*type = 0;
+	if (f->lower < 0)
+		return 0;
+	if (fstatat(f->lower, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		*type = st.st_mode & S_IFMT;
+	else if (errno != ENOENT)
+		return failed(k);
+	return 0;
+}
+
+/* A file that is gone hides one below, if there is one. */
+static int put_gone(struct packer *k, struct folder *f, const char *name)
+{
+	mode_t below;
+
+	if (stat_below(k, f, name, &below) < 0)
+		return -1;
+	return below != 0 ? put_whiteout(k, f) : 0;
+}
+
+/* The marker of a folder that hides all of the one below, which it does not lie over. */
+static int put_opaque(struct packer *k, struct folder *f)
+{
+	int empty = is_empty(k, f->lower), result = empty < 0 ? -1 : 0;
+
+	if (empty == 0) {
+		buf_addstr(&k->path, "/.wh..wh..opq");
+		result = put_whiteout(k, f);
+		k->path.len = f->path_len;
+		k->path.data[k->path.len] = '\0';
+	}
+	if (result == 0)
+		result = put_folders(k, f);
+	close(f->lower);
+	f->lower = -1;
+	return result;
+}
+
+/* A folder in `f`; `in` has its attributes. */
+static int put_subfolder(struct packer *k, struct folder *f, const char *name,
+			 struct folder *in, bool is_opaque)
+{
+	mode_t below;
+	int result = stat_below(k, f, name, &below);
+
+	in->path_len = k->path.len;
+	if (result == 0 && (in->fd = open_folder(k, f->fd, name)) < 0)
+		result = -1;
+	if (result == 0 && below == S_IFDIR &&
+	    (in->lower = open_folder(k, f->lower, name)) < 0)
+		result = -1;
+	if (result == 0 && is_opaque && in->lower >= 0)
+		result = put_opaque(k, in);
+	if (result == 0)
+		result = put_folder(k, in);
+	if (in->fd >= 0)
+		close(in->fd);
+	if (in->lower >= 0)
+		close(in->lower);
+	return result;
+}
+
+/* One of the names in `f`; k->path is its path. */
+static int put_name(struct packer *k, struct folder *f, const struct entry *entry)
+{
+	struct folder in = {.parent = f, .fd = -1, .lower = -1};
+	bool is_opaque;
+	int result;
+
+	if (k->path.len >= PATH_MAX)
+		return err_set(k->e, "%.200s...: a path of %zu bytes, more than %d",
+			       k->path.data, k->path.len, PATH_MAX - 1);
+	if (entry->is_whiteout)
+		return put_gone(k, f, entry->name);
+	if (fstatat(f->fd, entry->name, &in.st, AT_SYMLINK_NOFOLLOW) < 0)
+		return failed(k);
+	result = read_attributes(k, f->fd, entry->name, &in.xattrs, &is_opaque);
+	if (result == 0)
+		result = S_ISDIR(in.st.st_mode)
+			     ? put_subfolder(k, f, entry->name, &in, is_opaque)
+			     : put_entry(k, f, entry->name, &in.st, &in.xattrs);
+	buf_release(&in.xattrs);
+	return result;
+}
+
+/* The folder's own member, unless it is to be left out, and all that is in it. */
+static int put_folder(struct packer *k, struct folder *f)
+{
+	struct entry *entry;
+	size_t n;
+	int result = list_folder(k, f->fd, &entry, &n);
+
+	if (result == 0 && !f->is_written) {
+		int same = is_as_below(k, f);
+		result = same < 0 ? -1 : same > 0 ? 0 : put_folders(k, f);
+	}
+	for (size_t i = 0; i < n && result == 0; i++) {
+		if (f->path_len > 0)
+			buf_addch(&k->path, '/');
+		buf_addstr(&k->path, entry[i].said);
+		result = put_name(k, f, &entry[i]);
+		if (result == 0) {
+			k->path.len = f->path_len;
+			k->path.data[k->path.len] = '\0';
+		}
+	}
+	free_entries(entry, n);
+	return result;
+}
+
+/* The root has a member of its own only if its attributes are new. */
+static int put_root(struct packer *k)
+{
+	struct folder root = {.fd = k->p->upper, .lower = k->p->lower};
+	bool is_opaque;
+
+	if (fstat(root.fd, &root.st) < 0)
+		return failed(k);
+	int result = read_attributes(k, root.fd, ".", &root.xattrs, &is_opaque);
+	int same = result == 0 ? is_as_below(k, &root) : -1;
+	if (same < 0)
+		result = -1;
+	else if (same == 0)
+		result = put_member(k, &root.st, NULL, false, &root.xattrs);
+	root.is_written = true;
+	result = result == 0 ? put_folder(k, &root) : result;
+	buf_release(&root.xattrs);
+	return result;
+}
+
+/* Only one name, whatever it is. */
+static int put_only(struct packer *k)
+{
+	struct folder above = {.fd = k->p->upper, .lower = -1, .is_written = true};
+	struct entry entry = {.name = mem_strdup(k->p->name)};
+
+	buf_addstr(&k->path, k->p->as);
+	int result = put_name(k, &above, &entry);
+	free(entry.name);
+	return result;
+}
+
+int changes_layer(struct changes *p, struct err *e)
+{
+	struct packer k = {.p = p, .e = e};
+
+	k.block = aligned_alloc(ALIGN, BUFFER);
+	if (k.block == NULL)
+		die("out of memory");
+	buf_addstr(&k.path, "");
+	int result = p->name != NULL ? put_only(&k) : put_root(&k);
+	if (result == 0)
+		result = put(&k, NULL, tar_end(k.at + k.len, TAR_RECORD));
+	if (result == 0)
+		result = flush(&k);
+	p->size = k.at;
+	free(k.block);
+	hardlinks_release(&k.links);
+	buf_release(&k.path);
+	buf_release(&k.paths);
+	buf_release(&k.header);
+	return result;
+}

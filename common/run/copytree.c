@@ -1,0 +1,132 @@
+#include "run/copytree.h"
+
+#include "base/err.h"
+#include "base/io.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int lay_all(int from, int to, struct err *e);
+
+static int lay_folder(int from, int to, const char *name, mode_t mode, struct err *e)
+{
+	bool is_new = mkdirat(to, name, 0700) == 0;
+	int result, in, out;
+
+	if (!is_new && errno != EEXIST)
+		return err_set_errno(e, "%s", name);
+	in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	out = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (in < 0 || out < 0)
+		result = err_set_errno(e, "%s", name);
+	else if ((is_new || (mode != 0755 && mode != 0555)) && fchmod(out, mode) < 0)
+		result = err_set_errno(e, "%s", name);
+	else
+		result = lay_all(in, out, e);
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return result;
+}
+
+static int lay_file(int from, int to, const char *name, const struct stat *st,
+		    struct err *e)
+{
+	int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int out =
+	    openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int result = 0;
+
+	if (in < 0 || out < 0 || io_copy(in, NULL, out, (uint64_t)st->st_size) < 0 ||
+	    fchmod(out, st->st_mode & 07777) < 0)
+		result = err_set_errno(e, "%s", name);
+	if (in >= 0)
+		close(in);
+	if (out >= 0 && close(out) < 0 && result == 0)
+		result = err_set_errno(e, "%s", name);
+	return result;
+}
+
+static int lay_entry(int from, int to, const char *name, struct err *e)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+
+	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set_errno(e, "%s", name);
+	if (S_ISDIR(st.st_mode))
+		return lay_folder(from, to, name, st.st_mode & 07777, e);
+	if (unlinkat(to, name, 0) < 0 && errno != ENOENT)
+		return err_set_errno(e, "%s", name);
+	if (S_ISREG(st.st_mode))
+		return lay_file(from, to, name, &st, e);
+	if (!S_ISLNK(st.st_mode))
+		return err_set(e, "%s: neither a file nor a folder nor a symlink", name);
+	n = readlinkat(from, name, target, sizeof target - 1);
+	target[n > 0 ? n : 0] = '\0';
+	if (n < 0 || symlinkat(target, to, name) < 0)
+		return err_set_errno(e, "%s", name);
+	return 0;
+}
+
+/* Lays what is in the folder `from` over the folder `to`, owned by root. */
+static int lay_all(int from, int to, struct err *e)
+{
+	int again = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
+	DIR *dir = again >= 0 ? fdopendir(again) : NULL;
+	struct dirent *d;
+
+	if (dir == NULL)
+		return err_set_errno(e, "the tree");
+	while (errno = 0, result == 0 && (d = readdir(dir)) != NULL)
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			result = lay_entry(from, to, d->d_name, e);
+	if (result == 0 && errno != 0)
+		result = err_set_errno(e, "the tree");
+	closedir(dir);
+	return result;
+}
+
+/* Says why to the descriptor, as the only thing that is ever said. */
+static _Noreturn void leave_saying(int fd, const struct err *e)
+{
+	leave(io_write(fd, e->text, strlen(e->text)) == 0 ? 1 : 2);
+}
+
+int copytree_tree(const char *tree, const char *root, struct err *e)
+{
+	int fds[2], status;
+	struct err why;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_set_errno(e, "a pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		int from = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC), to;
+		umask(0);
+		if (from < 0 || chroot(root) < 0 ||
+		    (to = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+			err_set_errno(&why, "the root folder");
+		else if (lay_all(from, to, &why) == 0)
+			leave(0);
+		leave_saying(fds[1], &why);
+	}
+	close(fds[1]);
+	ssize_t n = io_read(fds[0], why.text, sizeof why.text - 1);
+	close(fds[0]);
+	why.text[n > 0 ? n : 0] = '\0';
+	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+		return err_set_errno(e, "fork");
+	if (status != 0)
+		return err_set(e, "laying the tree over the image: %s", why.text);
+	return 0;
+}

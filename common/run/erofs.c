@@ -1,0 +1,496 @@
+#include "run/erofs.h"
+
+#include "archive/xattrs.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "image/rootfs.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum {
+	BLOCK = 4096,
+	SLOT = 32, /* inodes are numbered by where they are, in these */
+	SUPER_AT = 1024,
+	ROOT = BLOCK / SLOT, /* the root's number: it is the first one */
+	DIRENT = 12,
+	INODE = 64,
+	BODY = 12, /* what is in front of attributes */
+	XATTRS_MAX = BODY + (UINT16_MAX - 1) * 4,
+	LAYOUT_PLAIN = 0,
+	LAYOUT_INLINE = 2,
+	BUFFER = 1 << 20,
+	SMALL = 1 << 16, /* files that go through the buffer */
+};
+
+/* All numbers are little-endian. */
+struct super {
+	uint32_t magic, checksum, compat;
+	uint8_t block_bits, extra_slots;
+	uint16_t root;
+	uint64_t inodes, seconds;
+	uint32_t nanoseconds, blocks, meta_block, xattr_block;
+	uint8_t uuid[16], label[16];
+	uint32_t incompat;
+	uint8_t rest[44];
+};
+_Static_assert(sizeof(struct super) == 128, "as Linux has it");
+
+struct disk_inode {
+	uint16_t format, xattr_count, mode, unused;
+	uint64_t size;
+	uint32_t where, number, uid, gid;
+	uint64_t mtime;
+	uint32_t nsec, links;
+	uint8_t rest[16];
+};
+_Static_assert(sizeof(struct disk_inode) == INODE, "as Linux has it");
+
+/* Where an inode goes; by the numbers of struct rootfs. */
+struct spot {
+	uint64_t number, size;
+	uint32_t block; /* the first one of its contents, if they are not inline */
+	uint32_t node;  /* the first one that has it */
+	uint32_t parent, folders; /* of a folder: the one that it is in, those in it */
+	uint32_t xattrs;          /* bytes */
+	bool is_inline, is_placed;
+};
+
+struct erofs {
+	const struct rootfs *r;
+	struct spot *spot;
+	uint64_t blocks;
+	int fd;
+	struct buf out; /* not written yet */
+	uint64_t at;    /* bytes, with those */
+	struct err *e;
+};
+
+/* --- the parts of an inode --- */
+
+static const struct prefix {
+	const char *text;
+	uint8_t index;
+} prefixes[] = {
+    {"user.", 1},
+    {"system.posix_acl_access", 2},
+    {"system.posix_acl_default", 3},
+    {"trusted.", 4},
+    {"security.", 6},
+    {0},
+};
+
+static void add_attribute(struct buf *out, const struct xattr *x)
+{
+	const struct prefix *p = prefixes;
+
+	while (p->text != NULL && strncmp(x->name, p->text, strlen(p->text)) != 0)
+		p++;
+	if (p->text == NULL || xattrs_is_overlay(x->name))
+		return;
+	const char *name = x->name + strlen(p->text);
+	uint16_t len = (uint16_t)x->len;
+	buf_addch(out, (char)strlen(name));
+	buf_addch(out, (char)p->index);
+	buf_add(out, &len, sizeof len);
+	buf_addstr(out, name);
+	buf_add(out, x->value, len);
+	buf_add(out, "\0\0\0", -out->len & 3);
+}
+
+/* Replaces the contents of `out` by the inode's attributes. */
+static int make_attributes(const struct erofs *d, const struct rootfs_inode *inode,
+			   struct buf *out)
+{
+	const char *p = d->r->text.data + inode->xattrs;
+	size_t len = inode->xattrs_len;
+	struct xattr x;
+
+	buf_clear(out);
+	while (xattrs_next(&p, &len, &x)) {
+		if (x.len > UINT16_MAX)
+			return err_set(d->e, "the attribute %s has %zu bytes", x.name,
+				       x.len);
+		if (out->len == 0)
+			buf_add(out, (char[BODY]){0}, BODY);
+		add_attribute(out, &x);
+	}
+	if (out->len == BODY)
+		buf_clear(out);
+	return 0;
+}
+
+struct name {
+	const char *text;
+	uint32_t inode;
+};
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
+}
+
+/* All names in a folder, sorted by their bytes, "." and ".." too; the caller frees them.
+ */
+static struct name *list_folder(const struct erofs *d, uint32_t node, size_t *n)
+{
+	const struct rootfs *r = d->r;
+	struct name *names = NULL;
+	size_t cap = 0;
+	uint32_t self = r->node[node].inode;
+
+	*n = 2;
+	names = mem_grow(names, &cap, 2, sizeof *names);
+	names[0] = (struct name){".", self};
+	names[1] = (struct name){"..", d->spot[self].parent};
+	for (uint32_t c = r->node[node].child; c != ROOTFS_NONE; c = r->node[c].sibling) {
+		if (r->node[c].is_gone)
+			continue;
+		names = mem_grow(names, &cap, *n + 1, sizeof *names);
+		names[(*n)++] =
+		    (struct name){r->text.data + r->node[c].name, r->node[c].inode};
+	}
+	qsort(names, *n, sizeof *names, compare_names);
+	return names;
+}
+
+static uint8_t file_type(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		return 1;
+	case S_IFDIR:
+		return 2;
+	case S_IFCHR:
+		return 3;
+	case S_IFBLK:
+		return 4;
+	case S_IFIFO:
+		return 5;
+	case S_IFLNK:
+		return 7;
+	default:
+		return 0;
+	}
+}
+
+/* How many of the names go into one block. */
+static size_t count_fitting(const struct name *names, size_t n)
+{
+	size_t used = 0, i = 0;
+
+	for (; i < n; i++) {
+		used += DIRENT + strlen(names[i].text);
+		if (used > BLOCK)
+			break;
+	}
+	return i;
+}
+
+static void add_entries(const struct erofs *d, struct buf *out, const struct name *names,
+			size_t n)
+{
+	uint16_t name_at = (uint16_t)(n * DIRENT);
+
+	for (size_t i = 0; i < n; i++) {
+		buf_add(out, &d->spot[names[i].inode].number, 8);
+		buf_add(out, &name_at, sizeof name_at);
+		buf_addch(out, (char)file_type(d->r->inode[names[i].inode].mode));
+		buf_addch(out, 0);
+		name_at = (uint16_t)(name_at + strlen(names[i].text));
+	}
+	for (size_t i = 0; i < n; i++)
+		buf_addstr(out, names[i].text);
+}
+
+/* Replaces the contents of `out` by those of a folder. */
+static void make_folder(const struct erofs *d, uint32_t node, struct buf *out)
+{
+	size_t n, done = 0;
+	struct name *names = list_folder(d, node, &n);
+
+	buf_clear(out);
+	while (done < n) {
+		size_t some = count_fitting(names + done, n - done);
+		if (done > 0)
+			buf_add(out, (char[BLOCK]){0}, -out->len & (BLOCK - 1));
+		add_entries(d, out, names + done, some);
+		done += some;
+	}
+	free(names);
+}
+
+/* --- where all goes --- */
+
+/* How many bytes of contents the inode has. */
+static uint64_t measure(const struct erofs *d, const struct spot *spot,
+			const struct rootfs_inode *inode, struct buf *scratch)
+{
+	if (S_ISREG(inode->mode))
+		return inode->size;
+	if (S_ISLNK(inode->mode))
+		return strlen(d->r->text.data + inode->link);
+	if (!S_ISDIR(inode->mode))
+		return 0;
+	make_folder(d, spot->node, scratch);
+	return scratch->len;
+}
+
+static int place_inode(struct erofs *d, uint32_t i, uint64_t *at, struct buf *scratch)
+{
+	const struct rootfs_inode *inode = &d->r->inode[i];
+	struct spot *spot = &d->spot[i];
+
+	if (inode->uid >= UINT32_MAX || inode->gid >= UINT32_MAX)
+		return err_set(d->e, "the owner %" PRIu64 ":%" PRIu64, inode->uid,
+			       inode->gid);
+	if (make_attributes(d, inode, scratch) < 0)
+		return -1;
+	if (scratch->len > XATTRS_MAX)
+		return err_set(d->e, "%zu bytes of extended attributes", scratch->len);
+	spot->xattrs = (uint32_t)scratch->len;
+	spot->size = measure(d, spot, inode, scratch);
+	uint64_t whole = INODE + spot->xattrs + spot->size;
+	spot->is_inline = spot->size > 0 && whole <= BLOCK;
+	*at += -*at & (INODE - 1);
+	if (spot->is_inline && *at / BLOCK != (*at + whole - 1) / BLOCK)
+		*at += -*at & (BLOCK - 1);
+	spot->number = *at / SLOT;
+	*at += INODE + spot->xattrs + (spot->is_inline ? spot->size : 0);
+	return 0;
+}
+
+/* A name in a directory must fit into a block, and Linux has no longer ones. */
+static int check_names(const struct erofs *d)
+{
+	const struct rootfs *r = d->r;
+
+	for (size_t i = 0; i < r->n_order; i++)
+		if (strlen(r->text.data + r->node[r->order[i]].name) > NAME_MAX)
+			return err_set(d->e, "a file name is too long");
+	return 0;
+}
+
+/* Numbers the inodes, in the order of names, and after them the blocks of contents. */
+static int place_all(struct erofs *d, uint64_t *blocks)
+{
+	const struct rootfs *r = d->r;
+	struct buf scratch = {0};
+	uint64_t at = BLOCK;
+	int result = check_names(d);
+
+	for (size_t i = 0; i < r->n_order && result == 0; i++) {
+		uint32_t node = r->order[i], parent = r->node[node].parent;
+		struct spot *spot = &d->spot[r->node[node].inode];
+		uint32_t up =
+		    parent != ROOTFS_NONE ? r->node[parent].inode : r->node[node].inode;
+		if (S_ISDIR(rootfs_inode(r, node)->mode)) {
+			spot->parent = up;
+			d->spot[up].folders += parent != ROOTFS_NONE;
+		}
+		if (spot->is_placed)
+			continue;
+		spot->is_placed = true;
+		spot->node = node;
+		result = place_inode(d, r->node[node].inode, &at, &scratch);
+	}
+	*blocks = (at + BLOCK - 1) / BLOCK;
+	for (size_t i = 0; i < r->n_order && result == 0; i++) {
+		struct spot *spot = &d->spot[r->node[r->order[i]].inode];
+		if (spot->node != r->order[i] || spot->is_inline || spot->size == 0)
+			continue;
+		spot->block = (uint32_t)*blocks;
+		*blocks += (spot->size + BLOCK - 1) / BLOCK;
+		if (*blocks > UINT32_MAX)
+			result = err_set(d->e, "more than 16 TiB");
+	}
+	buf_release(&scratch);
+	return result;
+}
+
+/* --- writing --- */
+
+static int flush(struct erofs *d)
+{
+	if (d->out.len > 0 && io_write(d->fd, d->out.data, d->out.len) < 0)
+		return err_set_errno(d->e, "a disk cannot be written");
+	buf_clear(&d->out);
+	return 0;
+}
+
+static int put(struct erofs *d, const void *data, size_t len)
+{
+	buf_add(&d->out, data, len);
+	d->at += len;
+	return d->out.len >= BUFFER ? flush(d) : 0;
+}
+
+static int put_zeroes(struct erofs *d, uint64_t until)
+{
+	static const char zeroes[BLOCK];
+
+	while (d->at < until) {
+		uint64_t some = until - d->at < BLOCK ? until - d->at : BLOCK;
+		if (put(d, zeroes, (size_t)some) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int put_file(struct erofs *d, uint32_t node)
+{
+	const struct rootfs_inode *inode = rootfs_inode(d->r, node);
+	struct buf path = {0};
+	off_t offset = inode->offset;
+	int64_t n;
+
+	if (inode->size <= SMALL) {
+		char *to = buf_reserve(&d->out, (size_t)inode->size);
+		n = io_pread(inode->fd, to, (size_t)inode->size, offset);
+		d->out.len += n > 0 ? (size_t)n : 0;
+	} else {
+		if (flush(d) < 0)
+			return -1;
+		n = io_copy(inode->fd, &offset, d->fd, inode->size);
+	}
+	if (n == (int64_t)inode->size) {
+		d->at += inode->size;
+		return d->out.len >= BUFFER ? flush(d) : 0;
+	}
+	int error = n < 0 ? errno : EIO;
+	rootfs_path(d->r, node, &path);
+	err_set(d->e, "/%s: copying it from the image to a disk: %s", path.data,
+		strerror(error));
+	buf_release(&path);
+	return -1;
+}
+
+static int put_contents(struct erofs *d, uint32_t node)
+{
+	const struct rootfs_inode *inode = rootfs_inode(d->r, node);
+	struct buf folder = {0};
+	int result;
+
+	if (S_ISREG(inode->mode))
+		return put_file(d, node);
+	if (S_ISLNK(inode->mode))
+		return put(d, d->r->text.data + inode->link,
+			   strlen(d->r->text.data + inode->link));
+	make_folder(d, node, &folder);
+	result = put(d, folder.data, folder.len);
+	buf_release(&folder);
+	return result;
+}
+
+static uint32_t where_of(const struct spot *spot, const struct rootfs_inode *inode)
+{
+	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) /* as Linux' new_encode_dev() */
+		return (inode->minor & 0xff) | inode->major << 8 |
+		       (inode->minor & ~0xffu) << 12;
+	return spot->is_inline || spot->size == 0 ? UINT32_MAX : spot->block;
+}
+
+static int put_inode(struct erofs *d, uint32_t i)
+{
+	const struct rootfs_inode *inode = &d->r->inode[i];
+	const struct spot *spot = &d->spot[i];
+	struct buf xattrs = {0};
+	bool is_folder = S_ISDIR(inode->mode);
+	struct disk_inode on_disk = {
+	    .format =
+		(uint16_t)(1 | (spot->is_inline ? LAYOUT_INLINE : LAYOUT_PLAIN) << 1),
+	    .xattr_count =
+		(uint16_t)(spot->xattrs > 0 ? (spot->xattrs - BODY) / 4 + 1 : 0),
+	    .mode = (uint16_t)inode->mode,
+	    .size = spot->size,
+	    .where = where_of(spot, inode),
+	    .number = i + 1,
+	    .uid = (uint32_t)inode->uid,
+	    .gid = (uint32_t)inode->gid,
+	    .mtime = (uint64_t)inode->mtime,
+	    .nsec = inode->nsec,
+	    .links = is_folder ? 2 + spot->folders : inode->names,
+	};
+
+	if (put_zeroes(d, spot->number * SLOT) < 0 ||
+	    put(d, &on_disk, sizeof on_disk) < 0 ||
+	    make_attributes(d, inode, &xattrs) < 0)
+		return -1;
+	int result = put(d, xattrs.data, xattrs.len);
+	buf_release(&xattrs);
+	return result == 0 && spot->is_inline ? put_contents(d, spot->node) : result;
+}
+
+static int put_super(struct erofs *d, uint64_t blocks)
+{
+	const struct super super = {
+	    .magic = 0xe0f5e1e2,
+	    .block_bits = 12,
+	    .root = ROOT,
+	    .inodes = d->r->n_inodes,
+	    .blocks = (uint32_t)blocks,
+	};
+
+	return put_zeroes(d, SUPER_AT) < 0 || put(d, &super, sizeof super) < 0 ? -1 : 0;
+}
+
+static int put_all(struct erofs *d, uint64_t blocks)
+{
+	const struct rootfs *r = d->r;
+
+	if (put_super(d, blocks) < 0)
+		return -1;
+	for (size_t i = 0; i < r->n_order; i++) {
+		uint32_t inode = r->node[r->order[i]].inode;
+		if (d->spot[inode].node == r->order[i] && put_inode(d, inode) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < r->n_order; i++) {
+		uint32_t inode = r->node[r->order[i]].inode;
+		const struct spot *spot = &d->spot[inode];
+		if (spot->node != r->order[i] || spot->is_inline || spot->size == 0)
+			continue;
+		if (put_zeroes(d, (uint64_t)spot->block * BLOCK) < 0 ||
+		    put_contents(d, spot->node) < 0)
+			return -1;
+	}
+	return put_zeroes(d, blocks * BLOCK) < 0 ? -1 : flush(d);
+}
+
+struct erofs *erofs_place(const struct rootfs *r, int fd, struct err *e)
+{
+	struct erofs *d = mem_zero(1, sizeof *d);
+
+	*d = (struct erofs){.r = r, .fd = fd, .e = e};
+	d->spot = mem_zero(r->n_inodes, sizeof *d->spot);
+	int result = place_all(d, &d->blocks);
+	if (result == 0 && ftruncate(fd, (off_t)(d->blocks * BLOCK)) < 0)
+		result = err_set_errno(e, "a disk");
+	if (result == 0)
+		return d;
+	erofs_release(d);
+	return NULL;
+}
+
+int erofs_fill(struct erofs *d, struct err *e)
+{
+	d->e = e;
+	return put_all(d, d->blocks);
+}
+
+void erofs_release(struct erofs *d)
+{
+	if (d == NULL)
+		return;
+	free(d->spot);
+	buf_release(&d->out);
+	free(d);
+}

@@ -1,0 +1,115 @@
+#include "run/initramfs.h"
+
+#include "archive/cpio.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "run/busybox.h"
+#include "run/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_MAX = 32 << 20, EXECUTABLE = S_IFREG | 0755, FOLDER = S_IFDIR | 0755 };
+
+/* Appends the file `from` as `name`. */
+static int add_file(struct buf *out, const char *name, const char *from, struct err *e)
+{
+	struct buf text = {0};
+
+	if (io_slurp_file(from, &text, FILE_MAX) < 0)
+		return err_set_errno(e, "%s", from);
+	cpio_add(out, name, EXECUTABLE, text.data, text.len);
+	buf_release(&text);
+	return 0;
+}
+
+static int add_init(struct buf *out, struct err *e)
+{
+	static const char *const places[] = {"guest/init", "../libexec/dt/init"};
+	char self[4096];
+	struct buf path = {0};
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	int result = -1;
+
+	self[n > 0 ? n : 0] = '\0';
+	char *slash = strrchr(self, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	for (size_t i = 0; i < sizeof places / sizeof *places && result < 0; i++) {
+		buf_clear(&path);
+		buf_addf(&path, "%s/%s", self, places[i]);
+		result = add_file(out, "init", path.data, e);
+	}
+	buf_release(&path);
+	return result;
+}
+
+static int add_modules(struct buf *out, const struct kernel *k, struct err *e)
+{
+	struct buf name = {0};
+	int result = 0;
+
+	cpio_add(out, "modules", FOLDER, "", 0);
+	for (size_t i = 0; i < k->n_modules && result == 0; i++) {
+		buf_clear(&name);
+		buf_addf(&name, "modules/%03zu-%s", i, strrchr(k->module[i], '/') + 1);
+		result = add_file(out, name.data, k->module[i], e);
+	}
+	buf_release(&name);
+	return result;
+}
+
+static int add_busybox(struct buf *out, struct err *e)
+{
+	static const char target[] = "busybox";
+	struct buf names = {0}, path = {0}, program = {0};
+	int fd = busybox_open(&names, e);
+
+	if (fd < 0)
+		return -1;
+	int result =
+	    io_slurp(fd, &program, FILE_MAX) < 0 ? err_set_errno(e, "busybox") : 0;
+	close(fd);
+	cpio_add(out, "dt/bin/busybox", EXECUTABLE, program.data, program.len);
+	for (size_t i = 0; i < names.len; i += strlen(names.data + i) + 1) {
+		buf_clear(&path);
+		buf_addf(&path, "dt/bin/%s", names.data + i);
+		cpio_add(out, path.data, S_IFLNK | 0777, target, sizeof target - 1);
+	}
+	buf_release(&names);
+	buf_release(&path);
+	buf_release(&program);
+	return result;
+}
+
+int initramfs_initramfs(const struct kernel *k, const struct buf *script,
+			const struct buf *config, struct err *e)
+{
+	static const char *const folders[] = {"dt", "dt/bin", "lower", "disk", "root"};
+	struct buf out = {0};
+	int fd = -1;
+
+	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+		cpio_add(&out, folders[i], FOLDER, "", 0);
+	int result = add_init(&out, e) < 0 || add_modules(&out, k, e) < 0 ||
+			     add_busybox(&out, e) < 0
+			 ? -1
+			 : 0;
+	cpio_add(&out, "dt/script", EXECUTABLE, script->data, script->len);
+	cpio_add(&out, "config", S_IFREG | 0644, config->data, config->len);
+	cpio_end(&out);
+	if (result == 0) {
+		fd = memfd_create("initramfs", MFD_CLOEXEC);
+		if (fd < 0 || io_write(fd, out.data, out.len) < 0)
+			result = err_set_errno(e, "an initramfs");
+	}
+	buf_release(&out);
+	if (result < 0 && fd >= 0)
+		close(fd);
+	return result == 0 ? fd : -1;
+}

@@ -1,0 +1,380 @@
+#include "run/kernel.h"
+
+#include "archive/unpack.h"
+#include "base/cache.h"
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DEP_MAX = 16 << 20, SETUP_MIN = 0x250, PROTOCOL = 0x208 };
+
+static const char install[] = "install linux-image-cloud-amd64 or name one by --kernel";
+
+/* Those that need not be there: they may be built in. */
+static const char *const wanted[] = {
+    "virtio_pci",     "virtio_blk", "virtio_console", "crc32c_intel",
+    "crc32c_generic", "overlay",    "erofs",          "ext4",
+};
+
+/* --- which one --- */
+
+static char *modules_folder(const char *release)
+{
+	struct buf path = {0};
+
+	buf_addf(&path, "/lib/modules/%s", release);
+	return path.data;
+}
+
+static bool has_modules(const char *release)
+{
+	struct buf path = {0};
+	char *folder = modules_folder(release);
+
+	buf_addf(&path, "%s/modules.dep", folder);
+	bool result = access(path.data, R_OK) == 0;
+	free(folder);
+	buf_release(&path);
+	return result;
+}
+
+/* Small kernels boot faster; of the same kind, the later release. */
+static bool is_better(const char *release, const char *than)
+{
+	bool is_cloud = strstr(release, "-cloud") != NULL;
+
+	if (than == NULL || is_cloud != (strstr(than, "-cloud") != NULL))
+		return than == NULL || is_cloud;
+	return strverscmp(release, than) > 0;
+}
+
+static int choose(struct kernel *k, struct err *e)
+{
+	static const char prefix[] = "vmlinuz-";
+	DIR *dir = opendir("/boot");
+	struct dirent *d;
+	struct buf file = {0};
+
+	while (dir != NULL && (d = readdir(dir)) != NULL) {
+		const char *release = d->d_name + sizeof prefix - 1;
+		if (strncmp(d->d_name, prefix, sizeof prefix - 1) != 0 ||
+		    !has_modules(release) || !is_better(release, k->release))
+			continue;
+		free(k->release);
+		k->release = mem_strdup(release);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	if (k->release == NULL)
+		return err_set(e, "no kernel in /boot with modules in /lib/modules: %s",
+			       install);
+	buf_addf(&file, "/boot/%s%s", prefix, k->release);
+	k->file = file.data;
+	return 0;
+}
+
+/* The release of a kernel that was named: its name tells, or what is in it. */
+static int find_release(struct kernel *k, int fd, struct err *e)
+{
+	const char *slash = strrchr(k->file, '/');
+	const char *base = slash != NULL ? slash + 1 : k->file;
+	const char *dash = strchr(base, '-');
+	unsigned char at[2];
+	char text[256] = "";
+
+	if (dash != NULL && has_modules(dash + 1)) {
+		k->release = mem_strdup(dash + 1);
+		return 0;
+	}
+	/* Linux, Documentation/arch/x86/boot.rst: kernel_version */
+	if (pread(fd, at, sizeof at, 0x20e) == sizeof at &&
+	    pread(fd, text, sizeof text - 1, (at[0] | at[1] << 8) + 0x200) > 0)
+		text[strcspn(text, " ")] = '\0';
+	if (text[0] != '\0' && strchr(text, '/') == NULL && has_modules(text)) {
+		k->release = mem_strdup(text);
+		return 0;
+	}
+	return err_set(e, "%s: no modules of this kernel in /lib/modules", k->file);
+}
+
+/* --- its modules --- */
+
+/* Whether the path names this module; names have _ where files may have -. */
+static bool is_module(const char *path, size_t len, const char *name)
+{
+	const char *base = memrchr(path, '/', len);
+
+	base = base != NULL ? base + 1 : path;
+	for (; *name != '\0' && base < path + len; base++, name++)
+		if (*base != *name && !(*base == '-' && *name == '_'))
+			return false;
+	return *name == '\0' && (size_t)(path + len - base) >= 3 &&
+	       strncmp(base, ".ko", 3) == 0;
+}
+
+static void add_module(struct kernel *k, const char *folder, const char *path, size_t len)
+{
+	struct buf file = {0};
+	size_t cap = k->n_modules;
+
+	buf_addf(&file, "%s/%.*s", folder, (int)len, path);
+	for (size_t i = 0; i < k->n_modules; i++) {
+		if (strcmp(k->module[i], file.data) == 0) {
+			buf_release(&file);
+			return;
+		}
+	}
+	k->module = mem_grow(k->module, &cap, k->n_modules + 1, sizeof *k->module);
+	k->module[k->n_modules++] = file.data;
+}
+
+/* A line "PATH: NEEDED...", of which the last one must be loaded first. */
+static void add_line(struct kernel *k, const char *folder, const char *line)
+{
+	size_t colon = strcspn(line, ":"), end = strcspn(line, "\n");
+
+	while (end > colon + 1) {
+		size_t start = end;
+		while (start > colon + 1 && line[start - 1] != ' ')
+			start--;
+		if (end > start)
+			add_module(k, folder, line + start, end - start);
+		end = start > colon + 1 ? start - 1 : start;
+	}
+	add_module(k, folder, line, colon);
+}
+
+static int find_modules(struct kernel *k, struct err *e)
+{
+	char *folder = modules_folder(k->release);
+	struct buf path = {0}, dep = {0};
+
+	buf_addf(&path, "%s/modules.dep", folder);
+	if (io_slurp_file(path.data, &dep, DEP_MAX) < 0) {
+		err_set_errno(e, "%s", path.data);
+		free(folder);
+		buf_release(&path);
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+		const char *line = dep.len > 0 ? dep.data : "";
+		while (*line != '\0') {
+			size_t len = strcspn(line, "\n"), colon = strcspn(line, ":\n");
+			if (line[colon] == ':' && is_module(line, colon, wanted[i]))
+				add_line(k, folder, line);
+			line += line[len] == '\n' ? len + 1 : len;
+		}
+	}
+	free(folder);
+	buf_release(&path);
+	buf_release(&dep);
+	return 0;
+}
+
+int kernel_find(struct kernel *k, const char *file, struct err *e)
+{
+	*k = (struct kernel){.file = file != NULL ? mem_strdup(file) : NULL};
+	if (file == NULL && choose(k, e) < 0)
+		return -1;
+	int fd = open(k->file, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EACCES
+			   ? err_set(e,
+				     "%s: only root may read it; copy it, and name the "
+				     "copy by --kernel",
+				     k->file)
+			   : err_set_errno(e, "%s (%s)", k->file, install);
+	int result = file != NULL ? find_release(k, fd, e) : 0;
+	close(fd);
+	return result == 0 ? find_modules(k, e) : -1;
+}
+
+void kernel_release(struct kernel *k)
+{
+	for (size_t i = 0; i < k->n_modules; i++)
+		free(k->module[i]);
+	free(k->module);
+	free(k->file);
+	free(k->release);
+	*k = (struct kernel){0};
+}
+
+/* --- uncompressing it --- */
+
+static uint32_t little(const unsigned char *p, int bytes)
+{
+	uint32_t n = 0;
+
+	while (bytes-- > 0)
+		n = n << 8 | p[bytes];
+	return n;
+}
+
+/*
+ * The payload of a bzImage: an ELF file, compressed. Linux,
+ * Documentation/arch/x86/boot.rst: setup_sects, payload_offset, payload_length.
+ */
+static bool find_payload(int fd, struct unpack_place *place)
+{
+	unsigned char h[SETUP_MIN], begin[2];
+
+	if (pread(fd, h, sizeof h, 0) != sizeof h || memcmp(h + 0x202, "HdrS", 4) != 0)
+		return false;
+	if (little(h + 0x206, 2) < PROTOCOL)
+		return false;
+	uint32_t sectors = h[0x1f1] != 0 ? h[0x1f1] : 4;
+	place->offset = (off_t)(sectors + 1) * 512 + little(h + 0x248, 4);
+	place->size = little(h + 0x24c, 4);
+	/* Behind all but gzip stands how long it will be. */
+	if (pread(fd, begin, 2, place->offset) != 2 || place->size < 4)
+		return false;
+	if (begin[0] != 0x1f || begin[1] != 0x8b)
+		place->size -= 4;
+	return true;
+}
+
+static bool is_elf(int fd)
+{
+	char begin[4];
+
+	return fd >= 0 && pread(fd, begin, 4, 0) == 4 && memcmp(begin, "\177ELF", 4) == 0;
+}
+
+/* A descriptor of the uncompressed kernel, or -1. */
+static int uncompress(int fd)
+{
+	struct unpack_index file = {.fd = fd};
+	struct unpack_place place = {0};
+	struct err why;
+	off_t offset;
+	uint64_t size;
+	bool is_own;
+
+	if (!find_payload(fd, &place))
+		return -1;
+	int out = unpack_plain(&file, &place, &offset, &size, &is_own, &why);
+	if (out < 0 || !is_own)
+		return -1;
+	if (is_elf(out))
+		return out;
+	close(out);
+	return -1;
+}
+
+/*
+ * What an uncompressed kernel is kept by: the file DIR/kernel/KEY.elf, and its digest as
+ * a fact of the cache.
+ */
+struct kept {
+	struct cache cache;
+	char key[DIGEST_HEX + 1];
+	struct buf path; /* empty: there is no cache */
+};
+
+static void kept_init(struct kept *kept, const char *release, const struct stat *st)
+{
+	struct digest d;
+
+	*kept = (struct kept){0};
+	digest_init(&d);
+	digest_text(&d, release);
+	digest_number(&d, (uint64_t)st->st_size);
+	digest_number(&d, (uint64_t)st->st_mtim.tv_sec);
+	digest_number(&d, (uint64_t)st->st_mtim.tv_nsec);
+	digest_hex(&d, kept->key);
+	digest_release(&d);
+	cache_init(&kept->cache, true);
+	if (kept->cache.dir != NULL)
+		buf_addf(&kept->path, "%s/kernel/%s.elf", kept->cache.dir, kept->key);
+}
+
+static void kept_release(struct kept *kept)
+{
+	cache_release(&kept->cache);
+	buf_release(&kept->path);
+}
+
+/* Writes the hex digest of all of a file. Returns 0, or -1. */
+static int sum_up(int fd, char hex[DIGEST_HEX + 1])
+{
+	struct stat st;
+
+	return fstat(fd, &st) < 0 ? -1 : digest_span(fd, 0, (uint64_t)st.st_size, hex);
+}
+
+/* A descriptor of the uncompressed kernel, or -1 if it is not here or is damaged. */
+static int kept_open(const struct kept *kept)
+{
+	struct buf want = {0};
+	char hex[DIGEST_HEX + 1];
+	int fd = -1;
+
+	if (kept->path.len > 0 && cache_get(&kept->cache, "kernel", kept->key, &want))
+		fd = open(kept->path.data, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && (sum_up(fd, hex) < 0 || strcmp(want.data, hex) != 0)) {
+		close(fd);
+		fd = -1;
+	}
+	buf_release(&want);
+	return fd;
+}
+
+/* Keeps what is in `fd`. Failing to is not an error. */
+static void keep(const struct kept *kept, int fd)
+{
+	struct buf draft = {0};
+	char hex[DIGEST_HEX + 1];
+	off_t at = 0;
+
+	if (kept->path.len == 0 || sum_up(fd, hex) < 0)
+		return;
+	cache_make_folders(kept->path.data);
+	buf_addf(&draft, "%s.XXXXXX", kept->path.data);
+	int out = mkostemp(draft.data, O_CLOEXEC);
+	if (out >= 0) {
+		bool ok = io_copy(fd, &at, out, INT64_MAX) > 0;
+		ok = close(out) == 0 && ok;
+		if (ok && rename(draft.data, kept->path.data) == 0)
+			cache_put(&kept->cache, "kernel", kept->key, hex, DIGEST_HEX);
+		else
+			unlink(draft.data);
+	}
+	buf_release(&draft);
+}
+
+int kernel_open(const struct kernel *k, struct err *e)
+{
+	struct kept kept;
+	struct stat st;
+	int fd = open(k->file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		err_set_errno(e, "%s", k->file);
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	kept_init(&kept, k->release, &st);
+	int plain = kept_open(&kept);
+	if (plain < 0) {
+		plain = uncompress(fd);
+		if (plain >= 0)
+			keep(&kept, plain);
+	}
+	kept_release(&kept);
+	if (plain < 0)
+		return fd;
+	close(fd);
+	return plain;
+}

@@ -1,0 +1,169 @@
+#include "run/report.h"
+
+#include "base/err.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "run/jail.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum {
+	LINE_MAX_LEN = 4096,
+	FULL = 65536 /* bytes that count as nothing left */,
+	TROUBLE = 125
+};
+
+void report_release(struct report *t)
+{
+	buf_release(&t->line);
+}
+
+/* The number at *p, which is moved behind it and a blank. */
+static int take_number(const char **p, uint64_t max, uint64_t *n)
+{
+	size_t len = strcspn(*p, " ");
+
+	if (num_parse(*p, len, max, n) < 0)
+		return -1;
+	*p += len + ((*p)[len] == ' ');
+	return 0;
+}
+
+static void set_text(struct report *t, const char *text)
+{
+	snprintf(t->why, sizeof t->why, "%s", *text != '\0' ? text : "no reason");
+}
+
+static int hear_end(struct report *t, int *what, uint64_t max, const char *p)
+{
+	uint64_t n;
+
+	if (t->has_end || take_number(&p, max, &n) < 0)
+		return -1;
+	t->has_end = true;
+	*what = (int)n;
+	if (what == &t->refused)
+		set_text(t, p);
+	return 0;
+}
+
+static int hear_line(struct report *t, const char *line)
+{
+	char word[16];
+	size_t len = strcspn(line, " ");
+	const char *p = line + len + (line[len] == ' ');
+	uint64_t bytes, files;
+
+	snprintf(word, sizeof word, "%.*s", (int)(len < 15 ? len : 15), line);
+	if (strcmp(word, "HELLO") == 0) {
+		t->has_hello = true;
+	} else if (strcmp(word, "READY") == 0) {
+		t->is_ready = true;
+	} else if (strcmp(word, "OOM") == 0) {
+		return take_number(&p, UINT32_MAX, &t->oom);
+	} else if (strcmp(word, "FREE") == 0) {
+		if (take_number(&p, INT64_MAX, &bytes) < 0 ||
+		    take_number(&p, INT64_MAX, &files) < 0)
+			return -1;
+		t->is_full = bytes < FULL || files == 0;
+	} else if (strcmp(word, "REFUSED") == 0) {
+		return hear_end(t, &t->refused, 127, p);
+	} else if (strcmp(word, "EXIT") == 0) {
+		return hear_end(t, &t->status, 255, p);
+	} else if (strcmp(word, "SIGNAL") == 0) {
+		return hear_end(t, &t->signal, 127, p);
+	} else if (strcmp(word, "LAYER") == 0) {
+		if (t->has_layer || !t->has_end)
+			return -1;
+		t->has_layer = true;
+		return take_number(&p, INT64_MAX, &t->layer);
+	} else if (strcmp(word, "ERROR") == 0) {
+		if (t->why[0] == '\0')
+			set_text(t, p);
+	} else {
+		return -1;
+	}
+	return 0;
+}
+
+int report_hear(struct report *t, const char *data, size_t len, struct err *e)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (data[i] != '\n') {
+			if (t->line.len >= LINE_MAX_LEN || data[i] == '\0')
+				return err_set(e, "the guest talks nonsense");
+			buf_addch(&t->line, data[i]);
+			continue;
+		}
+		if (hear_line(t, t->line.len > 0 ? t->line.data : "") < 0)
+			return err_set(e, "the guest talks nonsense: %.200s",
+				       t->line.len > 0 ? t->line.data : "");
+		buf_clear(&t->line);
+	}
+	return 0;
+}
+
+void report_say(int fd, const char *fmt, ...)
+{
+	char text[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	int n = vsnprintf(text, sizeof text - 1, fmt, ap);
+	va_end(ap);
+	size_t len = n < (int)sizeof text - 2 ? (size_t)n : sizeof text - 2;
+	for (size_t i = 0; i < len; i++)
+		if (text[i] == '\n')
+			text[i] = ' ';
+	text[len++] = '\n';
+	if (io_write(fd, text, len) < 0)
+		return; /* whoever is to hear it hears that it ended */
+}
+
+bool report_say_end(int fd, const struct jail_end *end)
+{
+	if (end->refused != 0)
+		report_say(fd, "REFUSED %d %s", end->refused, end->why);
+	else if (WIFSIGNALED(end->status))
+		report_say(fd, "SIGNAL %d", WTERMSIG(end->status));
+	else
+		report_say(fd, "EXIT %d", WEXITSTATUS(end->status));
+	return end->refused == 0 && end->status == 0;
+}
+
+int report_verdict(const struct report *t, const char *script, uint64_t memory,
+		   uint64_t disk, struct err *e)
+{
+	int status = t->refused != 0  ? t->refused
+		     : t->signal != 0 ? 128 + t->signal
+				      : t->status;
+
+	if (t->refused != 0) {
+		err_set(e, "%s: %s", script, t->why);
+	} else if (t->oom > 0) {
+		err_set(e, "%s: out of memory, it has %" PRIu64 " MiB", script, memory);
+		status = TROUBLE;
+	} else if (t->is_full) {
+		if (disk > 0)
+			err_set(e, "%s: its disk of %" PRIu64 " MiB is full", script,
+				disk);
+		else
+			err_set(e, "%s: the disk is full", script);
+		status = TROUBLE;
+	} else if (t->why[0] != '\0') {
+		err_set(e, "%s", t->why);
+		status = TROUBLE;
+	} else if (t->signal != 0) {
+		err_set(e, "%s: killed by signal %d", script, t->signal);
+	} else if (t->status != 0) {
+		err_set(e, "%s: exit status %d", script, t->status);
+	} else if (!t->has_end || !t->has_layer) {
+		err_set(e, "%s: it was not seen to its end", script);
+		status = TROUBLE;
+	}
+	return status;
+}

@@ -1,0 +1,287 @@
+#include "tree/layer.h"
+
+#include "archive/tar.h"
+#include "base/cache.h"
+#include "base/err.h"
+#include "base/hardlinks.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "tree/sink.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* A layer of fewer bytes is not worth a thread of its own. */
+enum { THREAD_FROM = 4 << 20 };
+
+struct layer_part *layer_add(struct layer *l)
+{
+	l->part = mem_grow(l->part, &l->cap, l->n + 1, sizeof *l->part);
+	l->part[l->n] = (struct layer_part){0};
+	return &l->part[l->n++];
+}
+
+void layer_release(struct layer *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		tree_release(&l->part[i].tree);
+		free(l->part[i].prefix);
+	}
+	free(l->part);
+	free(l->parents);
+	*l = (struct layer){0};
+}
+
+/* Completes the member with the layer's style and adds its header. */
+static void emit_styled(struct sink *s, const struct layer_style *style,
+			struct tar_member *m)
+{
+	m->uid = style->uid;
+	m->gid = style->gid;
+	m->uname = style->uname;
+	m->gname = style->gname;
+	m->mtime = style->mtime;
+	sink_header(s, m);
+}
+
+/* The same with the attributes of its own that an entry has. */
+static void emit_owned(struct sink *s, const struct layer_style *style,
+		       const struct tree *t, const struct tree_owner *owner,
+		       struct tar_member *m)
+{
+	const struct buf xattrs = {t->names.data + owner->xattrs, owner->xattrs_len, 0};
+
+	m->uid = owner->uid;
+	m->gid = owner->gid;
+	m->mtime = owner->has_mtime ? owner->mtime : style->mtime;
+	m->nsec = owner->has_mtime ? owner->nsec : 0;
+	m->records = &xattrs;
+	sink_header(s, m);
+}
+
+/* The members that stand for "/nix" and "/nix/store". */
+static void emit_parents(const struct layer *l, struct sink *s)
+{
+	char *dir = mem_strdup(l->parents);
+
+	for (char *end = dir; end != NULL;) {
+		struct tar_member m = {.name = dir, .type = TAR_FOLDER, .mode = 0755};
+		end = strchr(end + 1, '/');
+		if (end != NULL)
+			*end = '\0';
+		emit_styled(s, l->style, &m);
+		if (end != NULL)
+			*end = '/';
+	}
+	free(dir);
+}
+
+/* What is needed while a part is sent. */
+struct sending {
+	struct sink *sink;
+	struct tree_reader reader;
+	struct hardlinks links; /* by the entry of the first name */
+	struct buf name, first;
+};
+
+/* The name that the file of this entry was sent by, or NULL: from now on it is. */
+static const char *first_name(struct sending *x, const struct tree *t, uint32_t i)
+{
+	const uint32_t own = t->entry[i].owner;
+
+	if (own == TREE_END || t->owner[own].ino == 0)
+		return NULL;
+	size_t first =
+	    hardlinks_first(&x->links, t->owner[own].dev, t->owner[own].ino, i);
+	if (first == i)
+		return NULL;
+	buf_clear(&x->first);
+	tree_path(t, (uint32_t)first, &x->first);
+	return x->first.data;
+}
+
+static void emit_entry(const struct layer *l, const struct layer_part *part, uint32_t i,
+		       struct sending *x)
+{
+	const struct tree *t = &part->tree;
+	const struct tree_entry *e = &t->entry[i];
+	struct tar_member m = {
+	    .type = tar_type(e->mode),
+	    .mode = e->mode,
+	    .size = e->size,
+	};
+
+	buf_clear(&x->name);
+	if (part->prefix != NULL)
+		buf_addstr(&x->name, part->prefix);
+	if (part->prefix != NULL && e->parent != TREE_END)
+		buf_addch(&x->name, '/');
+	tree_path(t, i, &x->name);
+	m.name = part->prefix == NULL && e->parent == TREE_END ? "." : x->name.data;
+	if (m.type == TAR_SYMLINK)
+		m.link = t->names.data + e->link;
+	const char *first = first_name(x, t, i);
+	if (first != NULL) {
+		m.type = TAR_HARDLINK;
+		m.link = first;
+	}
+	if (m.type == TAR_CHAR || m.type == TAR_BLOCK_DEVICE) {
+		m.major = major(e->size);
+		m.minor = minor(e->size);
+	}
+	if (e->owner == TREE_END)
+		emit_styled(x->sink, l->style, &m);
+	else
+		emit_owned(x->sink, l->style, t, &t->owner[e->owner], &m);
+	if (m.type == TAR_FILE)
+		sink_file(x->sink, &x->reader, t, i);
+}
+
+/* Sends the whole layer tar into the sink. */
+static void emit(void *arg, struct sink *s)
+{
+	const struct layer *l = arg;
+	struct sending x = {.sink = s};
+
+	if (l->parents != NULL)
+		emit_parents(l, s);
+	for (size_t k = 0; k < l->n; k++) {
+		const struct layer_part *part = &l->part[k];
+		const struct tree *t = &part->tree;
+		uint32_t i = 0;
+		tree_reader_init(&x.reader);
+		if (part->prefix == NULL && t->entry[0].owner == TREE_END)
+			i = tree_next(t, 0);
+		for (; i != TREE_END; i = tree_next(t, i))
+			emit_entry(l, part, i, &x);
+		tree_reader_release(&x.reader);
+		hardlinks_release(&x.links);
+	}
+	sink_zeroes(s, tar_end(s->total, TAR_RECORD));
+	buf_release(&x.name);
+	buf_release(&x.first);
+}
+
+static void run(struct layer *l, struct sink *s)
+{
+	uint64_t bytes = 0;
+
+	for (size_t k = 0; k < l->n; k++)
+		bytes += l->part[k].tree.bytes;
+	sink_run(s, emit, l, bytes >= THREAD_FROM);
+}
+
+/* Hashes the layer; returns a file that was touched since the scan, if there is one. */
+static struct sink_entry hash(struct layer *l, uint64_t *size, char hex[DIGEST_HEX + 1])
+{
+	struct sink s;
+
+	sink_init(&s, -1);
+	run(l, &s);
+	digest_hex(&s.digest, hex);
+	*size = s.total;
+	sink_release(&s);
+	return s.touched;
+}
+
+static bool is_settled(const struct layer *l)
+{
+	for (size_t k = 0; k < l->n; k++)
+		if (!tree_is_settled(&l->part[k].tree))
+			return false;
+	return true;
+}
+
+static bool is_temporary(const struct layer *l)
+{
+	for (size_t k = 0; k < l->n; k++)
+		if (l->part[k].tree.is_temporary)
+			return true;
+	return false;
+}
+
+/* All that a layer's bytes depend on, and how to tell that a file is still the same. */
+static void layer_key(const struct layer *l, char key[DIGEST_HEX + 1])
+{
+	struct digest d;
+
+	digest_init(&d);
+	digest_number(&d, (uint64_t)l->style->mtime);
+	digest_number(&d, l->style->uid);
+	digest_number(&d, l->style->gid);
+	digest_text(&d, l->style->uname);
+	digest_text(&d, l->style->gname);
+	digest_text(&d, l->parents != NULL ? l->parents : "");
+	for (size_t k = 0; k < l->n; k++) {
+		digest_text(&d, l->part[k].prefix != NULL ? l->part[k].prefix : "");
+		tree_digest(&l->part[k].tree, &d);
+	}
+	digest_hex(&d, key);
+	digest_release(&d);
+}
+
+/* The fact that the cache keeps: "DIFF_ID SIZE". */
+static bool parse_fact(struct layer *l, const struct buf *fact)
+{
+	if (fact->len < DIGEST_HEX + 2 || fact->data[DIGEST_HEX] != ' ')
+		return false;
+	memcpy(l->diff_id, fact->data, DIGEST_HEX);
+	l->diff_id[DIGEST_HEX] = '\0';
+	return digest_is_hex(l->diff_id) &&
+	       num_parse(fact->data + DIGEST_HEX + 1, fact->len - DIGEST_HEX - 1,
+			 INT64_MAX, &l->size) == 0;
+}
+
+void layer_measure(struct layer *l, const struct cache *cache)
+{
+	static const char kind[] = "layer-3";
+	char key[DIGEST_HEX + 1];
+	struct buf fact = {0};
+
+	layer_key(l, key);
+	if (!cache_get(cache, kind, key, &fact) || !parse_fact(l, &fact)) {
+		l->is_fresh = !is_settled(l);
+		bool is_touched = hash(l, &l->size, l->diff_id).tree != NULL;
+		buf_clear(&fact);
+		buf_addf(&fact, "%s %" PRIu64, l->diff_id, l->size);
+		if (!l->is_fresh && !is_touched && !is_temporary(l))
+			cache_put(cache, kind, key, fact.data, fact.len);
+	}
+	buf_release(&fact);
+}
+
+/*
+ * The contents of `touched`, or of any file of a layer that was fresh, may have changed
+ * before they were written: they did if the layer has another digest now.
+ */
+static void verify(struct layer *l, struct sink_entry touched)
+{
+	char hex[DIGEST_HEX + 1];
+	uint64_t size;
+
+	if (touched.tree == NULL)
+		touched = (struct sink_entry){&l->part[0].tree, 0};
+	if (l->diff_id[0] == '\0')
+		tree_changed(touched.tree, touched.entry);
+	hash(l, &size, hex);
+	if (!digest_is_same(hex, l->diff_id))
+		tree_changed(touched.tree, touched.entry);
+}
+
+void layer_write(struct layer *l, int fd)
+{
+	struct sink s;
+
+	sink_init(&s, fd);
+	run(l, &s);
+	if (l->diff_id[0] != '\0' && s.total != l->size)
+		die("a layer has %" PRIu64 " bytes, and had %" PRIu64
+		    " when it was measured",
+		    s.total, l->size);
+	if (s.touched.tree != NULL || l->is_fresh)
+		verify(l, s.touched);
+	sink_release(&s);
+}

@@ -1,0 +1,256 @@
+#include "tree/sink.h"
+
+#include "archive/tar.h"
+#include "base/err.h"
+#include "base/io.h"
+#include "base/mem.h"
+#include "base/ring.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	BLOCK =
+	    64 * 1024, /* what is hashed or written at a time: it stays in the cache */
+	HEADER_ROOM = 4096,     /* a header may fill a block and some more */
+	ZERO_COPY_FROM = BLOCK, /* smaller files are cheaper to read than to splice */
+	PIECES = 32,            /* how far the thread that reads is ahead */
+};
+
+static void piece_init(struct piece *p)
+{
+	p->fd = -1;
+	buf_reserve(&p->bytes, BLOCK + HEADER_ROOM);
+}
+
+void sink_init(struct sink *s, int fd)
+{
+	*s = (struct sink){.fd = fd};
+	if (fd < 0)
+		digest_init(&s->digest);
+	piece_init(&s->own);
+	s->piece = &s->own;
+}
+
+void sink_release(struct sink *s)
+{
+	if (s->fd < 0)
+		digest_release(&s->digest);
+	buf_release(&s->own.bytes);
+}
+
+/* Hashes the contents; returns how many bytes there were. */
+static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size)
+{
+	static _Thread_local char block[BLOCK];
+	uint64_t done = 0;
+
+	while (done < size) {
+		size_t want = size - done < BLOCK ? (size_t)(size - done) : BLOCK;
+		ssize_t n = io_pread(p->fd, block, want, p->offset + (off_t)done);
+		if (n < 0)
+			tree_unreadable(p->file.tree, p->file.entry);
+		if (n == 0)
+			break;
+		digest_update(&s->digest, block, (size_t)n);
+		done += (uint64_t)n;
+	}
+	return done;
+}
+
+static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
+{
+	off_t offset = p->offset;
+	int64_t n = io_copy(p->fd, &offset, s->fd, size);
+
+	if (n < 0 && errno == EIO)
+		tree_unreadable(p->file.tree, p->file.entry);
+	if (n < 0)
+		die_errno("%s", io_output());
+	return (uint64_t)n;
+}
+
+/* Hashes or writes the bytes of a piece, and empties it. */
+static void consume_bytes(struct sink *s, struct piece *p)
+{
+	if (s->fd < 0)
+		digest_update(&s->digest, p->bytes.data, p->bytes.len);
+	else if (io_write(s->fd, p->bytes.data, p->bytes.len) < 0)
+		die_errno("%s", io_output());
+	buf_clear(&p->bytes);
+}
+
+/* The same, and of the file behind them. */
+static void sink_consume(struct sink *s, struct piece *p)
+{
+	consume_bytes(s, p);
+	if (p->fd >= 0) {
+		uint64_t size = p->file.tree->entry[p->file.entry].size;
+		uint64_t done =
+		    s->fd < 0 ? digest_file(s, p, size) : write_file(s, p, size);
+		if (tree_is_touched(p->file.tree, p->file.entry, p->fd, done))
+			p->touched = p->file;
+		close(p->fd);
+		p->fd = -1;
+	}
+	if (p->touched.tree != NULL)
+		s->touched = p->touched;
+	p->touched = (struct sink_entry){0};
+}
+
+/* Lets go of the piece that was made and starts the next one. */
+static void sink_flush(struct sink *s)
+{
+	if (s->relay == NULL) {
+		sink_consume(s, s->piece);
+	} else {
+		ring_pass(s->relay);
+		s->piece = ring_fill(s->relay);
+	}
+}
+
+/* Counts what was put into the piece since it was `before` bytes long. */
+static void sink_added(struct sink *s, size_t before)
+{
+	s->total += s->piece->bytes.len - before;
+	if (s->piece->bytes.len >= BLOCK)
+		sink_flush(s);
+}
+
+void sink_zeroes(struct sink *s, size_t n)
+{
+	size_t before = s->piece->bytes.len;
+
+	memset(buf_reserve(&s->piece->bytes, n), 0, n);
+	s->piece->bytes.len += n;
+	sink_added(s, before);
+}
+
+/* Reads the span into pieces; returns how many bytes there were. */
+static uint64_t read_span(struct sink *s, int fd, off_t offset, uint64_t size)
+{
+	uint64_t done = 0;
+
+	while (done < size) {
+		struct buf *bytes = &s->piece->bytes;
+		size_t room = BLOCK - bytes->len, before = bytes->len;
+		size_t want = size - done < room ? (size_t)(size - done) : room;
+		ssize_t n =
+		    io_pread(fd, buf_reserve(bytes, want), want, offset + (off_t)done);
+		if (n <= 0)
+			break;
+		bytes->len += (size_t)n;
+		done += (uint64_t)n;
+		sink_added(s, before);
+	}
+	return done;
+}
+
+void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint32_t i)
+{
+	const struct sink_entry file = {t, i};
+	uint64_t size = t->entry[i].size;
+
+	if (size == 0)
+		return;
+	off_t offset;
+	int fd = tree_open(r, t, i, &offset);
+	if (fd < 0)
+		tree_unreadable(t, i);
+	if (tree_is_touched(t, i, fd, size))
+		s->piece->touched = file;
+	if (size >= ZERO_COPY_FROM) {
+		s->piece->fd = fd;
+		s->piece->offset = offset;
+		s->piece->file = file;
+		s->total += size;
+		sink_flush(s);
+	} else {
+		uint64_t done = read_span(s, fd, offset, size);
+		if (tree_is_touched(t, i, fd, done))
+			s->piece->touched = file;
+		close(fd);
+	}
+	sink_zeroes(s, tar_padding(size));
+}
+
+void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *name)
+{
+	int64_t done;
+
+	if (size >= ZERO_COPY_FROM && s->fd >= 0) {
+		consume_bytes(s, s->piece);
+		done = io_copy(fd, &offset, s->fd, size);
+		if (done > 0)
+			s->total += (uint64_t)done;
+	} else {
+		done = (int64_t)read_span(s, fd, offset, size);
+	}
+	if (done < 0)
+		die_errno("%s", io_output());
+	if ((uint64_t)done != size)
+		die("%s: cut off", name);
+	sink_zeroes(s, tar_padding(size));
+}
+
+void sink_header(struct sink *s, const struct tar_member *m)
+{
+	size_t before = s->piece->bytes.len;
+
+	tar_header(&s->piece->bytes, m);
+	sink_added(s, before);
+}
+
+void sink_end(struct sink *s)
+{
+	sink_flush(s);
+}
+
+/* What the thread that makes the pieces needs. */
+struct production {
+	struct sink *sink;
+	void (*produce)(void *arg, struct sink *s);
+	void *arg;
+};
+
+static void *make_pieces(void *arg)
+{
+	struct production *p = arg;
+
+	p->sink->piece = ring_fill(p->sink->relay);
+	p->produce(p->arg, p->sink);
+	sink_flush(p->sink);
+	ring_end(p->sink->relay);
+	return NULL;
+}
+
+void sink_run(struct sink *s, void (*produce)(void *arg, struct sink *s), void *arg,
+	      bool in_thread)
+{
+	struct production production = {s, produce, arg};
+	pthread_t thread;
+	struct piece *p;
+
+	if (!in_thread) {
+		produce(arg, s);
+		sink_flush(s);
+		return;
+	}
+	s->relay = ring_new(PIECES, sizeof *p);
+	for (size_t i = 0; i < PIECES; i++)
+		piece_init(ring_slot(s->relay, i));
+	if (pthread_create(&thread, NULL, make_pieces, &production) != 0)
+		die("cannot start a thread");
+	while ((p = ring_take(s->relay)) != NULL) {
+		sink_consume(s, p);
+		ring_return(s->relay);
+	}
+	pthread_join(thread, NULL);
+	for (size_t i = 0; i < PIECES; i++)
+		buf_release(&((struct piece *)ring_slot(s->relay, i))->bytes);
+	ring_release(s->relay);
+	s->relay = NULL;
+}

@@ -1,0 +1,446 @@
+#include "tree/tree.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { STORE_FOLDER = 0555, ANY_FOLDER = 0755 }; /* the modes that nobody chooses */
+
+/* Whether a relative link target leads out of the tree in whose folder it stands. */
+static bool leads_out(const struct tree *t, uint32_t i, const char *target)
+{
+	int depth = -1; /* the link itself is no folder on the way */
+
+	for (uint32_t up = i; t->entry[up].parent != TREE_END; up = t->entry[up].parent)
+		depth++;
+	for (const char *p = target; *p != '\0';) {
+		size_t n = strcspn(p, "/");
+		if (n == 2 && strncmp(p, "..", 2) == 0)
+			depth--;
+		else if (n > 0 && !(n == 1 && *p == '.'))
+			depth++;
+		if (depth < 0)
+			return true;
+		p += n + (p[n] == '/');
+	}
+	return false;
+}
+
+/*
+ * One source's entry on its way into a merged folder; or, where a source is put below
+ * the root, a folder that leads there.
+ */
+struct candidate {
+	const struct tree_source *source;
+	const char *name;
+	uint32_t entry; /* TREE_END: it only leads there */
+	bool is_copied; /* of TREE_ENV: it is in a folder that is copied */
+};
+
+static const struct tree_entry *entry_of(const struct candidate *c)
+{
+	static const struct tree_entry leading = {.mode = S_IFDIR | 0755};
+
+	return c->entry == TREE_END ? &leading : &c->source->tree->entry[c->entry];
+}
+
+static bool is_folder(const struct candidate *c)
+{
+	return S_ISDIR(entry_of(c)->mode);
+}
+
+/* Whether its leaves become links. */
+static bool is_linked(const struct candidate *c)
+{
+	return c->source->kind == TREE_LINKS ||
+	       (c->source->kind == TREE_ENV && !c->is_copied);
+}
+
+/* By name; among the same names, the sources in the order in which they were given. */
+static int compare_candidates(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+	int order = utf8_compare(x->name, y->name);
+
+	if (order != 0)
+		return order;
+	return x->source < y->source ? -1 : x->source > y->source;
+}
+
+/*
+ * The link that stands for leaf `c`: of TREE_LINKS, its own if it is one that works here
+ * too, as lndir(1) makes it; buildEnv's lead to the leaf in any case.
+ */
+static void link_text(const struct candidate *c, struct buf *out)
+{
+	const struct tree *t = c->source->tree;
+
+	buf_clear(out);
+	if (c->source->kind == TREE_LINKS && S_ISLNK(entry_of(c)->mode)) {
+		const char *target = t->names.data + entry_of(c)->link;
+		if (target[0] == '/' || !leads_out(t, c->entry, target)) {
+			buf_addstr(out, target);
+			return;
+		}
+	}
+	buf_addstr(out, c->source->as_links);
+	buf_addch(out, '/');
+	tree_path(t, c->entry, out);
+}
+
+/* --- the merge under way --- */
+
+struct merge {
+	struct tree *t;
+	const struct tree_source *sources;
+	size_t n_sources;
+	uint32_t *origins; /* by source: its first origin in t */
+	char **way;        /* by source: the parts of `at`, each ended by a NUL, */
+	struct candidate *
+	    *list; /* by merged folder, until it is filled: its candidates */
+	size_t *n, cap, cap_n;
+};
+
+static void set_folder(struct merge *m, uint32_t i, const struct candidate *from,
+		       size_t n)
+{
+	size_t had = m->cap;
+
+	m->list = mem_grow(m->list, &m->cap, i + 1, sizeof *m->list);
+	m->n = mem_grow(m->n, &m->cap_n, i + 1, sizeof *m->n);
+	for (size_t k = had; k < m->cap; k++)
+		m->list[k] = NULL;
+	m->list[i] = mem_zero(n, sizeof *from);
+	memcpy(m->list[i], from, n * sizeof *from);
+	m->n[i] = n;
+}
+
+static void report_conflict(const struct merge *m, uint32_t parent,
+			    const struct candidate *a, const struct candidate *b)
+{
+	struct buf path = {0}, x = {0}, y = {0};
+
+	tree_path(m->t, parent, &path);
+	buf_addf(&path, "%s%s", path.len > 0 ? "/" : "", a->name);
+	if (is_folder(a) != is_folder(b))
+		die("/%s is a folder in one and not in the other of %s and %s", path.data,
+		    a->source->said_as, b->source->said_as);
+	if (is_linked(a) && is_linked(b)) {
+		link_text(a, &x);
+		link_text(b, &y);
+	}
+	if (x.len == 0 || strcmp(x.data, y.data) != 0)
+		warn("/%s is in both %s and %s; the first one is taken", path.data,
+		     a->source->said_as, b->source->said_as);
+	buf_release(&path);
+	buf_release(&x);
+	buf_release(&y);
+}
+
+static void copy_owner(struct tree *t, uint32_t i, const struct candidate *c)
+{
+	const struct tree *old = c->source->tree;
+	uint32_t owner = entry_of(c)->owner;
+
+	if (c->source->owner != NULL)
+		tree_set_owner(t, i, c->source->owner, "", 0);
+	else if (owner != TREE_END)
+		tree_set_owner(t, i, &old->owner[owner],
+			       old->names.data + old->owner[owner].xattrs,
+			       old->owner[owner].xattrs_len);
+}
+
+/* Fills in what a leaf is. */
+static void merge_leaf(struct merge *m, struct tree_entry *e, const struct candidate *c)
+{
+	const struct tree_entry *from = entry_of(c);
+	struct buf target = {0};
+
+	e->mode = from->mode;
+	if (is_linked(c)) {
+		link_text(c, &target);
+		e->mode = S_IFLNK | 0777;
+		e->link = tree_add_text(m->t, target.data);
+	} else if (S_ISLNK(from->mode)) {
+		e->link = tree_add_text(m->t, c->source->tree->names.data + from->link);
+	} else {
+		e->size = from->size;
+	}
+	e->mtime = from->mtime;
+	e->ctime = from->ctime;
+	e->ino = from->ino;
+	if (S_ISREG(e->mode))
+		m->t->bytes += e->size;
+	buf_release(&target);
+}
+
+/* Whether an entry has an owner or attributes that are not those of most files. */
+static bool is_owned(const struct candidate *c)
+{
+	uint32_t i = entry_of(c)->owner;
+
+	if (i == TREE_END)
+		return false;
+	const struct tree_owner *owner = &c->source->tree->owner[i];
+	return owner->uid != 0 || owner->gid != 0 || owner->xattrs_len > 0;
+}
+
+/* Whether somebody meant the folder to have the attributes that it has. */
+static bool is_chosen(const struct candidate *c)
+{
+	const struct tree_source *source = c->source;
+
+	if (c->entry == TREE_END || is_linked(c) ||
+	    (source->is_moved && c->entry == source->root))
+		return false;
+	if (source->is_kept != NULL && source->is_kept[c->entry])
+		return true;
+	mode_t mode = entry_of(c)->mode & 07777;
+	return is_owned(c) || (mode != ANY_FOLDER &&
+			       (mode != STORE_FOLDER || source->kind == TREE_AS_IS));
+}
+
+static void merge_attributes(struct merge *m, uint32_t i, const struct candidate *from,
+			     size_t n)
+{
+	struct tree_entry *e = &m->t->entry[i];
+
+	for (size_t k = 0; k < n; k++) {
+		if (!is_chosen(&from[k]))
+			continue;
+		e->mode = entry_of(&from[k])->mode;
+		copy_owner(m->t, i, &from[k]);
+		return;
+	}
+	e->mode = S_IFDIR | 0755;
+	e->is_implied = true;
+	const struct tree_owner *owner = from[0].source->owner;
+	for (size_t k = 0; k < n && owner != NULL; k++)
+		owner = from[k].source->owner;
+	if (owner != NULL)
+		tree_set_owner(m->t, i, owner, "", 0);
+}
+
+/* Whether the path is one of the list, or above one. */
+static bool is_open(char *const *list, const char *path)
+{
+	size_t len = strlen(path);
+
+	for (; *list != NULL; list++)
+		if (len == 0 || (strncmp(*list, path, len) == 0 &&
+				 ((*list)[len] == '/' || (*list)[len] == '\0')))
+			return true;
+	return false;
+}
+
+/* Decides which folders of TREE_ENV are copied: those that only one source has. */
+static void decide_env(const struct merge *m, uint32_t i, struct candidate *from,
+		       size_t n)
+{
+	struct buf path = {0};
+
+	tree_path(m->t, i, &path);
+	for (size_t k = 0; k < n; k++) {
+		const struct tree_source *source = from[k].source;
+		size_t others = 0;
+		if (source->kind != TREE_ENV || from[k].is_copied ||
+		    is_open(source->open, path.data != NULL ? path.data : ""))
+			continue;
+		for (size_t j = 0; j < n; j++)
+			others += j != k && from[j].source->kind == TREE_ENV &&
+				  from[j].source->env == source->env &&
+				  is_linked(&from[j]);
+		/* Those before it are copied only if they were alone, too. */
+		from[k].is_copied = others == 0;
+	}
+	buf_release(&path);
+}
+
+/* Where a candidate was scanned, the merged entry is what its origins rest on. */
+static void set_bases(const struct merge *m, uint32_t i, const struct candidate *from,
+		      size_t n)
+{
+	for (size_t k = 0; k < n; k++) {
+		const struct tree_source *source = from[k].source;
+		const struct tree_entry *e = entry_of(&from[k]);
+		if (from[k].entry == TREE_END)
+			continue;
+		uint32_t origin = m->origins[source - m->sources] + e->origin;
+		if (from[k].entry == source->root ||
+		    source->tree->origin[e->origin].base == from[k].entry)
+			m->t->origin[origin].base = i;
+	}
+}
+
+/* Adds the entry that all of from[0..n) of one name become. */
+static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from,
+			size_t n)
+{
+	struct tree *t = m->t;
+
+	for (size_t i = 1; i < n; i++)
+		if (!is_folder(&from[i]) || !is_folder(&from[0]))
+			report_conflict(m, parent, &from[0], &from[i]);
+	uint32_t name = tree_add_text(t, from[0].name), i = (uint32_t)t->n;
+	struct tree_entry *e = tree_add_entry(t, parent);
+	e->name = name;
+	if (from[0].entry != TREE_END)
+		e->origin =
+		    m->origins[from[0].source - m->sources] + entry_of(&from[0])->origin;
+	set_bases(m, i, from, n);
+	if (!is_folder(&from[0])) {
+		merge_leaf(m, e, &from[0]);
+		copy_owner(t, i, &from[0]);
+		return;
+	}
+	const bool was_copied = from[0].is_copied;
+	decide_env(m, i, from, n);
+	if (n == 1 && from[0].is_copied && !was_copied && from[0].source->keeps_links) {
+		from[0].is_copied = false;
+		merge_leaf(m, e, &from[0]);
+		return;
+	}
+	merge_attributes(m, i, from, n);
+	set_folder(m, i, from, n);
+}
+
+/* Appends the children of a candidate to all[0..n); returns how many there are then. */
+static size_t add_children(const struct merge *m, const struct candidate *c,
+			   struct candidate **all, size_t n, size_t *cap)
+{
+	const struct tree_source *source = c->source;
+	const struct tree *t = source->tree;
+
+	if (c->entry == TREE_END) {
+		const char *way = m->way[source - m->sources];
+		const char *name = c->name + strlen(c->name) + 1;
+		const char *next = name + strlen(name) + 1;
+		bool is_last = next > way + strlen(source->at) + 1;
+		*all = mem_grow(*all, cap, n + 1, sizeof **all);
+		(*all)[n++] =
+		    (struct candidate){.source = source,
+				       .name = name,
+				       .entry = is_last ? source->root : TREE_END};
+		return n;
+	}
+	const struct tree_entry *e = entry_of(c);
+	*all = mem_grow(*all, cap, n + e->count, sizeof **all);
+	for (uint32_t i = e->first; i < e->first + e->count; i++)
+		if (source->is_left == NULL || !source->is_left[i])
+			(*all)[n++] = (struct candidate){
+			    source, t->names.data + t->entry[i].name, i, c->is_copied};
+	return n;
+}
+
+/* The root has attributes if a source keeps those that it has there. */
+static void merge_root(struct merge *m, const struct candidate *roots)
+{
+	for (size_t k = 0; k < m->n_sources; k++) {
+		const bool *is_kept = roots[k].source->is_kept;
+		if (roots[k].entry == TREE_END || is_kept == NULL ||
+		    !is_kept[roots[k].entry])
+			continue;
+		m->t->entry[0].mode = entry_of(&roots[k])->mode;
+		copy_owner(m->t, 0, &roots[k]);
+		return;
+	}
+}
+
+static void merge_folder(struct merge *m, uint32_t i)
+{
+	struct tree *t = m->t;
+	struct candidate *all = NULL;
+	size_t n = 0, cap = 0, first = t->n;
+
+	for (size_t k = 0; k < m->n[i]; k++)
+		n = add_children(m, &m->list[i][k], &all, n, &cap);
+	if (n > 0)
+		qsort(all, n, sizeof *all, compare_candidates);
+	for (size_t k = 0, same; k < n; k += same) {
+		for (same = 1; k + same < n; same++)
+			if (strcmp(all[k].name, all[k + same].name) != 0)
+				break;
+		merge_entry(m, i, &all[k], same);
+	}
+	t->entry[i].first = (uint32_t)first;
+	t->entry[i].count = (uint32_t)(t->n - first);
+	free(all);
+	free(m->list[i]);
+	m->list[i] = NULL;
+}
+
+/* Takes over a source's origins, and gives its root a candidate in the merged root. */
+static void begin_source(struct merge *m, size_t i, struct candidate *root)
+{
+	const struct tree_source *source = &m->sources[i];
+	const struct tree *t = source->tree;
+	struct buf place = {0};
+
+	if (source->at[0] == '\0' && !S_ISDIR(t->entry[source->root].mode))
+		die("%s: not a folder, so it has no contents to put at the root",
+		    source->said_as);
+	m->origins[i] = (uint32_t)m->t->n_origins;
+	for (uint32_t o = 0; o < t->n_origins; o++) {
+		int archive = t->origin[o].archive;
+		if (archive >= 0) {
+			archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
+			if (archive < 0)
+				die_errno("%s", t->origin[o].path);
+			tree_add_archive(m->t, t->origin[o].path, archive);
+			continue;
+		}
+		buf_clear(&place);
+		if (o == t->entry[source->root].origin)
+			tree_location(t, source->root, &place);
+		else
+			buf_addstr(&place, t->origin[o].path);
+		tree_add_origin(m->t, place.data, 0);
+	}
+	if (t->newest > m->t->newest)
+		m->t->newest = t->newest;
+	m->t->is_temporary = m->t->is_temporary || t->is_temporary;
+	buf_release(&place);
+
+	/* "" and then the parts of `at`. */
+	m->way[i] = mem_zero(strlen(source->at) + 3, 1);
+	memcpy(m->way[i] + 1, source->at, strlen(source->at));
+	for (char *p = m->way[i] + 1; *p != '\0'; p++)
+		if (*p == '/')
+			*p = '\0';
+	*root = (struct candidate){.source = source, .name = m->way[i]};
+	root->entry = source->at[0] == '\0' ? source->root : TREE_END;
+}
+
+void tree_merge(struct tree *t, const struct tree_source *sources, size_t n)
+{
+	struct merge m = {.t = t, .sources = sources, .n_sources = n};
+	struct candidate *roots = mem_zero(n, sizeof *roots);
+
+	m.origins = mem_zero(n, sizeof *m.origins);
+	m.way = mem_zero(n, sizeof *m.way);
+	for (size_t i = 0; i < n; i++)
+		begin_source(&m, i, &roots[i]);
+	uint32_t name = tree_add_text(t, "");
+	struct tree_entry *root = tree_add_entry(t, TREE_END);
+	root->name = name;
+	root->mode = S_IFDIR | 0755;
+	merge_root(&m, roots);
+	set_bases(&m, 0, roots, n);
+	decide_env(&m, 0, roots, n);
+	set_folder(&m, 0, roots, n);
+	for (uint32_t i = 0; i < t->n; i++)
+		if (S_ISDIR(t->entry[i].mode))
+			merge_folder(&m, i);
+	for (size_t i = 0; i < n; i++)
+		free(m.way[i]);
+	free(m.way);
+	free(m.origins);
+	free(m.list);
+	free(m.n);
+	free(roots);
+}

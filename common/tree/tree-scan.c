@@ -1,0 +1,302 @@
+#include "tree/tree.h"
+
+#include "archive/path.h"
+#include "archive/tar.h"
+#include "archive/xattrs.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_folder(const struct tree_entry *e)
+{
+	return S_ISDIR(e->mode);
+}
+
+/* Fills in what stat(2) says of a new entry. */
+static void set_status(struct tree *t, struct tree_entry *e, const struct stat *st)
+{
+	e->mode = st->st_mode;
+	e->mtime = tree_ns(st->st_mtim);
+	e->ctime = tree_ns(st->st_ctim);
+	e->ino = st->st_ino;
+	if (S_ISREG(st->st_mode)) {
+		e->size = (uint64_t)st->st_size;
+		t->bytes += e->size;
+	} else if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
+		e->size = st->st_rdev;
+	}
+	if (e->ctime > t->newest)
+		t->newest = e->ctime;
+	bool is_lost = st->st_uid != 0 ? st->st_uid != geteuid() : st->st_gid != 0;
+	if (is_lost && !t->has_strangers) {
+		t->has_strangers = true;
+		t->stranger_uid = st->st_uid;
+		t->stranger_gid = st->st_gid;
+	}
+}
+
+/* The target of the symlink `name` in `folder`; ends the process if it cannot be read. */
+static uint32_t add_target(struct tree *t, int folder, const char *name, const char *path)
+{
+	char target[PATH_MAX + 1];
+	ssize_t n = readlinkat(folder, name, target, PATH_MAX);
+
+	if (n < 0)
+		die_errno("%s", path);
+	target[n] = '\0';
+	return tree_add_text(t, target);
+}
+
+/* --- extended attributes --- */
+
+static int add_xattr(void *arg, const struct xattr *x)
+{
+	if (xattrs_is_own(x->name))
+		tar_xattr(arg, x->name, x->value, x->len);
+	return 0;
+}
+
+/* --- scanning --- */
+
+/* A scan under way, and the folder that it is in. */
+struct scan {
+	struct tree *t;
+	const struct tree_scan *how;
+	char *place; /* how->place without symlinks, or NULL */
+	uint32_t folder;
+	int fd;
+	struct buf path;    /* where the folder lies */
+	struct buf child;   /* where a child lies */
+	struct buf records; /* its xattrs */
+};
+
+/* The path of `name` in the folder. Changes with the next call. */
+static const char *child_path(struct scan *s, const char *name)
+{
+	struct buf *path = &s->child;
+
+	buf_clear(path);
+	if (s->path.len + strlen(name) + 1 < PATH_MAX)
+		buf_addf(path, "%s/%s", s->path.data, name);
+	else
+		buf_addf(path, "/proc/self/fd/%d/%s", s->fd, name);
+	return path->data;
+}
+
+/* Whether the folder, or one it is in, lies at `path`: to go there would never end. */
+static bool is_on_the_way(const struct scan *s, const char *path)
+{
+	struct buf place = {0};
+	bool found = false;
+
+	for (uint32_t up = s->folder; up != TREE_END && !found;
+	     up = s->t->entry[up].parent) {
+		buf_clear(&place);
+		tree_location(s->t, up, &place);
+		found = strcmp(place.data, path) == 0;
+	}
+	buf_release(&place);
+	return found;
+}
+
+/*
+ * Where `path` really is, or NULL if it leads nowhere. A link out of the source may lead
+ * to what nobody may read; a directory of the source itself is read by its own name.
+ */
+static char *find_real(const char *path, bool is_out)
+{
+	char *real = realpath(path, NULL);
+
+	if (real == NULL && errno != ENOENT && errno != ENOTDIR && errno != ELOOP &&
+	    errno != ENAMETOOLONG && !(is_out && errno == EACCES))
+		die_errno("%s", path);
+	return real;
+}
+
+/*
+ * The folder that the symlink `name` with this target leads to, if it is one to follow,
+ * else NULL. The caller frees it.
+ */
+static char *followed(struct scan *s, const char *name, const char *target)
+{
+	struct buf to = {0};
+	struct stat st;
+	bool is_in_store = s->place != NULL && path_is_in(target, s->how->store);
+
+	if (is_in_store)
+		buf_addf(&to, "%s%s", s->place, target + strlen(s->how->store));
+	else if (target[0] != '/')
+		buf_addstr(&to, child_path(s, name));
+	char *real = to.len > 0 ? find_real(to.data, !is_in_store) : NULL;
+	buf_release(&to);
+	if (real != NULL && stat(real, &st) < 0)
+		die_errno("%s", real);
+	if (real != NULL && S_ISDIR(st.st_mode) &&
+	    (path_is_in(real, s->t->origin[0].path) ||
+	     (s->place != NULL && path_is_in(real, s->place))) &&
+	    !is_on_the_way(s, real))
+		return real;
+	free(real);
+	return NULL;
+}
+
+/* Gives a new entry its owner. */
+static void keep_owner(struct scan *s, uint32_t i, const char *name,
+		       const struct stat *st)
+{
+	struct tree_owner owner = {.uid = st->st_uid, .gid = st->st_gid};
+
+	if (!S_ISDIR(st->st_mode) && st->st_nlink > 1) {
+		owner.dev = st->st_dev;
+		owner.ino = st->st_ino;
+	}
+	buf_clear(&s->records);
+	if (!S_ISLNK(st->st_mode)) {
+		const char *path =
+		    name != NULL ? child_path(s, name) : s->t->origin[0].path;
+		if (xattrs_read(path, add_xattr, &s->records) < 0)
+			die_errno("%s", path);
+	}
+	tree_set_owner(s->t, i, &owner, s->records.data, s->records.len);
+}
+
+/* A folder in place of the symlink that leads to it; `link` is the folder's path. */
+static void follow(struct scan *s, struct tree_entry *e, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		die_errno("%s", path);
+	set_status(s->t, e, &st);
+	e->link = tree_add_text(s->t, path);
+}
+
+static void check_type(const struct scan *s, const char *name, mode_t mode)
+{
+	if (s->how->no_devices && !S_ISDIR(mode) && !S_ISREG(mode) && !S_ISLNK(mode))
+		die("%s%s%s: a store path holds no device or FIFO", s->path.data,
+		    name[0] != '\0' ? "/" : "", name);
+}
+
+static void scan_child(struct scan *s, const char *name)
+{
+	struct tree *t = s->t;
+	struct stat st;
+
+	if (fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		die_errno("%s/%s", s->path.data, name);
+	if (S_ISSOCK(st.st_mode)) {
+		warn("%s/%s: a socket, left out", s->path.data, name);
+		return;
+	}
+	check_type(s, name, st.st_mode);
+	uint32_t text = tree_add_text(t, name);
+	uint32_t target =
+	    S_ISLNK(st.st_mode) ? add_target(t, s->fd, name, s->path.data) : 0;
+	struct tree_entry *e = tree_add_entry(t, s->folder);
+	e->name = text;
+	e->link = target;
+	e->origin = t->entry[s->folder].origin;
+	set_status(t, e, &st);
+	if (s->how->keep_owners)
+		keep_owner(s, (uint32_t)t->n - 1, name, &st);
+	char *path = S_ISLNK(st.st_mode) && s->how->follow
+			 ? followed(s, name, t->names.data + target)
+			 : NULL;
+	if (path != NULL)
+		follow(s, e, path);
+	free(path);
+}
+
+static int compare_entries(const void *a, const void *b, void *names)
+{
+	const struct tree_entry *x = a, *y = b;
+
+	return utf8_compare((char *)names + x->name, (char *)names + y->name);
+}
+
+/* Sorts the children of a folder, and gives those that were symlinks their origin. */
+static void end_folder(struct tree *t, uint32_t folder, uint32_t first)
+{
+	uint32_t n = (uint32_t)t->n - first;
+
+	t->entry[folder].first = first;
+	t->entry[folder].count = n;
+	if (n > 0)
+		qsort_r(t->entry + first, n, sizeof *t->entry, compare_entries,
+			t->names.data);
+	for (uint32_t i = first; i < first + n; i++) {
+		struct tree_entry *e = &t->entry[i];
+		if (is_folder(e) && e->link != 0) {
+			e->origin = tree_add_origin(t, t->names.data + e->link, i);
+			e->link = 0;
+		}
+	}
+}
+
+static void scan_folder(struct scan *s, uint32_t folder)
+{
+	struct buf opened = {0};
+
+	buf_clear(&s->path);
+	tree_location(s->t, folder, &s->path);
+	buf_add(&opened, s->path.data, s->path.len);
+	s->folder = folder;
+	s->fd = tree_open_path(opened.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+	DIR *dir = s->fd < 0 ? NULL : fdopendir(s->fd);
+	if (dir == NULL)
+		die_errno("%s", s->path.data);
+	uint32_t first = (uint32_t)s->t->n;
+	for (;;) {
+		errno = 0;
+		const struct dirent *d = readdir(dir);
+		if (d == NULL && errno != 0)
+			die_errno("%s", s->path.data);
+		if (d == NULL)
+			break;
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			scan_child(s, d->d_name);
+	}
+	closedir(dir);
+	end_folder(s->t, folder, first);
+	buf_release(&opened);
+}
+
+void tree_scan(struct tree *t, const char *path, const struct tree_scan *how)
+{
+	static const struct tree_scan plain = {0};
+	struct scan s = {.t = t, .how = how != NULL ? how : &plain};
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		die_errno("%s", path);
+	if (s.how->place != NULL)
+		s.place = find_real(s.how->place, false);
+	tree_add_origin(t, path, 0);
+	buf_addstr(&s.path, path);
+	check_type(&s, "", st.st_mode);
+	uint32_t name = tree_add_text(t, "");
+	uint32_t target = S_ISLNK(st.st_mode) ? add_target(t, AT_FDCWD, path, path) : 0;
+	struct tree_entry *e = tree_add_entry(t, TREE_END);
+	e->name = name;
+	e->link = target;
+	set_status(t, e, &st);
+	if (s.how->keep_owners)
+		keep_owner(&s, 0, NULL, &st);
+	for (uint32_t i = 0; i < t->n; i++)
+		if (is_folder(&t->entry[i]))
+			scan_folder(&s, i);
+	free(s.place);
+	buf_release(&s.path);
+	buf_release(&s.child);
+	buf_release(&s.records);
+}
