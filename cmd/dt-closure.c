@@ -186,7 +186,7 @@ static void read_root_lines(struct work *w)
 	for (char *p = text.data, *end = p + text.len; p < end; number++) {
 		char *stop = memchr(p, '\n', (size_t)(end - p));
 		if (stop == NULL)
-			die("stdin:%zu: cut off in mid-line", number);
+			die("stdin:%zu: truncated in the middle of a line", number);
 		if (memchr(p, '\0', (size_t)(stop - p)) != NULL)
 			die("stdin:%zu: a NUL byte", number);
 		if (stop == p)
@@ -254,7 +254,8 @@ static void check_store(const struct store *s)
 {
 	for (const char *p = s->dir; *p != '\0'; p++)
 		if ((unsigned char)*p <= ' ')
-			die("%s: a store whose folder has a blank in its name", s->dir);
+			die("%s: a store whose directory has a blank in its name",
+			    s->dir);
 }
 
 static void open_source(struct work *w)

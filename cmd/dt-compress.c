@@ -154,7 +154,7 @@ static int pass_on(void *arg, const void *data, size_t len, struct err *e)
 
 /*
  * Passes all of the archive on. It is gone through member by member, since where it was
- * cut off could look like its end: the layers within it end in zeroes, too.
+ * truncated could look like its end: the layers within it end in zeroes, too.
  */
 static void pass_all(struct work *w)
 {

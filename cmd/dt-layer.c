@@ -43,7 +43,7 @@ struct options {
 	struct layer_style style;
 	const char *store, *comment;
 	struct image_choice base;
-	const char *keep_folders;
+	const char *keep_directories;
 	struct operand *operand;
 	size_t n_operands, cap_operands;
 	bool single, keep_owners, owner_is_chosen, keep_dirlinks, raw, no_cache;
@@ -55,7 +55,7 @@ enum {
 	OPT_ENV,
 	OPT_GNAME,
 	OPT_KEEP_DIRLINKS,
-	OPT_KEEP_FOLDERS,
+	OPT_KEEP_DIRECTORIES,
 	OPT_LINKS,
 	OPT_MTIME,
 	OPT_NO_CACHE,
@@ -78,14 +78,14 @@ static const struct opt option_table[] = {
     {OPT_TREE, "tree", "DIR", "no plan: a layer of DIR's contents, at the root"},
     {OPT_TAR, "tar", "FILE",
      "no plan: a layer of the files in a rootfs tar, as they are"},
-    {OPT_COPY, "copy", "PATH", "the same, but links to folders become folders"},
+    {OPT_COPY, "copy", "PATH", "the same, but links to directories become directories"},
     {OPT_LINKS, "links", "PATH",
      "no plan: a layer of links to what is in PATH, at the root"},
     {OPT_ENV, "env", "JSON", "no plan: what buildEnv makes of paths and pathsToLink"},
     {OPT_KEEP_DIRLINKS, "keep-dirlinks", NULL,
-     "links to folders stay, and others' files go where they lead"},
-    {OPT_KEEP_FOLDERS, "keep-folders", "FILE",
-     "these folders of --tree stay as they are, a NUL after each"},
+     "links to directories stay, and others' files go where they lead"},
+    {OPT_KEEP_DIRECTORIES, "keep-directories", "FILE",
+     "these directories of --tree stay as they are, a NUL after each"},
     {OPT_SINGLE, "single", NULL, "one layer of all these and the plan together"},
     {IMAGE_OPT_FROM, "from", "FILE",
      "the image archive that such a layer goes on top of"},
@@ -97,10 +97,12 @@ static const struct opt option_table[] = {
     {0},
 };
 
+static const struct opt_moved moved[] = {{"keep-folders", "--keep-directories"}, {0}};
 static const struct opt_tool tool = {
     .synopsis = "[OPTION]... <PLAN >LAYERS",
     .purpose = "Reads a plan, a line of store paths a layer, and writes a layer archive.",
     .options = option_table,
+    .moved = moved,
 };
 
 static void parse_owner(struct options *o, const char *value)
@@ -151,8 +153,8 @@ static void check_options(const struct options *o)
 			o->keep_owners))
 		die_usage("--comment, --from, --keep-dirlinks and --owner keep go with "
 			  "--tree, --tar, --copy, --links, --env or --single");
-	if (o->keep_folders != NULL && !o->keep_owners)
-		die_usage("--keep-folders goes with --owner keep");
+	if (o->keep_directories != NULL && !o->keep_owners)
+		die_usage("--keep-directories goes with --owner keep");
 	if (o->base.from == NULL && !image_choice_is_empty(&o->base))
 		die_usage("--from-name, --from-tag, --arch and --os go with --from");
 	check_inputs(o);
@@ -180,8 +182,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 		case OPT_KEEP_DIRLINKS:
 			o->keep_dirlinks = true;
 			break;
-		case OPT_KEEP_FOLDERS:
-			o->keep_folders = optarg;
+		case OPT_KEEP_DIRECTORIES:
+			o->keep_directories = optarg;
 			break;
 		case OPT_LINKS:
 			add_operand(o, TREE_LINKS, optarg);
@@ -390,18 +392,18 @@ static void write_layers(struct work *w)
 
 /* --- the one layer of --single, --tree and the like --- */
 
-/* The names in the file of --keep-folders. */
-static void read_folders(const char *file, struct strset *folders)
+/* The names in the file of --keep-directories. */
+static void read_directories(const char *file, struct strset *directories)
 {
 	struct buf text = {0}, path = {0};
 
 	if (io_slurp_file(file, &text, PLAN_MAX) < 0)
 		die_errno("%s", file);
 	if (text.len > 0 && text.data[text.len - 1] != '\0')
-		die("%s: cut off, no NUL ends the last name", file);
+		die("%s: truncated, no NUL ends the last name", file);
 	for (size_t at = 0; at < text.len; at += strlen(text.data + at) + 1) {
 		path_clean(text.data + at, &path);
-		strset_add(folders, path.data, path.len);
+		strset_add(directories, path.data, path.len);
 	}
 	buf_release(&text);
 	buf_release(&path);
@@ -414,13 +416,13 @@ static void merge_all(struct work *w, struct layer *l)
 			    .keep_owners = o->keep_owners,
 			    .owner_is_chosen = o->owner_is_chosen,
 			    .keep_dirlinks = o->keep_dirlinks};
-	struct strset folders = {0};
+	struct strset directories = {0};
 	struct flat base = {0};
 	struct err why;
 
-	if (o->keep_folders != NULL) {
-		read_folders(o->keep_folders, &folders);
-		s.keep_folders = &folders;
+	if (o->keep_directories != NULL) {
+		read_directories(o->keep_directories, &directories);
+		s.keep_directories = &directories;
 	}
 	if (o->base.from != NULL) {
 		if (flat_open(&base, &o->base, false, &why) < 0)
@@ -442,7 +444,7 @@ static void merge_all(struct work *w, struct layer *l)
 			sources_add_store_path(&s, w->job[i].path[k]);
 	sources_merge(&s, &layer_add(l)->tree);
 	sources_release(&s);
-	strset_release(&folders);
+	strset_release(&directories);
 	flat_release(&base);
 }
 

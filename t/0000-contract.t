@@ -26,7 +26,7 @@ keep() {
 }
 
 # sample TOOL: sets `args` and `input`, the arguments and the file on stdin with which the
-# tool succeeds, and `cut`, a file that is the same input cut off, or '' if the tool does
+# tool succeeds, and `cut`, a file that is the same input truncated, or '' if the tool does
 # not read stdin. Each new tool has one.
 sample() {
 	args=() input=$T/input cut=$T/cut

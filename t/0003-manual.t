@@ -3,7 +3,7 @@
 #
 # In EXAMPLES, what stands between `.Bd -literal` and `.Ed` is what a terminal shows:
 # `$ COMMAND`, goes on with `> `, then what it prints on stdout; where nothing is shown,
-# the command only has to succeed. All blocks of a page run in one shell, in a folder
+# the command only has to succeed. All blocks of a page run in one shell, in a directory
 # that holds the store of dt(7)'s first block, and, but in dt(7), its variables.
 # Displays of other kinds (.Dl) are not run.
 # shellcheck source-path=SCRIPTDIR

@@ -2,7 +2,7 @@
 # README and CONTRIBUTING: their examples run, and they name what is there.
 #
 # ```console blocks show a terminal, like the examples of the manual (0003-manual.t); all
-# of a file run in one shell, in a folder like that in which quickstart ran. Other blocks,
+# of a file run in one shell, in a directory like that in which quickstart ran. Other blocks,
 # ```sh among them, are not run.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"

@@ -26,7 +26,7 @@ piped() {
 }
 
 nowhere='dt-closure: /nowhere: No such file or directory'
-truncated='stdin: cut off in the middle of a member'
+truncated='stdin: truncated in the middle of a member'
 short='Truncated input file (needed 307200 bytes, only 3464 available)'
 piped 'four tools, one cause' '1 1 1 1' "$nowhere" \
 	'dt-closure /nowhere | dt-popularity | dt-layer | dt-manifest --name a'

@@ -81,7 +81,7 @@ gives 'a line' "$of_app" from "$app\n"
 gives 'lines of all kinds' "$of_link" from "$lib/needs\n$T/to-link\n$lib\n"
 fails 1 '^dt-closure: stdin: empty' 'an empty stdin' from ''
 fails 1 '^dt-closure: stdin:2: an empty line$' 'an empty line' from "$app\n\n$lib\n"
-fails 1 '^dt-closure: stdin:2: cut off' 'a last line without newline' from "$app\n$lib"
+fails 1 '^dt-closure: stdin:2: truncated' 'a last line without newline' from "$app\n$lib"
 fails 1 '^dt-closure: stdin:1: a NUL byte$' 'a NUL byte' from "$app\\0\n"
 fails 1 "^dt-closure: stdin:2: .*/etc: not in the store $S\$" 'a line that is elsewhere' \
 	from "$app\n/etc\n"
@@ -116,7 +116,7 @@ fails 1 "^dt-closure: $T/loop: Too many levels" 'symlinks in a circle' dt-closur
 fails 1 '^dt-closure: .*: leads out of a store path' '.. behind a store path' \
 	dt-closure "$app/bin/../../$lib"
 fails 1 '^dt-closure: an empty file name$' 'an empty operand' dt-closure ''
-fails 1 'has a blank in its name$' 'a store whose folder has a blank in its name' \
+fails 1 'has a blank in its name$' 'a store whose directory has a blank in its name' \
 	bash -c "mkdir -p '$T/a b' && cp -a '$base' '$T/a b' && dt-closure '$T/a b/${base##*/}'"
 
 # --text.

@@ -51,7 +51,7 @@ finds 'in the target of a symlink'
 mkdir -p "$p/a/b" && : >"$p/a/b/x$h-y"
 finds 'in the name of an empty file'
 mkdir -p "$p/a/$h/b"
-finds 'in the name of an empty folder'
+finds 'in the name of an empty directory'
 mkdir "$p" && ln -s nowhere "$p/$h"
 finds 'in the name of a symlink'
 printf 'ABC%s/ABC' "$h" >"$p"
@@ -73,7 +73,7 @@ misses 'half in one file, half in another'
 : >"$p"
 misses 'anything in an empty file'
 mkdir "$p"
-misses 'anything in an empty folder'
+misses 'anything in an empty directory'
 echo "$p/x" >"$p"
 misses 'a path in itself'
 
@@ -90,7 +90,7 @@ for at in $((block - 32)) $((block - 20)) $((chunk - 32)) $((chunk - 20)); do
 	finds "at byte $at, which ends the file"
 done
 
-# NAR sizes, and that many files are no trouble, or deep folders.
+# NAR sizes, and that many files are no trouble, or deep directories.
 odd=$(path 10 odd)
 mkdir -p "$odd/empty" "$odd/a/b/c"
 for n in 0 1 7 8 9 15 16 17 1000; do
@@ -122,7 +122,7 @@ for path in "$needle" "$odd" "$many" "$deep"; do
 		"$(nix-store --dump "$path" | wc -c)"
 done
 dt-closure --scan --no-cache "$deep" >"$T/all"
-is 'many files, deep folders' "$(cut -d' ' -f1,3- "$T/all")" "$needle
+is 'many files, deep directories' "$(cut -d' ' -f1,3- "$T/all")" "$needle
 $odd
 $many $needle $odd
 $deep $many"
@@ -159,13 +159,13 @@ for damage in 'truncate -s 50' 'truncate -s 0' 'sed -i s/0/1/g' 'rm' \
 	echo "$other" >"$c/file"
 done
 : >"$c/more"
-is 'cache: another folder under the name is read' "$(refs "$c")" "$other"
+is 'cache: another directory under the name is read' "$(refs "$c")" "$other"
 cp -a "$S" "$T/store-2"
 echo "$needle" >"$T/store-2/${c##*/}/file"
 is 'cache: another store is read' "$(refs --store "$T/store-2" "$T/store-2/${c##*/}")" \
 	"$T/store-2/${needle##*/}"
 rm -rf "$DT_CACHE"
-ok 'cache: a folder that cannot be made' env DT_CACHE=/dev/null/x dt-closure --scan "$c"
+ok 'cache: a directory that cannot be made' env DT_CACHE=/dev/null/x dt-closure --scan "$c"
 # Too many unknown hashes are not remembered.
 seq -f "/%032.0f-x" 1000000 1100001 >"$c/file"
 is 'cache: a path with very many mentions' "$(refs "$c")" ''
@@ -211,7 +211,7 @@ if [ "$EUID" -eq 0 ]; then
 	fails 1 "^dt-closure: $p/secret: Permission denied\$" 'an unreadable file' \
 		runuser -u nobody -- "$T/dt-closure" --scan "$p"
 	chmod 700 "$p"
-	fails 1 "^dt-closure: $p: Permission denied\$" 'an unreadable folder' \
+	fails 1 "^dt-closure: $p: Permission denied\$" 'an unreadable directory' \
 		runuser -u nobody -- "$T/dt-closure" --scan "$p"
 fi
 rm -rf "$p"
@@ -223,7 +223,7 @@ if [ "$EUID" -eq 0 ]; then
 	chmod 755 "$S"
 	rm "$(path 42 mentions)"
 fi
-fails 1 "^dt-closure: $T/none: No such file or directory\$" 'no store folder' \
+fails 1 "^dt-closure: $T/none: No such file or directory\$" 'no store directory' \
 	dt-closure --scan "$T/none/$(hash 1)-x"
 
 # A file that grows meanwhile. It takes luck to meet it; there are several chances.

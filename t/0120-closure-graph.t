@@ -146,7 +146,7 @@ refuses ":1: 'hello' is not a store path" 'a word'
 echo hello world >"$T/graph"
 refuses ":1: 'world' is not a size in bytes" 'two words'
 lines "$app" $sum 96 '' 2 $lib >"$T/graph"
-refuses ':7: cut off' 'fewer references than were told'
+refuses ':7: truncated' 'fewer references than were told'
 lines "$app" $sum 96 '' 18446744073709551616 $lib >"$T/graph"
 refuses ":5: '18446744073709551616' is not the number of references" 'too many references'
 lines "$app" $sum 96 '' 1 "/nix/store/x" >"$T/graph"
@@ -164,9 +164,9 @@ for deriver in 1 '"x"'; do
 	refuses ": $app: .* not a (deriver|string)" "JSON: a deriver $deriver"
 done
 printf '%s\n%s\n96\n\n0' "$app" $sum >"$T/graph"
-refuses ':5: cut off' 'a last line without newline'
+refuses ':5: truncated' 'a last line without newline'
 head -n 9 "$T/registration" >"$T/graph"
-refuses ':10: cut off' 'a cut file'
+refuses ':10: truncated' 'a cut file'
 lines "/nix/a b/${app##*/}" '' 0 >"$T/graph"
 refuses ":1: .*" 'a store with a blank in its name'
 echo "/nix/store/${app##*/}/bin 1" >"$T/graph"

@@ -272,15 +272,15 @@ echo plain >"$(at plain)"
 printf '#!/bin/sh\n' >"$(at executable)"
 chmod 755 "$(at executable)"
 : >"$(at empty-file)"
-mkdir "$(at empty-folder)"
+mkdir "$(at empty-directory)"
 ln -s "$(path plain)" "$(at symlink)"
 ln -s nowhere "$(at dangling)"
 python3 -c 'import os, sys
 os.chdir(sys.argv[1])
 for depth in range(200):
     open("file", "w").close()
-    os.mkdir("folder of depth")
-    os.chdir("folder of depth")' "$(mkdir "$(at deep)" && at deep)"
+    os.mkdir("directory of depth")
+    os.chdir("directory of depth")' "$(mkdir "$(at deep)" && at deep)"
 
 # What mentions itself, wherever that is, and what only seems to.
 selves=()
@@ -288,7 +288,7 @@ rm -rf "$DT_CACHE"
 me() { selves+=("$(path "$1")"); mkdir -p "$(at "$1")"; cd "$(at "$1")" || exit 1; }
 me self-text && echo "at $(path self-text)/x" >text
 me self-name && touch "a$(hash self-name)b"
-me self-folder && mkdir "$(hash self-folder)"
+me self-directory && mkdir "$(hash self-directory)"
 me self-target && ln -s "../$(hash self-target)" link
 me self-alone && printf %s "$(hash self-alone)" >file
 me self-end && { head -c 1000000 /dev/zero; printf %s "$(hash self-end)"; } >file
@@ -346,7 +346,7 @@ bad() { # REGEX DESCRIPTION TEXT
 plain=$(path plain) symlink=$(path symlink)
 line=$(grep "^$plain " "$T/graph2")
 bad 'stdin: .*' 'empty' ''
-bad 'stdin:1: .*' 'cut off' "$line"
+bad 'stdin:1: .*' 'truncated' "$line"
 bad 'stdin:1: .*' 'no size' "$plain\n"
 bad 'stdin.*' 'a reference without a line' "$(grep "^$symlink " "$T/graph2")\n"
 bad 'stdin: .*cycle.*' 'a cycle' "$plain 1 $symlink\n$symlink 1 $plain\n"
@@ -379,7 +379,7 @@ head -c 9000 "$loaded" >"$T/other.sqlite"
 fails 1 "^dt-nixdb: $T/other.sqlite: " 'a database that is truncated' \
 	on "$T/graph" dt-nixdb --store "$small" --derivers "$T/other.sqlite"
 fails 1 '^dt-nixdb: --store .*: No such file or directory$' 'no store' on "$T/graph2" dt-nixdb --store "$T/none"
-fails 1 '^dt-nixdb: stdin: Is a directory$' 'stdin is a folder' on "$T" dt-nixdb
+fails 1 '^dt-nixdb: stdin: Is a directory$' 'stdin is a directory' on "$T" dt-nixdb
 fails 2 "^dt-nixdb: unexpected operand 'x': try" 'an operand' on "$T/graph2" dt-nixdb x
 
 # nobody: as somebody who may not read all of it.
@@ -391,7 +391,7 @@ ok 'by nobody' nobody
 chmod 600 "$(at secret)/d/file"
 fails 1 "^dt-nixdb: $(at secret)/d/file: Permission denied\$" 'a file that may not be read' nobody
 chmod 700 "$(at secret)/d"
-fails 1 "^dt-nixdb: $(at secret)/d: Permission denied\$" 'a folder that may not be read' nobody
+fails 1 "^dt-nixdb: $(at secret)/d: Permission denied\$" 'a directory that may not be read' nobody
 
 # A file that changes: dt-nixdb is stopped while it reads many zeroes. Sets $status.
 stopped() { # COMMAND

@@ -208,7 +208,7 @@ done
 : >"$T/graph"
 refuses 'stdin: empty, no graph came in' 'an empty graph'
 printf 'a 1\nb 1 a' >"$T/graph"
-refuses 'stdin:2: cut off in mid-line' 'a graph cut off'
+refuses 'stdin:2: truncated in the middle of a line' 'a graph truncated'
 graph 'a 1' 'b'
 refuses "stdin:2: '' is not a size in bytes" 'a line without size'
 graph 'a 1' 'b x a'
@@ -241,7 +241,7 @@ graph 'a 1 b' 'b 1 a'
 refuses 'stdin: the references form a cycle: (a -> b -> a|b -> a -> b)' 'a cycle'
 graph 'a 1 b' 'b 1 c' 'c 1 d e' 'd 1 b' 'e 1'
 refuses 'stdin: the references form a cycle: .*b -> c -> d.*' 'a cycle behind a root'
-fails 1 '^dt-popularity: stdin: Is a directory$' 'a folder' bash -c 'dt-popularity </'
+fails 1 '^dt-popularity: stdin: Is a directory$' 'a directory' bash -c 'dt-popularity </'
 
 # What it costs.
 reference large 50000 >"$T/graph"

@@ -177,7 +177,7 @@ like 'a name in the picture' "$T/svg" '>lib<'
 # shellcheck disable=SC2317 # called through fails
 run() { dt-popularity "$@" <"$T/graph"; }
 graph 'a 1' 'b 1 a'
-for pair in 'x|cut off in mid-line' '1 a\n1|cut off in mid-line' '1\n|a line is a weight, a blank and a pattern' \
+for pair in 'x|truncated in the middle of a line' '1 a\n1|truncated in the middle of a line' '1\n|a line is a weight, a blank and a pattern' \
 	'1 \n|a line is a weight, a blank and a pattern' '-1 a\n|.-1. is not a weight from 0 to 1000000' \
 	'1000001 a\n|.1000001. is not a weight .*' '1.5 a\n|.1\.5. is not a weight .*' \
 	' 1 a\n|.. is not a weight .*'; do
@@ -189,7 +189,7 @@ done
 echo '0 *' >"$T/weights"
 fails 1 'weights: no path weighs anything$' 'no path weighs anything' \
 	run --weights "$T/weights"
-for pair in '|empty, no plan came in' 'a|1: truncated in mid-line' 'a\nc\n|2: c is not in the graph' \
+for pair in '|empty, no plan came in' 'a|1: truncated in the middle of a line' 'a\nc\n|2: c is not in the graph' \
 	'a\nb b\n|2: b is twice in the layer' 'a  b\n|1: a layer is store paths, separated by single blanks' \
 	'\n|1: a layer is store paths, .*' 'a \n|1: a layer is store paths, .*' 'a\nb\0\n|2: a NUL byte'; do
 	# shellcheck disable=SC2059 # the escapes are meant
@@ -205,7 +205,7 @@ printf 'a\377 1\n' >"$T/graph"
 printf 'a\377\n' >"$T/plan"
 fails 1 "^dt-cost: $T/graph: .* is not UTF-8\$" 'a name that JSON cannot hold' dt-cost --format json "$T/graph" "$T/plan"
 fails 1 "^dt-cost: $T/graph: .* is not UTF-8\$" 'a name that XML cannot hold' dt-cost --format svg "$T/graph" "$T/plan"
-for pair in '|empty, no plan came in' 'a|1: truncated in mid-line' 'a  b\n|1: a layer is store paths, .*' \
+for pair in '|empty, no plan came in' 'a|1: truncated in the middle of a line' 'a  b\n|1: a layer is store paths, .*' \
 	'a b a\n|1: a is twice in the layer'; do
 	# shellcheck disable=SC2059 # the escapes are meant
 	printf -- "${pair%%|*}" >"$T/before"

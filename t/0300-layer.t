@@ -44,7 +44,7 @@ is 'all layers of a real store, as they are called' \
 	"$(jq -r .name "$T/members")" "$(awk '{ print "blobs/sha256/" $1 }' "$T/want")"
 is 'all layers of a real store, as they are' "$(jq -r .sha256 "$T/members")" "$(cat "$T/want")"
 
-# --- store paths of all shapes: each is a file, a symlink or a folder in $T/s/nix/store ---
+# --- store paths of all shapes: each is a file, a symlink or a directory in $T/s/nix/store ---
 
 cd "$T/s/nix/store" || exit 1
 new() { basename "$(store_path "$1")"; }
@@ -56,7 +56,7 @@ chmod 755 "$(new executable_file)"
 chmod 444 "$(new file)"
 ln -s "$(store_path file)" "$(new symlink)"
 ln -s /nowhere "$(new dangling_symlink)"
-mkdir "$(new empty_folder)"
+mkdir "$(new empty_directory)"
 
 dir=$(new hard_links)
 mkdir -p "$dir/b"
@@ -70,8 +70,8 @@ dir=$(new modes)
 mkdir "$dir"
 for mode in 0000 0111 0444 0600 0640 0777 1644 2755 4755 6711; do
 	echo "$mode" >"$dir/file $mode"
-	mkdir "$dir/folder $mode"
-	chmod "$mode" "$dir/file $mode" "$dir/folder $mode"
+	mkdir "$dir/directory $mode"
+	chmod "$mode" "$dir/file $mode" "$dir/directory $mode"
 done
 chmod 1777 "$dir"
 
@@ -80,7 +80,7 @@ mkdir -p "$dir"/{a,a-b,b,B}/z
 touch "$dir"/{a.b,'a b',a/.z,a/-,'!',_,~,A,0,a0,aa,b/z/z}
 
 # Any name but those that no file may have: each byte; UTF-8 of each length at its ends;
-# what is none: surrogates, overlong, too big, cut off, mixed with what is.
+# what is none: surrogates, overlong, too big, truncated, mixed with what is.
 mkdir "$(new any_name)"
 /usr/bin/python3 - "$(new any_name)" <<'END'
 import os, sys
@@ -211,7 +211,7 @@ for store in "$T/store" "$T/s2/gnu/store" "$T/three/ü ö/store"; do
 done
 plan "$T/store/$path" | dt-layer --store "$T/store" --raw >"$T/got.tar"
 reference --store "$T/store" "$T/store/$path" >"$T/want.tar"
-same '--store DIR: its layers have the folders that lead there' "$T/got.tar" "$T/want.tar"
+same '--store DIR: its layers have the directories that lead there' "$T/got.tar" "$T/want.tar"
 plan "$T/store/$path" | dt-layer --raw >"$T/got.tar"
 same 'a store is known by what is in it' "$T/got.tar" "$T/want.tar"
 plan "/gnu/store/$path" | dt-layer --store "$T/s2" --raw >"$T/got.tar"
@@ -293,7 +293,7 @@ is 'a layer of it in an image' "$(awk 'NR == 1 { print $3 }' "$T/list")" \
 	"$(((size + 10239) / 10240 * 10240))"
 like 'the image is whole' "$T/list" ' manifest\.json$'
 
-# --- --tree: a folder's contents at the root ---
+# --- --tree: a directory's contents at the root ---
 
 tree_is() { # DESCRIPTION DIR [--OPTION=VALUE]...
 	local what=$1 dir=$2
@@ -312,7 +312,7 @@ ln -s ../../outside "$T/tree/etc/link"
 chmod 1777 "$T/tree/etc/empty"
 chown 1000:1000 "$T/tree/bin/hello"
 tree_is '--tree' "$T/tree"
-tree_is '--tree of an empty folder' "$T/empty"
+tree_is '--tree of an empty directory' "$T/empty"
 tree_is '--tree, owner and all' "$T/tree" --owner=1000:1001 --uname=me --gname=us --mtime=@12345
 for path in "$T/s/nix/store"/*-{any_name,long_names,deep,sizes,modes,order}; do
 	tree_is "--tree: ${path##*-}" "$path"
@@ -343,7 +343,7 @@ is '--comment' "$(members "$T/got.tar" | jq -r .note.history.comment)" 'ä "b"'
 fails 1 '^dt-layer: the comment of a layer is not UTF-8$' 'a --comment that is not UTF-8' dt-layer --tree "$T/empty" --comment $'\xff'
 is 'a --comment that is not UTF-8: no end of archive' "$(archive ended "$T/out")" no
 fails 1 "^dt-layer: $T/nowhere: No such file" '--tree of what is not there' dt-layer --tree "$T/nowhere"
-fails 1 "^dt-layer: $T/tree/bin/hello: not a folder" '--tree of a file' dt-layer --tree "$T/tree/bin/hello"
+fails 1 "^dt-layer: $T/tree/bin/hello: not a directory" '--tree of a file' dt-layer --tree "$T/tree/bin/hello"
 
 # Several --tree.
 mkdir -p "$T"/{m1,m2}/{both,only}
@@ -356,7 +356,7 @@ echo 1 >"$T/m1/file"
 echo 22 >"$T/m2/file"
 echo 2 >"$T/m2/zwei"
 dt-layer --raw --tree "$T/m1" --tree "$T/m2" >"$T/got.tar" 2>"$T/err"
-is 'several --tree: all of them, folders as in the first' "$(archive ls "$T/got.tar")" "d0700 both
+is 'several --tree: all of them, directories as in the first' "$(archive ls "$T/got.tar")" "d0700 both
 -0644 both/one
 -0644 both/two
 -0644 file
@@ -367,10 +367,10 @@ is 'several --tree: which is said' "$(cat "$T/err")" \
 	"dt-layer: /file is in both $T/m1 and $T/m2; the first one is taken"
 mkdir "$T/m3"
 echo >"$T/m3/both"
-fails 1 "^dt-layer: /both is a folder in one and not in the other of $T/m1 and $T/m3\$" \
-	'several --tree: a folder against a file' dt-layer --tree "$T/m1" --tree "$T/m3"
-fails 1 "^dt-layer: /both is a folder in one and not in the other of $T/m3 and $T/m1\$" \
-	'several --tree: a file against a folder' dt-layer --tree "$T/m3" --tree "$T/m1"
+fails 1 "^dt-layer: /both is a directory in one and not in the other of $T/m1 and $T/m3\$" \
+	'several --tree: a directory against a file' dt-layer --tree "$T/m1" --tree "$T/m3"
+fails 1 "^dt-layer: /both is a directory in one and not in the other of $T/m3 and $T/m1\$" \
+	'several --tree: a file against a directory' dt-layer --tree "$T/m3" --tree "$T/m1"
 
 # --- --links: links to what is in a package ---
 
@@ -420,7 +420,7 @@ l0777 share/doc/in -> ../../bin
 l0777 share/in -> ./../bin/./hello"
 links --links "$a" >"$T/got.tar"
 archive ls "$T/got.tar" >"$T/list"
-is '--links: folders are folders, files are links, links stay if they can' \
+is '--links: directories are directories, files are links, links stay if they can' \
 	"$(tr '\377' '?' <"$T/list")" "$of_a"
 archive again "$T/got.tar" >"$T/want"
 same '--links: the bytes' "$T/got.tar" "$T/want"
@@ -429,7 +429,7 @@ links --links "$a" --links "$b" >"$T/got.tar" 2>"$T/err"
 archive ls "$T/got.tar" >"$T/list"
 like '--links, several: from the first' "$T/list" "^l0777 bin/hello -> $a/bin/hello\$"
 like '--links, several: from both' "$T/list" "^d0755 share/doc/a\$"
-like '--links, several: empty folders' "$T/list" "^d0755 share/doc/b\$"
+like '--links, several: empty directories' "$T/list" "^d0755 share/doc/b\$"
 is '--links, several: nothing twice' "$(archive ls "$T/got.tar" | sort | uniq -d)" ''
 is '--links, several: a conflict is said, the same link is none' "$(cat "$T/err")" \
 	"dt-layer: /bin/hello is in both $a and $b; the first one is taken"
@@ -438,8 +438,8 @@ archive ls "$T/got.tar" >"$T/list"
 like '--links, the other way round: the first is first' "$T/list" "^l0777 bin/hello -> $b/bin/hello\$"
 is '--links, the other way round: said so' "$(cat "$T/err")" \
 	"dt-layer: /bin/hello is in both $b and $a; the first one is taken"
-fails 1 "^dt-layer: /bin is a folder in one and not in the other of $a and $c\$" \
-	'--links: a folder against a link' links --links "$a" --links "$c"
+fails 1 "^dt-layer: /bin is a directory in one and not in the other of $a and $c\$" \
+	'--links: a directory against a link' links --links "$a" --links "$c"
 
 ln -s "$a" "$T/s$(store_path to_a)"
 to_a=$(store_path to_a)
@@ -453,7 +453,7 @@ at_nix dt-layer --raw --links "$to_a" >"$T/got.tar"
 archive ls "$T/got.tar" >"$T/list"
 like '--links of a path that is a symlink' "$T/list" "^l0777 bin/hello -> $to_a/bin/hello\$"
 links --links "$a/share" >"$T/got.tar"
-is '--links of a folder in a package' "$(archive ls "$T/got.tar")" "d0755 doc
+is '--links of a directory in a package' "$(archive ls "$T/got.tar")" "d0755 doc
 d0755 doc/a
 l0777 doc/a/README -> $a/share/doc/a/README
 l0777 doc/in -> $a/share/doc/in
@@ -465,18 +465,18 @@ chmod 711 "$T/over/bin"
 links --tree "$T/over" --links "$a" >"$T/got.tar" 2>"$T/err"
 archive ls "$T/got.tar" >"$T/list"
 like '--tree over --links: the tree first' "$T/list" '^-0644 bin/hello$'
-like '--tree over --links: its folders' "$T/list" '^d0711 bin$'
+like '--tree over --links: its directories' "$T/list" '^d0711 bin$'
 like '--tree over --links: what the package adds' "$T/list" "^l0777 lib/liba.so.1.2 -> $a/lib/liba.so.1.2\$"
 is '--tree over --links: said so' "$(cat "$T/err")" \
 	"dt-layer: /bin/hello is in both $T/over and $a; the first one is taken"
 links --links "$a" --tree "$T/over" >"$T/got.tar" 2>/dev/null
 archive ls "$T/got.tar" >"$T/list"
 like '--links over --tree: the package first' "$T/list" "^l0777 bin/hello -> $a/bin/hello\$"
-like '--links over --tree: the folders are those of the tree' "$T/list" '^d0711 bin$'
+like '--links over --tree: the directories are those of the tree' "$T/list" '^d0711 bin$'
 like '--links over --tree: what the tree adds' "$T/list" '^d0755 new$'
 
 fails 1 "^dt-layer: --links $T/over: not in a store\$" '--links of what is in no store' links --links "$T/over"
-fails 1 "^dt-layer: $(store_path file): not a folder" '--links of a file' links --links "$(store_path file)"
+fails 1 "^dt-layer: $(store_path file): not a directory" '--links of a file' links --links "$(store_path file)"
 fails 1 "$(store_path missing): No such file or directory\$" '--links of what is not there' links --links "$(store_path missing)"
 
 # --- what a store path may not hold ---

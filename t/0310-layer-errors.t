@@ -40,8 +40,8 @@ bad_plan() {
 }
 
 bad_plan ' empty, no plan came in' 'an empty plan' ''
-bad_plan '1: truncated in mid-line' 'no newline at the end' '%s' "$a"
-bad_plan '2: truncated in mid-line' 'no newline at the end of the second line' '%s\n%s' "$a" "$b"
+bad_plan '1: truncated in the middle of a line' 'no newline at the end' '%s' "$a"
+bad_plan '2: truncated in the middle of a line' 'no newline at the end of the second line' '%s\n%s' "$a" "$b"
 bad_plan '1: a NUL byte' 'a NUL byte' '%s\0\n' "$a"
 bad_plan '2: a NUL byte' 'a NUL byte after a line' '%s\n\0\n' "$a"
 blanks='a layer is store paths, separated by single blanks'
@@ -69,18 +69,18 @@ fails 1 '^dt-layer: stdin' 'no plan but another stream: an archive' on "$T/archi
 head -c 269000000 /dev/zero >"$T/huge"
 fails 1 '^dt-layer: stdin: File too large$' 'a plan without end' on "$T/huge" layer
 rm "$T/huge"
-fails 1 '^dt-layer: stdin: Is a directory$' 'stdin is a folder' on "$T" layer
+fails 1 '^dt-layer: stdin: Is a directory$' 'stdin is a directory' on "$T" layer
 plan '%s\n%s\n' "$a" "$b"
 fails 1 '^dt-layer: --raw writes one layer, but the plan has 2$' '--raw and two layers' on "$T/plan" layer --raw
 fails 2 "^dt-layer: --comment, --from, --keep-dirlinks and --owner keep go with --tree, --tar, --copy, --links, --env or --single: try 'dt-layer --help'$" \
 	'--comment and a plan' on "$T/plan" layer --comment x
-fails 2 "^dt-layer: --keep-folders goes with --owner keep: try 'dt-layer --help'$" '--keep-folders alone' \
-	dt-layer --tree "$T" --keep-folders /dev/null
+fails 2 "^dt-layer: --keep-directories goes with --owner keep: try 'dt-layer --help'$" '--keep-directories alone' \
+	dt-layer --tree "$T" --keep-directories /dev/null
 printf a >"$T/list"
-fails 1 "^dt-layer: $T/list: cut off, no NUL ends the last name$" '--keep-folders that is cut off' \
-	dt-layer --tree "$T" --owner keep --keep-folders "$T/list"
-fails 1 "^dt-layer: $T/none: No such file or directory$" '--keep-folders that is not there' \
-	dt-layer --tree "$T" --owner keep --keep-folders "$T/none"
+fails 1 "^dt-layer: $T/list: truncated, no NUL ends the last name$" '--keep-directories that is truncated' \
+	dt-layer --tree "$T" --owner keep --keep-directories "$T/list"
+fails 1 "^dt-layer: $T/none: No such file or directory$" '--keep-directories that is not there' \
+	dt-layer --tree "$T" --owner keep --keep-directories "$T/none"
 fails 1 "^dt-layer: --store $T/none: No such file or directory\$" '--store of what is not there' \
 	on "$T/plan" dt-layer --store "$T/none"
 
@@ -107,9 +107,9 @@ fails 1 "^dt-layer: $T/s$secret/d/file: Permission denied\$" 'a file that may no
 cp "$T/out" "$T/cut"
 is_cut 'a file that may not be read' "$T/cut"
 chmod 700 "$T/s$secret/d"
-fails 1 "^dt-layer: $T/s$secret/d: Permission denied\$" 'a folder that may not be read' nobody dt-layer --store "$T/s"
+fails 1 "^dt-layer: $T/s$secret/d: Permission denied\$" 'a directory that may not be read' nobody dt-layer --store "$T/s"
 chmod 744 "$T/s$secret/d"
-fails 1 "^dt-layer: $T/s$secret/d/file: Permission denied\$" 'a folder that may not be searched' nobody dt-layer --store "$T/s"
+fails 1 "^dt-layer: $T/s$secret/d/file: Permission denied\$" 'a directory that may not be searched' nobody dt-layer --store "$T/s"
 fails 1 "^dt-layer: $T/s$secret/d/file: Permission denied\$" 'in a --tree' nobody dt-layer --tree "$T/s$secret"
 
 # --- files that change ---
@@ -164,9 +164,9 @@ for size in 1000 3000000; do
 		'cp -p "$file" "$T/new"; printf x | dd of="$T/new" conv=notrunc status=none; touch -r "$file" "$T/new"; mv "$T/new" "$file"'
 	changing "$size bytes: becomes a link" 1 '/file: .*' $size 'ln -sf "$T/big" "$file"'
 	changing "$size bytes: becomes a FIFO" 1 '/file: changed while it was read' $size 'rm "$file"; mkfifo "$file"'
-	changing "$size bytes: becomes a folder" 1 '/file: .*' $size 'rm "$file"; mkdir "$file"'
+	changing "$size bytes: becomes a directory" 1 '/file: .*' $size 'rm "$file"; mkdir "$file"'
 done
-changing 'its folder vanishes' 1 '/file: No such file or directory' 10 'rm -r "$T/s$victim"'
+changing 'its directory vanishes' 1 '/file: No such file or directory' 10 'rm -r "$T/s$victim"'
 changing 'is linked to its like, as the optimiser does' 0 '' 1000 \
 	'cp -p "$file" "$file.new"; mv "$file.new" "$file"; ln "$file" "$T/link"; rm "$T/link"'
 changing 'gets another name' 0 '' 3000000 'ln "$file" "$T/link"; rm "$T/link"'

@@ -67,13 +67,13 @@ with_umask() (umask "$1" && fresh bash -c new)
 for mask in 000 077 027; do
 	repeats "umask $mask" with_umask "$mask"
 done
-in_folder() (cd "$1" && DT_CACHE='' HOME=$T/nowhere new)
-repeats 'in another folder' in_folder /
-mkdir "$T/a folder  with blanks "
-repeats 'in another folder, with blanks' in_folder "$T/a folder  with blanks "
-with_tmp() { TMPDIR="$T/a folder  with blanks " DT_CACHE="$T/another" new; }
+in_directory() (cd "$1" && DT_CACHE='' HOME=$T/nowhere new)
+repeats 'in another directory' in_directory /
+mkdir "$T/a directory  with blanks "
+repeats 'in another directory, with blanks' in_directory "$T/a directory  with blanks "
+with_tmp() { TMPDIR="$T/a directory  with blanks " DT_CACHE="$T/another" new; }
 repeats 'another TMPDIR' with_tmp
-is 'TMPDIR is left as it was' "$(ls -A "$T/a folder  with blanks ")" ''
+is 'TMPDIR is left as it was' "$(ls -A "$T/a directory  with blanks ")" ''
 
 on_one_core() { fresh taskset -c 0 bash -c new; }
 repeats 'on one core' on_one_core
@@ -169,7 +169,7 @@ repeats 'damage: cut files' damage 'truncate -s 100 "$1"'
 repeats 'damage: cut by a byte' damage 'truncate -s -1 "$1"'
 repeats 'damage: longer files' damage 'echo 1 >>"$1"'
 repeats 'damage: NUL bytes' damage 'truncate -s 1M "$1"'
-repeats 'damage: folders for files' damage 'rm "$1"; mkdir "$1"'
+repeats 'damage: directories for files' damage 'rm "$1"; mkdir "$1"'
 rm -rf "$DT_CACHE"
 new
 for byte in 0 63 64 65 70 128 129 130 -1; do

@@ -14,11 +14,11 @@ echo one >"$S$one/share/one/text"
 echo x >"$S$one/nix-support/x"
 echo two >"$S$two/bin/two"
 ln -s two "$S$two/bin/second"
-ln -s "$dep/lib" "$S$two/lib/deep"      # a folder, in the store
-ln -s ../bin "$S$two/lib/up"            # a folder, in the tree itself
-ln -s .. "$S$two/lib/loop"              # a folder that it stands in
-ln -s "$dep/lib/file" "$S$two/lib/file" # no folder
-ln -s /etc "$S$two/lib/outside"         # a folder of this machine
+ln -s "$dep/lib" "$S$two/lib/deep"      # a directory, in the store
+ln -s ../bin "$S$two/lib/up"            # a directory, in the tree itself
+ln -s .. "$S$two/lib/loop"              # a directory that it stands in
+ln -s "$dep/lib/file" "$S$two/lib/file" # no directory
+ln -s /etc "$S$two/lib/outside"         # a directory of this machine
 ln -s nowhere "$S$two/lib/dangling"
 echo file >"$S$dep/lib/file"
 echo sub >"$S$dep/lib/sub/text"
@@ -35,13 +35,13 @@ said() { sed 's/^dt-layer: //' "$T/said"; }
 
 # --- copies ---
 
-is 'a copy: files are files, its folders are 0755' "$(list --copy "$one" | grep -v nix-support)" \
+is 'a copy: files are files, its directories are 0755' "$(list --copy "$one" | grep -v nix-support)" \
 	"drwxr-xr-x 0/0 bin/
 -r--r--r-- 0/0 bin/one
 drwxr-xr-x 0/0 share/
 drwxr-xr-x 0/0 share/one/
 -r--r--r-- 0/0 share/one/text"
-is 'a copy: links to folders are followed in the store and in itself, others stay' "$(list --copy "$two")" \
+is 'a copy: links to directories are followed in the store and in itself, others stay' "$(list --copy "$two")" \
 	"drwxr-xr-x 0/0 bin/
 lrwxrwxrwx 0/0 bin/second -> two
 -r--r--r-- 0/0 bin/two
@@ -65,7 +65,7 @@ is '--keep-dirlinks: all links stay' "$(list --copy "$two" --keep-dirlinks | gre
 mkdir -p "$T/plain/lib/deep" "$T/plain/tmp"
 echo new >"$T/plain/lib/deep/new"
 chmod 1777 "$T/plain/tmp"
-is 'a copy of any folder keeps the modes that say something' "$(list --copy "$T/plain" | grep tmp)" 'drwxrwxrwt 0/0 tmp/'
+is 'a copy of any directory keeps the modes that say something' "$(list --copy "$T/plain" | grep tmp)" 'drwxrwxrwt 0/0 tmp/'
 is 'two copies are merged' "$(list --copy "$T/plain" --copy "$two" | grep lib/deep)" \
 	"drwxr-xr-x 0/0 lib/deep/
 -r--r--r-- 0/0 lib/deep/file
@@ -83,13 +83,13 @@ lrwxrwxrwx 0/0 via -> real"
 is '--keep-dirlinks: in any order' "$(list --keep-dirlinks --copy "$T/more" --copy "$T/links" | grep more)" '-rw-r--r-- 0/0 real/more'
 ln -sfn via2 "$T/links/via"
 ln -sfn via "$T/links/via2"
-fails 1 'dt-layer: /via is a folder in one and not in the other' '--keep-dirlinks: links that go round in a circle lead nowhere' \
+fails 1 'dt-layer: /via is a directory in one and not in the other' '--keep-dirlinks: links that go round in a circle lead nowhere' \
 	timeout 20 dt-layer --raw --keep-dirlinks --copy "$T/links" --copy "$T/more"
 
 # --- environments ---
 
 env() { jq -nc --args '{paths: $ARGS.positional} + '"$1" -- "${@:2}"; }
-is 'an environment of one: its folders are copied, in the root are links' "$(list --env "$(env '{}' "$one" "$(store_path two)")" | grep -v lib/)" \
+is 'an environment of one: its directories are copied, in the root are links' "$(list --env "$(env '{}' "$one" "$(store_path two)")" | grep -v lib/)" \
 	"drwxr-xr-x 0/0 bin/
 lrwxrwxrwx 0/0 bin/one -> $one/bin/one
 lrwxrwxrwx 0/0 bin/second -> $two/bin/second
@@ -97,7 +97,7 @@ lrwxrwxrwx 0/0 bin/two -> $two/bin/two
 drwxr-xr-x 0/0 share/
 drwxr-xr-x 0/0 share/one/
 -r--r--r-- 0/0 share/one/text"
-is 'an environment: a folder that one path has is copied' "$(list --env "$(env '{}' "$one")")" \
+is 'an environment: a directory that one path has is copied' "$(list --env "$(env '{}' "$one")")" \
 	"drwxr-xr-x 0/0 bin/
 -r--r--r-- 0/0 bin/one
 drwxr-xr-x 0/0 share/
@@ -106,7 +106,7 @@ drwxr-xr-x 0/0 share/one/
 is 'pathsToLink: links in just these' "$(list --env "$(env '{pathsToLink: ["/bin/"]}' "$one")")" \
 	"drwxr-xr-x 0/0 bin/
 lrwxrwxrwx 0/0 bin/one -> $one/bin/one"
-is 'pathsToLink: a folder below' "$(list --env "$(env '{pathsToLink: ["/share/one", "/none"]}' "$one")")" \
+is 'pathsToLink: a directory below' "$(list --env "$(env '{pathsToLink: ["/share/one", "/none"]}' "$one")")" \
 	"drwxr-xr-x 0/0 share/
 drwxr-xr-x 0/0 share/one/
 lrwxrwxrwx 0/0 share/one/text -> $one/share/one/text"
@@ -189,7 +189,7 @@ echo l >"$T/new/lib/new/l"
 echo t >"$T/new/tmp/t"
 echo d >"$T/new/dangling/d"
 ln -s /elsewhere "$T/new/etc"
-is '--from: folders go where links of the image lead' "$(list --copy "$T/new" --from "$T/base.tar")" \
+is '--from: directories go where links of the image lead' "$(list --copy "$T/new" --from "$T/base.tar")" \
 	"drwxr-xr-x 0/0 dangling/
 -rw-r--r-- 0/0 dangling/d
 lrwxrwxrwx 0/0 etc -> /elsewhere
@@ -205,20 +205,20 @@ drwxr-xr-x 0/0 usr/lib/new/
 -rw-r--r-- 0/0 usr/lib/new/l"
 is '--from: what it says' "$(said | sed "s,$T/,,g" | sort)" \
 	"/bin is a symlink in base.tar; what new has there goes to /usr/bin
-/dangling is a symlink in base.tar, to no folder there; one of new replaces it
-/etc is a folder in base.tar, and no longer
+/dangling is a symlink in base.tar, to no directory there; one of new replaces it
+/etc is a directory in base.tar, and no longer
 /lib is a symlink in base.tar; what new has there goes to /usr/lib
-/opt/tool is a symlink in base.tar, to no folder there; one of new replaces it"
-is '--from: implied folders have the time of the image, others that of the layer' \
+/opt/tool is a symlink in base.tar, to no directory there; one of new replaces it"
+is '--from: implied directories have the time of the image, others that of the layer' \
 	"$(tar --utc -tvf "$T/layer.tar" tmp/ usr/lib/new/ | awk '/\/$/ { print $4, $NF }')" $'2001-09-09 tmp/\n1970-01-01 usr/lib/new/'
 chmod 700 "$T/new/tmp"
-is '--from: folders of a --tree whose mode was chosen, and others' "$(list --tree "$T/new" --from "$T/base.tar" | grep -e tmp/$ -e usr/lib/$)" \
+is '--from: directories of a --tree whose mode was chosen, and others' "$(list --tree "$T/new" --from "$T/base.tar" | grep -e tmp/$ -e usr/lib/$)" \
 	"drwx------ 0/0 tmp/
 drwxr-s--- 3/4 usr/lib/"
 chmod 755 "$T/new/tmp"
 is '--from: 0755 says nothing' "$(list --tree "$T/new" --from "$T/base.tar" | grep tmp/$)" 'drwxrwxrwt 0/0 tmp/'
 printf 'tmp\0./lib\0dangling/\0.\0nothing\0' >"$T/list"
-is '--keep-folders: as they are' "$(list --owner keep --keep-folders "$T/list" --tree "$T/new" --from "$T/base.tar" 2>/dev/null | grep /$)" \
+is '--keep-directories: as they are' "$(list --owner keep --keep-directories "$T/list" --tree "$T/new" --from "$T/base.tar" 2>/dev/null | grep /$)" \
 	"drwxr-xr-x 0/0 ./
 drwxr-xr-x 0/0 dangling/
 drwxr-xr-x 0/0 lib/
@@ -228,7 +228,7 @@ drwxr-xr-x 0/0 opt/tool/
 drwxr-xr-x 0/0 tmp/
 drwxr-xr-x 0/0 usr/
 drwxr-xr-x 0/0 usr/bin/"
-is '--keep-folders: but for the others' "$(said | sed "s,$T/,,g" | grep -c -e ^/lib -e ^/dangling)" 0
+is '--keep-directories: but for the others' "$(said | sed "s,$T/,,g" | grep -c -e ^/lib -e ^/dangling)" 0
 kept() { fakeroot -- bash -ec 'chown 5 "$0/tmp"; exec dt-layer --raw --tree "$0" --owner keep --from "$1"' "$T/new" "$T/base.tar" 2>/dev/null; }
 kept >"$T/layer.tar"
 is '--from: an owner does' "$(show "$T/layer.tar" | grep tmp/$)" 'drwxr-xr-x 5/0 tmp/'
@@ -247,13 +247,13 @@ for kind in ./ / ''; do
 done
 fails 1 '^dt-layer: .*none: No such file' '--from of what is not there' dt-layer --raw --tree "$T/new" --from "$T/none"
 head -c 3000 "$T/base.tar" >"$T/cut.tar"
-fails 1 '^dt-layer: .*/cut.tar: ' '--from of what is cut off' dt-layer --raw --tree "$T/new" --from "$T/cut.tar"
+fails 1 '^dt-layer: .*/cut.tar: ' '--from of what is truncated' dt-layer --raw --tree "$T/new" --from "$T/cut.tar"
 fails 1 '^dt-layer: .*: no image x:' '--from-name' dt-layer --raw --tree "$T/new" --from "$T/base.tar" --from-name x
 fails 2 '^dt-layer: --from-name, --from-tag, --arch and --os go with --from' '--from-name without --from' dt-layer --raw --tree "$T/new" --from-name x
 fails 2 '^dt-layer: standard input can be read but once: ' '--from - and a plan' dt-layer --raw --single --from -
 fails 1 '^dt-layer: stdin: empty' '--single without a plan' dt-layer --raw --single --tree "$T/new"
 
-# The same again, in and out of the cache, and with the order of names in a folder turned round.
+# The same again, in and out of the cache, and with the order of names in a directory turned round.
 dt-layer --store "$S" --copy "$two" --links "$one" >"$T/first" 2>/dev/null
 dt-layer --store "$S" --copy "$two" --links "$one" >"$T/second" 2>/dev/null
 same 'from the cache' "$T/first" "$T/second"

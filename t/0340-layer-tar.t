@@ -88,7 +88,7 @@ is 'a tar and a directory' "$(tar -tv --numeric-owner -f got2.tar)" "$(tar -tv -
 raw --tar r.tar --tree other >got2.tar 2>err
 is 'the first one wins' "$(cat err)" 'dt-layer: /bin/link is in both r.tar and other; the first one is taken'
 same 'the first one wins: it is as if the second were not there' got2.tar want.tar
-fails 1 '^dt-layer: /etc is a folder in one and not in the other of r.tar and file$' 'a directory against a file' \
+fails 1 '^dt-layer: /etc is a directory in one and not in the other of r.tar and file$' 'a directory against a file' \
 	bash -c 'mkdir file; echo >file/etc; dt-layer --tar r.tar --tree file'
 
 # On top of an image whose /bin is a symlink.
@@ -108,10 +108,10 @@ import rawtar as t
 def put(name, entries):
     with open(f'bad-{name}.tar', 'wb') as f:
         f.write(entries if isinstance(entries, bytes) else t.tar(entries))
-put('whiteout', [t.folder('etc'), t.file('etc/.wh.passwd', '')])
-put('opaque', [t.folder('etc'), t.file('.wh..wh..opq', '')])
+put('whiteout', [t.directory('etc'), t.file('etc/.wh.passwd', '')])
+put('opaque', [t.directory('etc'), t.file('.wh..wh..opq', '')])
 put('link', [t.link('a', 'b')])
-put('folder', [t.folder('d'), t.link('a', 'd')])
+put('directory', [t.directory('d'), t.link('a', 'd')])
 put('root', [t.file('.', 'x')])
 put('deep', [t.file('d/' * 3000 + 'x')])
 put('escape', [t.file('../../etc/x', 'x'), t.file('/abs', 'x'), t.symlink('l', '..'), t.file('l/y', 'y')])
@@ -123,8 +123,8 @@ refuses() { # DESCRIPTION REGEX FILE
 refuses 'a whiteout' "'etc/.wh.passwd' is a whiteout: this is a layer, not a rootfs" bad-whiteout.tar
 refuses 'an opaque marker' "'.wh..wh..opq' is a whiteout: .*" bad-opaque.tar
 refuses 'a hard link to nothing' "'a' is a hard link to 'b', which is not there" bad-link.tar
-refuses 'a hard link to a directory' "'a' is a hard link to the folder 'd'" bad-folder.tar
-refuses 'a root that is a file' 'the root is not a folder' bad-root.tar
+refuses 'a hard link to a directory' "'a' is a hard link to the directory 'd'" bad-directory.tar
+refuses 'a root that is a file' 'the root is not a directory' bad-root.tar
 refuses 'a path that is too deep' '.*' bad-deep.tar
 refuses 'no such file' 'No such file or directory' none.tar
 : >bad-empty.tar

@@ -336,7 +336,7 @@ head -c 5000000 /dev/zero | tr '\0' ' ' >"$T/big.json"
 echo '{}' >>"$T/big.json"
 fails 1 "^dt-manifest: $T/big.json: more than [0-9]+ bytes of JSON" 'a config of 5 MB' on "$a" dt-manifest --name x --config "$T/big.json"
 fails 1 "^dt-manifest: $T/none: No such file" 'a config that is not there' on "$a" dt-manifest --name x --config "$T/none"
-fails 1 "^dt-manifest: $T: Is a directory" 'a config that is a folder' on "$a" dt-manifest --name x --config "$T"
+fails 1 "^dt-manifest: $T: Is a directory" 'a config that is a directory' on "$a" dt-manifest --name x --config "$T"
 
 # Docker's media types if a key is not OCI's. `whole` knows which ones there must be; these say it once more.
 types() { shown '[.index.manifests[0].mediaType, .manifest.mediaType, .manifest.config.mediaType] + (.manifest.layers | map(.mediaType))'; }

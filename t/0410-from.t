@@ -178,7 +178,7 @@ for base in "$T/bad"/*.tar; do
 done
 
 refuses 'a base that is not there' "$T/none: No such file or directory" "$T/none"
-refuses 'a base that is a folder' "$T: a directory, but no OCI image layout: it has no file oci-layout" "$T"
+refuses 'a base that is a directory' "$T: a directory, but no OCI image layout: it has no file oci-layout" "$T"
 : >"$T/bad.tar"
 refuses 'an empty base' "$T/bad.tar: empty, not an image" "$T/bad.tar"
 refuses 'an empty base, from a pipe' '/dev/fd/[0-9]+: empty, not an image' <(:)

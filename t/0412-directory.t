@@ -133,7 +133,7 @@ broken layer-empty
 refuses 'an empty layer' 'layer 1 has the digest [0-9a-f]{64}, not its diff_id [0-9a-f]{64}' layer-empty
 broken layer-cut
 truncate -s -9 "$T/layer-cut/$layer"
-refuses 'a layer that is cut off' 'layer 1: a layer: .*' layer-cut
+refuses 'a layer that is truncated' 'layer 1: a layer: .*' layer-cut
 
 for part in blobs blobs/sha256; do
 	broken linked

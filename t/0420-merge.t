@@ -183,7 +183,7 @@ for base in bad/*.tar; do
 done
 refuses 'no such file' 'none.tar: No such file or directory' a.tar none.tar
 is 'no such file: nothing is written before' "$(wc -c <out)" 0
-refuses 'a folder' "tmp: .*" a.tar tmp
+refuses 'a directory' "tmp: .*" a.tar tmp
 refuses 'nothing on standard input' 'stdin: empty, not an image' a.tar -
 refuses 'a layer archive without an image' 'a.layers: not an image, .*' a.tar a.layers
 for file in a.tar a.tar.gz b.tar.xz c.tar.zst; do
@@ -242,8 +242,8 @@ fails 1 '^dt-manifest: none.tar: No such file or directory$' 'an image that is n
 is 'an image that is not there: nothing' "$(wc -c <out)" 0
 head -c 2000 b.tar >cut.tar
 echo '{"images": ["a.tar", "cut.tar"]}' >spec.json
-fails 1 '^dt-manifest: cut.tar: .*$' 'an image that is cut off' dt-merge-images spec.json
-is 'an image that is cut off: no image' "$(ended out)" no
+fails 1 '^dt-manifest: cut.tar: .*$' 'an image that is truncated' dt-merge-images spec.json
+is 'an image that is truncated: no image' "$(ended out)" no
 fails 2 "^dt-merge-images: unknown option '--store'" 'no --store' dt-merge-images --store / spec.json
 
 # --- dt-export-image ---

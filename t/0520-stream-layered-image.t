@@ -34,7 +34,7 @@ streams() {
 	sed -i "/^dt-layer: .nix-support.depends is in both/d" "$T/err" # all packages have one
 	archive show "$T/image" >"$T/shown" 2>"$T/not-whole"
 	is "$1: a whole image, nothing said" "$status:$(cat "$T/err" "$T/not-whole")" 0:
-	is "$1: no scratch folder is left" "$(ls -A "$T/tmp")" ''
+	is "$1: no scratch directory is left" "$(ls -A "$T/tmp")" ''
 }
 shown() { jq -rc "$1" "$T/shown"; }
 store_paths() { shown '.config.history[].comment' | grep -o '/nix/store/[^'"'"']*' | sort; }
@@ -49,7 +49,7 @@ refuses() {
 	spec "$4"
 	fails "$1" "^$2\$" "$3" tool "$T/spec.json"
 	is "$3: no image" "$(ended "$T/out")" no
-	is "$3: no scratch folder is left" "$(ls -A "$T/tmp")" ''
+	is "$3: no scratch directory is left" "$(ls -A "$T/tmp")" ''
 }
 
 # --- what is in an image ---
@@ -96,7 +96,7 @@ ln -s hello.txt "$bare/link"
 jq -n --arg bare "$bare" '{name: "x", tag: "t", contents: [$bare]}' >"$T/spec.json"
 tool "$T/spec.json" >"$T/image"
 archive show "$T/image" >"$T/shown"
-is '[48] a folder that is no store path: what is in it' "$(top)" "-0644 hello.txt
+is '[48] a directory that is no store path: what is in it' "$(top)" "-0644 hello.txt
 l0777 link -> hello.txt
 d0755 sub dir
 -0644 sub dir/script"
@@ -114,7 +114,7 @@ ok 'a symlink to a store path' env links="$links" T="$T" "$t_dir/with-nix" "$sma
 streams 'a store path' '{contents: $links}'
 same 'a symlink to a store path is the store path' "$T/got" "$T/image"
 
-streams 'store paths that are no folders' '{config: {Env: ["FILE=" + $file, "LINK=" + $link]}}'
+streams 'store paths that are no directories' '{config: {Env: ["FILE=" + $file, "LINK=" + $link]}}'
 is '[35] a store path that is a file stays one' "$(all_layers | grep -e '-plain-file')" "-0444 $(root plain-file)"
 is '[37] a store path that is a symlink stays one' "$(all_layers | grep -e '-symlink')" "l0777 $(root symlink) -> $hello/bin/hello"
 is '[34] what is only needed to build is not there' "$(store_paths | grep -c build-only)" 0
@@ -201,7 +201,7 @@ l0777 l -> x
 d1777 tmp"
 is '[18] quotes and parens' "$(layer | tar -xO 'a/b/c  d')" "it's (here) 2 ok \\"
 is 'extraCommands see the links, no input, a usual umask' "$(layer | tar -xO a/link a/stdin a/umask)" "$bash/bin/bash"$'\n0022'
-like 'extraCommands run in a scratch folder' <(layer | tar -xO a/pwd) "^$T/tmp/"
+like 'extraCommands run in a scratch directory' <(layer | tar -xO a/pwd) "^$T/tmp/"
 is '[44] what their output refers to is in the image, if it is there at all' "$(store_paths)" "$(closure "$hello" "$bash")"
 spec '{extraCommands: "echo one; echo two >&2"}'
 tool "$T/spec.json" >"$T/image" 2>"$T/err"
@@ -211,12 +211,12 @@ for commands in false 'exit 7' 'ls | false | cat' 'cd nowhere' 'if' 'kill -9 $$'
 	tool "$T/spec.json" >"$T/out" 2>"$T/err"
 	is "extraCommands that fail, $commands: status" "$?" 1
 	like "extraCommands that fail, $commands: said so" "$T/err" '^dt-stream-layered-image: extraCommands failed with status [0-9]+$'
-	is "extraCommands that fail, $commands: no image, no scratch folder" "$(wc -c <"$T/out"):$(ls -A "$T/tmp")" 0:
+	is "extraCommands that fail, $commands: no image, no scratch directory" "$(wc -c <"$T/out"):$(ls -A "$T/tmp")" 0:
 done
 spec '{extraCommands: "mkdir -m 000 a; mkdir b; touch b/c; chmod 500 b; exit 3"}'
 runuser_tool() { chmod 777 "$T/tmp" && chmod 755 "$T" && runuser -u nobody -- env TMPDIR="$T/tmp" DT_CACHE="$T/none" \
 	dt-stream-layered-image --store "$small" "$T/spec.json"; }
-fails 1 '^dt-stream-layered-image: extraCommands failed with status 3$' 'extraCommands that leave folders nobody may enter' runuser_tool
+fails 1 '^dt-stream-layered-image: extraCommands failed with status 3$' 'extraCommands that leave directories nobody may enter' runuser_tool
 is 'these go away, too' "$(ls -A "$T/tmp")" ''
 
 # --- includeStorePaths ---
@@ -325,7 +325,7 @@ spec '{contents: $hello, uid: 1000, gid: 100, config: {Env: ["BASH=" + $bash]}}'
 ok '[53] store paths of an owner' load_stream cat
 says '[53] are theirs' yes in_docker -u 1000:100 x:t "$bash/bin/bash" -c "[[ -O $hello/bin/hello && -G /nix/store ]] && : >/nix/store/new && echo yes"
 
-# A server and its account, and a folder to serve.
+# A server and its account, and a directory to serve.
 nginx_files "$T/server" 'nobody nobody' 80
 mkdir "$T/server/tmp"
 printf '%s:x:%d:%d::/:/bin/sh\n' root 0 0 nobody 65534 65534 >"$T/server/etc/passwd"
@@ -398,7 +398,7 @@ for victim in dt-layer dt-manifest; do
 	wait "$pid"
 	status=$?
 	is "$victim is killed: status" "$([ "$status" -ne 0 ] && echo failed)" failed
-	is "$victim is killed: no image, no scratch folder" "$(ended "$T/cut"):$(ls -A "$T/tmp")" no:
+	is "$victim is killed: no image, no scratch directory" "$(ended "$T/cut"):$(ls -A "$T/tmp")" no:
 done
 drafts() { find "$T/dir" -name '.*.dt-draft' | wc -l; }
 for signal in TERM INT HUP; do
@@ -412,7 +412,7 @@ for signal in TERM INT HUP; do
 	exec 3<&-
 	wait "$pid"
 	is "SIG$signal: status" "$?" $((128 + $(kill -l "$signal")))
-	is "SIG$signal: no image, no scratch folder" "$(ended "$T/cut"):$(ls -A "$T/tmp")" no:
+	is "SIG$signal: no image, no scratch directory" "$(ended "$T/cut"):$(ls -A "$T/tmp")" no:
 	spec '{extraCommands: "touch $T/started; sleep 60"}'
 	sed -i "s,\\\$T,$T," "$T/spec.json"
 	env --default-signal setsid dt-stream-layered-image --store "$small" "$T/spec.json" >"$T/cut" 2>/dev/null &
@@ -422,7 +422,7 @@ for signal in TERM INT HUP; do
 	kill -"$signal" -- "-$pid"
 	wait "$pid"
 	is "SIG$signal in extraCommands: status" "$?" $((128 + $(kill -l "$signal")))
-	is "SIG$signal in extraCommands: no image, no scratch folder" "$(wc -c <"$T/cut"):$(ls -A "$T/tmp")" 0:
+	is "SIG$signal in extraCommands: no image, no scratch directory" "$(wc -c <"$T/cut"):$(ls -A "$T/tmp")" 0:
 	mkdir -p "$T/dir"
 	echo old >"$T/dir/file"
 	env --default-signal setsid dt-stream-layered-image --store "$small" -o "$T/dir/file" "$T/spec.json" 2>/dev/null &

@@ -38,11 +38,11 @@ else
 	loads zstd
 fi
 
-# What a run that was cut off leaves is no image.
+# What a run that was truncated leaves is no image.
 layers=$(($(wc -c <"$T/hello.tar") - 20000))
 for format in gz zstd none; do
 	head -c "$layers" "$T/hello.tar" | dt-compress --format "$format" 2>/dev/null >"$T/cut"
-	is "an archive that is cut off, $format" "${PIPESTATUS[1]}" 1
+	is "an archive that is truncated, $format" "${PIPESTATUS[1]}" 1
 	ok "docker refuses it, $format" test ! "$(docker load -q -i "$T/cut" 2>/dev/null)"
 done
 is 'no image is left of it' "$(docker images -q)" ''

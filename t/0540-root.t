@@ -82,7 +82,7 @@ for m in tarfile.open(sys.argv[1]):
     print()
 END
 
-# left: what is there that should not be: scratch folders, processes
+# left: what is there that should not be: scratch directories, processes
 left() {
 	ls -A "$T/tmp"
 	grep -lsaz "^TMPDIR=$T/tmp$" /proc/[0-9]*/environ | tr -cd '0-9\n' | while read -r pid; do
@@ -197,12 +197,12 @@ for chroot in false true; do
 		'touch f; chown 5 f; ./busybox chmod 4711 f'
 	refuses subids "$chroot" 'fakeRootCommands: d: fakeroot cannot see .*' 'a static chown of what fakeroot knows' \
 		'mkdir d; chown 5 d; ./busybox chown 8 d'
-	makes subids "$chroot" 'folders of others' './busybox mkdir -p d/e; ./busybox touch d/e/f; ./busybox chmod 0 d; ./busybox chown -R 8:9 d; rm busybox' \
+	makes subids "$chroot" 'directories of others' './busybox mkdir -p d/e; ./busybox touch d/e/f; ./busybox chmod 0 d; ./busybox chown -R 8:9 d; rm busybox' \
 		'. 5 0:0 755
 ./d 5 8:9 0
 ./d/e 5 8:9 755
 ./d/e/f 0 8:9 644'
-	refuses subids "$chroot" 'fakeRootCommands failed with status 4' 'folders of others, left behind' \
+	refuses subids "$chroot" 'fakeRootCommands failed with status 4' 'directories of others, left behind' \
 		'./busybox mkdir -p d/e; ./busybox touch d/e/f; ./busybox chown -R 8:9 d; ./busybox chmod 0 d; exit 4'
 done
 SETUP=''

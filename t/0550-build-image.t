@@ -19,7 +19,7 @@ add() {
 	rm -r "${T:?}/new/$1"
 }
 mkdir -p "$T/nix" "$T/new"
-export TMPDIR=/tmp # Nix would build in a folder that the store shall not be seen from
+export TMPDIR=/tmp # Nix would build in a directory that the store shall not be seen from
 new() { mkdir -p "$T/new/$1" && cd "$T/new/$1" || exit 1; }
 new one
 mkdir -p bin share/one/deep share/both/inner lib64 etc nix-support
@@ -46,8 +46,8 @@ add three
 cd "$T" || exit 1
 printf 'a file, and %s\n' "$three" >"$T/new/file"
 add file
-ln -s "$two/share" "$T/new/folder_link"
-add folder_link
+ln -s "$two/share" "$T/new/directory_link"
+add directory_link
 new loop
 mkdir share
 echo loop >share/file
@@ -73,7 +73,7 @@ tool() { dt-build-image --store "$T" "$@"; }
 
 # spec JQ-OBJECT: $T/spec.json of a name, a tag, and that. In it, $one and the like are store paths.
 spec() {
-	jq -n --arg one "$one" --arg two "$two" --arg three "$three" --arg file "$file" --arg link "$folder_link" --arg loop "$loop" --arg T "$T" \
+	jq -n --arg one "$one" --arg two "$two" --arg three "$three" --arg file "$file" --arg link "$directory_link" --arg loop "$loop" --arg T "$T" \
 		'{name: "x", tag: "t", compressor: "none"} + '"$1" >"$T/spec.json"
 }
 # builds DESCRIPTION JQ-OBJECT [STDERR-REGEX]: $T/image is an image of that, $T/shown has its
@@ -86,7 +86,7 @@ builds() {
 	archive show "$T/image" >"$T/shown" 2>"$T/not-whole"
 	[ -z "${3-}" ] || sed -i -E "/$3/d" "$T/err"
 	is "$1: a whole image, nothing said" "$status:$(cat "$T/err" "$T/not-whole")" 0:
-	is "$1: no scratch folder is left" "$(ls -A "$T/tmp")" ''
+	is "$1: no scratch directory is left" "$(ls -A "$T/tmp")" ''
 	layer >"$T/layer"
 	archive ls "$T/layer" >"$T/list"
 }
@@ -101,13 +101,13 @@ refuses() {
 	tool "$T/spec.json" >"$T/out" 2>"$T/err" || status=$?
 	is "$3: status" "$status" "$1"
 	like "$3: says so" <(head -n 1 "$T/err") "^$2\$"
-	is "$3: no image, no scratch folder" "$([ ! -s "$T/out" ] || archive ended "$T/out"):$(ls -A "$T/tmp")" :
+	is "$3: no image, no scratch directory" "$([ ! -s "$T/out" ] || archive ended "$T/out"):$(ls -A "$T/tmp")" :
 }
 
 # --- what is copied, as rsync does it ---
 
 cat >"$T/listing.py" <<'PY'
-"""listing.py FILE [STORE]: a line for all but store paths in a layer; of folders only that they are there."""
+"""listing.py FILE [STORE]: a line for all but store paths in a layer; of directories only that they are there."""
 import hashlib, os, sys, tarfile
 lines = {}
 if os.path.isdir(sys.argv[1]):
@@ -156,14 +156,14 @@ copies_as() {
 }
 for flags in -rltk -rltK; do
 	copies_as "$flags" "rsync $flags: one" '$one' "$one"
-	copies_as "$flags" "rsync $flags: two, of which the first has lib as a folder" '[$two, $three]' "$two" "$three"
-	copies_as "$flags" "rsync $flags: lib, a symlink, then lib, a folder" '[$one, $two]' "$one" "$two"
+	copies_as "$flags" "rsync $flags: two, of which the first has lib as a directory" '[$two, $three]' "$two" "$three"
+	copies_as "$flags" "rsync $flags: lib, a symlink, then lib, a directory" '[$one, $two]' "$one" "$two"
 	copies_as "$flags" "rsync $flags: three, the last one wins" '[$one, $three, $two]' "$one" "$three" "$two"
-	copies_as "$flags" "rsync $flags: a folder in a store path" '[$one + "/share", $two + "/bin"]' "$one/share" "$two/bin"
+	copies_as "$flags" "rsync $flags: a directory in a store path" '[$one + "/share", $two + "/bin"]' "$one/share" "$two/bin"
 done
 
-builds 'a link to the folder that it is in' '{copyToRoot: $loop}'
-is 'a link to the folder that it is in stays a link' "$(at_root)" 'd0755 share
+builds 'a link to the directory that it is in' '{copyToRoot: $loop}'
+is 'a link to the directory that it is in stays a link' "$(at_root)" 'd0755 share
 -0444 share/file
 l0777 share/self -> .'
 builds 'two of a kind' '{copyToRoot: [$one, $three]}' '^dt-layer: \/(nix-support|etc\/same).* is in both '
@@ -199,14 +199,14 @@ builds 'nothing' '{}'
 is 'nothing: one empty layer' "$(shown '.config.rootfs.diff_ids | length'):$(cat "$T/list")" 1:
 builds 'copyToRoot alone' '{copyToRoot: $two}'
 is 'copyToRoot alone: the store paths that it needs, and not itself' "$(store_paths)" "$(closure "$one")"
-is 'the folders above them' "$(grep -E '^[^ ]* nix(/store)?$' "$T/list")" $'d0755 nix\nd0755 nix/store'
+is 'the directories above them' "$(grep -E '^[^ ]* nix(/store)?$' "$T/list")" $'d0755 nix\nd0755 nix/store'
 builds 'config' '{config: {Cmd: [$file], Env: ["A=x:" + $two + "/bin:y"]}}'
 is 'config: the closure of what it mentions' "$(store_paths)" "$(closure "$one" "$two" "$three" "$file")"
 is '[35] a store path that is a file stays one' "$(grep -c -- "^-0444 ${file#/}\$" "$T/list")" 1
 builds 'extraCommands' '{extraCommands: ("echo see " + $two + " >x; echo " + ($one | sub("/[0-9a-z]{32}"; "/00000000000000000000000000000000")) + " >>x")}'
 is '[44] what commands made: its closure, of what is there' "$(store_paths)" "$(closure "$one" "$two")"
 builds 'a link' '{config: {Cmd: [$link]}}'
-is '[37] a store path that is a symlink stays one' "$(grep -F -- "${folder_link#/}" "$T/list")" "l0777 ${folder_link#/} -> $two/share"
+is '[37] a store path that is a symlink stays one' "$(grep -F -- "${directory_link#/}" "$T/list")" "l0777 ${directory_link#/} -> $two/share"
 
 plain=$T/$'it\'s "plain"  \\ (x) $HOME *\nü'
 mkdir -p "$plain/sub dir"
@@ -217,7 +217,7 @@ ln -s nowhere "$plain/nowhere"
 ln -s "$plain" "$T/result"
 spec '{}'
 jq --arg plain "$plain" '.copyToRoot = $plain' "$T/spec.json" >"$T/plain.json"
-ok '[48] a plain folder of an odd name' tool "$T/plain.json"
+ok '[48] a plain directory of an odd name' tool "$T/plain.json"
 cp "$T/out" "$T/plain.tar"
 cp "$T/out" "$T/image"
 archive show "$T/image" >"$T/shown"
@@ -361,7 +361,7 @@ done <"$T/names"
 refuses 1 "dt-[a-z]*: $T/none.tar: No such file or directory" 'a base that is not there' '{fromImage: ($T + "/none.tar")}'
 head -c 20000 "$T/base/docker-20.tar" >"$T/cut.tar"
 refuses 1 "dt-[a-z]*: $T/cut.tar: .*" 'a base that is cut' '{fromImage: ($T + "/cut.tar")}'
-refuses 1 "dt-[a-z]*: $T: .*" 'a base that is a folder' '{fromImage: $T}'
+refuses 1 "dt-[a-z]*: $T: .*" 'a base that is a directory' '{fromImage: $T}'
 
 builds 'a base of ours' '{extraCommands: "echo base | tee a b >c", config: {Env: ["A=base", "B=base"], WorkingDir: "/base"}}'
 cp "$T/image" "$T/it's a base.tar"
@@ -383,12 +383,12 @@ for commands in false 'exit 7' 'ls | false | cat' 'if' 'kill -KILL $$' 'mkdir -m
 done
 as_nobody() { runuser -u nobody -- env TMPDIR="$T/tmp" DT_CACHE="$T/none" dt-build-image --store "$T" "$T/spec.json"; }
 spec '{copyToRoot: $one, extraCommands: "mkdir -m 000 a; mkdir b; touch b/c; chmod 500 b; exit 3"}'
-fails 1 'extraCommands failed with status 3$' 'commands that leave folders which a user may not enter' as_nobody
+fails 1 'extraCommands failed with status 3$' 'commands that leave directories which a user may not enter' as_nobody
 is 'these go away, too' "$(ls -A "$T/tmp")" ''
 spec '{copyToRoot: $one, extraCommands: "mkdir a; touch a/b; chmod 000 a; exit 0"}'
 as_nobody >"$T/out" 2>"$T/err"
-is 'a folder that cannot be read, at the end: status, no scratch folder' "$?:$(ls -A "$T/tmp")" 1:
-like 'a folder that cannot be read: said so' "$T/err" '/a: Permission denied$'
+is 'a directory that cannot be read, at the end: status, no scratch directory' "$?:$(ls -A "$T/tmp")" 1:
+like 'a directory that cannot be read: said so' "$T/err" '/a: Permission denied$'
 
 small_disk() {
 	unshare -m bash -euc 'mount -t tmpfs -o size=1m none "$TMPDIR"; status=0
@@ -396,14 +396,14 @@ small_disk() {
 }
 spec '{copyToRoot: $one, extraCommands: "head -c 3000000 /dev/zero >x"}'
 small_disk >"$T/out" 2>"$T/err"
-is 'a full disk: status, no output, no scratch folder' "$?:$(cat "$T/out")" 1:
+is 'a full disk: status, no output, no scratch directory' "$?:$(cat "$T/out")" 1:
 is 'a full disk: said so' "$(tail -n 1 "$T/err")" 'dt-build-image: extraCommands failed with status 1'
 head -c 3000000 /dev/zero >"$T/plain-large"
 mkdir "$T/large"
 mv "$T/plain-large" "$T/large/file"
 spec '{copyToRoot: ($T + "/large"), extraCommands: "true"}'
 small_disk >"$T/out" 2>"$T/err"
-is 'a disk too small for the copies: status, no output, no scratch folder' "$?:$(cat "$T/out")" 1:
+is 'a disk too small for the copies: status, no output, no scratch directory' "$?:$(cat "$T/out")" 1:
 like 'a disk too small for the copies: said so' "$T/err" 'No space left on device'
 
 for signal in TERM INT HUP; do
@@ -416,7 +416,7 @@ for signal in TERM INT HUP; do
 	kill -"$signal" -- "-$pid"
 	wait "$pid"
 	is "SIG$signal in extraCommands: status" "$?" $((128 + $(kill -l "$signal")))
-	is "SIG$signal in extraCommands: no image, no scratch folder" "$(wc -c <"$T/cut"):$(ls -A "$T/tmp")" 0:
+	is "SIG$signal in extraCommands: no image, no scratch directory" "$(wc -c <"$T/cut"):$(ls -A "$T/tmp")" 0:
 done
 spec '{extraCommands: "kill -KILL $PPID; sleep 60"}'
 tool "$T/spec.json" >"$T/cut" 2>/dev/null
@@ -428,7 +428,7 @@ rm -rf "${T:?}"/tmp/*
 spec '{copyToRoot: $one, extraCommands: "touch x"}'
 full() { tool "$T/spec.json" >/dev/full; }
 fails 1 '^dt-[a-z]*: .*No space left on device$' 'no room on stdout' full
-is 'no room on stdout: no scratch folder' "$(ls -A "$T/tmp")" ''
+is 'no room on stdout: no scratch directory' "$(ls -A "$T/tmp")" ''
 jq -n '{name: "x", uid: 5, copyToRoot: ["/a"]}' >"$T/args.json"
 ok '--print-build-args' dt-build-image --print-build-args "$T/args.json"
 is '--print-build-args: all keys, with the defaults' "$(jq -cS . "$T/out")" \
@@ -441,13 +441,13 @@ spec '{copyToRoot: $one}'
 tool "$T/spec.json" >"$T/out"
 same 'contents is copyToRoot' "$T/out" "$T/image"
 refuses 1 'dt-build-image: copyToRoot and contents are the same; contents is its old name' 'both' '{contents: $one, copyToRoot: $one}'
-refuses 1 "dt-layer: .*: not a folder, .*" 'a store path that is a file' '{copyToRoot: $file}'
-refuses 1 "dt-layer: .*: not a folder, .*" 'a plain file' '{copyToRoot: ($T + "/spec.json")}'
+refuses 1 "dt-layer: .*: not a directory, .*" 'a store path that is a file' '{copyToRoot: $file}'
+refuses 1 "dt-layer: .*: not a directory, .*" 'a plain file' '{copyToRoot: ($T + "/spec.json")}'
 refuses 1 'dt-build-image: copyToRoot: /proc/none: no such path' 'a path that is not there' '{copyToRoot: "/proc/none"}'
 refuses 1 'dt-build-image: copyToRoot: : no such path' 'a path of no name' '{copyToRoot: ""}'
 refuses 1 'dt-closure: copyToRoot, config: .* is mentioned but not there' 'a store path that is not there' '{copyToRoot: ($one | sub("/[0-9a-z]{32}"; "/00000000000000000000000000000000"))}'
 refuses 1 "dt-build-image: copyToRoot: unknown key pathToLink of an object with paths" 'an environment with an unknown key' '{copyToRoot: {paths: [], pathToLink: []}}'
-refuses 1 'dt-layer: /etc is a folder in one and not in the other .*' 'a folder against a file' '{copyToRoot: [$one, ($T + "/etc-file")]}' < <(mkdir "$T/etc-file" && touch "$T/etc-file/etc")
+refuses 1 'dt-layer: /etc is a directory in one and not in the other .*' 'a directory against a file' '{copyToRoot: [$one, ($T + "/etc-file")]}' < <(mkdir "$T/etc-file" && touch "$T/etc-file/etc")
 bad_spec() { # REGEX TEXT
 	printf '%s' "$2" >"$T/bad.json"
 	fails 1 "^dt-build-image: $T/bad.json: $1\$" "a bad spec: $2" tool "$T/bad.json"

@@ -35,7 +35,7 @@ builds() {
 	"${3:-tool}" "$T/spec.json" >"$T/image" 2>"$T/err" || status=$?
 	archive show "$T/image" >"$T/shown" 2>"$T/not-whole"
 	is "$1: a whole image, nothing said" "$status:$(cat "$T/err" "$T/not-whole")" 0:
-	is "$1: no scratch folder is left" "$(left)" ''
+	is "$1: no scratch directory is left" "$(left)" ''
 	layer >"$T/layer"
 	python3 "$T/list.py" "$T/layer" >"$T/list"
 }
@@ -59,7 +59,7 @@ refuses() {
 	"${5:-tool}" "$T/spec.json" >"$T/out" 2>"$T/err" || status=$?
 	is "$3: status" "$status" "$1"
 	like "$3: says so" <(grep -v 'no archive came in$' "$T/err" | tail -n 1) "^dt-build-layered-image: $2\$"
-	is "$3: no image, no scratch folder" "$(wc -c <"$T/out"):$(left)" 0:
+	is "$3: no image, no scratch directory" "$(wc -c <"$T/out"):$(left)" 0:
 }
 
 # --- compressed ---
@@ -79,7 +79,7 @@ same '[10] zstd: the same' "$T/uncompressed" "$T/streamed"
 refuses 1 "compressor 'xz' is none of none, gz and zstd" 'another compressor' '{compressor: "xz"}'
 full() { tool "$T/gz.json" >/dev/full; }
 fails 1 '^dt-compress: .*No space left on device$' 'no room on stdout' full
-is 'no room on stdout: no scratch folder' "$(left)" ''
+is 'no room on stdout: no scratch directory' "$(left)" ''
 ok '--print-build-args' dt-build-layered-image --print-build-args "$T/gz.json"
 is '--print-build-args: all keys, with the defaults' "$(jq -cS 'del(.contents)' "$T/out")" \
 	'{"architecture":null,"compressor":"gz","config":{},"created":"1970-01-01T00:00:01Z","debug":false,"enableFakechroot":false,"extraCommands":"","fakeRootCommands":"","fromImage":null,"gid":0,"gname":"root","includeNixDB":false,"includeStorePaths":true,"layeringPipeline":null,"maxLayers":100,"meta":{},"mtime":"1970-01-01T00:00:01Z","name":"x","passthru":{},"tag":"t","uid":0,"uname":"root"}'
@@ -150,8 +150,8 @@ for kind in tool as_user; do
 		refuses 1 'fakeRootCommands failed with status [0-9]+' "$kind, $commands" '{fakeRootCommands: $commands}' "$kind"
 	done
 	commands='mkdir d; touch d/e; chmod 0 d'
-	builds "$kind, a closed folder" '{fakeRootCommands: $commands}' "$kind"
-	is "$kind, a closed folder: root may look into it" "$(cat "$T/list")" $'d 5 0:0 0\nd/e 0 0:0 644'
+	builds "$kind, a closed directory" '{fakeRootCommands: $commands}' "$kind"
+	is "$kind, a closed directory: root may look into it" "$(cat "$T/list")" $'d 5 0:0 0\nd/e 0 0:0 644'
 	refuses 1 'extraCommands failed with status 3' "$kind, extraCommands" '{extraCommands: "mkdir -m 0 d; exit 3", fakeRootCommands: "true"}' "$kind"
 done
 refuses 1 'fakeRootCommands failed with status 2' 'enableFakechroot, exit 2' '{fakeRootCommands: "touch /x; exit 2", enableFakechroot: true}'
@@ -193,7 +193,7 @@ for bad in layeringPipeline:{} fakeRootCommands:[] enableFakechroot:1 'includeNi
 done
 spec '{contents: $hello, layeringPipeline: [["no such thing"]]}'
 tool "$T/spec.json" >"$T/out" 2>"$T/err"
-is 'a pipeline that is none: status, no image, no scratch folder' "$?:$(wc -c <"$T/out"):$(left)" 1:0:
+is 'a pipeline that is none: status, no image, no scratch directory' "$?:$(wc -c <"$T/out"):$(left)" 1:0:
 like 'a pipeline that is none: says so' "$T/err" '^dt-popularity: .*no such thing'
 
 # --- includeNixDB ---

@@ -20,7 +20,7 @@ ok 'the same store again' "$top/scripts/sample-store" "$T/one"
 same 'prints the same' "$T/out" "$T/paths"
 listing one >"$T/again.list"
 same 'and changes nothing' "$T/one.list" "$T/again.list"
-(umask 077 && mkdir "$T/two words" && chmod g+s "$T/two words") # its folders would inherit that
+(umask 077 && mkdir "$T/two words" && chmod g+s "$T/two words") # its directories would inherit that
 ok 'elsewhere, with another umask' bash -c 'umask 077; TZ=Asia/Tokyo exec "$@"' - \
 	"$top/scripts/sample-store" "$T/two words"
 same 'the paths are the same' "$T/out" "$T/paths"
@@ -36,7 +36,7 @@ mkdir "$T/dynamic"
 ln -s "$(type -P make)" "$T/dynamic/busybox"
 fails 1 'busybox is not static' 'a busybox that would not run in an image' \
 	env PATH="$T/dynamic:$PATH" "$top/scripts/sample-store" "$T/three"
-fails 2 '^usage: ' 'no folder' "$top/scripts/sample-store"
+fails 2 '^usage: ' 'no directory' "$top/scripts/sample-store"
 
 # The quickstart, of a copy whose path has blanks, from elsewhere.
 copy=$T/'a copy of it'

@@ -113,7 +113,7 @@ fails 2 "^dt-compress: --level goes with" 'a level of nothing' dt-compress --for
 fails 2 "^dt-compress: --format takes gz, zstd or none, not 'xz'" 'no such format' dt-compress --format xz
 fails 2 "^dt-compress: unexpected operand 'x'" 'an operand' dt-compress x
 
-# --- what is cut off ---
+# --- what is truncated ---
 
 # unreadable DESCRIPTION FORMAT FILE: the file is empty, or no program takes it for whole.
 unreadable() {
@@ -138,9 +138,9 @@ for cut in 0 511 512 1024 $((6 * mib)) $((first - 1024)) $((first - 512)) $((fir
 	$((size - 1024)) $((size - 512)) $((size - 1)); do
 	head -c "$cut" "$T/b.tar" >"$T/cut.tar"
 	for format in gz zstd none; do
-		fails 1 '^dt-compress: stdin: ' "cut off after $cut bytes, $format" \
+		fails 1 '^dt-compress: stdin: ' "truncated after $cut bytes, $format" \
 			on "$T/cut.tar" dt-compress --format "$format"
-		unreadable "cut off after $cut bytes" "$format" "$T/out"
+		unreadable "truncated after $cut bytes" "$format" "$T/out"
 	done
 done
 
@@ -149,8 +149,8 @@ done
 tar -cf "$T/zeroes.tar" -C "$T" file
 head -c $((512 + (3000000 + 10240) / 512 * 512)) "$T/zeroes.tar" >"$T/cut.tar"
 is 'it looks like an end' "$(tail -c 1024 "$T/cut.tar" | tr -d '\0' | wc -c)" 0
-fails 1 '^dt-compress: stdin: ' 'cut off where it looks like an end' on "$T/cut.tar" dt-compress
-unreadable 'cut off where it looks like an end' gz "$T/out"
+fails 1 '^dt-compress: stdin: ' 'truncated where it looks like an end' on "$T/cut.tar" dt-compress
+unreadable 'truncated where it looks like an end' gz "$T/out"
 
 fails 1 '^dt-compress: stdin: empty, no archive came in$' 'nothing' dt-compress
 head -c 100000 "$T/file" >"$T/noise"
@@ -158,7 +158,7 @@ fails 1 '^dt-compress: stdin: not a' 'no archive' on "$T/noise" dt-compress
 fails 1 '^dt-compress: stdin: not a' 'an archive that is compressed' on "$T/a.gz" dt-compress
 { cat "$T/a.tar"; echo garbage; } >"$T/garbage.tar"
 fails 1 '^dt-compress: stdin: not a' 'something behind the archive' on "$T/garbage.tar" dt-compress
-fails 1 '^dt-compress: stdin: Is a directory' 'a folder' on "$T" dt-compress
+fails 1 '^dt-compress: stdin: Is a directory' 'a directory' on "$T" dt-compress
 for format in gz zstd none; do
 	fails 1 '^dt-compress: standard output: No space left' "no room, $format" \
 		full on "$T/b.tar" dt-compress --format "$format"

@@ -69,7 +69,7 @@ for corner in 'the root itself, as ./' 'the root itself, as /' 'the root itself,
 	like "$corner: its mode is listed" <(root_of) ' mode=0?700( |$)'
 	like "$corner: its owner is listed" <(root_of) ' uid=3( |$)'
 done
-layers image 'implied folders' >"$T/image"
+layers image 'implied directories' >"$T/image"
 like 'a root that no layer describes' <(root_of) ' mode=0?755( |$)'
 layers image 'the root again leaves what is below it' >"$T/image"
 like 'a root that two layers describe' <(root_of) ' mode=0?700( |$)'

@@ -39,10 +39,10 @@ refuses() {
 # --- dialects ---
 
 dt-flatten good/docker-20.tar >want
-is 'the tree of the bases' "$(layers ls want | sed 's/ [0-9]*:[0-9a-f]*:.*//')" "folder 0644 0:0 0 'etc' 
+is 'the tree of the bases' "$(layers ls want | sed 's/ [0-9]*:[0-9a-f]*:.*//')" "directory 0644 0:0 0 'etc' 
 file 0644 0:0 0 'etc/base'
 file 0644 0:0 0 'etc/top'
-folder 0644 0:0 0 'usr' "
+directory 0644 0:0 0 'usr' "
 is 'the contents of the bases' "$(tar -xOf want etc/base etc/top | uniq -c | tr -s ' ')" $' 100 base\n 1 top'
 for image in good/*.tar; do
 	gives "$image" want dt-flatten --arch amd64 "$image"
@@ -121,7 +121,7 @@ for image in bad/*.tar; do
 	refuses "$image" "$image: .*" --arch amd64 "$image"
 done
 refuses 'no such file' 'none: No such file or directory' none
-refuses 'a folder' "$T: a directory, but no OCI image layout: it has no file oci-layout" "$T"
+refuses 'a directory' "$T: a directory, but no OCI image layout: it has no file oci-layout" "$T"
 : >bad.tar
 refuses 'an empty file' 'bad.tar: empty, not an image' bad.tar
 for size in 512 1024 10240; do
@@ -146,7 +146,7 @@ for image in forge.rubbish*.tar; do
 done
 is '--no-verify: other contents' "$(dt-flatten --no-verify forge.contents.docker-old.tar | tar -xO a)" evil
 
-# --- cut off ---
+# --- truncated ---
 
 for kind in docker-20 docker-25 oci layers-gzip; do
 	cp "good/$kind.tar" base.tar
@@ -214,7 +214,7 @@ names tree.tar bin/sudo bin/su >both
 is 'the other is a link to it where both are asked for' "$(layers ls sub | cut -d ' ' -f 1)" $'file\nlink'
 is 'a symlink is not followed' "$(names tree.tar lib)" $'yes\n"lib"'
 refuses 'what is behind a symlink' '(.*: )?lib/a.*' tree.tar lib/a
-is 'an empty folder' "$(names tree.tar tmp)" $'yes\n"tmp/"'
+is 'an empty directory' "$(names tree.tar tmp)" $'yes\n"tmp/"'
 is 'several, in canonical order' "$(names tree.tar zero dev/null etc/deep/er)" 'yes
 "dev/null"
 "etc/deep/er/"
@@ -268,23 +268,23 @@ gives 'another time zone' tree.want env TZ=Asia/Tokyo dt-flatten tree.tar
 for locale in C.UTF-8 POSIX de_DE.UTF-8; do
 	gives "locale $locale" tree.want env LC_ALL="$locale" LANG="$locale" dt-flatten tree.tar
 done
-gives 'another umask, in another folder' tree.want bash -c "umask 077; cd / && dt-flatten '$T/tree.tar'"
+gives 'another umask, in another directory' tree.want bash -c "umask 077; cd / && dt-flatten '$T/tree.tar'"
 gives 'SOURCE_DATE_EPOCH' tree.want env SOURCE_DATE_EPOCH=5 dt-flatten tree.tar
 gives 'not as root' tree.want setpriv --reuid 65534 --regid 65534 --clear-groups "$(command -v dt-flatten)" <tree.tar
 layers image 'odd names' oci-gzip >odd.tar
 layers expect 'odd names' >odd.want
 gives 'odd names, without an environment' odd.want env -i "$(command -v dt-flatten)" odd.tar
 
-# What dt-layer makes of a folder is what dt-flatten makes of an image of it.
-mkdir -p folder/bin folder/etc/sub
-echo hello >folder/etc/hello
-echo blank >'folder/etc/with blank'
-ln -s etc/hello folder/bin/hello
-printf 'x%.0s' {1..3000} >folder/bin/x
-chmod 4755 folder/bin/x
-dt-layer --tree folder --uname '' --gname '' --raw >folder.want
-dt-layer --tree folder | dt-manifest --name x | dt-flatten >folder.tar
-same "dt's own images, through a pipe" folder.tar folder.want
+# What dt-layer makes of a directory is what dt-flatten makes of an image of it.
+mkdir -p directory/bin directory/etc/sub
+echo hello >directory/etc/hello
+echo blank >'directory/etc/with blank'
+ln -s etc/hello directory/bin/hello
+printf 'x%.0s' {1..3000} >directory/bin/x
+chmod 4755 directory/bin/x
+dt-layer --tree directory --uname '' --gname '' --raw >directory.want
+dt-layer --tree directory | dt-manifest --name x | dt-flatten >directory.tar
+same "dt's own images, through a pipe" directory.tar directory.want
 
 # GNU tar's sparse files.
 truncate -s 3M sparse

@@ -19,44 +19,44 @@ cat >table <<'END'
 p  d! a whiteout hides nothing of its own layer, behind it
 p  d! a whiteout in the only layer
 p  d! a whiteout far from its siblings
-p! d! a folder remade before the whiteout that hides it
+p! d! a directory remade before the whiteout that hides it
 p  d! something below it, then a whiteout: attributes are reset
 p  d! something far below, then a whiteout: attributes of all between are reset
 p! d! linked behind a whiteout to what its own layer made
-d  a folder remade in the layer that hides it
+d  a directory remade in the layer that hides it
 d! a whiteout, then something below it: attributes are reset
 d! a whiteout above, then something far below it: attributes of all between are reset
-d! a whiteout resets the folders that it does not remake, and those only
-d! a whiteout of a symlink, then a folder there
-u! p! d! a whiteout of a file that is a folder in the same layer
+d! a whiteout resets the directories that it does not remake, and those only
+d! a whiteout of a symlink, then a directory there
+u! p! d! a whiteout of a file that is a directory in the same layer
 # An opaque marker does so, too.
-p  an opaque marker resets the folders in it
-p  an opaque marker keeps the folders that its layer implies
-p  opaque markers in a folder and in one below it
+p  an opaque marker resets the directories in it
+p  an opaque marker keeps the directories that its layer implies
+p  opaque markers in a directory and in one below it
 d! an opaque marker in what is whited out
-# A whiteout or an opaque marker implies the folders it stands in.
-u  a whiteout implies the folders it stands in
-u  a whiteout implies its folder in the first layer
+# A whiteout or an opaque marker implies the directories it stands in.
+u  a whiteout implies the directories it stands in
+u  a whiteout implies its directory in the first layer
 u  p! a whiteout in what was a file
 u  p  a whiteout in what was a symlink
 u  d! a whiteout below what the same layer has whited out
-u  an opaque marker implies its folder
+u  an opaque marker implies its directory
 u  p  an opaque marker in what was a file
 u  p  an opaque marker in what was a symlink
 # Names that begin with ".wh..wh." are passed over, with all below them.
 u  p  d  what aufs leaves is passed over
 u  p  d  what aufs leaves hides nothing
-u  p  what aufs leaves in a folder is passed over
+u  p  what aufs leaves in a directory is passed over
 d! a whiteout below what aufs leaves is passed over
-# A child, a whiteout or an opaque marker does not renew its folder's attributes.
-d  a child does not renew its folder
-d  a whiteout in a folder leaves the folder as it is
-d  a whiteout of the last name in a folder
+# A child, a whiteout or an opaque marker does not renew its directory's attributes.
+d  a child does not renew its directory
+d  a whiteout in a directory leaves the directory as it is
+d  a whiteout of the last name in a directory
 d  an opaque marker hides what lower layers put there
 d  an opaque marker behind its siblings
 d  an opaque marker and nothing else
-d  an opaque marker resets the folders in it
-# What a child's parent is, that is no folder, is replaced by an implied one; nothing goes through a symlink.
+d  an opaque marker resets the directories in it
+# What a child's parent is, that is no directory, is replaced by an implied one; nothing goes through a symlink.
 u  p  a child of a symlink of a lower layer
 u  p  d  a child of a symlink of the same layer
 u  p  children of a symlink: one warning
@@ -75,7 +75,7 @@ u! p! d! a child of a file of the same layer
 u! p! a grandchild of a file
 u! p! a child of a device
 u! p! a child of a FIFO
-u! p! the name with the bytes is replaced by an implied folder
+u! p! the name with the bytes is replaced by an implied directory
 # A hard link's own attributes are ignored; one to a symlink is a hard link of that.
 p  d  a hard link has the attributes of the file
 p  d  a hard link that survives has the attributes of the file
@@ -84,8 +84,8 @@ p  d  a hard link to a block device, whose name comes first
 p  d  a hard link to a FIFO
 p  a hard link to a symlink
 p  a hard link to a symlink, whose name comes first
-# A folder over a folder renews all attributes.
-p  a folder over a folder renews all attributes
+# A directory over a directory renews all attributes.
+p  a directory over a directory renews all attributes
 # Xattrs and device nodes are kept, all of them.
 u  d  overlayfs's own markers are data: an xattr
 d  overlayfs's own markers are data: a device 0, 0
@@ -117,11 +117,11 @@ u! sparse old: replaced and hidden
 # These are errors.
 u  the name d/.wh. is an error
 u  the name d/.wh.. is an error
-u  a folder in mid-path that is a whiteout is an error
-u  a folder deep in mid-path that is a whiteout is an error
-u  a folder in mid-path that is an empty whiteout is an error
-u  a folder in mid-path that is an opaque marker is an error
-u  a whiteout in a whiteout's folder is an error
+u  a directory in mid-path that is a whiteout is an error
+u  a directory deep in mid-path that is a whiteout is an error
+u  a directory in mid-path that is an empty whiteout is an error
+u  a directory in mid-path that is an opaque marker is an error
+u  a whiteout in a whiteout's directory is an error
 u  a hard link to what aufs leaves is one to nothing
 u  a hard link through a symlink
 u  a hard link through a symlink of a lower layer
@@ -157,7 +157,7 @@ umoci_load() {
 	tar -xf "$1" -C layout && umoci unpack --image layout:1 bundle
 }
 umoci_tree() { echo bundle/rootfs; }
-asks umoci u folder-mtime,symlink-mode umoci_load umoci_tree
+asks umoci u directory-mtime,symlink-mode umoci_load umoci_tree
 
 mkdir alone errors
 judge alone alone
@@ -173,7 +173,7 @@ for image in alone/*.tar errors/*.tar; do
 done
 names() { sed -n "s,^$1/\(.*\)\.tar,$1/\1.name,p" "$2" | while read -r name; do cat "$name"; echo; done | sort; }
 is 'umoci, one by one: refuses' "$(names alone refused)" "$(in_table 'u!' | grep -Fx -f <(names alone refused; names alone accepted))"
-is 'umoci, one by one: differs' "$(judge which-alone folder-mtime,symlink-mode alone 2>differ | sort)" \
+is 'umoci, one by one: differs' "$(judge which-alone directory-mtime,symlink-mode alone 2>differ | sort)" \
 	"$(in_table u | grep -Fx -f <(names alone accepted))"
 is 'umoci takes errors' "$(names errors accepted)" "$(in_table u | grep -Fx -f <(names errors accepted; names errors refused))"
 is 'umoci was asked all of them' "$(cat accepted refused | sort)" "$(printf '%s\n' alone/*.tar errors/*.tar | sort)"
@@ -182,14 +182,14 @@ is 'umoci was asked all of them' "$(cat accepted refused | sort)" "$(printf '%s\
 
 podman_load() { in_podman load -q -i "$1"; }
 podman_tree() { in_podman image mount docker.io/library/case:1; }
-asks podman p folder-mtime,symlink-mode podman_load podman_tree 'a name twice'
+asks podman p directory-mtime,symlink-mode podman_load podman_tree 'a name twice'
 
 # --- docker ---
 
 start_dockerd
 docker_load() { docker load -q -i "$1"; }
 docker_tree() { docker export "$(docker create case:1 none)" >export.tar; echo export.tar; }
-asks docker d folder-mtime,symlink-mode,other-xattrs docker_load docker_tree 'a name twice' 'a hard link to a lower layer'
+asks docker d directory-mtime,symlink-mode,other-xattrs docker_load docker_tree 'a name twice' 'a hard link to a lower layer'
 
 # --- real images, by all of them ---
 
@@ -252,7 +252,7 @@ is 'a file capability is there' "$(tar -xO data/bash <flat.tar 2>/dev/null | cmp
 is 'hard links are there' "$("$t_dir/fixtures/layers.py" ls flat.tar | grep -c "^link .* -> 'data/ls'$")" 2
 ok 'docker commits changes to that' change real:1 real:2 "$more"
 exported 'changes to changes' real:2
-is 'the old folder is opaque' "$(tar -xOf saved.tar --wildcards '*/layer.tar' | grep -ac 'data/sub/\.wh\.\.wh\.\.opq')" 1
+is 'the old directory is opaque' "$(tar -xOf saved.tar --wildcards '*/layer.tar' | grep -ac 'data/sub/\.wh\.\.wh\.\.opq')" 1
 is 'its new contents' "$(tar -tf flat.tar data/sub 2>/dev/null)" $'data/sub/\ndata/sub/new'
 mkdir context
 echo copied >context/file
@@ -266,10 +266,10 @@ END
 ok 'docker builds on that' env DOCKER_BUILDKIT=0 docker build -q --network=none -t real:3 context
 exported 'what docker built' real:3
 ok 'podman has it' podman_load saved.tar
-told 'what docker built: what podman mounts' folder-mtime,symlink-mode,dockers "$(in_podman image mount localhost/real:3)"
+told 'what docker built: what podman mounts' directory-mtime,symlink-mode,dockers "$(in_podman image mount localhost/real:3)"
 ok 'skopeo copies it' skopeo copy -q --insecure-policy docker-archive:saved.tar oci:real.layout:3
 ok 'umoci unpacks it' umoci unpack --image real.layout:3 real.bundle
-told 'what docker built: what umoci unpacks' folder-mtime,symlink-mode,dockers real.bundle/rootfs
+told 'what docker built: what umoci unpacks' directory-mtime,symlink-mode,dockers real.bundle/rootfs
 
 # --- the way back ---
 

@@ -169,7 +169,7 @@ ok 'a cache that cannot be written to' read_only
 same 'a cache that cannot be written to: the image' "$T/out" "$T/want.tar"
 TMPDIR=$T/none fails 1 'temporary file' 'no place for temporary files' pull "$one"
 
-# --- cut off and killed ---
+# --- truncated and killed ---
 
 start_liar
 mkdir "$T/tmp"
@@ -304,7 +304,7 @@ hello=hello@$(digest one)
 skopeo_pull one hello:latest
 ok 'a mirror of Docker Hub' pull --no-cache --mirror "$hub" "$hello"
 same 'a mirror of Docker Hub: the image' "$T/out" "$T/want.tar"
-ok 'a mirror, in a folder' pull --no-cache --mirror "$hub/cache" "docker.io/library/$hello"
+ok 'a mirror, in a directory' pull --no-cache --mirror "$hub/cache" "docker.io/library/$hello"
 export DT_MIRROR=$hub
 ok 'a mirror, by the environment' pull --no-cache "$hello"
 ok 'a mirror and a tag' pull --print digest hello:1

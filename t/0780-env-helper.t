@@ -17,7 +17,7 @@ unset NIX_SSL_CERT_FILE SSL_CERT_FILE
 
 user=(env "HOME=$T/tmp" "DT_CACHE=$T/tmp/.cache-of-user" setpriv --reuid=30001 --regid=30001 --clear-groups)
 left() { ls "$T/tmp"; }
-clean() { is "$1: no scratch folder is left" "$(left)" ''; }
+clean() { is "$1: no scratch directory is left" "$(left)" ''; }
 # layer NAME ARG...: $T/layer is the layer that dt-env-helper makes, $T/list what is in it
 layer() {
 	ok "$*: a layer" dt-env-helper "$@"
@@ -25,9 +25,9 @@ layer() {
 	archive ls "$T/layer" >"$T/list"
 	clean "$*"
 }
-# folder NAME ARG...: the folder $T/NAME is what dt-env-helper makes
-folder() {
-	ok "$*: a folder" dt-env-helper "$@" --directory "$T/$1"
+# directory NAME ARG...: the directory $T/NAME is what dt-env-helper makes
+directory() {
+	ok "$*: a directory" dt-env-helper "$@" --directory "$T/$1"
 	is "$*: nothing on stdout" "$(wc -c <"$T/out")" 0
 }
 held() { (cd "$1" && find . -mindepth 1 -printf '%M %P %l\n' | sort -k 2 | sed 's/ $//'); }
@@ -54,10 +54,10 @@ ok 'fakeNss: as another user, elsewhere' again "${user[@]}" dt-env-helper fakeNs
 same 'fakeNss: the same bytes' "$T/out" "$T/nss.tar"
 layer --mtime @86400 --owner 7:8 fakeNss
 is 'fakeNss: another time and owner' "$(tar --numeric-owner -tvf "$T/layer" | awk '{ print $2, $4, $5 }' | sort -u)" '7/8 1970-01-02 00:00'
-folder fakeNss --passwd-line 'nixbld:x:1000:100:Build user:/build:/noshell' --passwd-line=a:::::: --group-line 'nixbld:!:100:'
+directory fakeNss --passwd-line 'nixbld:x:1000:100:Build user:/build:/noshell' --passwd-line=a:::::: --group-line 'nixbld:!:100:'
 is 'fakeNss: more users, between root and nobody' "$(cut -d : -f 1,5 "$T/fakeNss/etc/passwd")" $'root:root user\nnixbld:Build user\na:\nnobody:nobody'
 is 'fakeNss: more groups' "$(cat "$T/fakeNss/etc/group")" $'root:x:0:\nnixbld:!:100:\nnobody:x:65534:'
-ok 'fakeNss: the folder is that of the layer' dt-layer --tree "$T/fakeNss" --comment fakeNss
+ok 'fakeNss: the directory is that of the layer' dt-layer --tree "$T/fakeNss" --comment fakeNss
 cp "$T/out" "$T/tree.tar"
 ok 'fakeNss: the layer' dt-env-helper fakeNss --passwd-line 'nixbld:x:1000:100:Build user:/build:/noshell' --passwd-line=a:::::: --group-line 'nixbld:!:100:'
 same 'fakeNss: the same bytes, by both ways' "$T/out" "$T/tree.tar"
@@ -66,7 +66,7 @@ same 'fakeNss: the same bytes, by both ways' "$T/out" "$T/tree.tar"
 
 for name in binSh:bin/sh usrBinEnv:usr/bin/env; do
 	file=${name#*:} name=${name%:*}
-	folder "$name"
+	directory "$name"
 	is "$name: one file" "$(held "$T/$name" | grep -v ^d)" "-rwxr-xr-x $file"
 	same "$name: a static busybox" "$T/$name/$file" "$(type -P busybox)"
 done
@@ -77,7 +77,7 @@ is 'usrBinEnv: what it says' "$(cat "$T/out")" A=1
 
 printf '%s\n' '# some' '-----BEGIN CERTIFICATE-----' 'of their own' '-----END CERTIFICATE-----' >"$T/some.crt"
 sed 's/some/other/' "$T/some.crt" >"$T/other.crt"
-SSL_CERT_FILE=$T/some.crt folder caCertificates
+SSL_CERT_FILE=$T/some.crt directory caCertificates
 is 'caCertificates: what is there' "$(held "$T/caCertificates" | grep -v ^d)" 'lrwxrwxrwx etc/pki/tls/certs/ca-bundle.crt ../../../ssl/certs/ca-certificates.crt
 lrwxrwxrwx etc/ssl/certs/ca-bundle.crt ca-certificates.crt
 -rw-r--r-- etc/ssl/certs/ca-certificates.crt'
@@ -110,8 +110,8 @@ for name in binSh usrBinEnv; do
 done
 cp -L "$(type -P ls)" "$T/bin/busybox"
 fails 1 '^dt-env-helper: binSh: no static busybox here' 'binSh: a dynamic busybox' without_busybox binSh
-fails 1 '^dt-env-helper: binSh: no static busybox here' 'binSh: a folder is not begun' without_busybox binSh --directory "$T/not-begun"
-is 'binSh: no folder is made' "$(ls -d "$T"/not-begun* 2>/dev/null)" ''
+fails 1 '^dt-env-helper: binSh: no static busybox here' 'binSh: a directory is not begun' without_busybox binSh --directory "$T/not-begun"
+is 'binSh: no directory is made' "$(ls -d "$T"/not-begun* 2>/dev/null)" ''
 ok 'binSh: a dynamic busybox on PATH, no ldd, a static one in /bin' narrow binSh
 tar -xOf "$T/out" | tar -xO bin/sh >"$T/sh"
 same 'binSh: it is the static one' "$T/sh" /bin/busybox
@@ -173,10 +173,10 @@ for line in a:b a:x:1:1::/ a:x:1:1::/::/bin/sh $'a:x:1:1::/:/x\nb'; do
 done
 usage "--group-line takes a line of 4 fields, not 'a:x:1'" fakeNss --group-line a:x:1
 usage "--shell takes the name of a file without colons, not 'a:b'" shadowSetup --shell a:b
-fails 1 "^dt-env-helper: $T/fakeNss: File exists\$" 'a folder that is there' dt-env-helper fakeNss --directory "$T/fakeNss"
+fails 1 "^dt-env-helper: $T/fakeNss: File exists\$" 'a directory that is there' dt-env-helper fakeNss --directory "$T/fakeNss"
 ln -s nowhere "$T/dangling"
 fails 1 "^dt-env-helper: $T/dangling: File exists\$" 'a link to nowhere' dt-env-helper fakeNss --directory "$T/dangling"
-fails 1 '^dt-env-helper: cannot make a scratch directory /proc/none/x' 'no folder to make it in' dt-env-helper fakeNss --directory /proc/none/x
+fails 1 '^dt-env-helper: cannot make a scratch directory /proc/none/x' 'no directory to make it in' dt-env-helper fakeNss --directory /proc/none/x
 fails 2 "^dt-layer: --owner takes UID:GID" 'an owner that is none' dt-env-helper fakeNss --owner x
 clean 'after all these'
 
@@ -308,13 +308,13 @@ l0777 etc/ssl/certs/ca-bundle.crt -> ca-certificates.crt
 -0755 usr/bin/env'
 	shows "$tool: certificates" "$tool" "{$key: \"caCertificates\", config: {Env: [\"$cert\"]}}" "$T/certs"
 	is "$tool: certificates of a package" "$(grep -c " -> $cert/etc/ssl/certs/ca-bundle.crt\$" "$T/list")" 3
-	shows "$tool: a folder of such a name" "$tool" "{$key: (\$T + \"/fakeNss\")}"
-	is "$tool: is a folder" "$(tar -xOf "$T/flat" etc/passwd | wc -l)" 4
+	shows "$tool: a directory of such a name" "$tool" "{$key: (\$T + \"/fakeNss\")}"
+	is "$tool: is a directory" "$(tar -xOf "$T/flat" etc/passwd | wc -l)" 4
 
 	refuses() { # REGEX JQ-VALUE
 		spec "{$key: [$2]}"
 		fails 1 "^$tool: $1\$" "$tool: $2" "$tool" --store "$small" "$T/spec.json"
-		is "$tool: $2: no image, no scratch folder" "$(wc -c <"$T/out"):$(left)" 0:
+		is "$tool: $2: no image, no scratch directory" "$(wc -c <"$T/out"):$(left)" 0:
 	}
 	refuses "$key: binsh: no such path" '"binsh"'
 	refuses "$key: no helper shadowSetup, but binSh, caCertificates, fakeNss, usrBinEnv" '"shadowSetup"'

@@ -41,15 +41,15 @@ nothing_left() {
 
 # --- what changes ---
 
-changes 'a folder' plain 'mkdir -p /data' 'data 5 755 0:0 1'
+changes 'a directory' plain 'mkdir -p /data' 'data 5 755 0:0 1'
 same 'whole' <(tail -c 1024 "$T/layer.tar") <(head -c 1024 /dev/zero)
 changes 'nothing' plain ':' ''
 changes 'made and removed again' plain 'echo x >/tmp/x; rm /tmp/x' ''
 changes 'a file' plain 'echo new >/etc/issue' 'etc 5 755 0:0 1' \
 	"etc/issue 0 644 0:0 1 $(echo new | sha256sum | head -c 8)"
 changes 'a removed file' plain 'rm /lib/a' 'lib 5 755 0:0 1' 'lib/.wh.a 0 644 0:0 0'
-changes 'a removed folder' plain 'rm -r /lib' '.wh.lib 0 644 0:0 0'
-changes 'a folder made anew hides the old one' plain 'rm -r /lib; mkdir /lib; echo d >/lib/d' \
+changes 'a removed directory' plain 'rm -r /lib' '.wh.lib 0 644 0:0 0'
+changes 'a directory made anew hides the old one' plain 'rm -r /lib; mkdir /lib; echo d >/lib/d' \
 	'lib 5 755 0:0 1' 'lib/.wh..wh..opq 0 644 0:0 0' "lib/d 0 644 0:0 1 $(echo d | sha256sum | head -c 8)"
 changes 'modes, owners, links, devices' corners 'cd /own; chown 1:2 setuid; chmod 4711 setuid; ln -s a b
 	mknod real c 1 3; mkfifo fifo; echo 1 >f; ln f g; chown -h 9:9 b; touch -d @0 g; mkdir -m 1777 t' \
@@ -61,7 +61,7 @@ changes 'attributes stay with a file' corners 'cd /own; chmod 600 cap attr' \
 	"own/cap 0 600 0:0 1 $(printf c | sha256sum | head -c 8) security.capability='\\x01\\x00\\x00\\x02\\x00 $(printf '\\x00%.0s' {1..14})'"
 changes 'what lower layers hide is hidden' corners 'ls /gone >/out' \
 	"out 0 644 0:0 1 $(echo z | sha256sum | head -c 8)"
-changes 'empty folders that something is mounted on' dirs 'ls -d /dev/null /proc/1 /sys' ''
+changes 'empty directories that something is mounted on' dirs 'ls -d /dev/null /proc/1 /sys' ''
 changes "the root's own mode" plain 'chmod 700 /' '. 5 700 0:0 1'
 script 'truncate -s 3000000 /s; echo end >>/s; yes | head -c 2000000 >/t'
 ok 'a file with holes' vmrun plain
@@ -81,7 +81,7 @@ echo tree >"$T/tree/etc/issue"
 ln -s x "$T/tree/bin/y"
 echo bound >"$T/bound/in/file"
 script "cat /etc/issue $T/bound/in/file >/out; ! touch $T/bound/x"
-ok 'a tree over the image, a folder beside it' vmrun plain --tree "$T/tree" --bind "$T/bound"
+ok 'a tree over the image, a directory beside it' vmrun plain --tree "$T/tree" --bind "$T/bound"
 is 'both are read, and the tree is in the layer' "$(cut -d ' ' -f 1-4,6 "$T/shown")" \
 	"$(printf '%s\n' 'bin 5 755 0:0' 'bin/y 2 777 0:0 x' 'etc 5 755 0:0' \
 		"etc/issue 0 644 0:0 $(echo tree | sha256sum | head -c 8)" \
@@ -111,13 +111,13 @@ refuses 126 'script: its interpreter /etc/issue: Permission denied$' 'an interpr
 refuses 3 'script: exit status 3$' 'one that would kill init' plain 'kill -9 1; exit 3'
 refuses 125 'script: it runs longer than 1 s$' 'one that takes too long' plain 'sleep 1000 & sleep 1000' --timeout 1
 refuses 125 'what changed is more than 8 MiB$' 'one that writes too much' plain 'yes | head -c 9000000 >/x' --disk-size 8
-refuses 125 '/dev: it is no folder in the image$' 'an image with a link for /dev' linked ':'
+refuses 125 '/dev: it is no directory in the image$' 'an image with a link for /dev' linked ':'
 refuses 125 ': not an absolute path$' 'a relative bind' plain ':' --bind x
 refuses 125 ': No such file or directory$' 'a tree that is not there' plain ':' --tree "$T/none"
 fails 127 'none: No such file or directory$' 'a script that is not there' dt-vmrun --no-image "$T/none"
-fails 125 'cut off|no end|[Tt]runcated' 'an image that is cut off' dt-vmrun --from <(head -c 5000 "$T/plain.tar") "$T/script"
+fails 125 'truncated|no end|[Tt]runcated' 'an image that is truncated' dt-vmrun --from <(head -c 5000 "$T/plain.tar") "$T/script"
 cut() { head -c 5000 "$T/plain.tar" | dt-vmrun "$T/script"; }
-fails 125 'cut off|no end|[Tt]runcated' 'one on standard input' cut
+fails 125 'truncated|no end|[Tt]runcated' 'one on standard input' cut
 is 'one on standard input: no layer' "$(wc -c <"$T/out")" 0
 small_disk() { unshare -m bash -c 'mount -t tmpfs -o size=3M none "$TMPDIR" && "$@"; status=$?
 	ls -A "$TMPDIR"; exit "$status"' - "$@"; }

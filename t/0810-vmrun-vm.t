@@ -54,7 +54,7 @@ like 'capabilities' "$T/shown" '^own/cap 0 600 .* security.capability='
 like 'attributes' "$T/shown" "^own/attr 0 600 .* user.one='eins' user.two='zwei'"
 like 'owners' "$T/shown" '^own/setuid 0 4711 70000:3000000 '
 like 'devices' "$T/shown" '^own/disk 4 644 '
-like 'hidden folders' "$T/shown" '^lib/.wh..wh..opq '
+like 'hidden directories' "$T/shown" '^lib/.wh..wh..opq '
 like 'removed ones' "$T/shown" '^.wh.gone '
 nothing_left 'success'
 
@@ -111,8 +111,8 @@ fails 125 'qemu-system-x86_64: .* \(install qemu-system-x86\)$' 'no QEMU' \
 		mount --bind /dev/null "$dir/qemu-system-x86_64" && break; done; exec "$@"' - \
 	env PATH="$T/bin" "$build/dt-vmrun" --backend tcg --from "$T/plain.tar" "$T/script"
 cut() { head -c 5000 "$T/plain.tar" | dt-vmrun --backend tcg "$T/script"; }
-fails 125 'cut off|no end|[Tt]runcated' 'an image that is cut off' cut
-is 'an image that is cut off: no layer' "$(wc -c <"$T/out")" 0
+fails 125 'truncated|no end|[Tt]runcated' 'an image that is truncated' cut
+is 'an image that is truncated: no layer' "$(wc -c <"$T/out")" 0
 rm -rf "$T/tmp"/*
 nothing_left 'failure'
 

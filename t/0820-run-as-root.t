@@ -38,7 +38,7 @@ shadow=$(printf '%s\n' '#!/bin/bash' 'export PATH=/bin'; dt-env-helper shadowSet
 ok 'groupadd and useradd' build shadow "$(jq -n --arg run "$shadow" '{fromImage: "real.tar", runAsRoot: $run}')"
 like 'the user' <(flat shadow etc/passwd) '^redis:x:999:99[89]:'
 like 'the group' <(flat shadow etc/group) '^redis:x:99[89]:'
-is 'the folder is its own' "$(dt-flatten shadow.tar data | tar --numeric-owner -tv | awk '{ print $1, $2 }' | sed 's/998$/999/')" 'drwxr-xr-x 999/999'
+is 'the directory is its own' "$(dt-flatten shadow.tar data | tar --numeric-owner -tv | awk '{ print $1, $2 }' | sed 's/998$/999/')" 'drwxr-xr-x 999/999'
 emulated shadow
 is 'one layer more' "$(layers shadow)" "$(($(layers real) + 1))"
 

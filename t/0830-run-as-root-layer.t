@@ -41,7 +41,7 @@ echo attributes >attr
 setfattr -n user.text -v 'a = b' attr
 setfattr -n user.binary -v 0x00ff0a00 attr
 setfattr -n system.posix_acl_access -v 0x0200000001000600ffffffff02000400e703000004000400ffffffff10000600ffffffff20000400ffffffff attr
-setfattr -n user.folder -v x caps
+setfattr -n user.directory -v x caps
 ln attr attr-too
 ln attr empty/attr-three
 ln -s ../../nowhere dangling
@@ -99,7 +99,7 @@ like 'capabilities of another owner' shown '^new/caps/owned 0 750 7:8 .* securit
 like 'attributes, and an access control list' shown "^new/attr .* system.posix_acl_access=.* user.binary=.* user.text='a = b'"
 like 'an owner' shown '^new/o65535 0 644 65535:0 '
 like 'a long name' shown "^new/$long/$long/$long "
-like 'a folder that hides' shown '^lib/sub/.wh..wh..opq '
+like 'a directory that hides' shown '^lib/sub/.wh..wh..opq '
 like 'a whiteout' shown '^own/.wh.pipe '
 is 'all layers were there' "$(layer_of root.tar | tar -xO new/deep)" $'125\n/deep/125 /deep/last /dev/null /proc/self/root'
 is 'nothing of what is mounted' "$(grep -cE '^(dev|proc|sys|.wh.(dev|proc|sys))( |/)' shown)" 0
@@ -178,9 +178,9 @@ chmod 644 without.json
 ok 'a user with ids' with_ids env DT_BACKEND=userns dt-build-image --store "$T/s" without.json
 same 'the same image, too' out without.tar
 
-# extraCommands see it as root left it, and change what they name. Folders that they make are
+# extraCommands see it as root left it, and change what they name. Directories that they make are
 # those of the image below, and go where its links lead, as do files in them; but what root
-# made of folders and links stays.
+# made of directories and links stays.
 cat >script <<'END2'
 #!/bin/bash
 set -e

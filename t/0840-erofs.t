@@ -5,7 +5,7 @@
 need python3 fsck.erofs dump.erofs tar
 cd "$T" || exit 1
 
-# A folder of many blocks, files around the size of a block, a large one, long links and names.
+# A directory of many blocks, files around the size of a block, a large one, long links and names.
 mkdir -p tree/many tree/sizes tree/"$(printf 'd%.0s' {1..255})"
 for ((i = 0; i < 3000; i++)); do : >"tree/many/$i-some-file-of-a-name-that-is-not-short"; done
 for size in 0 1 4000 4031 4032 4033 4095 4096 4097 8191 8192 8193 1000000; do

@@ -119,9 +119,9 @@ cut=0
 for ((i = 1; i < ${#whole}; i++)); do
 	printf %s "${whole:0:i}" >"$T/cut"
 	dt-drv "$T/cut" >"$T/out" 2>"$T/err"
-	[ "$?:$(wc -c <"$T/out")" = 1:0 ] && grep -Eq "^dt-drv: $T/cut:[0-9]+: (cut off|cut off in a string|'.*' is expected)\$" "$T/err" && cut=$((cut + 1))
+	[ "$?:$(wc -c <"$T/out")" = 1:0 ] && grep -Eq "^dt-drv: $T/cut:[0-9]+: (truncated|truncated in a string|'.*' is expected)\$" "$T/err" && cut=$((cut + 1))
 done
-is 'cut off anywhere' "$cut" "$((${#whole} - 1))"
+is 'truncated anywhere' "$cut" "$((${#whole} - 1))"
 bad "'Derive\(' is expected" 'no derivation' 'hello'
 bad "a dynamic derivation, which is not supported" 'a dynamic one' 'DrvWithVersion("xp-dyn-drv",[],[],[],"","",[],[])'
 bad 'the derivation is over, but not the file' 'more behind it' "$whole "
@@ -162,7 +162,7 @@ cp "$T/whole" "$T/$(basename "$b").drv"
 fails 1 '/zyx.*: with this content it would be /nix/store/.*-a[.]drv$' 'a file called like another one' dt-drv "$T/$(basename "$b").drv"
 fails 1 ': No such file or directory$' 'a file that is not there' dt-drv "$T/whole" "$T/nothing"
 is 'a file that is not there: nothing on stdout' "$(wc -c <"$T/out")" 0
-fails 1 ': Is a directory$' 'a folder' dt-drv "$T"
+fails 1 ': Is a directory$' 'a directory' dt-drv "$T"
 fails 1 '^dt-drv: --store /nothing: No such file or directory$' 'no such store' dt-drv --store /nothing "$T/whole"
 fails 1 '/whole:[0-9]+: .*not a path in the store '"$T"'$' 'a derivation of another store' dt-drv --store "$T" "$T/whole"
 truncate -s 17M "$T/large"

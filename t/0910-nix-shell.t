@@ -241,7 +241,7 @@ is 'certificates' "$(readlink "$T/files/etc/ssl/certs/ca-bundle.crt" | sed 's,.*
 refuses() {
 	spec "$4" "$5"
 	fails "$1" "^(dt-stream-nix-shell-image|dt-drv|dt-closure): $2\$" "$3" tool "$T/spec.json"
-	is "$3: no image, no scratch folder" "$(wc -c <"$T/out"):$(left)" 0:
+	is "$3: no image, no scratch directory" "$(wc -c <"$T/out"):$(left)" 0:
 }
 small=$(instantiate small)
 refuses 1 'run and command: only one of them' 'run and command' "$small" '{run: "x", command: "y"}'
@@ -277,6 +277,6 @@ done
 derive '' "\"$bash\"" '("__json","{\"n\":[{\"x\":9007199254740993000}]}")'
 refuses 1 'drv: .*: a number in its __json has too many digits' 'a number that would change' "$T/made.drv" '{}'
 head -c 100 "$S$small" >"$T/made.drv"
-refuses 1 '.*/made.drv:100: cut off in a string' 'a derivation that is cut off' "$T/made.drv" '{}'
+refuses 1 '.*/made.drv:100: truncated in a string' 'a derivation that is truncated' "$T/made.drv" '{}'
 
 finish

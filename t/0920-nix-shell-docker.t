@@ -79,7 +79,7 @@ in_pty "$terminal" 'cd "$NIX_STORE"' 'echo "$-" "$SHELL" "${PATH%%:*}"' 'cc --ve
 	'cd; buildDerivation; $out/bin/hello' 'false' 'exit 7' >"$T/seen"
 is 'a terminal: the status is that of the shell' "$?" 7
 like 'a terminal: the prompt' "$T/seen" '\[1;32m\[nix-shell:~\]\$.\[0m cd "\$NIX_STORE"$'
-like 'a terminal: the prompt tells the folder' "$T/seen" '\[nix-shell:/nix/store\]\$'
+like 'a terminal: the prompt tells the directory' "$T/seen" '\[nix-shell:/nix/store\]\$'
 like 'a terminal: an interactive shell' "$T/seen" '^[a-zA-Z]*i[a-zA-Z]* (/nix/store/[^ ]*-bash-[^ ]*/bin)/bash \1$'
 like '[57] a terminal: inputs are on PATH' "$T/seen" '^[a-z0-9_-]*gcc.* 12[.]'
 like 'a terminal: builds' "$T/seen" "^it's C\$"

@@ -1,14 +1,14 @@
-# A Docker daemon and podman for tests, each with all its state in a folder of its own.
+# A Docker daemon and podman for tests, each with all its state in a directory of its own.
 # shellcheck shell=bash
 
 # Images cannot lie on an overlay or be named by long paths, so this is not below $T.
-# Whatever the daemon leaves mounted there goes before the folder does.
-d_make_folder() {
+# Whatever the daemon leaves mounted there goes before the directory does.
+d_make_directory() {
 	D=$(mktemp -d /var/tmp/dt-docker.XXXXXX)
-	at_exit "d_remove_folder"
+	at_exit "d_remove_directory"
 }
 
-d_remove_folder() {
+d_remove_directory() {
 	awk -v dir="$D/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
 		while read -r mount; do umount -l "$mount"; done
 	rm -rf "$D"
@@ -17,7 +17,7 @@ d_remove_folder() {
 # start_dockerd: from here on, `docker` talks to a daemon that has no images.
 start_dockerd() {
 	need docker dockerd
-	[ -n "${D:-}" ] || d_make_folder
+	[ -n "${D:-}" ] || d_make_directory
 	TMPDIR=$D dockerd --bridge=none --iptables=false --ip6tables=false --data-root "$D/data" \
 		--exec-root "$D/exec" --pidfile "$D/pid" -H "unix://$D/sock" >"$D/log" 2>&1 </dev/null &
 	D_pid=$!
@@ -47,7 +47,7 @@ in_docker() { docker run --rm --network=none "$@"; }
 
 # in_podman ARG...: podman with images of its own. Containers need what a test machine has.
 in_podman() {
-	[ -n "${D:-}" ] || d_make_folder
+	[ -n "${D:-}" ] || d_make_directory
 	local limits=()
 	[ "$1" != run ] || limits=(--ulimit nofile=1024:1024 --ulimit nproc=1000:1000 --network=none)
 	CONTAINERS_REGISTRIES_CONF=/dev/null podman --root "$D/podman" --runroot "$D/podman.run" \

@@ -1,6 +1,6 @@
 # What the tests share. Source it first, call `finish` last.
 #
-# Each test has a private scratch folder, $T, which is also its HOME and its cache; the
+# Each test has a private scratch directory, $T, which is also its HOME and its cache; the
 # tools under test come first on PATH. Output is TAP, for prove(1).
 # shellcheck shell=bash disable=SC2089,SC2090 # it is for eval
 set -u

@@ -2,7 +2,7 @@
 # one that lies (t/fixtures/registry.py).
 # shellcheck shell=bash disable=SC2154 # lib.sh sets t_dir
 
-# start_registry NAME [LINE...]: one with a folder of its own; LINEs are more of its
+# start_registry NAME [LINE...]: one with a directory of its own; LINEs are more of its
 # configuration. Sets $NAME to its HOST:PORT and NAME_pid; $T/NAME.log tells what it was asked.
 start_registry() {
 	local name=$1 port pid try i

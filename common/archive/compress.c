@@ -93,7 +93,7 @@ static ssize_t next(struct source *s, struct err *e)
 		if (n < 0)
 			return err_set(e, "%s", strerror(errno));
 		if (n == 0)
-			return err_set(e, "cut off");
+			return err_set(e, "truncated");
 		s->at += n;
 		s->left -= (uint64_t)n;
 		return n;
@@ -154,7 +154,7 @@ static int inflate_zstd(struct source *s, ssize_t n, struct err *e)
 	if (n < 0)
 		result = -1;
 	else if (result == 0 && !is_end)
-		result = err_set(e, "cut off in the middle of a zstd frame");
+		result = err_set(e, "truncated in the middle of a zstd frame");
 	free(room);
 	ZSTD_freeDCtx(z);
 	return result;

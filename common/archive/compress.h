@@ -26,8 +26,8 @@ enum compress_format compress_detect(const void *data, size_t len);
  * any number of members after each other, or zstd, RFC 8878, any number of frames. Calls
  * write(arg, data, len, e) with pieces of it, which returns 0, or -1 and why. Zeroes
  * behind the last gzip member are passed over, as gzip(1) does. Anything else there, a
- * stream that is cut off, a CRC or a length that is wrong is an error. What comes out is
- * bounded by nothing but write(); up to 128 MiB are held, if a zstd frame's window is
+ * stream that is truncated, a CRC or a length that is wrong is an error. What comes out
+ * is bounded by nothing but write(); up to 128 MiB are held, if a zstd frame's window is
  * that large. Returns 0, or -1 and why, behind `what` unless write() said it.
  */
 int compress_inflate(int fd, off_t offset, uint64_t size,

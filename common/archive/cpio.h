@@ -11,7 +11,7 @@
 
 struct buf;
 
-/* Appends a file, folder or symlink; `data` is its contents or target. */
+/* Appends a file, directory or symlink; `data` is its contents or target. */
 void cpio_add(struct buf *out, const char *name, uint32_t mode, const void *data,
 	      size_t len);
 

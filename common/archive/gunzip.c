@@ -98,6 +98,6 @@ int gunzip_end(struct gunzip *g, struct err *e)
 	if (g->place == START)
 		return err_set(e, "empty, no gzip");
 	if (g->place == IN_MEMBER)
-		return err_set(e, "cut off in the middle of a gzip member");
+		return err_set(e, "truncated in the middle of a gzip member");
 	return 0;
 }

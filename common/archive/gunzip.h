@@ -29,7 +29,7 @@ void gunzip_release(struct gunzip *g);
  */
 int gunzip_add(struct gunzip *g, const void *data, size_t len, struct err *e);
 
-/* No more bytes come. Returns 0, or -1 and why: it was cut off, or empty. */
+/* No more bytes come. Returns 0, or -1 and why: it was truncated, or empty. */
 int gunzip_end(struct gunzip *g, struct err *e);
 
 /* What an engine is. */

@@ -38,10 +38,10 @@ void path_target(const char *link, const char *target, struct buf *out)
 	append(target, out);
 }
 
-bool path_is_in(const char *path, const char *folder)
+bool path_is_in(const char *path, const char *directory)
 {
-	size_t len = strlen(folder);
+	size_t len = strlen(directory);
 
-	return len == 0 || (strncmp(path, folder, len) == 0 &&
+	return len == 0 || (strncmp(path, directory, len) == 0 &&
 			    (path[len] == '/' || path[len] == '\0'));
 }

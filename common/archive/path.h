@@ -18,7 +18,7 @@ void path_clean(const char *name, struct buf *out);
 /* The same for where a symlink at the path `link` with this target leads. */
 void path_target(const char *link, const char *target, struct buf *out);
 
-/* Whether the canonical path is `folder`, another one, or in it. */
-bool path_is_in(const char *path, const char *folder);
+/* Whether the canonical path is `directory`, another one, or in it. */
+bool path_is_in(const char *path, const char *directory);
 
 #endif

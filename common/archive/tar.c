@@ -22,7 +22,7 @@ enum tar_type tar_type(uint32_t mode)
 {
 	switch (mode & S_IFMT) {
 	case S_IFDIR:
-		return TAR_FOLDER;
+		return TAR_DIRECTORY;
 	case S_IFLNK:
 		return TAR_SYMLINK;
 	case S_IFCHR:
@@ -44,7 +44,7 @@ static bool is_ascii(const char *s)
 	return true;
 }
 
-/* The value as ASCII, a '?' for any other character, cut off at the field's size. */
+/* The value as ASCII, a '?' for any other character, truncated at the field's size. */
 static void put_text(char *field, size_t size, const char *s)
 {
 	for (size_t i = 0; i < size && *s != '\0'; i++)
@@ -185,14 +185,14 @@ void tar_header(struct buf *out, const struct tar_member *m)
 	uint64_t size = m->type == TAR_FILE ? m->size : 0;
 	uint64_t mtime = m->mtime < 0 ? UINT64_MAX : (uint64_t)m->mtime;
 	struct header h = {.type = (char)m->type};
-	struct buf folder = {0}, records = {0};
+	struct buf directory = {0}, records = {0};
 	const char *name = m->name;
 	size_t len = strlen(name);
 
-	if (m->type == TAR_FOLDER && (len == 0 || name[len - 1] != '/')) {
-		buf_add(&folder, name, len);
-		buf_addch(&folder, '/');
-		name = folder.data;
+	if (m->type == TAR_DIRECTORY && (len == 0 || name[len - 1] != '/')) {
+		buf_add(&directory, name, len);
+		buf_addch(&directory, '/');
+		name = directory.data;
 	}
 	text_record(&records, "path", name, sizeof h.name);
 	text_record(&records, "linkpath", link, sizeof h.link);
@@ -225,7 +225,7 @@ void tar_header(struct buf *out, const struct tar_member *m)
 		put_octal(h.minor, sizeof h.minor, m->minor);
 	}
 	add_header(out, &h);
-	buf_release(&folder);
+	buf_release(&directory);
 	buf_release(&records);
 }
 

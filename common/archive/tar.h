@@ -4,7 +4,7 @@
  * POSIX.1-2008 pax interchange format, spelled as Python's tarfile spells it, since
  * that is what the layers of nixpkgs' streamer are made of: a ustar header; before it,
  * only where a value does not fit, an extended header named "././@PaxHeader"; the
- * ustar prefix field is never used; values that do not fit are cut off or zeroed in
+ * ustar prefix field is never used; values that do not fit are truncated or zeroed in
  * the ustar header, and characters outside of ASCII are '?' there.
  */
 #ifndef DT_TAR_H
@@ -26,7 +26,7 @@ enum tar_type {
 	TAR_SYMLINK = '2',
 	TAR_CHAR = '3',
 	TAR_BLOCK_DEVICE = '4',
-	TAR_FOLDER = '5',
+	TAR_DIRECTORY = '5',
 	TAR_FIFO = '6',
 };
 
@@ -41,7 +41,7 @@ enum tar_dialect {
 enum tar_type tar_type(uint32_t mode);
 
 struct tar_member {
-	const char *name; /* folders: with or without the slash at the end */
+	const char *name; /* directories: with or without the slash at the end */
 	const char *link; /* target of a link, else NULL */
 	enum tar_type type;
 	uint32_t mode; /* permission bits; others are left out */

@@ -285,7 +285,7 @@ int unpack_get(const struct unpack_index *x, const struct unpack_place *p,
 	if (is_own)
 		close(fd);
 	if (n < 0 || (size_t)n != size)
-		return err_set(e, "cut off in the middle of a member");
+		return err_set(e, "truncated in the middle of a member");
 	out->len += size;
 	out->data[out->len] = '\0';
 	return 0;

@@ -398,7 +398,8 @@ static int check_end(const struct unpack_stream *s, bool is_empty, struct err *e
 	if (is_empty)
 		return err_set(e, "%s: an archive without members", s->what);
 	if (!ended_with_mark(s))
-		return err_set(e, "%s: cut off, it has no end-of-archive mark", s->what);
+		return err_set(e, "%s: truncated, it has no end-of-archive mark",
+			       s->what);
 	return 0;
 }
 
@@ -568,7 +569,7 @@ int unpack_copy_seen(struct unpack_stream *s, int out, const struct io_watch *wa
 	s->taken += (uint64_t)n;
 	s->left -= (uint64_t)n;
 	if (s->left != 0)
-		return err_set(e, "%s: cut off in the middle of a member", s->what);
+		return err_set(e, "%s: truncated in the middle of a member", s->what);
 	return 0;
 }
 
@@ -588,7 +589,7 @@ int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct e
 	s->taken += (uint64_t)n;
 	s->left -= (uint64_t)n;
 	if (s->left != 0)
-		return err_set(e, "%s: cut off in the middle of a member", s->what);
+		return err_set(e, "%s: truncated in the middle of a member", s->what);
 	return 0;
 }
 
@@ -690,7 +691,7 @@ int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct
 	if (uid < 0 || gid < 0 || archive_entry_size(entry) < 0)
 		return err_set(e, "%s: a negative owner or size", s->what);
 	if (a->offset >= 0 && s->left > (uint64_t)(s->span->end - s->span->at))
-		return err_set(e, "%s: cut off in the middle of a member", s->what);
+		return err_set(e, "%s: truncated in the middle of a member", s->what);
 	if (archive_entry_acl_types(entry) != 0)
 		a->mode = mode_in_header(s, a->mode);
 	(void)negative_time(s, a);

@@ -34,7 +34,7 @@ void cache_init(struct cache *c, bool on)
 		if (base != NULL && access(base, F_OK) < 0)
 			return;
 	}
-	/* XDG has no use for a relative folder; who sets ours knows where it is. */
+	/* XDG has no use for a relative directory; who sets ours knows where it is. */
 	if (!on || base == NULL || *base == '\0' || (base != own && *base != '/'))
 		return;
 	buf_addf(&dir, "%s%s", base, below);
@@ -82,7 +82,7 @@ bool cache_get(const struct cache *c, const char *kind, const char *key, struct 
 	return hit;
 }
 
-void cache_make_folders(char *name)
+void cache_make_directories(char *name)
 {
 	for (char *p = strchr(name + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
 		*p = '\0';
@@ -106,7 +106,7 @@ static int begin(const struct cache *c, struct draft *d, const char *file)
 	int result = draft_open(d, file, 0600, drafts.data);
 	if (result < 0 && errno == ENOENT) {
 		buf_addch(&drafts, '/');
-		cache_make_folders(drafts.data);
+		cache_make_directories(drafts.data);
 		drafts.data[--drafts.len] = '\0';
 		result = draft_open(d, file, 0600, drafts.data);
 	}
@@ -117,22 +117,22 @@ static int begin(const struct cache *c, struct draft *d, const char *file)
 void cache_put(const struct cache *c, const char *kind, const char *key, const char *fact,
 	       size_t len)
 {
-	struct buf folder = {0}, name = {0}, text = {0};
+	struct buf directory = {0}, name = {0}, text = {0};
 	char sum[DIGEST_HEX + 1];
 	struct draft d;
 
 	if (c->dir == NULL)
 		return;
-	buf_addf(&folder, "%s/%s", c->dir, kind);
-	buf_addf(&name, "%s/%s", folder.data, key);
+	buf_addf(&directory, "%s/%s", c->dir, kind);
+	buf_addf(&name, "%s/%s", directory.data, key);
 	if (begin(c, &d, name.data) == 0) {
-		(void)mkdir(folder.data, 0700);
+		(void)mkdir(directory.data, 0700);
 		checksum(key, fact, len, sum);
 		buf_addf(&text, "%s\n", sum);
 		buf_add(&text, fact, len);
 		(void)draft_close(&d, io_write(d.fd, text.data, text.len) == 0);
 	}
-	buf_release(&folder);
+	buf_release(&directory);
 	buf_release(&name);
 	buf_release(&text);
 }

@@ -3,7 +3,7 @@
  *
  * A plain file per fact, DIR/KIND/KEY, written in DIR/drafts, DIR being $DT_CACHE, else
  * $XDG_CACHE_HOME/dt, else $HOME/.cache/dt. KEY is a digest of all that the fact depends
- * on. Files are written by rename and carry a checksum, so the folder may be shared,
+ * on. Files are written by rename and carry a checksum, so the directory may be shared,
  * filled up, damaged or deleted at any time: what cannot be read is computed again.
  */
 #ifndef DT_CACHE_H
@@ -18,7 +18,7 @@ struct cache {
 	char *dir; /* NULL: nothing is remembered */
 };
 
-/* A cache that is off if `on` is false or no folder can be told. */
+/* A cache that is off if `on` is false or no directory can be told. */
 void cache_init(struct cache *c, bool on);
 void cache_release(struct cache *c);
 
@@ -29,7 +29,7 @@ bool cache_get(const struct cache *c, const char *kind, const char *key, struct 
 void cache_put(const struct cache *c, const char *kind, const char *key, const char *fact,
 	       size_t len);
 
-/* Makes the folders, of mode 0700 as XDG asks, that the file `name` lies in. */
-void cache_make_folders(char *name);
+/* Makes the directories, of mode 0700 as XDG asks, that the file `name` lies in. */
+void cache_make_directories(char *name);
 
 #endif

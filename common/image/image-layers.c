@@ -49,7 +49,8 @@ int image_layer_write(const struct image *im, size_t i, const struct image_bytes
 		size_t want = left < READ_SIZE ? (size_t)left : READ_SIZE;
 		ssize_t n = io_pread(b->fd, block, want, at);
 		if (n <= 0) {
-			result = err_set(e, "%s: layer %zu is cut off", im->file, i + 1);
+			result =
+			    err_set(e, "%s: layer %zu is truncated", im->file, i + 1);
 			break;
 		}
 		digest_update(&digest, block, (size_t)n);

@@ -99,7 +99,7 @@ static int list_contents(struct unpack_list *list, const struct rootfs_inode *in
 				  : sizeof block;
 		ssize_t n = io_pread(inode->fd, block, want, inode->offset + (off_t)done);
 		if (n <= 0)
-			return err_set(e, "the contents of a file are cut off");
+			return err_set(e, "the contents of a file are truncated");
 		if (unpack_list_data(list, block, (size_t)n, e) < 0)
 			return -1;
 		done += (uint64_t)n;

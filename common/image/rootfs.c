@@ -45,7 +45,7 @@ const struct rootfs_inode *rootfs_inode(const struct rootfs *r, uint32_t node)
 	return &r->inode[r->node[node].inode];
 }
 
-static bool is_folder(const struct rootfs *r, uint32_t node)
+static bool is_directory(const struct rootfs *r, uint32_t node)
 {
 	return S_ISDIR(rootfs_inode(r, node)->mode);
 }
@@ -128,7 +128,7 @@ static uint32_t add_node(struct rootfs *r, uint32_t parent, const char *name, si
 	return i;
 }
 
-/* What a folder is that no member describes. */
+/* What a directory is that no member describes. */
 static const struct rootfs_inode implied = {.mode = S_IFDIR | 0755, .fd = -1};
 
 static uint32_t add_implied(struct rootfs *r, uint32_t parent, const char *name,
@@ -217,7 +217,7 @@ static void forget_attributes(struct rootfs *r, uint32_t i)
 	r->inode[node->inode].names = names;
 }
 
-/* Whether this layer has hidden all of the lower ones in this folder, or around it. */
+/* Whether this layer has hidden all of the lower ones in this directory, or around it. */
 static bool is_opaque(const struct rootfs *r, uint32_t node)
 {
 	while (node != ROOTFS_NONE && r->node[node].opaque != r->n_layers)
@@ -239,7 +239,7 @@ static void hide_lower(struct rootfs *r, uint32_t top)
 		next = walk_on(r, top, i, stays && !is_done);
 		if (!stays)
 			remove_tree(r, i);
-		else if (is_folder(r, i))
+		else if (is_directory(r, i))
 			forget_attributes(r, i);
 	}
 	r->node[top].opaque = r->n_layers;
@@ -341,16 +341,17 @@ static bool starts_with(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-/* The folder of this name in `parent`, which is made if need be. */
-static uint32_t make_folder(struct addition *a, uint32_t parent, const char *name,
-			    size_t len)
+/* The directory of this name in `parent`, which is made if need be. */
+static uint32_t make_directory(struct addition *a, uint32_t parent, const char *name,
+			       size_t len)
 {
 	struct rootfs *r = a->r;
 	uint32_t i = rootfs_child(r, parent, name, len);
 
-	if (i != ROOTFS_NONE && !is_folder(r, i)) {
+	if (i != ROOTFS_NONE && !is_directory(r, i)) {
 		if (S_ISLNK(rootfs_inode(r, i)->mode))
-			warn("%s: /%.*s is a symlink, which a folder with /%s in it now "
+			warn("%s: /%.*s is a symlink, which a directory with /%s in it "
+			     "now "
 			     "hides",
 			     a->what, (int)(name + len - a->path.data), a->path.data,
 			     a->path.data);
@@ -363,7 +364,8 @@ static uint32_t make_folder(struct addition *a, uint32_t parent, const char *nam
 	return i;
 }
 
-/* Makes the folders above a->path; sets *base to its last part. Returns the parent. */
+/* Makes the directories above a->path; sets *base to its last part. Returns the parent.
+ */
 static uint32_t make_parents(struct addition *a, const char **base)
 {
 	uint32_t node = 0;
@@ -371,12 +373,12 @@ static uint32_t make_parents(struct addition *a, const char **base)
 
 	a->r->node[0].layer = a->r->n_layers;
 	for (; (slash = strchr(p, '/')) != NULL; p = slash + 1)
-		node = make_folder(a, node, p, (size_t)(slash - p));
+		node = make_directory(a, node, p, (size_t)(slash - p));
 	*base = p;
 	return node;
 }
 
-/* Whether a folder on the way is named as a whiteout is; -1 if it must not be. */
+/* Whether a directory on the way is named as a whiteout is; -1 if it must not be. */
 static int below_whiteout(const struct addition *a, struct err *e)
 {
 	const char *p = a->path.data, *slash;
@@ -408,7 +410,7 @@ static int add_whiteout(struct addition *a, struct err *e)
 	uint32_t i = rootfs_child(r, parent, hidden, strlen(hidden));
 	if (i != ROOTFS_NONE && r->node[i].layer != r->n_layers) {
 		remove_tree(r, i);
-	} else if (i != ROOTFS_NONE && is_folder(r, i)) {
+	} else if (i != ROOTFS_NONE && is_directory(r, i)) {
 		forget_attributes(r, i);
 		hide_lower(r, i);
 	}
@@ -423,7 +425,7 @@ static int add_hardlink(struct addition *a, struct err *e)
 	path_clean(a->attributes.link, &a->target);
 	uint32_t target = find_path(r, a->target.data);
 	if (a->path.len == 0)
-		return err_set(e, "%s: the root is not a folder", a->what);
+		return err_set(e, "%s: the root is not a directory", a->what);
 	if (strcmp(a->target.data, a->path.data) == 0)
 		return err_set(e, "%s: '%s' is a hard link to itself", a->what,
 			       a->path.data);
@@ -434,9 +436,9 @@ static int add_hardlink(struct addition *a, struct err *e)
 	if (target == ROOTFS_NONE || r->node[target].is_gone)
 		return err_set(e, "%s: '%s' is a hard link to '%s', which is not there",
 			       a->what, a->path.data, a->target.data);
-	if (is_folder(r, target))
-		return err_set(e, "%s: '%s' is a hard link to the folder '%s'", a->what,
-			       a->path.data, a->target.data);
+	if (is_directory(r, target))
+		return err_set(e, "%s: '%s' is a hard link to the directory '%s'",
+			       a->what, a->path.data, a->target.data);
 	add_node(r, parent, base, strlen(base), r->node[target].inode);
 	return 0;
 }
@@ -501,7 +503,7 @@ static int make_inode(struct addition *a, uint64_t size, struct rootfs_inode *in
 	}
 }
 
-/* Gives a folder new attributes, and all else a new inode. */
+/* Gives a directory new attributes, and all else a new inode. */
 static int add_entry(struct addition *a, uint64_t size, struct err *e)
 {
 	struct rootfs *r = a->r;
@@ -513,12 +515,12 @@ static int add_entry(struct addition *a, uint64_t size, struct err *e)
 		return -1;
 	bool is_root = a->path.len == 0;
 	if (is_root && !S_ISDIR(inode.mode))
-		return err_set(e, "%s: the root is not a folder", a->what);
+		return err_set(e, "%s: the root is not a directory", a->what);
 	if (!is_root) {
 		parent = make_parents(a, &base);
 		i = rootfs_child(r, parent, base, strlen(base));
 	}
-	if (i != ROOTFS_NONE && is_folder(r, i) && S_ISDIR(inode.mode)) {
+	if (i != ROOTFS_NONE && is_directory(r, i) && S_ISDIR(inode.mode)) {
 		inode.names = 1;
 		r->inode[r->node[i].inode] = inode;
 		r->node[i].layer = r->node[i].attributes = r->n_layers;

@@ -5,11 +5,11 @@
  * "Applying Changesets"), and, where it is silent, as overlayfs does:
  *
  *   - A whiteout hides what lower layers brought, wherever in its layer it stands, and so
- *     does the opaque marker for a folder. What the same layer brings stays.
- *   - Folders that are only named by what is in them are there too: mode 0755, owner
+ *     does the opaque marker for a directory. What the same layer brings stays.
+ *   - Directories that are only named by what is in them are there too: mode 0755, owner
  *     0:0, time 0.
  *   - Names are made canonical by their text: no "." or "..", no slash in front.
- *   - What stands below something that is no folder makes it a folder; if it was a
+ *   - What stands below something that is no directory makes it a directory; if it was a
  *     symlink, a warning says so. Nothing ever goes through a symlink.
  *   - A hard link is another name of what its target is at that moment.
  *
@@ -98,7 +98,7 @@ int rootfs_add_tar(struct rootfs *r, int fd, uint64_t size, const char *what,
 
 /*
  * Lists all nodes in `order`: sorted name by name along the path (utf8_compare()), a
- * folder before what is in it. The root comes first.
+ * directory before what is in it. The root comes first.
  */
 void rootfs_sort(struct rootfs *r);
 
@@ -116,7 +116,7 @@ int rootfs_list(const struct rootfs *r, const bool *wanted, struct buf *out,
 /* The node of this path, which is made canonical; ROOTFS_NONE if there is none. */
 uint32_t rootfs_find(const struct rootfs *r, const char *path);
 
-/* The node of this name in a folder, or ROOTFS_NONE. */
+/* The node of this name in a directory, or ROOTFS_NONE. */
 uint32_t rootfs_child(const struct rootfs *r, uint32_t parent, const char *name,
 		      size_t len);
 

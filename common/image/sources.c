@@ -104,8 +104,8 @@ static int check_env(json_t *doc, struct err *e)
 	return 0;
 }
 
-/* The folders of pathsToLink, canonical, ended by NULL. */
-static char **open_folders(const json_t *doc)
+/* The directories of pathsToLink, canonical, ended by NULL. */
+static char **open_directories(const json_t *doc)
 {
 	const json_t *list = json_object_get(doc, "pathsToLink");
 	size_t n = json_array_size(list);
@@ -135,7 +135,7 @@ int sources_add_env(struct sources *s, const char *json, struct err *e)
 		struct source *one = new_source(s, TREE_ENV, json_string_value(path));
 		one->is_in_store = true;
 		one->env = s->n_envs;
-		one->open = open_folders(doc);
+		one->open = open_directories(doc);
 	}
 	s->n_envs++;
 	result = 0;
@@ -144,7 +144,7 @@ out:
 	return result;
 }
 
-/* Leaves out what is in none of the folders of pathsToLink. */
+/* Leaves out what is in none of the directories of pathsToLink. */
 static void leave_unlinked(struct source *one)
 {
 	const struct tree *t = one->tree;
@@ -165,7 +165,7 @@ static void leave_unlinked(struct source *one)
 	buf_release(&path);
 }
 
-/* Marks the folders that stay as they are. */
+/* Marks the directories that stay as they are. */
 static void mark_kept(const struct sources *s, struct source *one)
 {
 	const struct tree *t = one->tree;
@@ -179,7 +179,7 @@ static void mark_kept(const struct sources *s, struct source *one)
 		buf_addstr(&path, "");
 		tree_path(t, i, &path);
 		one->is_kept[i] =
-		    strset_find(s->keep_folders, path.data, path.len) != STRSET_NONE;
+		    strset_find(s->keep_directories, path.data, path.len) != STRSET_NONE;
 	}
 	buf_release(&path);
 }
@@ -253,7 +253,7 @@ static void read_source(void *arg, size_t i)
 	one->is_left = mem_zero(one->tree->n, sizeof *one->is_left);
 	if (one->kind == TREE_ENV)
 		leave_unlinked(one);
-	if (s->keep_folders != NULL && one->kind == TREE_AS_IS && !one->is_store_path)
+	if (s->keep_directories != NULL && one->kind == TREE_AS_IS && !one->is_store_path)
 		mark_kept(s, one);
 }
 
@@ -294,7 +294,7 @@ static const struct tree_entry *find_entry(const struct sources *s, const char *
 	return NULL;
 }
 
-/* The folder that a symlink in another source leads to; "" if none does. */
+/* The directory that a symlink in another source leads to; "" if none does. */
 static void follow_sources(const struct sources *s, const char *path, struct buf *to)
 {
 	const struct tree *tree;
@@ -325,7 +325,8 @@ static void follow_base(const struct sources *s, const struct source *one,
 		return;
 	uint32_t node = rootfs_follow(s->base, path);
 	if (node == ROOTFS_NONE || !S_ISDIR(rootfs_inode(s->base, node)->mode)) {
-		warn("/%s is a symlink in %s, to no folder there; one of %s replaces it",
+		warn("/%s is a symlink in %s, to no directory there; one of %s replaces "
+		     "it",
 		     path, s->base_name, one->path);
 		return;
 	}
@@ -363,7 +364,7 @@ static void place_of(const struct source *one, uint32_t i, struct buf *out)
 	buf_release(&whole);
 }
 
-/* Finds the folders of source `i` that go where a symlink leads. */
+/* Finds the directories of source `i` that go where a symlink leads. */
 static void redirect(struct sources *s, size_t i)
 {
 	const struct tree *t = s->source[i].tree;
@@ -422,7 +423,7 @@ static void merge(const struct sources *s, struct tree *t)
 	free(list);
 }
 
-/* Gives a folder that is implied what it has in the image below. */
+/* Gives a directory that is implied what it has in the image below. */
 static void inherit(const struct sources *s, struct tree *t, uint32_t i,
 		    const struct rootfs_inode *inode)
 {
@@ -451,7 +452,7 @@ static void compare_with_base(const struct sources *s, struct tree *t)
 		if (node == ROOTFS_NONE || !S_ISDIR(rootfs_inode(s->base, node)->mode))
 			next = tree_skip(t, i); /* nothing below can be there */
 		else if (!S_ISDIR(t->entry[i].mode))
-			warn("/%s is a folder in %s, and no longer", path.data,
+			warn("/%s is a directory in %s, and no longer", path.data,
 			     s->base_name);
 		else if (t->entry[i].is_implied)
 			inherit(s, t, i, rootfs_inode(s->base, node));

@@ -3,7 +3,7 @@
  *
  * Directories, rootfs tars, links to packages, environments and complete store paths
  * become one tree; with
- * an image below them, their folders go where that one's symlinks lead.
+ * an image below them, their directories go where that one's symlinks lead.
  */
 #ifndef DT_SOURCES_H
 #define DT_SOURCES_H
@@ -41,9 +41,10 @@ struct sources {
 	struct store *store;  /* where store paths lie; not owned */
 	bool keep_owners;     /* of TREE_AS_IS: owner, group, xattrs, hard links */
 	bool owner_is_chosen; /* somebody wants all files to have the layer's owner */
-	const struct strset *keep_folders; /* of TREE_AS_IS: canonical paths of folders
-					     that stay as they are, or NULL; not owned */
-	bool keep_dirlinks;                /* see sources_merge() */
+	const struct strset
+	    *keep_directories; /* of TREE_AS_IS: canonical paths of directories
+			     that stay as they are, or NULL; not owned */
+	bool keep_dirlinks;    /* see sources_merge() */
 	struct rootfs *base;   /* the image below the layer, or NULL; not owned */
 	const char *base_name; /* how messages call it */
 	unsigned n_envs;
@@ -52,8 +53,8 @@ struct sources {
 void sources_release(struct sources *s);
 
 /*
- * Adds the contents of the folder `path`: TREE_AS_IS, TREE_COPY, or TREE_LINKS, for which
- * it must be in the store. Ends the process if it is not.
+ * Adds the contents of the directory `path`: TREE_AS_IS, TREE_COPY, or TREE_LINKS, for
+ * which it must be in the store. Ends the process if it is not.
  */
 void sources_add(struct sources *s, enum tree_kind kind, const char *path);
 
@@ -62,7 +63,8 @@ void sources_add_tar(struct sources *s, const char *file);
 
 /*
  * Adds an environment as nixpkgs' buildEnv makes it: a JSON object of "paths", a list of
- * store paths, and "pathsToLink", a list of folders in them (["/"]). 0, or -1 and why.
+ * store paths, and "pathsToLink", a list of directories in them (["/"]). 0, or -1 and
+ * why.
  */
 int sources_add_env(struct sources *s, const char *json, struct err *e);
 
@@ -74,16 +76,16 @@ void sources_add_store_path(struct sources *s, const char *path);
 
 /*
  * Reads all of them, on all cores, and merges them into the empty tree `t`; see
- * tree_merge(). Symlinks to folders are followed in copies and environments. With
- * `keep_dirlinks` those of copies stay, and what other sources have in a folder of that
- * name goes where they lead; and those that an environment is made of stay.
+ * tree_merge(). Symlinks to directories are followed in copies and environments. With
+ * `keep_dirlinks` those of copies stay, and what other sources have in a directory of
+ * that name goes where they lead; and those that an environment is made of stay.
  *
  * A directory with files that are neither root's nor the caller's, whose owners are not
  * kept though nobody chose another one, is reported once.
  *
- * With an image below, a folder goes where a symlink of that name leads in the image,
- * with a warning, unless it is one of keep_folders; and folders that nobody chose the
- * attributes of have those of the image.
+ * With an image below, a directory goes where a symlink of that name leads in the image,
+ * with a warning, unless it is one of keep_directories; and directories that nobody chose
+ * the attributes of have those of the image.
  */
 void sources_merge(struct sources *s, struct tree *t);
 

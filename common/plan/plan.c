@@ -106,7 +106,7 @@ int plan_scan(const char *text, size_t len, const char *what,
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 		int result;
 		if (stop == NULL)
-			result = err_set(&why, "truncated in mid-line");
+			result = err_set(&why, "truncated in the middle of a line");
 		else if (memchr(at, '\0', (size_t)(stop - at)) != NULL)
 			result = err_set(&why, "a NUL byte");
 		else

@@ -50,7 +50,8 @@ int weights_parse(double *weight, const struct graph *g, const char *text, size_
 	for (size_t line = 1; at < end; line++) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 		if (stop == NULL)
-			return err_set(e, "%s:%zu: cut off in mid-line", what, line);
+			return err_set(e, "%s:%zu: truncated in the middle of a line",
+				       what, line);
 		if (memchr(at, '\0', (size_t)(stop - at)) != NULL)
 			return err_set(e, "%s:%zu: a NUL byte", what, line);
 		if (parse_line(weight, g, at, (size_t)(stop - at), &why) < 0)

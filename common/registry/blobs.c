@@ -121,7 +121,7 @@ static void open_cached(const struct cache *c, const char *hex, uint64_t limit,
 {
 	p->name = file_name(c, hex, ".part");
 	p->whole = file_name(c, hex, "");
-	cache_make_folders(p->name);
+	cache_make_directories(p->name);
 	p->fd = open_locked(p->name, limit, patience);
 	if (p->fd >= 0)
 		return;

@@ -97,7 +97,7 @@ void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer
 		if (n < 0)
 			die_errno("%s", io_output());
 		if ((uint64_t)n != size)
-			die("a temporary file was cut off");
+			die("a temporary file was truncated");
 	}
 	put_padding(a, size);
 }
@@ -238,9 +238,9 @@ static void chain_on(char chain[DIGEST_HEX + 1], const char *diff_id)
 	buf_release(&text);
 }
 
-/* The folders of all layers. `top` becomes the ID of the top one, or "". */
-static int put_folders(struct dockerarchive *a, const struct dockerarchive_image *im,
-		       char top[DIGEST_HEX + 1], struct err *e)
+/* The directories of all layers. `top` becomes the ID of the top one, or "". */
+static int put_directories(struct dockerarchive *a, const struct dockerarchive_image *im,
+			   char top[DIGEST_HEX + 1], struct err *e)
 {
 	char chain[DIGEST_HEX + 1] = "", id[DIGEST_HEX + 1] = "";
 	struct buf json = {0};
@@ -274,7 +274,7 @@ int dockerarchive_documents(struct dockerarchive *a, const struct dockerarchive_
 	buf_addf(&name, "%s.json", hex);
 	put_text(a, name.data, im->config);
 	buf_release(&name);
-	if (put_folders(a, im, top, e) < 0)
+	if (put_directories(a, im, top, e) < 0)
 		return -1;
 	buf_addf(&text, "[{\"Config\":\"%s.json\",\"RepoTags\":[\"%s:%s\"],\"Layers\":[",
 		 hex, im->name, im->tag);

@@ -28,13 +28,13 @@ enum {
 	CAPABILITY_3 = 24,
 };
 
-/* A folder that is being read, and those above it. */
-struct folder {
-	struct folder *parent;
+/* A directory that is being read, and those above it. */
+struct directory {
+	struct directory *parent;
 	struct stat st;
 	struct buf xattrs;
 	int fd;
-	int lower;       /* the same folder below, or -1 */
+	int lower;       /* the same directory below, or -1 */
 	size_t path_len; /* of packer.path */
 	bool is_written; /* its member, and those of all above */
 };
@@ -51,7 +51,7 @@ struct packer {
 };
 
 struct entry {
-	char *name; /* in the folder, and */
+	char *name; /* in the directory, and */
 	char *said; /* in the tar */
 	bool is_whiteout;
 };
@@ -210,13 +210,13 @@ static int add_attribute(void *arg, const struct xattr *x)
 }
 
 /* Adds the attributes to `records`; tells whether overlayfs calls the file opaque. */
-static int read_attributes(struct packer *k, int folder, const char *name,
+static int read_attributes(struct packer *k, int directory, const char *name,
 			   struct buf *records, bool *is_opaque)
 {
 	struct attributes a = {.records = records};
 	char path[NAME_MAX + 64];
 
-	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder, name);
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", directory, name);
 	int result = xattrs_read(path, add_attribute, &a);
 	*is_opaque = a.is_opaque;
 	return result < 0 ? failed(k) : 0;
@@ -248,12 +248,12 @@ static int put_member(struct packer *k, const struct stat *st, const char *link,
 	return put(k, k->header.data, k->header.len);
 }
 
-/* Writes the members of the folders that the next one is in. */
-static int put_folders(struct packer *k, struct folder *f)
+/* Writes the members of the directories that the next one is in. */
+static int put_directories(struct packer *k, struct directory *f)
 {
 	if (f == NULL || f->is_written)
 		return 0;
-	if (put_folders(k, f->parent) < 0)
+	if (put_directories(k, f->parent) < 0)
 		return -1;
 	f->is_written = true;
 	if (f->path_len == 0)
@@ -268,11 +268,11 @@ static int put_folders(struct packer *k, struct folder *f)
 	return result;
 }
 
-static int put_whiteout(struct packer *k, struct folder *f)
+static int put_whiteout(struct packer *k, struct directory *f)
 {
 	static const struct stat nothing = {.st_mode = S_IFREG | 0644};
 
-	if (put_folders(k, f) < 0)
+	if (put_directories(k, f) < 0)
 		return -1;
 	return put_member(k, &nothing, NULL, false, NULL);
 }
@@ -289,7 +289,7 @@ static const char *first_name(struct packer *k, const struct stat *st)
 	return NULL;
 }
 
-static int put_file(struct packer *k, struct folder *f, const char *name,
+static int put_file(struct packer *k, struct directory *f, const char *name,
 		    const struct stat *st, const struct buf *xattrs)
 {
 	bool is_direct = k->p->is_direct && st->st_size >= LARGE;
@@ -311,8 +311,8 @@ static int put_file(struct packer *k, struct folder *f, const char *name,
 	return result;
 }
 
-/* Anything but a folder. */
-static int put_entry(struct packer *k, struct folder *f, const char *name,
+/* Anything but a directory. */
+static int put_entry(struct packer *k, struct directory *f, const char *name,
 		     const struct stat *st, const struct buf *xattrs)
 {
 	char target[PATH_MAX];
@@ -321,7 +321,7 @@ static int put_entry(struct packer *k, struct folder *f, const char *name,
 		warn("%s: a socket is left out", k->path.data);
 		return 0;
 	}
-	if (put_folders(k, f) < 0)
+	if (put_directories(k, f) < 0)
 		return -1;
 	const char *link = first_name(k, st);
 	if (link != NULL)
@@ -337,9 +337,9 @@ static int put_entry(struct packer *k, struct folder *f, const char *name,
 	return put_member(k, st, target, false, xattrs);
 }
 
-/* --- folders --- */
+/* --- directories --- */
 
-/* A copy of `s` that a name in the folder may be; whiteouts get their names. */
+/* A copy of `s` that a name in the directory may be; whiteouts get their names. */
 static int add_entry(struct packer *k, struct entry *entry, int fd, const char *name)
 {
 	struct stat st;
@@ -372,8 +372,8 @@ static void free_entries(struct entry *entry, size_t n)
 	free(entry);
 }
 
-/* What is in a folder, in the order of the tar; the caller frees it in any case. */
-static int list_folder(struct packer *k, int fd, struct entry **entry, size_t *n)
+/* What is in a directory, in the order of the tar; the caller frees it in any case. */
+static int list_directory(struct packer *k, int fd, struct entry **entry, size_t *n)
 {
 	size_t cap = 0;
 	struct dirent *d;
@@ -399,7 +399,7 @@ static int list_folder(struct packer *k, int fd, struct entry **entry, size_t *n
 	return result;
 }
 
-/* Whether nothing is in a folder: 1 or 0, or -1 if that cannot be told. */
+/* Whether nothing is in a directory: 1 or 0, or -1 if that cannot be told. */
 static int is_empty(struct packer *k, int fd)
 {
 	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -417,10 +417,10 @@ static int is_empty(struct packer *k, int fd)
 }
 
 /*
- * Whether the folder has the attributes of the one that it lies over: 1 or 0, or -1 if
+ * Whether the directory has the attributes of the one that it lies over: 1 or 0, or -1 if
  * that cannot be told.
  */
-static int is_as_below(struct packer *k, struct folder *f)
+static int is_as_below(struct packer *k, struct directory *f)
 {
 	struct stat st;
 	struct buf xattrs = {0};
@@ -442,9 +442,9 @@ static int is_as_below(struct packer *k, struct folder *f)
 	return result;
 }
 
-static int put_folder(struct packer *k, struct folder *f);
+static int put_directory(struct packer *k, struct directory *f);
 
-static int open_folder(struct packer *k, int parent, const char *name)
+static int open_directory(struct packer *k, int parent, const char *name)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -452,7 +452,7 @@ static int open_folder(struct packer *k, int parent, const char *name)
 }
 
 /* Finds out what `f` lies over. Returns 0, or -1 and why that cannot be told. */
-static int stat_below(struct packer *k, const struct folder *f, const char *name,
+static int stat_below(struct packer *k, const struct directory *f, const char *name,
 		      mode_t *type)
 {
 	struct stat st;
@@ -468,7 +468,7 @@ static int stat_below(struct packer *k, const struct folder *f, const char *name
 }
 
 /* A file that is gone hides one below, if there is one. */
-static int put_gone(struct packer *k, struct folder *f, const char *name)
+static int put_gone(struct packer *k, struct directory *f, const char *name)
 {
 	mode_t below;
 
@@ -477,8 +477,9 @@ static int put_gone(struct packer *k, struct folder *f, const char *name)
 	return below != 0 ? put_whiteout(k, f) : 0;
 }
 
-/* The marker of a folder that hides all of the one below, which it does not lie over. */
-static int put_opaque(struct packer *k, struct folder *f)
+/* The marker of a directory that hides all of the one below, which it does not lie over.
+ */
+static int put_opaque(struct packer *k, struct directory *f)
 {
 	int empty = is_empty(k, f->lower), result = empty < 0 ? -1 : 0;
 
@@ -489,29 +490,29 @@ static int put_opaque(struct packer *k, struct folder *f)
 		k->path.data[k->path.len] = '\0';
 	}
 	if (result == 0)
-		result = put_folders(k, f);
+		result = put_directories(k, f);
 	close(f->lower);
 	f->lower = -1;
 	return result;
 }
 
-/* A folder in `f`; `in` has its attributes. */
-static int put_subfolder(struct packer *k, struct folder *f, const char *name,
-			 struct folder *in, bool is_opaque)
+/* A directory in `f`; `in` has its attributes. */
+static int put_subdirectory(struct packer *k, struct directory *f, const char *name,
+			    struct directory *in, bool is_opaque)
 {
 	mode_t below;
 	int result = stat_below(k, f, name, &below);
 
 	in->path_len = k->path.len;
-	if (result == 0 && (in->fd = open_folder(k, f->fd, name)) < 0)
+	if (result == 0 && (in->fd = open_directory(k, f->fd, name)) < 0)
 		result = -1;
 	if (result == 0 && below == S_IFDIR &&
-	    (in->lower = open_folder(k, f->lower, name)) < 0)
+	    (in->lower = open_directory(k, f->lower, name)) < 0)
 		result = -1;
 	if (result == 0 && is_opaque && in->lower >= 0)
 		result = put_opaque(k, in);
 	if (result == 0)
-		result = put_folder(k, in);
+		result = put_directory(k, in);
 	if (in->fd >= 0)
 		close(in->fd);
 	if (in->lower >= 0)
@@ -520,9 +521,9 @@ static int put_subfolder(struct packer *k, struct folder *f, const char *name,
 }
 
 /* One of the names in `f`; k->path is its path. */
-static int put_name(struct packer *k, struct folder *f, const struct entry *entry)
+static int put_name(struct packer *k, struct directory *f, const struct entry *entry)
 {
-	struct folder in = {.parent = f, .fd = -1, .lower = -1};
+	struct directory in = {.parent = f, .fd = -1, .lower = -1};
 	bool is_opaque;
 	int result;
 
@@ -536,22 +537,22 @@ static int put_name(struct packer *k, struct folder *f, const struct entry *entr
 	result = read_attributes(k, f->fd, entry->name, &in.xattrs, &is_opaque);
 	if (result == 0)
 		result = S_ISDIR(in.st.st_mode)
-			     ? put_subfolder(k, f, entry->name, &in, is_opaque)
+			     ? put_subdirectory(k, f, entry->name, &in, is_opaque)
 			     : put_entry(k, f, entry->name, &in.st, &in.xattrs);
 	buf_release(&in.xattrs);
 	return result;
 }
 
-/* The folder's own member, unless it is to be left out, and all that is in it. */
-static int put_folder(struct packer *k, struct folder *f)
+/* The directory's own member, unless it is to be left out, and all that is in it. */
+static int put_directory(struct packer *k, struct directory *f)
 {
 	struct entry *entry;
 	size_t n;
-	int result = list_folder(k, f->fd, &entry, &n);
+	int result = list_directory(k, f->fd, &entry, &n);
 
 	if (result == 0 && !f->is_written) {
 		int same = is_as_below(k, f);
-		result = same < 0 ? -1 : same > 0 ? 0 : put_folders(k, f);
+		result = same < 0 ? -1 : same > 0 ? 0 : put_directories(k, f);
 	}
 	for (size_t i = 0; i < n && result == 0; i++) {
 		if (f->path_len > 0)
@@ -570,7 +571,7 @@ static int put_folder(struct packer *k, struct folder *f)
 /* The root has a member of its own only if its attributes are new. */
 static int put_root(struct packer *k)
 {
-	struct folder root = {.fd = k->p->upper, .lower = k->p->lower};
+	struct directory root = {.fd = k->p->upper, .lower = k->p->lower};
 	bool is_opaque;
 
 	if (fstat(root.fd, &root.st) < 0)
@@ -582,7 +583,7 @@ static int put_root(struct packer *k)
 	else if (same == 0)
 		result = put_member(k, &root.st, NULL, false, &root.xattrs);
 	root.is_written = true;
-	result = result == 0 ? put_folder(k, &root) : result;
+	result = result == 0 ? put_directory(k, &root) : result;
 	buf_release(&root.xattrs);
 	return result;
 }
@@ -590,7 +591,7 @@ static int put_root(struct packer *k)
 /* Only one name, whatever it is. */
 static int put_only(struct packer *k)
 {
-	struct folder above = {.fd = k->p->upper, .lower = -1, .is_written = true};
+	struct directory above = {.fd = k->p->upper, .lower = -1, .is_written = true};
 	struct entry entry = {.name = mem_strdup(k->p->name)};
 
 	buf_addstr(&k->path, k->p->as);

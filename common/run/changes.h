@@ -3,10 +3,10 @@
  *
  * Reads the upper side of an overlayfs (Linux, Documentation/filesystems/overlayfs.rst)
  * and writes a layer (OCI image specification, layer.md, "Representing Changes") by the
- * canonical writer: sorted name by name, a folder before what is in it; what is gone as
- * .wh.NAME, a folder that hides what was below as .wh..wh..opq. A folder that is as it
- * was and has nothing new in it is left out. Used in the guest of dt-vmrun too, where
- * there are no libraries.
+ * canonical writer: sorted name by name, a directory before what is in it; what is gone
+ * as .wh.NAME, a directory that hides what was below as .wh..wh..opq. A directory that is
+ * as it was and has nothing new in it is left out. Used in the guest of dt-vmrun too,
+ * where there are no libraries.
  */
 #ifndef DT_CHANGES_H
 #define DT_CHANGES_H
@@ -17,7 +17,7 @@
 struct err;
 
 struct changes {
-	int upper, lower; /* folders: the upper side, and what it lies over */
+	int upper, lower; /* directories: the upper side, and what it lies over */
 	int out; /* a file or a disk that holds nothing but zeroes, written from its start
 		  */
 	bool is_direct;   /* large files are read past the page cache */

@@ -15,7 +15,7 @@
 
 static int lay_all(int from, int to, struct err *e);
 
-static int lay_folder(int from, int to, const char *name, mode_t mode, struct err *e)
+static int lay_directory(int from, int to, const char *name, mode_t mode, struct err *e)
 {
 	bool is_new = mkdirat(to, name, 0700) == 0;
 	int result, in, out;
@@ -64,13 +64,14 @@ static int lay_entry(int from, int to, const char *name, struct err *e)
 	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set_errno(e, "%s", name);
 	if (S_ISDIR(st.st_mode))
-		return lay_folder(from, to, name, st.st_mode & 07777, e);
+		return lay_directory(from, to, name, st.st_mode & 07777, e);
 	if (unlinkat(to, name, 0) < 0 && errno != ENOENT)
 		return err_set_errno(e, "%s", name);
 	if (S_ISREG(st.st_mode))
 		return lay_file(from, to, name, &st, e);
 	if (!S_ISLNK(st.st_mode))
-		return err_set(e, "%s: neither a file nor a folder nor a symlink", name);
+		return err_set(e, "%s: neither a file nor a directory nor a symlink",
+			       name);
 	n = readlinkat(from, name, target, sizeof target - 1);
 	target[n > 0 ? n : 0] = '\0';
 	if (n < 0 || symlinkat(target, to, name) < 0)
@@ -78,7 +79,7 @@ static int lay_entry(int from, int to, const char *name, struct err *e)
 	return 0;
 }
 
-/* Lays what is in the folder `from` over the folder `to`, owned by root. */
+/* Lays what is in the directory `from` over the directory `to`, owned by root. */
 static int lay_all(int from, int to, struct err *e)
 {
 	int again = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
@@ -115,7 +116,7 @@ int copytree_tree(const char *tree, const char *root, struct err *e)
 		umask(0);
 		if (from < 0 || chroot(root) < 0 ||
 		    (to = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-			err_set_errno(&why, "the root folder");
+			err_set_errno(&why, "the root directory");
 		else if (lay_all(from, to, &why) == 0)
 			leave(0);
 		leave_saying(fds[1], &why);

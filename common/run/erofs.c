@@ -59,8 +59,9 @@ struct spot {
 	uint64_t number, size;
 	uint32_t block; /* the first one of its contents, if they are not inline */
 	uint32_t node;  /* the first one that has it */
-	uint32_t parent, folders; /* of a folder: the one that it is in, those in it */
-	uint32_t xattrs;          /* bytes */
+	uint32_t parent,
+	    directories; /* of a directory: the one that it is in, those in it */
+	uint32_t xattrs; /* bytes */
 	bool is_inline, is_placed;
 };
 
@@ -138,9 +139,10 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
 }
 
-/* All names in a folder, sorted by their bytes, "." and ".." too; the caller frees them.
+/* All names in a directory, sorted by their bytes, "." and ".." too; the caller frees
+ * them.
  */
-static struct name *list_folder(const struct erofs *d, uint32_t node, size_t *n)
+static struct name *list_directory(const struct erofs *d, uint32_t node, size_t *n)
 {
 	const struct rootfs *r = d->r;
 	struct name *names = NULL;
@@ -211,11 +213,11 @@ static void add_entries(const struct erofs *d, struct buf *out, const struct nam
 		buf_addstr(out, names[i].text);
 }
 
-/* Replaces the contents of `out` by those of a folder. */
-static void make_folder(const struct erofs *d, uint32_t node, struct buf *out)
+/* Replaces the contents of `out` by those of a directory. */
+static void make_directory(const struct erofs *d, uint32_t node, struct buf *out)
 {
 	size_t n, done = 0;
-	struct name *names = list_folder(d, node, &n);
+	struct name *names = list_directory(d, node, &n);
 
 	buf_clear(out);
 	while (done < n) {
@@ -240,7 +242,7 @@ static uint64_t measure(const struct erofs *d, const struct spot *spot,
 		return strlen(d->r->text.data + inode->link);
 	if (!S_ISDIR(inode->mode))
 		return 0;
-	make_folder(d, spot->node, scratch);
+	make_directory(d, spot->node, scratch);
 	return scratch->len;
 }
 
@@ -294,7 +296,7 @@ static int place_all(struct erofs *d, uint64_t *blocks)
 		    parent != ROOTFS_NONE ? r->node[parent].inode : r->node[node].inode;
 		if (S_ISDIR(rootfs_inode(r, node)->mode)) {
 			spot->parent = up;
-			d->spot[up].folders += parent != ROOTFS_NONE;
+			d->spot[up].directories += parent != ROOTFS_NONE;
 		}
 		if (spot->is_placed)
 			continue;
@@ -376,7 +378,7 @@ static int put_file(struct erofs *d, uint32_t node)
 static int put_contents(struct erofs *d, uint32_t node)
 {
 	const struct rootfs_inode *inode = rootfs_inode(d->r, node);
-	struct buf folder = {0};
+	struct buf directory = {0};
 	int result;
 
 	if (S_ISREG(inode->mode))
@@ -384,9 +386,9 @@ static int put_contents(struct erofs *d, uint32_t node)
 	if (S_ISLNK(inode->mode))
 		return put(d, d->r->text.data + inode->link,
 			   strlen(d->r->text.data + inode->link));
-	make_folder(d, node, &folder);
-	result = put(d, folder.data, folder.len);
-	buf_release(&folder);
+	make_directory(d, node, &directory);
+	result = put(d, directory.data, directory.len);
+	buf_release(&directory);
 	return result;
 }
 
@@ -403,7 +405,7 @@ static int put_inode(struct erofs *d, uint32_t i)
 	const struct rootfs_inode *inode = &d->r->inode[i];
 	const struct spot *spot = &d->spot[i];
 	struct buf xattrs = {0};
-	bool is_folder = S_ISDIR(inode->mode);
+	bool is_directory = S_ISDIR(inode->mode);
 	struct disk_inode on_disk = {
 	    .format =
 		(uint16_t)(1 | (spot->is_inline ? LAYOUT_INLINE : LAYOUT_PLAIN) << 1),
@@ -417,7 +419,7 @@ static int put_inode(struct erofs *d, uint32_t i)
 	    .gid = (uint32_t)inode->gid,
 	    .mtime = (uint64_t)inode->mtime,
 	    .nsec = inode->nsec,
-	    .links = is_folder ? 2 + spot->folders : inode->names,
+	    .links = is_directory ? 2 + spot->directories : inode->names,
 	};
 
 	if (put_zeroes(d, spot->number * SLOT) < 0 ||

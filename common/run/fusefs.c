@@ -27,7 +27,7 @@
 /* Nothing ever changes. */
 static const double forever = 1e9;
 
-/* Offsets in a folder: the one behind "..", and the first one that is a node's. */
+/* Offsets in a directory: the one behind "..", and the first one that is a node's. */
 enum { DOTS = 2, NODES };
 
 /* The first error of reading a file's contents, in memory that both processes share. */
@@ -216,16 +216,17 @@ static void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 }
 
 /* The node that stands at this offset, or ROOTFS_NONE. */
-static uint32_t node_at(const struct rootfs *r, uint32_t folder, off_t offset)
+static uint32_t node_at(const struct rootfs *r, uint32_t directory, off_t offset)
 {
-	return offset == DOTS ? r->node[folder].child : r->node[offset - NODES].sibling;
+	return offset == DOTS ? r->node[directory].child
+			      : r->node[offset - NODES].sibling;
 }
 
 static void serve_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 			      struct fuse_file_info *fi)
 {
 	const struct rootfs *r = service_of(req)->r;
-	uint32_t folder = node_of(req, ino), node = ROOTFS_NONE;
+	uint32_t directory = node_of(req, ino), node = ROOTFS_NONE;
 	char *text = mem_resize(NULL, size, 1);
 	size_t len = 0, need = 0;
 
@@ -237,7 +238,7 @@ static void serve_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t
 		    .attr = {.st_ino = ino, .st_mode = S_IFDIR}};
 		off_t next = offset + 1;
 		if (offset >= DOTS) {
-			node = node_at(r, folder, offset);
+			node = node_at(r, directory, offset);
 			if (node == ROOTFS_NONE)
 				break;
 			name = r->text.data + r->node[node].name;
@@ -263,7 +264,7 @@ static void start(void *userdata, struct fuse_conn_info *conn)
 				FUSE_CAP_NO_OPENDIR_SUPPORT;
 
 	(void)userdata;
-	/* Names of a folder come with what is known of them. */
+	/* Names of a directory come with what is known of them. */
 	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
 	conn->want |= wanted & conn->capable;
 	conn->max_background = 64;

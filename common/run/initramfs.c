@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 32 << 20, EXECUTABLE = S_IFREG | 0755, FOLDER = S_IFDIR | 0755 };
+enum { FILE_MAX = 32 << 20, EXECUTABLE = S_IFREG | 0755, DIRECTORY = S_IFDIR | 0755 };
 
 /* Appends the file `from` as `name`. */
 static int add_file(struct buf *out, const char *name, const char *from, struct err *e)
@@ -54,7 +54,7 @@ static int add_modules(struct buf *out, const struct kernel *k, struct err *e)
 	struct buf name = {0};
 	int result = 0;
 
-	cpio_add(out, "modules", FOLDER, "", 0);
+	cpio_add(out, "modules", DIRECTORY, "", 0);
 	for (size_t i = 0; i < k->n_modules && result == 0; i++) {
 		buf_clear(&name);
 		buf_addf(&name, "modules/%03zu-%s", i, strrchr(k->module[i], '/') + 1);
@@ -90,12 +90,13 @@ static int add_busybox(struct buf *out, struct err *e)
 int initramfs_initramfs(const struct kernel *k, const struct buf *script,
 			const struct buf *config, struct err *e)
 {
-	static const char *const folders[] = {"dt", "dt/bin", "lower", "disk", "root"};
+	static const char *const directories[] = {"dt", "dt/bin", "lower", "disk",
+						  "root"};
 	struct buf out = {0};
 	int fd = -1;
 
-	for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
-		cpio_add(&out, folders[i], FOLDER, "", 0);
+	for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
+		cpio_add(&out, directories[i], DIRECTORY, "", 0);
 	int result = add_init(&out, e) < 0 || add_modules(&out, k, e) < 0 ||
 			     add_busybox(&out, e) < 0
 			 ? -1

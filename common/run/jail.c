@@ -28,7 +28,7 @@ const char *const jail_points[] = {"dev", "proc", "sys", ".dt", NULL};
 
 /* --- the overlay --- */
 
-/* A folder that attributes are copied to. */
+/* A directory that attributes are copied to. */
 struct copy {
 	const char *to;
 	struct err *e;
@@ -39,13 +39,13 @@ static int copy_attribute(void *arg, const struct xattr *x)
 	const struct copy *c = arg;
 
 	if (xattrs_is_own(x->name) && setxattr(c->to, x->name, x->value, x->len, 0) < 0) {
-		err_set_errno(c->e, "the root folder: %s", x->name);
+		err_set_errno(c->e, "the root directory: %s", x->name);
 		return 1;
 	}
 	return 0;
 }
 
-/* Gives the folder `to` what the folder `from` has; the image's root shows it. */
+/* Gives the directory `to` what the directory `from` has; the image's root shows it. */
 static int copy_attributes(const char *from, const char *to, struct err *e)
 {
 	struct copy copy = {to, e};
@@ -54,10 +54,10 @@ static int copy_attributes(const char *from, const char *to, struct err *e)
 
 	if (stat(from, &st) < 0 || chown(to, st.st_uid, st.st_gid) < 0 ||
 	    chmod(to, st.st_mode & 07777) < 0)
-		return err_set_errno(e, "the root folder");
+		return err_set_errno(e, "the root directory");
 	result = xattrs_read(from, copy_attribute, &copy);
 	if (result < 0)
-		err_set_errno(e, "the root folder");
+		err_set_errno(e, "the root directory");
 	return result == 0 ? 0 : -1;
 }
 
@@ -249,16 +249,16 @@ static int mount_all(const struct jail *j, struct err *e)
 static int enter_root(const struct jail *j, struct err *e)
 {
 	if (chdir("root") < 0)
-		return err_set_errno(e, "the root folder");
+		return err_set_errno(e, "the root directory");
 	if (syscall(SYS_pivot_root, ".", ".") == 0)
 		return umount2(".", MNT_DETACH) < 0 || chdir("/") < 0
-			   ? err_set_errno(e, "the root folder")
+			   ? err_set_errno(e, "the root directory")
 			   : 0;
 	/* An initramfs cannot be left so. It stays below the image, for root to find. */
 	if (j->is_user_ns)
-		return err_set_errno(e, "leaving this machine's root folder");
+		return err_set_errno(e, "leaving this machine's root directory");
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
-		return err_set_errno(e, "the root folder");
+		return err_set_errno(e, "the root directory");
 	return 0;
 }
 

@@ -1,10 +1,10 @@
 /*
  * jail: runs a script as root of an image.
  *
- * The current folder is the stage: `lower` is the image's tree, `disk` what changes go
+ * The current directory is the stage: `lower` is the image's tree, `disk` what changes go
  * to, `root` where both show as one, by overlayfs, and `dt` what the script gets: itself
- * (`script`), and `bin`, busybox and links to it. The image must have the folders that
- * jail_points() lists. In the image the stage's `dt` is /.dt.
+ * (`script`), and `bin`, busybox and links to it. The image must have the directories
+ * that jail_points() lists. In the image the stage's `dt` is /.dt.
  *
  * The script has PID, mount, network, IPC and UTS namespaces of its own, a /dev, /proc
  * and /sys of its own, and no input. It sees one process that it did not start, the
@@ -49,7 +49,7 @@ struct jail_end {
 	char why[512];
 };
 
-/* The folders that an image must have, NULL at the end. */
+/* The directories that an image must have, NULL at the end. */
 extern const char *const jail_points[];
 
 /* Mounts `root` and lays the tree over it. Returns 0, or -1 and why not. */

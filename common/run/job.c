@@ -34,16 +34,16 @@ int64_t job_end(const struct job *j)
 
 /* --- the image --- */
 
-static void add_member(struct buf *tar, const char *path, bool is_folder)
+static void add_member(struct buf *tar, const char *path, bool is_directory)
 {
 	const struct tar_member m = {.name = path,
-				     .type = is_folder ? TAR_FOLDER : TAR_FILE,
-				     .mode = is_folder ? 0755 : 0644};
+				     .type = is_directory ? TAR_DIRECTORY : TAR_FILE,
+				     .mode = is_directory ? 0755 : 0644};
 
 	tar_header(tar, &m);
 }
 
-/* What is made must not stand below a link, or anything else that is no folder. */
+/* What is made must not stand below a link, or anything else that is no directory. */
 static int check_above(const struct rootfs *r, char *path, struct err *e)
 {
 	int result = 0;
@@ -53,7 +53,7 @@ static int check_above(const struct rootfs *r, char *path, struct err *e)
 		*p = '\0';
 		uint32_t node = rootfs_find(r, path);
 		if (node != ROOTFS_NONE && !S_ISDIR(rootfs_inode(r, node)->mode))
-			result = err_set(e, "/%s: it is no folder in the image", path);
+			result = err_set(e, "/%s: it is no directory in the image", path);
 		*p = '/';
 	}
 	return result;
@@ -61,7 +61,7 @@ static int check_above(const struct rootfs *r, char *path, struct err *e)
 
 /* Adds `path` unless links in the image lead it to what can be mounted on. */
 static int add_point(const struct rootfs *r, struct buf *tar, const char *path,
-		     bool is_folder, struct err *e)
+		     bool is_directory, struct err *e)
 {
 	struct buf clean = {0};
 	uint32_t node = rootfs_follow(r, path);
@@ -71,13 +71,13 @@ static int add_point(const struct rootfs *r, struct buf *tar, const char *path,
 	if (node == ROOTFS_NONE) {
 		result = check_above(r, clean.data, e);
 		if (result == 0 && rootfs_find(r, clean.data) != ROOTFS_NONE)
-			result =
-			    err_set(e, "/%s: it is no folder in the image", clean.data);
+			result = err_set(e, "/%s: it is no directory in the image",
+					 clean.data);
 		if (result == 0)
-			add_member(tar, clean.data, is_folder);
-	} else if (S_ISDIR(rootfs_inode(r, node)->mode) != is_folder) {
-		result = err_set(e, "/%s: it is %s folder in the image", clean.data,
-				 is_folder ? "no" : "a");
+			add_member(tar, clean.data, is_directory);
+	} else if (S_ISDIR(rootfs_inode(r, node)->mode) != is_directory) {
+		result = err_set(e, "/%s: it is %s directory in the image", clean.data,
+				 is_directory ? "no" : "a");
 	}
 	buf_release(&clean);
 	return result;
@@ -97,7 +97,7 @@ static int add_points(const struct job *j, struct buf *tar, struct err *e)
 		if (lstat(b->from, &st) < 0)
 			return err_set_errno(e, "--bind: %s", b->from);
 		if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-			return err_set(e, "--bind: %s: neither a folder nor a file",
+			return err_set(e, "--bind: %s: neither a directory nor a file",
 				       b->from);
 		if (add_point(j->rootfs, tar, b->to, S_ISDIR(st.st_mode), e) < 0)
 			return -1;

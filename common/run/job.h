@@ -16,7 +16,7 @@ struct report;
 
 struct job {
 	struct rootfs
-	    *rootfs; /* the image's tree, sorted, with the folders of job_prepare() */
+	    *rootfs; /* the image's tree, sorted, with the directories of job_prepare() */
 	const char *image;      /* how messages call the image */
 	char *tree;             /* the directory whose contents go over it, or NULL */
 	struct jail_bind *bind; /* of this machine, absolute paths in the image */

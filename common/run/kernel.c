@@ -29,7 +29,7 @@ static const char *const wanted[] = {
 
 /* --- which one --- */
 
-static char *modules_folder(const char *release)
+static char *modules_directory(const char *release)
 {
 	struct buf path = {0};
 
@@ -40,11 +40,11 @@ static char *modules_folder(const char *release)
 static bool has_modules(const char *release)
 {
 	struct buf path = {0};
-	char *folder = modules_folder(release);
+	char *directory = modules_directory(release);
 
-	buf_addf(&path, "%s/modules.dep", folder);
+	buf_addf(&path, "%s/modules.dep", directory);
 	bool result = access(path.data, R_OK) == 0;
-	free(folder);
+	free(directory);
 	buf_release(&path);
 	return result;
 }
@@ -123,12 +123,13 @@ static bool is_module(const char *path, size_t len, const char *name)
 	       strncmp(base, ".ko", 3) == 0;
 }
 
-static void add_module(struct kernel *k, const char *folder, const char *path, size_t len)
+static void add_module(struct kernel *k, const char *directory, const char *path,
+		       size_t len)
 {
 	struct buf file = {0};
 	size_t cap = k->n_modules;
 
-	buf_addf(&file, "%s/%.*s", folder, (int)len, path);
+	buf_addf(&file, "%s/%.*s", directory, (int)len, path);
 	for (size_t i = 0; i < k->n_modules; i++) {
 		if (strcmp(k->module[i], file.data) == 0) {
 			buf_release(&file);
@@ -140,7 +141,7 @@ static void add_module(struct kernel *k, const char *folder, const char *path, s
 }
 
 /* A line "PATH: NEEDED...", of which the last one must be loaded first. */
-static void add_line(struct kernel *k, const char *folder, const char *line)
+static void add_line(struct kernel *k, const char *directory, const char *line)
 {
 	size_t colon = strcspn(line, ":"), end = strcspn(line, "\n");
 
@@ -149,21 +150,21 @@ static void add_line(struct kernel *k, const char *folder, const char *line)
 		while (start > colon + 1 && line[start - 1] != ' ')
 			start--;
 		if (end > start)
-			add_module(k, folder, line + start, end - start);
+			add_module(k, directory, line + start, end - start);
 		end = start > colon + 1 ? start - 1 : start;
 	}
-	add_module(k, folder, line, colon);
+	add_module(k, directory, line, colon);
 }
 
 static int find_modules(struct kernel *k, struct err *e)
 {
-	char *folder = modules_folder(k->release);
+	char *directory = modules_directory(k->release);
 	struct buf path = {0}, dep = {0};
 
-	buf_addf(&path, "%s/modules.dep", folder);
+	buf_addf(&path, "%s/modules.dep", directory);
 	if (io_slurp_file(path.data, &dep, DEP_MAX) < 0) {
 		err_set_errno(e, "%s", path.data);
-		free(folder);
+		free(directory);
 		buf_release(&path);
 		return -1;
 	}
@@ -172,11 +173,11 @@ static int find_modules(struct kernel *k, struct err *e)
 		while (*line != '\0') {
 			size_t len = strcspn(line, "\n"), colon = strcspn(line, ":\n");
 			if (line[colon] == ':' && is_module(line, colon, wanted[i]))
-				add_line(k, folder, line);
+				add_line(k, directory, line);
 			line += line[len] == '\n' ? len + 1 : len;
 		}
 	}
-	free(folder);
+	free(directory);
 	buf_release(&path);
 	buf_release(&dep);
 	return 0;
@@ -339,7 +340,7 @@ static void keep(const struct kept *kept, int fd)
 
 	if (kept->path.len == 0 || sum_up(fd, hex) < 0)
 		return;
-	cache_make_folders(kept->path.data);
+	cache_make_directories(kept->path.data);
 	buf_addf(&draft, "%s.XXXXXX", kept->path.data);
 	int out = mkostemp(draft.data, O_CLOEXEC);
 	if (out >= 0) {

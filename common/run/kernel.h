@@ -28,8 +28,8 @@ void kernel_release(struct kernel *k);
 
 /*
  * A descriptor of what QEMU boots fastest: the uncompressed kernel, which is kept in the
- * cache's folder, or, where it cannot be had, the file itself. Returns it, or -1 and why
- * not.
+ * cache's directory, or, where it cannot be had, the file itself. Returns it, or -1 and
+ * why not.
  */
 int kernel_open(const struct kernel *k, struct err *e);
 

@@ -2,7 +2,7 @@
  * userns: runs a script as root of an image without a virtual machine.
  *
  * By overlayfs in a mount namespace: in a user namespace, or, for root, without one. What
- * changes goes to a scratch folder in $TMPDIR, which a process of its own removes when
+ * changes goes to a scratch directory in $TMPDIR, which a process of its own removes when
  * the run is over or this process is gone, however.
  */
 #ifndef DT_USERNS_H

@@ -38,7 +38,7 @@ static int expect(struct parser *p, const char *token)
 	if (accept(p, token))
 		return 0;
 	if (p->at == p->end)
-		return refuse(p, "cut off");
+		return refuse(p, "truncated");
 	return err_set(p->e, "%s:%zu: '%s' is expected", p->what,
 		       (size_t)(p->at - p->start), token);
 }
@@ -61,7 +61,7 @@ static int parse_text(struct parser *p)
 			p->at++;
 		buf_add(&p->text, from, (size_t)(p->at - from));
 		if (p->at == p->end || (*p->at == '\\' && p->at + 1 == p->end))
-			return refuse(p, "cut off in a string");
+			return refuse(p, "truncated in a string");
 		if (*p->at == '"')
 			break;
 		if (*p->at == '\0' || p->at[1] == '\0')

@@ -137,7 +137,8 @@ int graph_parse(struct graph *g, const char *text, size_t len, const char *what,
 	for (size_t line = 1; p < end; line++) {
 		const char *stop = memchr(p, '\n', (size_t)(end - p));
 		if (stop == NULL)
-			return err_set(e, "%s:%zu: cut off in mid-line", what, line);
+			return err_set(e, "%s:%zu: truncated in the middle of a line",
+				       what, line);
 		if (memchr(p, '\0', (size_t)(stop - p)) != NULL)
 			return err_set(e, "%s:%zu: a NUL byte", what, line);
 		if (parse_line(g, p, stop, &why) < 0)

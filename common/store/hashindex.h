@@ -28,7 +28,7 @@ struct hashindex {
 };
 
 /*
- * Lists the store folder into the empty table `h`; lock files and the like are passed
+ * Lists the store directory into the empty table `h`; lock files and the like are passed
  * over. Returns 0, or -1 and why not; in either case the caller releases it.
  */
 int hashindex_list(struct hashindex *h, const struct store *store, struct err *e);

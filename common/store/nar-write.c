@@ -16,8 +16,8 @@ enum { BLOCK = 64 * 1024 }; /* what is handed on at a time: it stays in the cach
 
 /* How to go through the tree in the order of a NAR, which is not that of a tree. */
 struct link {
-	uint32_t child; /* a folder's first entry, or TREE_END */
-	uint32_t next;  /* the entry after it in the same folder, or TREE_END */
+	uint32_t child; /* a directory's first entry, or TREE_END */
+	uint32_t next;  /* the entry after it in the same directory, or TREE_END */
 };
 
 /* A NAR under way. */
@@ -44,11 +44,11 @@ static int compare_names(const void *a, const void *b, void *out)
 	return strcmp(name_of(t, *x), name_of(t, *y));
 }
 
-/* Links the folder's entries in byte order of their names. */
-static void link_folder(struct out *o, uint32_t folder)
+/* Links the directory's entries in byte order of their names. */
+static void link_directory(struct out *o, uint32_t directory)
 {
-	uint32_t first = o->t->entry[folder].first, n = o->t->entry[folder].count;
-	uint32_t *child = mem_zero(n, sizeof *child), *to = &o->link[folder].child;
+	uint32_t first = o->t->entry[directory].first, n = o->t->entry[directory].count;
+	uint32_t *child = mem_zero(n, sizeof *child), *to = &o->link[directory].child;
 
 	for (uint32_t i = 0; i < n; i++)
 		child[i] = first + i;
@@ -68,7 +68,7 @@ static void link_tree(struct out *o)
 		o->link[i] = (struct link){TREE_END, TREE_END};
 	for (uint32_t i = 0; i < o->t->n; i++)
 		if (o->t->entry[i].count > 0)
-			link_folder(o, i);
+			link_directory(o, i);
 }
 
 static void flush(struct out *o)

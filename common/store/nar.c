@@ -38,7 +38,7 @@ static uint64_t symbolic_link(size_t target_len)
 	return node(WORD("symlink")) + WORD("target") + string(target_len);
 }
 
-/* An entry of a folder without the node in it. */
+/* An entry of a directory without the node in it. */
 static uint64_t entry(size_t name_len)
 {
 	return WORD("entry") + WORD("(") + WORD("name") + string(name_len) +
@@ -79,8 +79,8 @@ static int add_file(struct walk *w, const struct stat *st, struct err *e)
 }
 
 /*
- * Adds `name` in the folder `dir`, which is what w->path names, if it is a file or a
- * symlink. Returns 1 if it is a folder. `type` is a hint of readdir(3).
+ * Adds `name` in the directory `dir`, which is what w->path names, if it is a file or a
+ * symlink. Returns 1 if it is a directory. `type` is a hint of readdir(3).
  */
 static int add_leaf(struct walk *w, int dir, const char *name, int type, struct err *e)
 {
@@ -110,8 +110,9 @@ static void cut(struct walk *w, size_t len)
 	w->path.data[len] = '\0';
 }
 
-/* Adds the entries of the open folder but for folders, whose names go to `folders`. */
-static int add_entries(struct walk *w, DIR *dir, struct buf *folders, struct err *e)
+/* Adds the entries of the open directory but for directories, whose names go to
+ * `directories`. */
+static int add_entries(struct walk *w, DIR *dir, struct buf *directories, struct err *e)
 {
 	size_t here = w->path.len;
 
@@ -131,16 +132,16 @@ static int add_entries(struct walk *w, DIR *dir, struct buf *folders, struct err
 		if (kind < 0)
 			return -1;
 		if (kind > 0)
-			buf_add(folders, d->d_name, len + 1);
+			buf_add(directories, d->d_name, len + 1);
 		cut(w, here);
 	}
 }
 
-/* Folders are gone into only after theirs is closed: depth takes no descriptors. */
-static int add_folder(struct walk *w, struct err *e)
+/* Directories are gone into only after theirs is closed: depth takes no descriptors. */
+static int add_directory(struct walk *w, struct err *e)
 {
 	size_t here = w->path.len;
-	struct buf folders = {0};
+	struct buf directories = {0};
 	int fd = open(w->path.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
@@ -149,17 +150,17 @@ static int add_folder(struct walk *w, struct err *e)
 	if (dir == NULL)
 		die("out of memory");
 	w->size += node(WORD("directory"));
-	int result = add_entries(w, dir, &folders, e);
+	int result = add_entries(w, dir, &directories, e);
 	closedir(dir);
-	for (size_t at = 0; result == 0 && at < folders.len;) {
-		size_t len = strlen(folders.data + at);
+	for (size_t at = 0; result == 0 && at < directories.len;) {
+		size_t len = strlen(directories.data + at);
 		buf_addch(&w->path, '/');
-		buf_add(&w->path, folders.data + at, len);
-		result = add_folder(w, e);
+		buf_add(&w->path, directories.data + at, len);
+		result = add_directory(w, e);
 		cut(w, here);
 		at += len + 1;
 	}
-	buf_release(&folders);
+	buf_release(&directories);
 	return result;
 }
 
@@ -170,7 +171,7 @@ int nar_walk(const char *path, const struct nar_visitor *v, uint64_t *size, stru
 	buf_addstr(&w.path, path);
 	int result = add_leaf(&w, AT_FDCWD, path, DT_UNKNOWN, e);
 	if (result > 0)
-		result = add_folder(&w, e);
+		result = add_directory(&w, e);
 	*size = w.size;
 	buf_release(&w.path);
 	return result;

@@ -30,7 +30,7 @@ struct nar_visitor {
 };
 
 /*
- * Walks the tree (a folder, a file or a symlink) at `path`, telling `v`, which may be
+ * Walks the tree (a directory, a file or a symlink) at `path`, telling `v`, which may be
  * NULL, in no certain order. Returns 0 and the length of the tree's NAR, or -1 and why:
  * something is unreadable, vanished, or is a device, a socket or a FIFO.
  */

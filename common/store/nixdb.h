@@ -34,7 +34,7 @@ struct nixdb *nixdb_open(const char *file, struct err *e);
 void nixdb_close(struct nixdb *db);
 
 /*
- * Sets `path` to the valid store path in the folder `dir` with this hash part, or to
+ * Sets `path` to the valid store path in the directory `dir` with this hash part, or to
  * any valid path if `hash` is NULL. Returns 1, or 0 if there is none, or -1 and why.
  */
 int nixdb_find(struct nixdb *db, const char *dir, const char *hash, struct buf *path,

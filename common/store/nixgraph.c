@@ -90,7 +90,7 @@ static int next_line(struct lines *l, struct err *e)
 
 	l->number++;
 	if (stop == NULL)
-		return err_set(e, "cut off");
+		return err_set(e, "truncated");
 	l->line = l->p;
 	l->len = (size_t)(stop - l->p);
 	l->p = stop + 1;

@@ -8,8 +8,8 @@
  *     size,] its deriver or nothing, the number of references, each reference;
  *   - JSON: an array of objects {"path", "narSize", "references"} (a closure graph, and
  *     `nix path-info --json` up to 2.18); an object with such an object, or null, under
- *     each store path (since 2.19); that below "info", paths without their folder, which
- *     is "storeDir" (newest); a derivation's .attrs.json, all graphs that
+ *     each store path (since 2.19); that below "info", paths without their directory,
+ * which is "storeDir" (newest); a derivation's .attrs.json, all graphs that
  *     exportReferencesGraph put into it;
  *   - dt-graph(5).
  */

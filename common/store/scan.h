@@ -17,7 +17,7 @@ struct scan;
 struct store;
 
 /*
- * Lists the store folder; lock files and the like are passed over. `store` and `cache`
+ * Lists the store directory; lock files and the like are passed over. `store` and `cache`
  * are kept, not copied. Returns NULL and why on failure; the caller owns the result.
  */
 struct scan *scan_open(const struct store *store, const struct cache *cache,

@@ -3,7 +3,7 @@
  *
  * A store path is DIR/HASH-NAME: DIR the store directory (/nix/store, /gnu/store, or
  * any other), HASH 32 characters of 0-9a-z, NAME of [0-9A-Za-z+._?=-]. It may be a
- * folder, a plain file or a symlink.
+ * directory, a plain file or a symlink.
  */
 #ifndef DT_STORE_H
 #define DT_STORE_H
@@ -17,7 +17,7 @@ struct err;
 enum { STORE_HASH = 32, STORE_NAME_MAX = 255 };
 
 /*
- * A store: `dir` is what its paths begin with, `root` the folder in front of it on
+ * A store: `dir` is what its paths begin with, `root` the directory in front of it on
  * this machine ("" in general; `/mnt` for a store seen at /mnt/nix/store whose paths
  * read /nix/store/...). `dir` is NULL until the first path tells.
  */
@@ -27,7 +27,7 @@ struct store {
 
 /*
  * The store that --store DIR names: DIR itself, or, where DIR/nix/store or
- * DIR/gnu/store is a folder, the store of the system rooted at DIR (what `nix --store
+ * DIR/gnu/store is a directory, the store of the system rooted at DIR (what `nix --store
  * DIR` means). NULL leaves it to store_adopt(). Ends the process if DIR is not a
  * directory or cannot be examined.
  */
@@ -52,7 +52,7 @@ const char *store_name(const char *path);
 size_t store_adopt(struct store *s, const char *path, size_t len);
 
 /*
- * Whether `path` is exactly a store path of `s` (adopting its folder as above).
+ * Whether `path` is exactly a store path of `s` (adopting its directory as above).
  * Returns 0, or -1 and why not.
  */
 int store_check(struct store *s, const char *path, struct err *e);

@@ -68,7 +68,7 @@ static void emit_parents(const struct layer *l, struct sink *s)
 	char *dir = mem_strdup(l->parents);
 
 	for (char *end = dir; end != NULL;) {
-		struct tar_member m = {.name = dir, .type = TAR_FOLDER, .mode = 0755};
+		struct tar_member m = {.name = dir, .type = TAR_DIRECTORY, .mode = 0755};
 		end = strchr(end + 1, '/');
 		if (end != NULL)
 			*end = '\0';

@@ -34,7 +34,7 @@ struct layer_part {
 
 struct layer {
 	const struct layer_style *style;
-	char *parents; /* "/nix/store": the folders that begin the layer, or NULL */
+	char *parents; /* "/nix/store": the directories that begin the layer, or NULL */
 	struct layer_part *part;
 	size_t n, cap;
 	uint64_t size; /* of the layer tar, in bytes; from layer_measure() */

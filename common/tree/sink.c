@@ -192,7 +192,7 @@ void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *
 	if (done < 0)
 		die_errno("%s", io_output());
 	if ((uint64_t)done != size)
-		die("%s: cut off", name);
+		die("%s: truncated", name);
 	sink_zeroes(s, tar_padding(size));
 }
 

@@ -9,12 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { STORE_FOLDER = 0555, ANY_FOLDER = 0755 }; /* the modes that nobody chooses */
+enum { STORE_DIRECTORY = 0555, ANY_DIRECTORY = 0755 }; /* the modes that nobody chooses */
 
-/* Whether a relative link target leads out of the tree in whose folder it stands. */
+/* Whether a relative link target leads out of the tree in whose directory it stands. */
 static bool leads_out(const struct tree *t, uint32_t i, const char *target)
 {
-	int depth = -1; /* the link itself is no folder on the way */
+	int depth = -1; /* the link itself is no directory on the way */
 
 	for (uint32_t up = i; t->entry[up].parent != TREE_END; up = t->entry[up].parent)
 		depth++;
@@ -32,14 +32,14 @@ static bool leads_out(const struct tree *t, uint32_t i, const char *target)
 }
 
 /*
- * One source's entry on its way into a merged folder; or, where a source is put below
- * the root, a folder that leads there.
+ * One source's entry on its way into a merged directory; or, where a source is put below
+ * the root, a directory that leads there.
  */
 struct candidate {
 	const struct tree_source *source;
 	const char *name;
 	uint32_t entry; /* TREE_END: it only leads there */
-	bool is_copied; /* of TREE_ENV: it is in a folder that is copied */
+	bool is_copied; /* of TREE_ENV: it is in a directory that is copied */
 };
 
 static const struct tree_entry *entry_of(const struct candidate *c)
@@ -49,7 +49,7 @@ static const struct tree_entry *entry_of(const struct candidate *c)
 	return c->entry == TREE_END ? &leading : &c->source->tree->entry[c->entry];
 }
 
-static bool is_folder(const struct candidate *c)
+static bool is_directory(const struct candidate *c)
 {
 	return S_ISDIR(entry_of(c)->mode);
 }
@@ -102,12 +102,12 @@ struct merge {
 	uint32_t *origins; /* by source: its first origin in t */
 	char **way;        /* by source: the parts of `at`, each ended by a NUL, */
 	struct candidate *
-	    *list; /* by merged folder, until it is filled: its candidates */
+	    *list; /* by merged directory, until it is filled: its candidates */
 	size_t *n, cap, cap_n;
 };
 
-static void set_folder(struct merge *m, uint32_t i, const struct candidate *from,
-		       size_t n)
+static void set_directory(struct merge *m, uint32_t i, const struct candidate *from,
+			  size_t n)
 {
 	size_t had = m->cap;
 
@@ -127,9 +127,9 @@ static void report_conflict(const struct merge *m, uint32_t parent,
 
 	tree_path(m->t, parent, &path);
 	buf_addf(&path, "%s%s", path.len > 0 ? "/" : "", a->name);
-	if (is_folder(a) != is_folder(b))
-		die("/%s is a folder in one and not in the other of %s and %s", path.data,
-		    a->source->said_as, b->source->said_as);
+	if (is_directory(a) != is_directory(b))
+		die("/%s is a directory in one and not in the other of %s and %s",
+		    path.data, a->source->said_as, b->source->said_as);
 	if (is_linked(a) && is_linked(b)) {
 		link_text(a, &x);
 		link_text(b, &y);
@@ -190,7 +190,7 @@ static bool is_owned(const struct candidate *c)
 	return owner->uid != 0 || owner->gid != 0 || owner->xattrs_len > 0;
 }
 
-/* Whether somebody meant the folder to have the attributes that it has. */
+/* Whether somebody meant the directory to have the attributes that it has. */
 static bool is_chosen(const struct candidate *c)
 {
 	const struct tree_source *source = c->source;
@@ -201,8 +201,8 @@ static bool is_chosen(const struct candidate *c)
 	if (source->is_kept != NULL && source->is_kept[c->entry])
 		return true;
 	mode_t mode = entry_of(c)->mode & 07777;
-	return is_owned(c) || (mode != ANY_FOLDER &&
-			       (mode != STORE_FOLDER || source->kind == TREE_AS_IS));
+	return is_owned(c) || (mode != ANY_DIRECTORY &&
+			       (mode != STORE_DIRECTORY || source->kind == TREE_AS_IS));
 }
 
 static void merge_attributes(struct merge *m, uint32_t i, const struct candidate *from,
@@ -238,7 +238,7 @@ static bool is_open(char *const *list, const char *path)
 	return false;
 }
 
-/* Decides which folders of TREE_ENV are copied: those that only one source has. */
+/* Decides which directories of TREE_ENV are copied: those that only one source has. */
 static void decide_env(const struct merge *m, uint32_t i, struct candidate *from,
 		       size_t n)
 {
@@ -284,7 +284,7 @@ static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from
 	struct tree *t = m->t;
 
 	for (size_t i = 1; i < n; i++)
-		if (!is_folder(&from[i]) || !is_folder(&from[0]))
+		if (!is_directory(&from[i]) || !is_directory(&from[0]))
 			report_conflict(m, parent, &from[0], &from[i]);
 	uint32_t name = tree_add_text(t, from[0].name), i = (uint32_t)t->n;
 	struct tree_entry *e = tree_add_entry(t, parent);
@@ -293,7 +293,7 @@ static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from
 		e->origin =
 		    m->origins[from[0].source - m->sources] + entry_of(&from[0])->origin;
 	set_bases(m, i, from, n);
-	if (!is_folder(&from[0])) {
+	if (!is_directory(&from[0])) {
 		merge_leaf(m, e, &from[0]);
 		copy_owner(t, i, &from[0]);
 		return;
@@ -306,7 +306,7 @@ static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from
 		return;
 	}
 	merge_attributes(m, i, from, n);
-	set_folder(m, i, from, n);
+	set_directory(m, i, from, n);
 }
 
 /* Appends the children of a candidate to all[0..n); returns how many there are then. */
@@ -351,7 +351,7 @@ static void merge_root(struct merge *m, const struct candidate *roots)
 	}
 }
 
-static void merge_folder(struct merge *m, uint32_t i)
+static void merge_directory(struct merge *m, uint32_t i)
 {
 	struct tree *t = m->t;
 	struct candidate *all = NULL;
@@ -382,7 +382,7 @@ static void begin_source(struct merge *m, size_t i, struct candidate *root)
 	struct buf place = {0};
 
 	if (source->at[0] == '\0' && !S_ISDIR(t->entry[source->root].mode))
-		die("%s: not a folder, so it has no contents to put at the root",
+		die("%s: not a directory, so it has no contents to put at the root",
 		    source->said_as);
 	m->origins[i] = (uint32_t)m->t->n_origins;
 	for (uint32_t o = 0; o < t->n_origins; o++) {
@@ -432,10 +432,10 @@ void tree_merge(struct tree *t, const struct tree_source *sources, size_t n)
 	merge_root(&m, roots);
 	set_bases(&m, 0, roots, n);
 	decide_env(&m, 0, roots, n);
-	set_folder(&m, 0, roots, n);
+	set_directory(&m, 0, roots, n);
 	for (uint32_t i = 0; i < t->n; i++)
 		if (S_ISDIR(t->entry[i].mode))
-			merge_folder(&m, i);
+			merge_directory(&m, i);
 	for (size_t i = 0; i < n; i++)
 		free(m.way[i]);
 	free(m.way);

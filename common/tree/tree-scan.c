@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool is_folder(const struct tree_entry *e)
+static bool is_directory(const struct tree_entry *e)
 {
 	return S_ISDIR(e->mode);
 }
@@ -44,11 +44,13 @@ static void set_status(struct tree *t, struct tree_entry *e, const struct stat *
 	}
 }
 
-/* The target of the symlink `name` in `folder`; ends the process if it cannot be read. */
-static uint32_t add_target(struct tree *t, int folder, const char *name, const char *path)
+/* The target of the symlink `name` in `directory`; ends the process if it cannot be read.
+ */
+static uint32_t add_target(struct tree *t, int directory, const char *name,
+			   const char *path)
 {
 	char target[PATH_MAX + 1];
-	ssize_t n = readlinkat(folder, name, target, PATH_MAX);
+	ssize_t n = readlinkat(directory, name, target, PATH_MAX);
 
 	if (n < 0)
 		die_errno("%s", path);
@@ -67,19 +69,19 @@ static int add_xattr(void *arg, const struct xattr *x)
 
 /* --- scanning --- */
 
-/* A scan under way, and the folder that it is in. */
+/* A scan under way, and the directory that it is in. */
 struct scan {
 	struct tree *t;
 	const struct tree_scan *how;
 	char *place; /* how->place without symlinks, or NULL */
-	uint32_t folder;
+	uint32_t directory;
 	int fd;
-	struct buf path;    /* where the folder lies */
+	struct buf path;    /* where the directory lies */
 	struct buf child;   /* where a child lies */
 	struct buf records; /* its xattrs */
 };
 
-/* The path of `name` in the folder. Changes with the next call. */
+/* The path of `name` in the directory. Changes with the next call. */
 static const char *child_path(struct scan *s, const char *name)
 {
 	struct buf *path = &s->child;
@@ -92,13 +94,13 @@ static const char *child_path(struct scan *s, const char *name)
 	return path->data;
 }
 
-/* Whether the folder, or one it is in, lies at `path`: to go there would never end. */
+/* Whether the directory, or one it is in, lies at `path`: to go there would never end. */
 static bool is_on_the_way(const struct scan *s, const char *path)
 {
 	struct buf place = {0};
 	bool found = false;
 
-	for (uint32_t up = s->folder; up != TREE_END && !found;
+	for (uint32_t up = s->directory; up != TREE_END && !found;
 	     up = s->t->entry[up].parent) {
 		buf_clear(&place);
 		tree_location(s->t, up, &place);
@@ -123,8 +125,8 @@ static char *find_real(const char *path, bool is_out)
 }
 
 /*
- * The folder that the symlink `name` with this target leads to, if it is one to follow,
- * else NULL. The caller frees it.
+ * The directory that the symlink `name` with this target leads to, if it is one to
+ * follow, else NULL. The caller frees it.
  */
 static char *followed(struct scan *s, const char *name, const char *target)
 {
@@ -169,7 +171,8 @@ static void keep_owner(struct scan *s, uint32_t i, const char *name,
 	tree_set_owner(s->t, i, &owner, s->records.data, s->records.len);
 }
 
-/* A folder in place of the symlink that leads to it; `link` is the folder's path. */
+/* A directory in place of the symlink that leads to it; `link` is the directory's path.
+ */
 static void follow(struct scan *s, struct tree_entry *e, const char *path)
 {
 	struct stat st;
@@ -202,10 +205,10 @@ static void scan_child(struct scan *s, const char *name)
 	uint32_t text = tree_add_text(t, name);
 	uint32_t target =
 	    S_ISLNK(st.st_mode) ? add_target(t, s->fd, name, s->path.data) : 0;
-	struct tree_entry *e = tree_add_entry(t, s->folder);
+	struct tree_entry *e = tree_add_entry(t, s->directory);
 	e->name = text;
 	e->link = target;
-	e->origin = t->entry[s->folder].origin;
+	e->origin = t->entry[s->directory].origin;
 	set_status(t, e, &st);
 	if (s->how->keep_owners)
 		keep_owner(s, (uint32_t)t->n - 1, name, &st);
@@ -224,33 +227,33 @@ static int compare_entries(const void *a, const void *b, void *names)
 	return utf8_compare((char *)names + x->name, (char *)names + y->name);
 }
 
-/* Sorts the children of a folder, and gives those that were symlinks their origin. */
-static void end_folder(struct tree *t, uint32_t folder, uint32_t first)
+/* Sorts the children of a directory, and gives those that were symlinks their origin. */
+static void end_directory(struct tree *t, uint32_t directory, uint32_t first)
 {
 	uint32_t n = (uint32_t)t->n - first;
 
-	t->entry[folder].first = first;
-	t->entry[folder].count = n;
+	t->entry[directory].first = first;
+	t->entry[directory].count = n;
 	if (n > 0)
 		qsort_r(t->entry + first, n, sizeof *t->entry, compare_entries,
 			t->names.data);
 	for (uint32_t i = first; i < first + n; i++) {
 		struct tree_entry *e = &t->entry[i];
-		if (is_folder(e) && e->link != 0) {
+		if (is_directory(e) && e->link != 0) {
 			e->origin = tree_add_origin(t, t->names.data + e->link, i);
 			e->link = 0;
 		}
 	}
 }
 
-static void scan_folder(struct scan *s, uint32_t folder)
+static void scan_directory(struct scan *s, uint32_t directory)
 {
 	struct buf opened = {0};
 
 	buf_clear(&s->path);
-	tree_location(s->t, folder, &s->path);
+	tree_location(s->t, directory, &s->path);
 	buf_add(&opened, s->path.data, s->path.len);
-	s->folder = folder;
+	s->directory = directory;
 	s->fd = tree_open_path(opened.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 	DIR *dir = s->fd < 0 ? NULL : fdopendir(s->fd);
 	if (dir == NULL)
@@ -267,7 +270,7 @@ static void scan_folder(struct scan *s, uint32_t folder)
 			scan_child(s, d->d_name);
 	}
 	closedir(dir);
-	end_folder(s->t, folder, first);
+	end_directory(s->t, directory, first);
 	buf_release(&opened);
 }
 
@@ -293,8 +296,8 @@ void tree_scan(struct tree *t, const char *path, const struct tree_scan *how)
 	if (s.how->keep_owners)
 		keep_owner(&s, 0, NULL, &st);
 	for (uint32_t i = 0; i < t->n; i++)
-		if (is_folder(&t->entry[i]))
-			scan_folder(&s, i);
+		if (is_directory(&t->entry[i]))
+			scan_directory(&s, i);
 	free(s.place);
 	buf_release(&s.path);
 	buf_release(&s.child);

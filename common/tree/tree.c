@@ -109,7 +109,7 @@ uint32_t tree_find(const struct tree *t, const char *path)
 	return i;
 }
 
-/* What is longer than PATH_MAX is opened in pieces, each below the folder before. */
+/* What is longer than PATH_MAX is opened in pieces, each below the directory before. */
 int tree_open_path(char *path, int flags)
 {
 	int at = AT_FDCWD;
@@ -185,13 +185,13 @@ void tree_set_owner(struct tree *t, uint32_t i, const struct tree_owner *owner,
 
 void tree_reader_init(struct tree_reader *r)
 {
-	*r = (struct tree_reader){.folder = -1, .parent = TREE_END};
+	*r = (struct tree_reader){.directory = -1, .parent = TREE_END};
 }
 
 void tree_reader_release(struct tree_reader *r)
 {
-	if (r->folder >= 0)
-		close(r->folder);
+	if (r->directory >= 0)
+		close(r->directory);
 	buf_release(&r->path);
 	tree_reader_init(r);
 }
@@ -212,15 +212,15 @@ int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i, off_t *of
 		buf_addstr(&r->path, origin->path);
 		return tree_open_path(r->path.data, flags);
 	}
-	if (r->folder < 0 || r->parent != e->parent || r->origin != e->origin) {
-		if (r->folder >= 0)
-			close(r->folder);
+	if (r->directory < 0 || r->parent != e->parent || r->origin != e->origin) {
+		if (r->directory >= 0)
+			close(r->directory);
 		place_in(t, origin, e->parent, &r->path);
-		r->folder = tree_open_path(r->path.data, O_PATH | O_DIRECTORY);
-		if (r->folder < 0)
+		r->directory = tree_open_path(r->path.data, O_PATH | O_DIRECTORY);
+		if (r->directory < 0)
 			return -1;
 		r->parent = e->parent;
 		r->origin = e->origin;
 	}
-	return openat(r->folder, name_of(t, i), flags);
+	return openat(r->directory, name_of(t, i), flags);
 }

@@ -1,7 +1,7 @@
 /*
  * tree: a file tree as the sorted list of what a layer holds of it.
  *
- * Entries are numbered; 0 is the root. The children of a folder have numbers in a row,
+ * Entries are numbered; 0 is the root. The children of a directory have numbers in a row,
  * in the order of utf8_compare(); tree_next() visits all entries in the order of a
  * canonical tar: parents first, sorted name by name along the path. Memory is some 100
  * bytes and the name per entry, no matter how long the paths or the files are.
@@ -29,11 +29,11 @@ struct tree_entry {
 	uint32_t name;         /* where its name begins in names.data */
 	uint32_t link;         /* of a symlink: where its target begins in names.data */
 	uint32_t parent;       /* TREE_END for the root */
-	uint32_t first, count; /* of a folder: its children */
+	uint32_t first, count; /* of a directory: its children */
 	uint32_t origin;       /* below which of the origins it lies on disk */
 	uint32_t owner;        /* which of the owners it has, or TREE_END: any */
-	bool is_implied; /* a folder whose attributes nobody chose: it is there for what
-			    is in it */
+	bool is_implied; /* a directory whose attributes nobody chose: it is there for
+			    what is in it */
 };
 
 /* A place on disk that was scanned, or an archive. */
@@ -101,28 +101,28 @@ struct tree_scan {
 	bool no_devices;  /* devices and FIFOs end the process */
 
 	/*
-	 * Symlinks to folders become these folders, if they lie in the tree itself or in
-	 * the store, whose place on this machine is `place`, and `store` its name in
-	 * links. A link to a folder that it stands in stays a link.
+	 * Symlinks to directories become these directories, if they lie in the tree
+	 * itself or in the store, whose place on this machine is `place`, and `store` its
+	 * name in links. A link to a directory that it stands in stays a link.
 	 */
 	bool follow;
 	const char *store, *place;
 };
 
 /*
- * Reads the tree at `path` on disk (a folder, a file or a symlink, which is not
- * followed) into the empty tree `t`. What is no folder, file or symlink goes in too;
+ * Reads the tree at `path` on disk (a directory, a file or a symlink, which is not
+ * followed) into the empty tree `t`. What is no directory, file or symlink goes in too;
  * sockets are left out with a warning. Ends the process if anything cannot be read.
  */
 void tree_scan(struct tree *t, const char *path, const struct tree_scan *how);
 
 enum tree_kind {
 	TREE_AS_IS,
-	TREE_COPY,  /* the same, but folders of mode 0555, as in a store, or 0755 are only
-		       there for what is in them */
+	TREE_COPY,  /* the same, but directories of mode 0555, as in a store, or 0755 are
+		       only  there for what is in them */
 	TREE_LINKS, /* leaves become symlinks into `as_links` */
-	TREE_ENV,   /* so do leaves in a folder that another source of the same `env` has,
-		       too; other folders are copied */
+	TREE_ENV,   /* so do leaves in a directory that another source of the same `env`
+		       has,   too; other directories are copied */
 };
 
 /* One of the trees that tree_merge() lays over each other. */
@@ -130,28 +130,28 @@ struct tree_source {
 	const struct tree *tree;
 	uint32_t root;  /* the entry of it that is put there: in general 0, all of it */
 	const char *at; /* where: a canonical path, "" for the root */
-	bool is_moved;  /* `root` is a folder whose attributes do not count */
+	bool is_moved;  /* `root` is a directory whose attributes do not count */
 	const bool *is_left; /* by entry: leave it out; NULL: nothing */
-	const bool *is_kept; /* by entry: a folder whose attributes somebody chose,
+	const bool *is_kept; /* by entry: a directory whose attributes somebody chose,
 				whatever they are; NULL: none */
 	enum tree_kind kind;
 	const char *as_links; /* of TREE_LINKS and TREE_ENV: what the tree is called */
 	unsigned env;
 	char *const
-	    *open;        /* of TREE_ENV: canonical paths, NULL at the end; these folders,
-			     and those above them, have links in them in any case */
-	bool keeps_links; /* of TREE_ENV: a folder that no other source has becomes a
+	    *open; /* of TREE_ENV: canonical paths, NULL at the end; these directories,
+		      and those above them, have links in them in any case */
+	bool keeps_links; /* of TREE_ENV: a directory that no other source has becomes a
 			     link, instead of a copy */
 	const struct tree_owner *owner; /* of all its entries; NULL: as they are */
 	const char *said_as;            /* how messages call it */
 };
 
 /*
- * Makes the union of the sources' trees: folders are merged, leaves stay or become
+ * Makes the union of the sources' trees: directories are merged, leaves stay or become
  * links. A symlink that would become one stays as it is, unless it is relative and leads
  * out of its source. Where two sources have a leaf of the same name, the first one wins,
- * and a warning names both unless they are the same link. A leaf against a folder ends
- * the process. A merged folder has the attributes that it has in the first source that
+ * and a warning names both unless they are the same link. A leaf against a directory ends
+ * the process. A merged directory has the attributes that it has in the first source that
  * chose them, as 0755 without an owner of its own is not; if none did, it is implied,
  * with mode 0755. The root has an owner only if a source's is_kept says so.
  */
@@ -174,10 +174,10 @@ void tree_path(const struct tree *t, uint32_t i, struct buf *out);
 /* Appends where entry `i` lies on disk. */
 void tree_location(const struct tree *t, uint32_t i, struct buf *out);
 
-/* Opens files of a tree one after the other; keeps the last folder open. */
+/* Opens files of a tree one after the other; keeps the last directory open. */
 struct tree_reader {
-	int folder;
-	uint32_t parent, origin; /* of which entry `folder` is the descriptor */
+	int directory;
+	uint32_t parent, origin; /* of which entry `directory` is the descriptor */
 	struct buf path;
 };
 

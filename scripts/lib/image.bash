@@ -61,7 +61,7 @@ unpack_layer() {
 
 # run_as_root TREE [FROM...]: runs the commands of runAsRoot as root, on top of the base image
 # that the options FROM name and of TREE, in which the layer that they make is unpacked then,
-# TREE's files too. Its directories are listed in $work/folders. The store paths in $work/named, and
+# TREE's files too. Its directories are listed in $work/directories. The store paths in $work/named, and
 # those that the commands mention, are there, with all that they need. After root.bash: the tree is that of root_begin.
 run_as_root() {
 	local tree=$1 base=("${@:2}") limits bound path binds=()
@@ -163,8 +163,8 @@ unpack_run() {
 	root_do runAsRoot "
 		export LC_ALL=C.UTF-8
 		bsdtar -xSpf $dir/run
-		bsdtar -tf $dir/run | sed -n '1s,^\./\$,.,p' | tr '\\n' '\\0' >$dir/folders
-		find . -mindepth 1 -type d -print0 >>$dir/folders"
+		bsdtar -tf $dir/run | sed -n '1s,^\./\$,.,p' | tr '\\n' '\\0' >$dir/directories
+		find . -mindepth 1 -type d -print0 >>$dir/directories"
 	run rm "$work/run"
 }
 

@@ -35,7 +35,7 @@ static void test_dir(const char *name, const char *value, const char *want)
 	setenv(name, value, 1);
 	cache_init(&c, true);
 	if (want == NULL)
-		tap_ok(c.dir == NULL, "no folder, no cache");
+		tap_ok(c.dir == NULL, "no directory, no cache");
 	else
 		tap_is(c.dir, want, "where the cache is");
 	cache_release(&c);
@@ -97,9 +97,9 @@ int main(void)
 	damage("cp ${f%key}bytes $f");
 	is_missed(&c, "another fact's file");
 	damage("rm $f && mkdir $f");
-	is_missed(&c, "a folder");
+	is_missed(&c, "a directory");
 	damage("rmdir $f && rm -r ${f%/*} && : >${f%/*}");
-	is_missed(&c, "a file where a folder should be");
+	is_missed(&c, "a file where a directory should be");
 	damage("rm -r ${f%/sub/*}/sub");
 	is_missed(&c, "a cache that was deleted");
 	tap_ok(cache_get(&c, "kind", "key", &fact), "is filled again");

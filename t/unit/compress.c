@@ -73,11 +73,11 @@ static void test_zstd(void)
 		   memcmp(out.data + SIZE, content, 1000) == 0,
 	       "frames, and one to be skipped");
 	tap_ok(inflate(&b, frame + 11, &out, &e) == 0 && out.len == SIZE, "one less");
-	tap_ok(inflate(&b, frame - 1, &out, &e) < 0, "cut off");
-	tap_is(e.text, "it: cut off in the middle of a zstd frame", "it says so");
-	tap_ok(inflate(&b, frame + 2, &out, &e) < 0, "cut off in the next one's magic");
-	tap_ok(inflate(&b, frame + 10, &out, &e) < 0, "cut off in what is skipped");
-	tap_ok(inflate(&b, b.len - 1, &out, &e) < 0, "cut off at the end");
+	tap_ok(inflate(&b, frame - 1, &out, &e) < 0, "truncated");
+	tap_is(e.text, "it: truncated in the middle of a zstd frame", "it says so");
+	tap_ok(inflate(&b, frame + 2, &out, &e) < 0, "truncated in the next one's magic");
+	tap_ok(inflate(&b, frame + 10, &out, &e) < 0, "truncated in what is skipped");
+	tap_ok(inflate(&b, b.len - 1, &out, &e) < 0, "truncated at the end");
 	b.data[frame - 1] ^= 1;
 	tap_ok(inflate(&b, b.len, &out, &e) < 0, "a wrong checksum");
 	b.data[frame - 1] ^= 1;
@@ -100,7 +100,7 @@ static void test_others(void)
 	tap_ok(inflate(&b, b.len, &out, &e) < 0, "neither");
 	tap_is(e.text, "it: neither gzip nor zstd", "it says so");
 	tap_ok(compress_inflate(fd, 0, 1, keep, &out, "it", &e) < 0, "an empty file");
-	tap_is(e.text, "it: cut off", "it says so");
+	tap_is(e.text, "it: truncated", "it says so");
 	tap_ok(compress_inflate(-1, 0, 1, keep, &out, "it", &e) < 0, "no file");
 	tap_is(e.text, "it: Bad file descriptor", "it says so");
 	close(fd);
@@ -114,7 +114,7 @@ static void test_others(void)
 	tap_ok(inflate(&b, 21, &out, &e) == 0, "a zero behind it");
 	tap_ok(inflate(&b, 22, &out, &e) < 0, "a zero in the middle");
 	tap_is(e.text, "it: garbage behind its last member", "it says so");
-	tap_ok(inflate(&b, 19, &out, &e) < 0, "gzip, cut off");
+	tap_ok(inflate(&b, 19, &out, &e) < 0, "gzip, truncated");
 	buf_release(&b);
 	buf_release(&out);
 }

@@ -96,8 +96,8 @@ int main(void)
 	is_read("\xff\x01 007\n", "\xff\x01 7\n", "any bytes");
 	is_read("", "text: empty, no graph came in", "no text");
 	is_read("\n", "text:1: a line starts with its store path", "an empty line");
-	is_read("a 1", "text:1: cut off in mid-line", "no newline");
-	is_read("a 1\nb", "text:2: cut off in mid-line", "half a line");
+	is_read("a 1", "text:1: truncated in the middle of a line", "no newline");
+	is_read("a 1\nb", "text:2: truncated in the middle of a line", "half a line");
 	is_read("a\n", "text:1: '' is not a size in bytes", "no size");
 	is_read("a \n", "text:1: '' is not a size in bytes", "an empty size");
 	is_read("a 1 \n", "text:1: words are separated by single blanks",

@@ -215,7 +215,7 @@ static void test_errors(void)
 		int result = gunzip(&cut, 64, &out, &e);
 		good = good && (len == first ? result == 0 : result < 0);
 	}
-	tap_ok(good, "cut off anywhere");
+	tap_ok(good, "truncated anywhere");
 	good = true;
 	for (size_t i = 1; i <= 8; i++) {
 		b.data[b.len - i] ^= 1;

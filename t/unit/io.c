@@ -269,14 +269,14 @@ static void test_slurp(void)
 	tap_ok(io_slurp_file("/dev/null", &b, 0) == 0 && b.len == 0 && *b.data == '\0',
 	       "nothing");
 	tap_ok(io_slurp_file("/nowhere", &b, 9) < 0 && errno == ENOENT, "no file");
-	tap_ok(io_slurp_file("/", &b, 9) < 0 && errno == EISDIR, "a folder");
+	tap_ok(io_slurp_file("/", &b, 9) < 0 && errno == EISDIR, "a directory");
 	buf_release(&b);
 }
 
 static void test_tmpfile(void)
 {
 	setenv("TMPDIR", "/nowhere", 1);
-	tap_ok(io_tmpfile() < 0 && errno == ENOENT, "no folder for temporary files");
+	tap_ok(io_tmpfile() < 0 && errno == ENOENT, "no directory for temporary files");
 	setenv("TMPDIR", "", 1);
 	int fd = io_tmpfile();
 	tap_ok(fd >= 0 && (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0, "a temporary file");

@@ -42,7 +42,7 @@ int main(void)
 	is_read("9223372036854775807", "9223372036854775807", "a large number");
 	is_read("\"/\\n\\u001f\"", "\"/\\n\\u001F\"", "escapes");
 	is_refused("", 0, "nothing");
-	is_refused("{", 1, "cut off");
+	is_refused("{", 1, "truncated");
 	is_refused("{} {}", 5, "two documents");
 	is_refused("{\"a\":1,\"a\":2}", 13, "a key twice");
 	is_refused("\"\xff\"", 3, "no UTF-8");

@@ -35,7 +35,8 @@ static void test_base_len(void)
 	tap_int((long long)base_len(""), 0, "nothing");
 	tap_int((long long)store_base_len(HASH "-abc", 34), 34,
 		"no further than its length");
-	tap_int((long long)store_base_len(HASH "-abc", 33), 0, "cut off before the name");
+	tap_int((long long)store_base_len(HASH "-abc", 33), 0,
+		"truncated before the name");
 	memset(name, 'a', sizeof name);
 	memcpy(name, HASH "-", 33);
 	name[255] = '\0';
@@ -69,7 +70,7 @@ static void test_adopt(void)
 	tap_int((long long)store_adopt(&s, "/nix/stores" HASH "-a", 45), 0,
 		"a longer store");
 	tap_int((long long)store_adopt(&s, "/nix/store/a/" HASH "-a", 47), 0,
-		"below a folder");
+		"below a directory");
 	tap_int((long long)store_adopt(&s, "/nix/store/" HASH "-a b", 47), 0,
 		"a blank inside");
 	tap_ok(store_check(&s, "/nix/store/" HASH "-a", &e) == 0, "a store path is one");
@@ -85,7 +86,8 @@ static void test_adopt(void)
 	store_release(&s);
 
 	store_init(&s, NULL);
-	tap_int((long long)store_adopt(&s, "/a/b c/" HASH "-x/y", 43), 41, "any folder");
+	tap_int((long long)store_adopt(&s, "/a/b c/" HASH "-x/y", 43), 41,
+		"any directory");
 	tap_is(s.dir, "/a/b c", "is the store");
 	store_release(&s);
 }
@@ -106,7 +108,7 @@ static void test_init(void)
 	mkdir(path.data, 0700);
 	store_init(&s, scratch);
 	tap_ok(strcmp(s.dir, scratch) == 0 && strcmp(s.root, "") == 0,
-	       "a folder is a store");
+	       "a directory is a store");
 	store_release(&s);
 	buf_addstr(&path, "/store");
 	mkdir(path.data, 0700);
