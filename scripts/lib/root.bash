@@ -114,16 +114,25 @@ root_die() {
 # root_wait COMMAND...: runs a program, returns its status. A signal to the script terminates the program,
 # too. If the daemon exits, so does the script.
 root_wait() {
-	local status=0 ended=''
+	local status=0 tick
 	(exec {root_hold}>&- {root_id}<&- {root_said}<&- && exec "$@") <&0 &
 	root_child=$!
-	if kill -0 "$root_daemon" && kill -0 "$root_guard"; then
-		wait -n -p ended "$root_child" "$root_daemon" "$root_guard" || status=$?
-	fi 2>/dev/null
-	[ "$ended" = "$root_child" ] || root_die 'fakeroot ended before the commands'
+	# `wait -n` can miss a process that exits before it begins. So it never waits for more than a second.
+	while kill -0 "$root_child" && root_serves; do
+		sleep 1 {root_hold}>&- &
+		tick=$!
+		wait -n "$root_child" "$root_daemon" "$root_guard" "$tick" || true
+		kill "$tick" || true
+		wait "$tick" || true
+	done 2>/dev/null
+	root_serves || root_die 'fakeroot ended before the commands'
+	wait "$root_child" 2>/dev/null || status=$?
 	root_child=''
 	return "$status"
 }
+
+# root_serves: whether the daemon runs.
+root_serves() { kill -0 "$root_daemon" && kill -0 "$root_guard"; } 2>/dev/null
 
 # root_kill PID...: kills the processes that the commands left running, but not these. They are found by
 # DT_ROOT in their environment.
