@@ -8,10 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-/*
- * A check returns 0, or -1 and why the value is wrong, without its key. Docker refuses
- * wrong types when it loads an image, and some wrong values only when it runs it.
- */
+/* A check returns 0, or -1 and a reason that does not name the key. */
 typedef int check(json_t *value, struct err *e);
 
 static int is_string(json_t *value, struct err *e)
@@ -72,7 +69,7 @@ static int are_labels(json_t *value, struct err *e)
 	return 0;
 }
 
-/* An object that stands for a set: its values are {}, or null, which is as good. */
+/* A set in JSON: an object whose values are {}. Docker also accepts null for {}. */
 static int is_set(json_t *value, struct err *e)
 {
 	const char *name;
@@ -88,7 +85,7 @@ static int is_set(json_t *value, struct err *e)
 	return 0;
 }
 
-/* PORT, PORT-PORT, and a protocol behind it or none. */
+/* PORT or PORT-PORT, optionally followed by "/" and a protocol. */
 static bool is_port(const char *text)
 {
 	size_t len = strcspn(text, "/"), first = strcspn(text, "-/");
@@ -142,7 +139,7 @@ static int is_directory(json_t *value, struct err *e)
 		   : err_set(e, "'%s' is not an absolute path", text);
 }
 
-/* "RTMIN", "RTMIN+1" to "RTMIN+15", or RTMAX with '-'. */
+/* "RTMIN", "RTMIN+1" to "RTMIN+15", or the same with RTMAX and '-'. */
 static bool is_realtime(const char *name, const char *base, char sign)
 {
 	size_t len = strlen(base);
@@ -213,7 +210,7 @@ struct field {
 	check *check;
 };
 
-/* The field of this name, however it is spelled, or NULL. */
+/* The field of this name, compared without regard to case, or NULL. */
 static const struct field *find(const struct field *fields, size_t n, const char *key)
 {
 	for (size_t i = 0; i < n; i++)
@@ -247,9 +244,11 @@ static int is_healthcheck(json_t *value, struct err *e)
 	return 0;
 }
 
-/* --- the whole of it --- */
+/* --- the complete configuration --- */
 
-/* OCI image specification, config.md, and Docker's container.Config. */
+/*
+ * The fields of the OCI image specification, config.md, and of Docker's container.Config.
+ */
 static const struct field fields[] = {
     {"ArgsEscaped", is_boolean},
     {"AttachStderr", is_boolean},
@@ -287,8 +286,8 @@ static bool is_command(const char *key)
 }
 
 /*
- * Docker, and all else that is written in Go, takes "cmd" for "Cmd". The key is spelled
- * as documented from here on, or it would be neither checked nor inherited.
+ * Docker is written in Go, whose JSON parser accepts "cmd" for "Cmd". The documented
+ * spelling replaces such a key. Otherwise the key would be neither checked nor inherited.
  */
 static int spell_keys(json_t *config, struct err *e)
 {

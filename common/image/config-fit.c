@@ -7,7 +7,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Comments are shortened to the first of these lengths that is enough. */
+/*
+ * The limits for a comment, in bytes. Each step halves the limit until the document fits.
+ */
 enum { LONGEST = 32 << 10, SHORTEST = 512 };
 
 static const char list_begin[] = "store paths: [", separator[] = ", ", more[] = "and ";
@@ -22,7 +24,7 @@ static size_t encoded_size(const json_t *doc)
 	return size;
 }
 
-/* How many paths the rest of a list has; its last element may be "and N more". */
+/* Counts the paths in the rest of a list. Its last element may be "and N more". */
 static uint64_t count_paths(const char *list)
 {
 	uint64_t n = 0, others;
@@ -39,7 +41,10 @@ static uint64_t count_paths(const char *list)
 	return n;
 }
 
-/* The list of store paths without those beyond `limit` bytes; NULL if it is no list. */
+/*
+ * Shortens a list of store paths to about `limit` bytes. Returns a new string, or NULL if
+ * the comment is not such a list or is short enough.
+ */
 static json_t *shortened(const char *comment, size_t limit)
 {
 	size_t len = strlen(comment);
@@ -63,7 +68,7 @@ static json_t *shortened(const char *comment, size_t limit)
 	return result;
 }
 
-/* Shortens all comments of the history that are lists of store paths. */
+/* Shortens every comment of the history that is a list of store paths. */
 static void shorten(json_t *history, size_t limit)
 {
 	json_t *entry;
@@ -75,7 +80,9 @@ static void shorten(json_t *history, size_t limit)
 		json_t *text = comment != NULL ? shortened(comment, limit) : NULL;
 		if (text == NULL)
 			continue;
-		/* The entry may be one of the base image's. */
+		/*
+		 * Copies the entry, because the base image's configuration may share it.
+		 */
 		json_t *copy = json_copy(entry);
 		json_object_set_new(copy, "comment", text);
 		json_array_set_new(history, i, copy);

@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Adds the variables of `env` to `merged`; one that is there keeps its place. */
+/*
+ * Adds the variables of `env` to `merged`. A variable that is already there is replaced
+ * in its place.
+ */
 static void add_variables(json_t *merged, struct strset *seen, const json_t *env)
 {
 	for (size_t i = 0; i < json_array_size(env); i++) {
@@ -32,7 +35,7 @@ static json_t *merge_env(const json_t *base, const json_t *env)
 	return merged;
 }
 
-/* The keys of both; where both have one, the second one's value. */
+/* The union of both objects. The value of `add` wins if both have a key. */
 static json_t *unite(const json_t *base, json_t *add)
 {
 	json_t *both = json_is_object(base) ? json_deep_copy(base) : json_object();
@@ -100,7 +103,7 @@ static json_t *base_diff_ids(const struct config_image *parts)
 	return json_object_get(json_object_get(parts->base, "rootfs"), "diff_ids");
 }
 
-/* Whether it has an entry for each of `n` layers, and maybe entries for no layer. */
+/* Whether the history has exactly `n` entries that are not marked as empty layers. */
 static bool fits_layers(const json_t *history, size_t n)
 {
 	size_t layers = 0;

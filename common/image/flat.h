@@ -1,5 +1,15 @@
 /*
- * flat: an image of an archive, and the file tree that its layers make.
+ * flat: open an image and read the file tree that its layers make.
+ *
+ * It combines three steps that several tools need: open the image archive, uncompress the
+ * layers on all cores, and apply the layers' headers to a `struct rootfs`. The digests
+ * are checked while the caller works:
+ *
+ *	if (flat_open(&f, &choice, true, &e) < 0)
+ *		die("%s", e.text);
+ *	use(&f.rootfs);
+ *	if (flat_check(&f, &e) < 0)
+ *		die("%s", e.text);
  */
 #ifndef DT_FLAT_H
 #define DT_FLAT_H
@@ -19,16 +29,16 @@ struct flat {
 
 /*
  * Opens an image as image_open() does, and reads the headers of its layers. With
- * `verify`, their digests are found from now on, in other threads. Returns 0, or -1 and
- * why not; in either case the caller releases it.
+ * `verify`, other threads begin to compare the layers with their diff_ids. Returns 0, or
+ * -1 and a reason. The caller must call flat_release() in both cases.
  */
 int flat_open(struct flat *m, const struct image_choice *choice, bool verify,
 	      struct err *e);
 
-/* Waits for the digests. Returns 0, or -1 and which is not that of its layer. */
+/* Waits until all digests are compared. Returns 0, or -1 and which layer differs. */
 int flat_check(struct flat *m, struct err *e);
 
-/* A zeroed struct is a no-op. */
+/* Does nothing to a zeroed struct. */
 void flat_release(struct flat *m);
 
 #endif

@@ -111,7 +111,10 @@ static bool is_index(const json_t *doc)
 	return json_is_array(json_object_get(doc, "manifests"));
 }
 
-/* The name that a descriptor's annotations give, as Docker would write it, or NULL. */
+/*
+ * The image name in a descriptor's annotations, or NULL. containerd's annotation comes
+ * first, because it has the full name as Docker writes it.
+ */
 static const char *annotated_name(const json_t *descriptor)
 {
 	const json_t *notes = json_object_get(descriptor, "annotations");
@@ -155,9 +158,9 @@ out:
 	return NULL;
 }
 
-/* --- the platforms in an OCI image layout --- */
+/* --- platforms in an OCI image layout --- */
 
-/* Descriptors by their names; those without a name have "". */
+/* Descriptors grouped by image name. Descriptors without a name are in the group "". */
 struct groups {
 	struct strset names;
 	json_t **list; /* names.n arrays */
@@ -194,7 +197,7 @@ static void release_groups(struct groups *g)
 	strset_release(&g->names);
 }
 
-/* The descriptors of index.json that count, as image_archive_open() says. */
+/* The descriptors of index.json that image_archive_open() keeps. */
 static json_t *pick_images(const json_t *all, const struct image_choice *c)
 {
 	json_t *images = json_array(), *descriptor;
@@ -224,7 +227,7 @@ static json_t *pick_images(const json_t *all, const struct image_choice *c)
 	return images;
 }
 
-/* Whether a nested index comes up for the first time. */
+/* Whether a nested index was not visited before. */
 static bool is_new(struct strset *seen, const json_t *descriptor)
 {
 	const char *digest = json_string_at(descriptor, "digest");
@@ -233,7 +236,7 @@ static bool is_new(struct strset *seen, const json_t *descriptor)
 	return digest != NULL && strset_add(seen, digest, strlen(digest)) == before;
 }
 
-/* Adds the platforms of these descriptors, until there are two. */
+/* Collects the platforms of these descriptors. Stops when it has found two. */
 static void add_platforms(const struct image_archive *a, const json_t *list, int depth,
 			  struct strset *platforms, struct strset *seen)
 {
@@ -289,7 +292,7 @@ static int read_index(struct image_archive *a, struct err *e)
 	return json_array_size(a->oci) > IMAGE_MAX ? too_many(a, e) : 0;
 }
 
-/* --- both --- */
+/* --- both formats --- */
 
 json_t *image_archive_tags(const struct image_archive *a, const json_t *entry)
 {

@@ -67,11 +67,11 @@ int image_layer_write(const struct image *im, size_t i, const struct image_bytes
 	return result;
 }
 
-/* --- all at once --- */
+/* --- all layers at once --- */
 
 struct one {
 	struct image_bytes bytes;
-	bool is_plain; /* it was not compressed, and is open */
+	bool is_plain; /* it is not compressed, and is open */
 	struct err why;
 	int result;
 };
@@ -80,11 +80,14 @@ struct image_layers {
 	const struct image *im;
 	bool verify;
 	struct one *one;
-	size_t *first; /* of each layer, the first one that is the same blob */
+	size_t *first; /* by layer: the first layer that is the same blob */
 	struct pool *pool;
 };
 
-/* A plain layer is ready at once; what is compressed, after its job. */
+/*
+ * The job for layer `i`. A layer that is not compressed was opened before the job
+ * started.
+ */
 static void prepare(void *arg, size_t i)
 {
 	struct image_layers *l = arg;
@@ -98,7 +101,7 @@ static void prepare(void *arg, size_t i)
 		one->result = image_layer_write(l->im, i, &one->bytes, -1, &one->why);
 }
 
-/* Opens a layer that is not compressed. */
+/* Opens a layer, and keeps it open if it is not compressed. */
 static void open_plain(const struct image *im, size_t i, struct one *one)
 {
 	const struct unpack_place *place = im->layer[i].place;
@@ -109,7 +112,7 @@ static void open_plain(const struct image *im, size_t i, struct one *one)
 	b->size = place->size;
 	b->fd = unpack_raw(&im->archive->index, place, &b->is_own, &unused);
 	if (b->fd < 0)
-		return; /* its job fails, and says why */
+		return; /* the job for this layer reports the reason */
 	one->is_plain = !unpack_is_compressed(b->fd, b->offset, b->size);
 	if (one->is_plain)
 		return;
@@ -117,7 +120,7 @@ static void open_plain(const struct image *im, size_t i, struct one *one)
 	b->fd = -1;
 }
 
-/* Finds the first layer of each blob. */
+/* For each layer, the index of the first layer with the same blob. */
 static size_t *find_first(const struct image *im)
 {
 	size_t *first = mem_zero(im->n, sizeof *first);

@@ -49,7 +49,7 @@ int64_t image_diff_ids(const json_t *config, char (**diff_ids)[DIGEST_HEX + 1],
 	return (int64_t)n;
 }
 
-/* Adds layer `member`, the next one from the bottom. */
+/* Adds the next layer from the bottom, the archive's entry `member`. */
 static int add_layer(struct image *im, const char *member, struct err *e)
 {
 	struct err why;
@@ -62,8 +62,8 @@ static int add_layer(struct image *im, const char *member, struct err *e)
 }
 
 /*
- * Takes over the configuration, whose bytes are im->text, and makes room for `n` layers,
- * of which it must know.
+ * Takes ownership of the configuration, whose bytes are im->text. Allocates `n` layers
+ * and fails if the configuration has another number of diff_ids.
  */
 static int set_config(struct image *im, json_t *config, size_t n, struct err *e)
 {
@@ -89,7 +89,7 @@ static int set_config(struct image *im, json_t *config, size_t n, struct err *e)
 
 /* --- Docker's archives --- */
 
-/* The digest in "HEX.json" or "blobs/sha256/HEX", or NULL if the name tells none. */
+/* The digest in "HEX.json" or "blobs/sha256/HEX", or NULL if the name has no digest. */
 static const char *digest_in_name(const char *member, char hex[DIGEST_HEX + 1])
 {
 	const char *slash = strrchr(member, '/'),
@@ -185,7 +185,10 @@ int image_open_at(struct image *im, const struct image_archive *a, size_t i,
 			 : open_docker_image(im, entry, e);
 }
 
-/* Whether one of the references is the wanted one. An image without any has no name. */
+/*
+ * Whether a reference matches the wanted name and tag. An image without a reference
+ * matches only if neither is wanted.
+ */
 static bool is_wanted(const json_t *tags, const char *name, const char *tag)
 {
 	size_t i;
@@ -202,7 +205,7 @@ static bool is_wanted(const json_t *tags, const char *name, const char *tag)
 	return false;
 }
 
-/* An OCI name may be no more than the tag: "latest". */
+/* The same for an OCI image layout, where a reference may be the tag alone: "latest". */
 static bool is_wanted_oci(const json_t *tags, const char *name, const char *tag)
 {
 	const char *only = json_string_value(json_array_get(tags, 0));
@@ -222,7 +225,7 @@ static void list_tags(const json_t *tags, struct buf *out)
 		buf_addstr(out, " (one without a name)");
 }
 
-/* Whether the descriptor is of an image for the platform, or for none in particular. */
+/* Whether the descriptor is of an image for the platform, or has no platform. */
 static bool is_for(json_t *descriptor, const struct image_choice *c)
 {
 	json_t *list = json_array();
@@ -233,7 +236,9 @@ static bool is_for(json_t *descriptor, const struct image_choice *c)
 	return result;
 }
 
-/* The number of the first image that fits, or -1 and what there is instead. */
+/*
+ * The index of the first image that fits. Otherwise -1, and the reason lists the images.
+ */
 static int64_t choose(const struct image_archive *a, struct err *e)
 {
 	const struct image_choice *c = a->choice;
@@ -268,7 +273,7 @@ static int open_chosen(struct image *im, const struct image_archive *a, struct e
 	return i < 0 ? -1 : image_open_at(im, a, (size_t)i, e);
 }
 
-/* Whether the images of this name and tag in index.json are of several platforms. */
+/* Whether index.json has the wanted image for several platforms. */
 static bool has_platforms(const struct image_archive *a)
 {
 	const struct image_choice *c = a->choice;

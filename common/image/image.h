@@ -1,14 +1,13 @@
 /*
- * image: reading the image archives that any tool wrote.
+ * image: read an image from an image archive or image layout.
  *
- * Docker's archives (`docker save`: manifest.json, layers as ID/layer.tar or in blobs/)
- * and OCI image layouts (index.json), in a tar or in a directory; compressed or not,
- *their layers too. Everything in them is checked: sizes are bounded, digests compared. In
- *all that follows, a directory counts as an archive.
+ * It reads archives of Docker (`docker save`: manifest.json, and layers as ID/layer.tar
+ * or in blobs/) and OCI image layouts (index.json). Both may be a tar or a directory. The
+ * tar and each layer may be compressed. Archives are untrusted input: sizes are bounded
+ * and digests are compared. In this header, "archive" includes directories.
  *
- * An archive may hold several images, and one image may be there for several platforms.
- * `struct image_choice` says which of them is meant. Every tool that reads an image has
- * the same options for it:
+ * An archive may hold several images, and an image for several platforms. A struct
+ * image_choice selects one. Every tool that reads an image has the same options for it:
  *
  *	static const struct opt option_table[] = {IMAGE_OPTIONS, {0}};
  *	image_choice_init(&choice);
@@ -17,6 +16,9 @@
  *			...
  *	if (image_open(&im, &choice, &why) < 0)
  *		die("%s", why.text);
+ *
+ * Specifications: OCI image specification, image-layout.md; Docker image specification
+ * v1.2, "Combined Image JSON".
  */
 #ifndef DT_IMAGE_H
 #define DT_IMAGE_H
@@ -32,17 +34,17 @@
 
 struct err;
 
-/* --- which image --- */
+/* --- selecting an image --- */
 
 struct image_choice {
-	const char *from;         /* the archive or directory; "-": stdin; NULL: none */
-	const char *name, *tag;   /* exactly this one; NULL: any */
-	struct platform platform; /* this machine's, unless an option says otherwise */
+	const char *from;         /* archive or directory; "-": standard input; or NULL */
+	const char *name, *tag;   /* the wanted ones; NULL: any */
+	struct platform platform; /* the default is this machine's */
 	const char *os;
-	bool has_arch, has_os; /* an option says it */
+	bool has_arch, has_os; /* set by an option */
 };
 
-/* The keys of its options. The keys of the tools' own options are lower. */
+/* The keys of these options. A tool's own options must have smaller keys. */
 enum {
 	IMAGE_OPT_FROM = 100,
 	IMAGE_OPT_NAME,
@@ -52,7 +54,7 @@ enum {
 	IMAGE_OPT_MAX_UNPACKED
 };
 
-/* Rows of a tool's table of options. A tool with an option --from has a row for it. */
+/* Rows for a tool's option table. Tools with an option --from add its row themselves. */
 /* clang-format off */
 #define IMAGE_OPTIONS_NAME \
 	{IMAGE_OPT_NAME, "from-name", "NAME", "of the images in it, the one of this name"}, \
@@ -65,17 +67,17 @@ enum {
 	{IMAGE_OPT_OS, "os", "OS", "and this operating system (linux)"}
 /* clang-format on */
 
-/* Any image for Linux on this machine's architecture. */
+/* Selects any image for Linux on this machine's architecture. */
 void image_choice_init(struct image_choice *c);
 
 /*
- * Takes an option. Returns false if its key is none of those above; ends the process if
- * the value is wrong. That of --max-unpacked is not of the choice: it counts for the
- * process, see unpack_limit().
+ * Handles an option. Returns false if `key` is not one of the keys above. Exits with
+ * status 2 if the value is invalid. --max-unpacked is not stored in `c`: it sets the
+ * limit of the process, see unpack_limit().
  */
 bool image_choice_option(struct image_choice *c, int key, const char *value);
 
-/* Whether no option chose an image, apart from --from. */
+/* Whether no option besides --from restricts the choice. */
 bool image_choice_is_empty(const struct image_choice *c);
 
 /* --- images --- */
@@ -87,95 +89,116 @@ struct image_layer {
 
 enum { IMAGE_MAX = 4096 }; /* images in an archive */
 
-/* An archive, and the images in it. */
+/* An open archive and the list of its images. */
 struct image_archive {
 	struct unpack_index index;
-	const char *file; /* what messages call it; kept, not copied */
+	const char *file; /* the name for messages; not copied */
 	const struct image_choice *choice;
-	json_t *images;       /* an array: entries of manifest.json, or OCI descriptors */
-	bool is_oci;          /* they are those of index.json */
-	json_t *docker, *oci; /* all entries of both documents, or NULL */
-	bool is_several; /* it has a manifest.json, but index.json has more platforms */
+	json_t *images;       /* entries of manifest.json, or OCI descriptors */
+	bool is_oci;          /* `images` holds OCI descriptors of index.json */
+	json_t *docker, *oci; /* all entries of each document, or NULL */
+	bool is_several; /* has a manifest.json, and index.json has several platforms */
 };
 
 /*
- * Opens the archive `file` ("-": standard input) for the platform of the choice, whose
- * name and tag are ignored; both must outlive it. The images are those of manifest.json.
- * They are those of index.json if there is no manifest.json, or if an option chose a
- * platform and index.json has several. An image of index.json that is for another
- * platform is ignored if one for this platform has the same name, or also lacks one.
- * Returns 0, or -1 and why not; in either case the caller releases it.
+ * Opens the archive `file` ("-": standard input). Of `choice`, only the platform is used;
+ * the name and the tag are ignored. `file` and `choice` must outlive the archive.
+ *
+ * The images are those of manifest.json. Those of index.json are used instead in two
+ * cases:
+ *
+ *   - There is no manifest.json.
+ *   - An option selected a platform, and index.json has several platforms.
+ *
+ * An image of index.json for another platform is ignored if an image for the selected
+ * platform has the same name. Images without a name count as having the same name.
+ *
+ * Returns 0, or -1 and a reason. The caller must release the archive in both cases.
  */
 int image_archive_open(struct image_archive *a, const char *file,
 		       const struct image_choice *choice, struct err *e);
 
-/* A zeroed struct is a no-op. */
+/* Does nothing to a zeroed struct. */
 void image_archive_release(struct image_archive *a);
 
-/* Has the images be those of index.json, or else of manifest.json, which must be there.
+/*
+ * Makes a->images those of index.json if `is_oci`, else those of manifest.json. The
+ * document must exist.
  */
 void image_archive_use(struct image_archive *a, bool is_oci);
 
-/* Whether these OCI descriptors, and those in indexes below, are of several platforms. */
+/*
+ * Whether an array of OCI descriptors, including nested indexes, has several platforms.
+ */
 bool image_archive_has_platforms(const struct image_archive *a, const json_t *list);
 
-/* The references of an entry of a->images, a new array. */
+/* The references of an entry of a->images, a new array of strings. */
 json_t *image_archive_tags(const struct image_archive *a, const json_t *entry);
 
 /*
- * The JSON document `member`, whose bytes are appended to `text`. `hex` is what its
- * digest must be, or NULL. Returns NULL and why not.
+ * Parses the JSON document in the archive's entry `member`, and appends its bytes to
+ * `text`. If `hex` is not NULL, the digest of the bytes must be equal to it. Returns a
+ * new reference, or NULL and a reason.
  */
 json_t *image_archive_text(const struct image_archive *a, const char *member,
 			   const char *hex, struct buf *text, struct err *e);
 
-/* The same of the document to which a descriptor points. */
+/*
+ * Parses the JSON document that a descriptor points to; otherwise as
+ * image_archive_text().
+ */
 json_t *image_archive_blob(const struct image_archive *a, const json_t *descriptor,
 			   struct buf *text, struct err *e);
 
 /*
- * The manifest to which a descriptor points; if it points to an index, that of the best
- * image for the platform. Returns NULL and why not.
+ * The manifest that a descriptor points to. If it points to an index, the entry that fits
+ * the platform best is followed. Returns a new reference, or NULL and a reason.
  */
 json_t *image_archive_manifest(const struct image_archive *a, const json_t *descriptor,
 			       struct err *e);
 
-/* One image of an archive. */
+/* An image of an archive. */
 struct image {
 	const struct image_archive *archive;
-	struct image_archive *own; /* what image_open() opened, else NULL */
-	const char *file;          /* the archive's */
-	char id[DIGEST_HEX + 1];   /* the digest of the configuration's bytes */
-	struct buf text;           /* these bytes */
-	json_t *config;            /* the image configuration, an object */
-	json_t *tags;              /* its references, an array of strings */
+	struct image_archive *own; /* opened by image_open(), else NULL */
+	const char *file;          /* the archive's name for messages */
+	char id[DIGEST_HEX + 1];   /* digest of the configuration's bytes */
+	struct buf text;           /* the configuration's bytes */
+	json_t *config;            /* the parsed configuration, an object */
+	json_t *tags;              /* references, an array of strings */
 	struct image_layer *layer; /* bottom layer first */
 	size_t n;
 };
 
 /*
- * Opens an archive and the first image in it that has the name and tag of the choice; if
- * there are several platforms of it, the best one for the platform of the choice. An
- * image of manifest.json will do for any platform if index.json has it for one only, or
- * if no option chose a platform and there is none for this machine. Returns 0, or -1 and
- * why not; in either case the caller releases it. `choice` must outlive the image.
+ * Opens an archive and the first image in it that has the wanted name and tag. If that
+ * image exists for several platforms, the best one for the wanted platform is opened.
+ *
+ * An image of manifest.json is accepted for any platform in two cases:
+ *
+ *   - index.json has it for a single platform.
+ *   - No option selected a platform, and there is no image for this machine.
+ *
+ * Returns 0, or -1 and a reason. The caller must release the image in both cases.
+ * `choice` must outlive the image.
  */
 int image_open(struct image *im, const struct image_choice *choice, struct err *e);
 
 /*
- * Opens number `i` of the archive's images, counted from 0; of a descriptor of several
- * platforms, the best one for the platform. Returns 0, or -1 and why not; in either case
- * the caller releases it, before the archive.
+ * Opens image `i` of the archive, counted from 0. If its descriptor has several
+ * platforms, the best one for the wanted platform is opened. Returns 0, or -1 and a
+ * reason. The caller must release the image in both cases, and before the archive.
  */
 int image_open_at(struct image *im, const struct image_archive *a, size_t i,
 		  struct err *e);
 
-/* A zeroed struct is a no-op. */
+/* Does nothing to a zeroed struct. */
 void image_release(struct image *im);
 
 /*
- * How many bytes layer `i` has uncompressed. Uncompresses it into a temporary file if
- * need be, which stays open until the next layer is asked for. Returns 0, or -1 and why.
+ * Where the bytes of an uncompressed layer are. image_layer_open() uncompresses layer `i`
+ * into a temporary file if necessary, which image_layer_close() closes. Returns 0, or -1
+ * and a reason.
  */
 struct image_bytes {
 	int fd;
@@ -188,37 +211,40 @@ int image_layer_open(const struct image *im, size_t i, struct image_bytes *b,
 void image_layer_close(struct image_bytes *b);
 
 /*
- * Writes the uncompressed layer to `out`, or nowhere if that is -1, and compares it with
- * its diff_id on the way. Returns 0, or -1 and why not, when what was written must not
- * pass for whole.
+ * Writes the uncompressed layer to `out`, unless that is -1, and compares its digest with
+ * its diff_id. Returns 0, or -1 and a reason. After -1 the written bytes are incomplete
+ * or wrong, and the caller must not complete the archive around them.
  */
 int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
 		      int out, struct err *e);
 
 /*
- * All layers at once: uncompressed, and compared with their diff_ids, on all cores while
- * the caller goes on. A blob that is listed several times is uncompressed once.
+ * All layers of an image, uncompressed and compared with their diff_ids on all cores
+ * while the caller works. A blob that the image lists several times is uncompressed once.
  */
 struct image_layers;
 
-/* `im` must outlive the result, which the caller releases. Without `verify`, layers are
- * only uncompressed. */
+/*
+ * Starts the work. Without `verify`, layers are uncompressed but not compared. `im` must
+ * outlive the result. The caller must release the result.
+ */
 struct image_layers *image_layers_open(const struct image *im, bool verify);
 void image_layers_release(struct image_layers *l);
 
 /*
- * Where layer `i` lies uncompressed, until the release; waits for that if need be. It may
- * not have been compared yet. Returns 0, or -1 and why not.
+ * Waits until layer `i` is uncompressed, and sets `b` to where it is. `b` is valid until
+ * the release. The layer may not have been compared yet. Returns 0, or -1 and a reason.
  */
 int image_layers_get(struct image_layers *l, size_t i, struct image_bytes *b,
 		     struct err *e);
 
-/* Waits for all layers to be compared. Returns 0, or -1 and what is wrong with one. */
+/* Waits until all layers are compared. Returns 0, or -1 and a reason. */
 int image_layers_check(struct image_layers *l, struct err *e);
 
 /*
- * Checks that `config` is an image configuration and writes the hex diff_ids of its
- * layers to a new array, which the caller frees. Returns how many, or -1 and why not.
+ * Checks that `config` is an image configuration. Sets *diff_ids to a new array of the
+ * hex diff_ids of its layers, which the caller must free. Returns their number, or -1 and
+ * a reason.
  */
 int64_t image_diff_ids(const json_t *config, char (**diff_ids)[DIGEST_HEX + 1],
 		       struct err *e);

@@ -1,7 +1,9 @@
 /*
- * layercheck: whether a layer that passes by has the digest that it is named by.
+ * layercheck: compare a layer with its diff_id while it is copied.
  *
- *	struct layercheck c;
+ * An archive names a layer by its digest, and the name may be wrong. The functions hash
+ * the bytes on their way, so the layer is not read twice:
+ *
  *	layercheck_begin(&c);
  *	layercheck_see(&c, data, len);
  *	if (layercheck_end(&c, diff_id, size, "stdin", 1, &e) < 0)
@@ -19,18 +21,21 @@ struct err;
 
 struct layercheck {
 	struct digest digest;
-	uint64_t seen; /* bytes */
+	uint64_t seen; /* bytes hashed so far */
 };
 
 void layercheck_begin(struct layercheck *c);
 
-/* The next bytes of the layer; `c` is a struct layercheck. Fits a struct io_watch. */
+/*
+ * Hashes the next bytes of the layer. `c` is a struct layercheck; the signature is that
+ * of the callback in struct io_watch.
+ */
 void layercheck_see(void *c, const void *data, size_t len);
 
 /*
- * Compares the digest of a layer of `size` bytes with its diff_id, if all of its bytes
- * were seen. Returns 0, or -1 and a message that calls it layer `number` of `what`. In
- * either case nothing of `c` is left to release.
+ * Compares the digest of a layer of `size` bytes with its diff_id. Accepts the layer
+ * without a comparison if fewer bytes were hashed, because the kernel copied the rest.
+ * Releases `c`. Returns 0, or -1 and a message that names layer `number` of `what`.
  */
 int layercheck_end(struct layercheck *c, const char *diff_id, uint64_t size,
 		   const char *what, size_t number, struct err *e);

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Other members than layers: the documents of an image. */
+/* The entries of the archive that are not layers: the documents of an image. */
 struct documents {
 	struct strset names;
 	struct buf *content; /* names.n of them */
@@ -41,7 +41,7 @@ void layerinput_release(struct layerinput *in)
 
 /* --- the archive --- */
 
-/* A layer: passed on, or dropped if it has been written before. */
+/* Copies a layer to the archive, or drops it if the archive has it already. */
 static int take_layer(struct layerinput *in, struct writer *w, const char *created,
 		      struct unpack_stream *s, const struct unpack_member *m,
 		      const struct layernote *note, struct err *e)
@@ -80,7 +80,7 @@ static int keep_document(struct documents *d, struct unpack_stream *s,
 	return 0;
 }
 
-/* A layer, or a document of an image. */
+/* Handles one entry of the archive: a layer, or a document of an image. */
 static int take_member(struct layerinput *in, struct documents *d, struct writer *w,
 		       const char *created, struct unpack_stream *s,
 		       const struct unpack_member *m, struct err *e)
@@ -132,7 +132,7 @@ static json_t *document(const struct documents *d, const char *name, struct err 
 	return doc;
 }
 
-/* Whether the first layer that is left is this one. */
+/* Whether the first of the remaining layers has this diff_id. */
 static bool is_next(const struct layerinput *in, const char *diff_id)
 {
 	const char *first = json_string_value(json_array_get(in->diff_ids, 0));
@@ -140,7 +140,10 @@ static bool is_next(const struct layerinput *in, const char *diff_id)
 	return first != NULL && strcmp(digest_strip(first), diff_id) == 0;
 }
 
-/* Takes the base's layers, each of which is stored once, from the front of the list. */
+/*
+ * Removes the base image's layers from the front of the list. The archive stores a layer
+ * once, even if the base image lists it several times.
+ */
 static int drop_base_layers(struct layerinput *in, struct err *e)
 {
 	char(*diff_ids)[DIGEST_HEX + 1];

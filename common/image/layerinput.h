@@ -1,7 +1,9 @@
 /*
- * layerinput: the layer archive on standard input, on its way into an image.
+ * layerinput: read the layer archive on standard input into an image archive.
  *
- * An image archive in front of other layers is their base image, see dt-image(5).
+ * dt-manifest reads layers from a pipe and adds documents behind them. The input may be
+ * several archives in sequence. An image archive in front of other layers is their base
+ * image, see dt-image(5).
  */
 #ifndef DT_LAYERINPUT_H
 #define DT_LAYERINPUT_H
@@ -11,17 +13,18 @@
 struct err;
 struct writer;
 
-/* What came in. */
+/* The result of reading a layer archive. */
 struct layerinput {
 	json_t *base;     /* the base image's configuration, or NULL */
-	json_t *diff_ids; /* of the layers on top of it, in order, as "sha256:HEX" */
-	json_t *history;  /* an entry for each of them */
+	json_t *diff_ids; /* of the layers above the base's, in order: "sha256:HEX" */
+	json_t *history;  /* one entry for each element of diff_ids */
 };
 
 /*
- * Reads the layer archive, made at `created` (RFC 3339), and writes those of its layers
- * that `w` does not have yet. Returns 0, or -1 and why not, when the archive must not be
- * ended; in either case the caller releases it.
+ * Reads the layer archive, and writes the layers that `w` does not have yet. `created`
+ * (RFC 3339) is the time for their history entries. Returns 0, or -1 and a reason. After
+ * -1 the caller must not write an end-of-archive mark. The caller must release `in` in
+ * both cases.
  */
 int layerinput_read(struct layerinput *in, struct writer *w, const char *created,
 		    struct err *e);

@@ -12,7 +12,9 @@
 
 static const char record[] = "comment";
 
-/* libarchive and others read no headers of more than 1 MiB; there may be other records.
+/*
+ * libarchive and other readers reject headers of more than 1 MiB. The difference leaves
+ * room for other records.
  */
 enum { NOTE_MAX = (1 << 20) - 4096 };
 
@@ -42,7 +44,7 @@ void layernote_write(struct buf *records, const char *diff_id, const char *comme
 	json_decref(note);
 }
 
-/* Takes over the diff_id, which the member must be named by. */
+/* Sets the diff_id to `hex`, which must be equal to the digest in the entry's name. */
 static int set_diff_id(struct layernote *n, const char *hex, size_t len,
 		       const struct unpack_member *m, struct err *e)
 {
@@ -68,7 +70,7 @@ static int read_json(struct layernote *n, const json_t *note,
 	return set_diff_id(n, hex, DIGEST_HEX, m, e);
 }
 
-/* The records of former versions. */
+/* Reads the records of former versions: DT.diff_id and DT.comment. */
 static int read_old(struct layernote *n, const struct unpack_member *m, struct err *e)
 {
 	const char *hex, *comment = "";
@@ -91,7 +93,10 @@ int layernote_read(struct layernote *n, const struct unpack_member *m, struct er
 	json_t *note = NULL;
 
 	*n = (struct layernote){0};
-	/* Other programs write comments, too, so one that is no note is no error. */
+	/*
+	 * Other programs write comments, too. A comment that is not a note is not an
+	 * error.
+	 */
 	if (unpack_record(m, record, &text, &len) && text[0] == '{')
 		note = json_parse(text, len, record, &why);
 	int result = json_object_get(note, "diff_id") != NULL ? read_json(n, note, m, e)

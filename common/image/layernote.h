@@ -1,13 +1,15 @@
 /*
- * layernote: what a layer archive tells of each layer besides its bytes.
+ * layernote: the metadata of a layer in a layer archive.
  *
- * A layer's member in the archive has a pax record `comment`, which tar programs ignore.
- * Its text is one line of JSON, see dt-image(5):
+ * Each layer is an entry of the archive with a pax record `comment`. The text of the
+ * record is a line of JSON, see dt-image(5):
  *
  *     {"diff_id":"sha256:HEX","history":{"comment":"store paths: [...]"}}
  *
- * It makes the member a layer, and not another blob, and carries the layer's entry of
- * the image's history. It belongs to the member, so it survives cat(1).
+ * The record marks the entry as a layer and carries its entry of the image's history. tar
+ * programs ignore this keyword. The record belongs to the entry, so it survives cat(1).
+ *
+ * Specification: POSIX.1-2017, pax, "pax Extended Header", keyword `comment`.
  */
 #ifndef DT_LAYERNOTE_H
 #define DT_LAYERNOTE_H
@@ -20,9 +22,9 @@ struct err;
 struct unpack_member;
 
 /*
- * Appends the pax record. `comment` is for the history and may be empty. Ends the process
- * if it is not UTF-8. A comment of almost 1 MiB or more, which is too long for a tar
- * header, is left out.
+ * Appends the pax record to `records`. `comment` is for the history; it may be empty and
+ * must be UTF-8, or the process exits with status 1. A comment of almost 1 MiB or more is
+ * omitted, because it is too long for a tar header.
  */
 void layernote_write(struct buf *records, const char *diff_id, const char *comment,
 		     size_t len);
@@ -33,10 +35,11 @@ struct layernote {
 };
 
 /*
- * Reads the note of a member, in this form or in that of former versions: two records
- * DT.diff_id and DT.comment. Returns 1; 0 if the member is no layer; -1 and why if the
- * note is wrong or belongs to a member of another name. The caller releases it in any
- * case.
+ * Reads the note of an entry, in the current form or as the records DT.diff_id and
+ * DT.comment of former versions.
+ *
+ * Returns 1; 0 if the entry is not a layer; or -1 and a reason if the note is invalid or
+ * the entry's name has another digest. The caller must release `n` in all cases.
  */
 int layernote_read(struct layernote *n, const struct unpack_member *m, struct err *e);
 void layernote_release(struct layernote *n);

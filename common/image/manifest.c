@@ -25,7 +25,7 @@ static bool is_any(const char *type, const char *one, const char *other)
 	return strcmp(type, one) == 0 || strcmp(type, other) == 0;
 }
 
-/* image-spec, descriptor.md */
+/* OCI image specification, descriptor.md. */
 static int read_descriptor(const json_t *d, struct manifest_blob *b, struct err *e)
 {
 	const char *text = json_string_at(d, "digest");
@@ -66,7 +66,10 @@ static int read_layers(struct manifest *m, const json_t *layers, struct err *e)
 	return 0;
 }
 
-/* What the document says it is; where it does not, what it looks like. */
+/*
+ * Finds the media type of the document: the one that it names, or else the one that its
+ * keys imply. Checks that both agree with each other and with `came_as`.
+ */
 static int check_type(const json_t *doc, const char *came_as, const char **type,
 		      struct err *e)
 {
@@ -130,7 +133,7 @@ void manifest_release(struct manifest *m)
 
 /* --- indexes --- */
 
-/* The variants of `p`, best first: how many, at most 5. */
+/* Lists the variants that suit `p`, best first. Returns how many, at most 5. */
 static size_t variants(const struct platform *p, const char *list[5])
 {
 	static const char *const arm[] = {"v8", "v7", "v6", "v5"};
@@ -152,7 +155,7 @@ static size_t variants(const struct platform *p, const char *list[5])
 	return n;
 }
 
-/* The text under `key`, "" if there is none. */
+/* The string under `key`, or "". */
 static const char *text_at(const json_t *object, const char *key)
 {
 	const char *text = json_string_at(object, key);
@@ -167,7 +170,10 @@ bool manifest_is_image(const json_t *descriptor)
 	       is_any(type, oci_index, docker_list);
 }
 
-/* Whether the entry is an image for this; NULL is any variant, or no platform. */
+/*
+ * Whether the entry is an image for this platform. `variant` NULL means any variant; `os`
+ * NULL means an entry without a platform.
+ */
 static bool is_for(const json_t *entry, const struct platform *p, const char *os,
 		   const char *variant)
 {
@@ -201,7 +207,7 @@ const json_t *manifest_find(const json_t *list, const struct platform *p, const 
 	for (size_t i = 0; i < n && found == NULL; i++)
 		found = find(list, p, os, order[i]);
 	if (found == NULL)
-		found = find(list, p, NULL, NULL); /* for no platform in particular */
+		found = find(list, p, NULL, NULL); /* an entry without a platform */
 	return found != NULL ? found : find(list, p, os, NULL);
 }
 

@@ -12,25 +12,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where an image was found first. */
+/* The first place of an image. */
 struct place {
 	const struct image_archive *archive;
 	size_t i;
-	json_t *tags; /* what it is called in the end */
+	json_t *tags; /* its final references */
 };
 
-/* A name with its tag. */
+/* A reference: name and tag. */
 struct tag {
-	char *text;     /* as it was spelled first, owned */
-	uint32_t image; /* whose it is */
+	char *text;     /* its first spelling, owned */
+	uint32_t image; /* the image that gets it */
 };
 
 struct bundle {
 	struct image_archive *archive;
-	struct strset ids;   /* of the images: the hex digests of their configurations */
+	struct strset ids;   /* hex digests of the configurations */
 	struct place *place; /* ids.n of them */
 	size_t cap_place;
-	struct strset full; /* the tags, in full */
+	struct strset full; /* the full spellings of the references */
 	struct tag *tag;    /* full.n of them */
 	size_t cap_tag;
 };
@@ -50,7 +50,10 @@ static void release(struct bundle *b, size_t n)
 	free(b->archive);
 }
 
-/* The tag, which `full` spells in full, is the image's from now on. */
+/*
+ * Assigns the reference `text`, in full `full`, to the image. Warns if another one had
+ * it.
+ */
 static void set_tag(struct bundle *b, uint32_t image, const char *file, const char *text,
 		    const struct buf *full)
 {
@@ -89,7 +92,7 @@ static void add_tag(struct bundle *b, uint32_t image, const struct image_archive
 	buf_release(&full);
 }
 
-/* Notes the image, number `at` of its archive, and its names. */
+/* Records image `at` of its archive, and its references. */
 static void note_image(struct bundle *b, const struct image *im, size_t at)
 {
 	size_t before = b->ids.n, i;
@@ -107,7 +110,7 @@ static void note_image(struct bundle *b, const struct image *im, size_t at)
 	}
 }
 
-/* The layers of all images of the archive. */
+/* Writes the layers of all images of the archive. */
 static int add_archive(struct bundle *b, struct writer *w, const struct image_archive *a,
 		       struct err *e)
 {
@@ -125,7 +128,7 @@ static int add_archive(struct bundle *b, struct writer *w, const struct image_ar
 	return result;
 }
 
-/* The documents of all images; each is read again, so that only one is kept. */
+/* Writes the documents of all images. Each is read again, so only one is in memory. */
 static int add_documents(struct bundle *b, struct writer *w, struct err *e)
 {
 	int result = 0;
@@ -159,11 +162,11 @@ static int open_archives(struct bundle *b, char *const *file, size_t n,
 	return 0;
 }
 
-/* What index.json and manifest.json list must not be more than a reader takes. */
+/* Checks that a reader will accept the lists of index.json and manifest.json. */
 static int check_lists(const struct writer *w, struct err *e)
 {
 	const json_t *list[] = {w->index, w->docker};
-	/* index.json is an object of the list and a few keys. */
+	/* The size of index.json without the list, rounded up. */
 	enum { REST = 512 };
 
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++) {

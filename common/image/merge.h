@@ -1,5 +1,7 @@
 /*
- * merge: all images of several archives, in one.
+ * merge: write the images of several archives into one archive.
+ *
+ * dt-manifest --merge uses it. Layers that several images share are stored once.
  */
 #ifndef DT_MERGE_H
 #define DT_MERGE_H
@@ -11,13 +13,19 @@ struct image_choice;
 struct writer;
 
 /*
- * Writes the images of the `n` archives `file` ("-": standard input) in their order, all
- * but the end of the archive: first the layers, each once and compared with its diff_id,
- * then the documents. An image that comes up again is listed once, with the names of
- * both. Of images of the same name and tag the last one gets it, as in `docker load`,
- * which is warned of; so is a name that no engine takes, which is left out. Of several
- * platforms, the one of the choice is taken, see image_archive_open(). Returns 0, or -1
- * and why not.
+ * Writes all images of the `n` archives `file` ("-": standard input) in their order. It
+ * writes everything but the end-of-archive mark: first the layers, compared with their
+ * diff_ids, then the documents.
+ *
+ *   - An image that several archives have is listed once, with the references of all.
+ *   - If images have the same reference, the last one gets it, as in `docker load`. A
+ *     warning names it.
+ *   - A reference that no engine accepts is omitted, with a warning.
+ *   - If an image exists for several platforms, `choice` selects one, see
+ *     image_archive_open().
+ *
+ * Returns 0, or -1 and a reason. After -1 the caller must not write an end-of-archive
+ * mark.
  */
 int merge_write(struct writer *w, char *const *file, size_t n,
 		const struct image_choice *choice, struct err *e);

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-/* Of each architecture the GOARCH spelling, which images use, comes first. */
+/*
+ * The spellings of each architecture. The GOARCH spelling, which images use, comes first.
+ */
 static const struct {
 	const char *spelling, *arch, *variant;
 } known[] = {
@@ -46,7 +48,7 @@ static const struct {
     {"wasm32", "wasm", ""},
 };
 
-/* The variants that the OCI image specification and Go know. */
+/* The variants that the OCI image specification and Go define. */
 static const struct {
 	const char *arch, *variant;
 } variants[] = {

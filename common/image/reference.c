@@ -14,7 +14,7 @@
 
 enum { NAME_MAX_LEN = 255, TAG_MAX_LEN = 128 };
 
-/* Alphanumeric runs, separated by '.', '_', '__' or any number of '-'. */
+/* Letters and digits in groups, separated by '.', '_', '__' or any number of '-'. */
 static bool is_component(const char *s, size_t len)
 {
 	const char *end = s + len;
@@ -37,7 +37,9 @@ static bool is_component(const char *s, size_t len)
 	}
 }
 
-/* Whether the first component of a name is a registry's host, and not part of a path. */
+/*
+ * Whether the first component of a name is a registry's host. Docker decides in this way.
+ */
 static bool is_host(const char *s, size_t len)
 {
 	bool dotted = memchr(s, '.', len) != NULL || memchr(s, ':', len) != NULL;
@@ -45,7 +47,7 @@ static bool is_host(const char *s, size_t len)
 	return dotted || (len == 9 && strncmp(s, "localhost", 9) == 0);
 }
 
-/* Labels between dots, with no dash at their ends, and perhaps a port. */
+/* Labels separated by dots, without a dash at either end, and optionally a port. */
 static bool is_well_formed_host(const char *s, size_t len)
 {
 	const char *end = s + len;
@@ -66,7 +68,7 @@ static bool is_well_formed_host(const char *s, size_t len)
 	return s == end;
 }
 
-/* Docker takes 64 hex digits for an image's ID. */
+/* Docker interprets 64 hex digits as an image ID. */
 static bool is_like_id(const char *name)
 {
 	return strspn(name, "0123456789abcdef") == 64 && name[64] == '\0';
@@ -128,7 +130,7 @@ void reference_full_name(const char *name, struct buf *out)
 	buf_addstr(out, name);
 }
 
-/* Copies the name that `reference` begins with; returns the tag behind it. */
+/* Copies the name that `reference` begins with. Returns its tag, or "latest". */
 static const char *take_name(const char *reference, struct buf *name)
 {
 	const char *slash = strrchr(reference, '/');

@@ -13,15 +13,15 @@
 
 /* --- as a tar --- */
 
-/* What the members of one tar share. */
+/* The state of writing a tar. */
 struct output {
 	const struct rootfs *rootfs;
 	struct sink *sink;
-	uint32_t *first; /* by inode: the node that brought its contents, or 0 */
+	uint32_t *first; /* by inode: the node with its contents, or 0 */
 	struct buf name, link;
 };
 
-/* The member of a node; `link` is the name it is a hard link to, or NULL. */
+/* Writes the header of a node. `link` is the target if it is a hard link, or NULL. */
 static void put_header(struct output *out, const struct rootfs_inode *inode,
 		       const char *link)
 {
@@ -39,8 +39,8 @@ static void put_header(struct output *out, const struct rootfs_inode *inode,
 	    .nsec = inode->nsec,
 	    .major = inode->major,
 	    .minor = inode->minor,
-	    .records = &xattrs, /* of a link too: some readers give it an owner, which
-				   costs a file its capabilities */
+	    .records = &xattrs, /* also of a hard link: some readers set its owner, which
+				   removes the file's capabilities */
 	};
 
 	if (m.type == TAR_SYMLINK)

@@ -17,11 +17,14 @@ enum {
 	BUCKETS_MIN = 1024,
 	WHITEOUT = sizeof ".wh." - 1,
 	LINKS_MAX = 40,
-	PATH_LEN_MAX = 4095, /* as for Linux; so there are at most 2048 levels, too */
-	NODES_MAX = 1 << 24, /* those that are gone count */
+	PATH_LEN_MAX = 4095, /* Linux's PATH_MAX; so there are at most 2048 levels */
+	NODES_MAX = 1 << 24, /* including removed ones */
 };
 
-/* Of all paths, and of what is kept of names, link targets and xattrs. */
+/*
+ * The limits for the sum of all paths, and for the memory of names, link targets and
+ * xattrs, in bytes.
+ */
 static const uint64_t paths_max = (uint64_t)4 << 30, text_max = (uint64_t)2 << 30;
 
 /* --- nodes and inodes --- */
@@ -53,7 +56,9 @@ static bool is_directory(const struct rootfs *r, uint32_t node)
 static uint32_t *bucket_of(const struct rootfs *r, uint32_t parent, const char *name,
 			   size_t len)
 {
-	/* Of one name, each parent has a bucket of its own. */
+	/*
+	 * The parent is part of the hash, so equal names in different directories differ.
+	 */
 	return &r->bucket[(secret_hash(name, len) ^ parent) & (r->n_buckets - 1)];
 }
 
@@ -128,7 +133,7 @@ static uint32_t add_node(struct rootfs *r, uint32_t parent, const char *name, si
 	return i;
 }
 
-/* What a directory is that no member describes. */
+/* The inode of a directory that has no entry of its own in a layer. */
 static const struct rootfs_inode implied = {.mode = S_IFDIR | 0755, .fd = -1};
 
 static uint32_t add_implied(struct rootfs *r, uint32_t parent, const char *name,
@@ -137,9 +142,9 @@ static uint32_t add_implied(struct rootfs *r, uint32_t parent, const char *name,
 	return add_node(r, parent, name, len, add_inode(r, &implied));
 }
 
-/* --- taking away --- */
+/* --- removing --- */
 
-/* The first child that is still there; takes those that are not out of the list. */
+/* The first child that is not removed. Unlinks removed ones from the list. */
 static uint32_t first_child(struct rootfs *r, uint32_t node)
 {
 	uint32_t *at = &r->node[node].child;
@@ -175,7 +180,7 @@ static void take_away(struct rootfs *r, uint32_t i)
 	r->inode[r->node[i].inode].names--;
 }
 
-/* The node after `i` in a walk through what is below `top`, or ROOTFS_NONE. */
+/* The node after `i` in a depth-first walk below `top`, or ROOTFS_NONE. */
 static uint32_t walk_on(struct rootfs *r, uint32_t top, uint32_t i, bool go_down)
 {
 	uint32_t next = go_down ? first_child(r, i) : ROOTFS_NONE;
@@ -187,10 +192,10 @@ static uint32_t walk_on(struct rootfs *r, uint32_t top, uint32_t i, bool go_down
 	return next;
 }
 
-/* Takes away the node and all below it. */
+/* Removes a node and everything below it. */
 static void remove_tree(struct rootfs *r, uint32_t top)
 {
-	/* A node goes after its children, which are found through it. */
+	/* A node is removed after its children, because it leads to them. */
 	for (uint32_t i = top;;) {
 		uint32_t child = first_child(r, i);
 		if (child != ROOTFS_NONE) {
@@ -217,7 +222,7 @@ static void forget_attributes(struct rootfs *r, uint32_t i)
 	r->inode[node->inode].names = names;
 }
 
-/* Whether this layer has hidden all of the lower ones in this directory, or around it. */
+/* Whether this layer has hidden the lower layers in this directory or in one above it. */
 static bool is_opaque(const struct rootfs *r, uint32_t node)
 {
 	while (node != ROOTFS_NONE && r->node[node].opaque != r->n_layers)
@@ -226,8 +231,8 @@ static bool is_opaque(const struct rootfs *r, uint32_t node)
 }
 
 /*
- * Takes away what lower layers brought below `top`. What this was done for before in the
- * same layer is not walked through again, however often a layer says it.
+ * Removes what lower layers have below `top`. Directories for which this layer did that
+ * before are skipped, so a layer that repeats its opaque markers takes no longer.
  */
 static void hide_lower(struct rootfs *r, uint32_t top)
 {
@@ -323,17 +328,17 @@ void rootfs_path(const struct rootfs *r, uint32_t node, struct buf *out)
 	}
 }
 
-/* --- laying a layer over the tree --- */
+/* --- applying a layer --- */
 
-/* A layer on its way into the tree. */
+/* The state of applying a layer. */
 struct addition {
 	struct rootfs *r;
 	struct unpack_stream *stream;
 	struct unpack_attributes attributes;
 	int fd;
 	const char *what;
-	bool is_layer;           /* which may have whiteouts, and no end */
-	struct buf path, target; /* canonical */
+	bool is_layer; /* it may have whiteouts and lack an end-of-archive mark */
+	struct buf path, target; /* canonical paths */
 };
 
 static bool starts_with(const char *s, const char *prefix)
@@ -341,7 +346,7 @@ static bool starts_with(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-/* The directory of this name in `parent`, which is made if need be. */
+/* The directory `name` in `parent`. Creates it, or replaces a file or symlink by it. */
 static uint32_t make_directory(struct addition *a, uint32_t parent, const char *name,
 			       size_t len)
 {
@@ -364,7 +369,9 @@ static uint32_t make_directory(struct addition *a, uint32_t parent, const char *
 	return i;
 }
 
-/* Makes the directories above a->path; sets *base to its last part. Returns the parent.
+/*
+ * Makes the directories above a->path. Sets *base to the last component of the path.
+ * Returns the parent.
  */
 static uint32_t make_parents(struct addition *a, const char **base)
 {
@@ -378,7 +385,10 @@ static uint32_t make_parents(struct addition *a, const char **base)
 	return node;
 }
 
-/* Whether a directory on the way is named as a whiteout is; -1 if it must not be. */
+/*
+ * Whether the entry is below an aufs metadata directory, and to be ignored. Returns -1 if
+ * it is below a whiteout.
+ */
 static int below_whiteout(const struct addition *a, struct err *e)
 {
 	const char *p = a->path.data, *slash;
@@ -443,7 +453,7 @@ static int add_hardlink(struct addition *a, struct err *e)
 	return 0;
 }
 
-/* Where the contents of the member lie. */
+/* Sets where the contents of the entry are. A sparse file is expanded into the spool. */
 static int place_contents(struct addition *a, struct rootfs_inode *inode, struct err *e)
 {
 	struct rootfs *r = a->r;
@@ -503,7 +513,7 @@ static int make_inode(struct addition *a, uint64_t size, struct rootfs_inode *in
 	}
 }
 
-/* Gives a directory new attributes, and all else a new inode. */
+/* Replaces the inode of a directory by that of a directory. Replaces anything else. */
 static int add_entry(struct addition *a, uint64_t size, struct err *e)
 {
 	struct rootfs *r = a->r;
@@ -532,7 +542,7 @@ static int add_entry(struct addition *a, uint64_t size, struct err *e)
 	return 0;
 }
 
-/* A member of a few bytes must not make a tree that fills the memory or a disk. */
+/* Limits the memory and disk that a small archive can make the process use. */
 static int check_bounds(const struct addition *a, struct err *e)
 {
 	const struct rootfs *r = a->r;
@@ -566,7 +576,7 @@ static int add_member(struct addition *a, const struct unpack_member *m, struct 
 	const char *slash = strrchr(a->path.data, '/');
 	const char *base = slash != NULL ? slash + 1 : a->path.data;
 	if (starts_with(base, ".wh..wh.") && strcmp(base, ".wh..wh..opq") != 0)
-		return 0; /* of aufs */
+		return 0; /* aufs metadata */
 	if (starts_with(base, ".wh."))
 		return add_whiteout(a, e);
 	if (a->attributes.is_hardlink)
@@ -574,7 +584,7 @@ static int add_member(struct addition *a, const struct unpack_member *m, struct 
 	return add_entry(a, m->size, e);
 }
 
-/* Adds all members of the stream, and releases it. */
+/* Adds all entries of the stream. Releases the stream. */
 static int add_members(struct addition *a, struct err *e)
 {
 	struct unpack_member m;

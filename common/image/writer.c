@@ -120,7 +120,10 @@ int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernot
 	return 0;
 }
 
-/* What the image's history says of each layer, if it fits; NULL for what it does not. */
+/*
+ * The comments of the image's history, by layer. An element is NULL if the layer has
+ * none, or if the history has another number of layers.
+ */
 static const char **comments_of(const struct image *im)
 {
 	const char **comment = mem_zero(im->n, sizeof *comment);
@@ -199,7 +202,7 @@ static json_t *put_text(struct writer *w, const struct buf *text, const char *me
 	return descriptor(media_type, hex, text->len);
 }
 
-/* Writes a document under its name, and frees it. */
+/* Writes a document as the entry `name`, and releases it. */
 static void put_document(struct writer *w, const char *name, json_t *doc)
 {
 	struct buf text = {0};
@@ -210,7 +213,7 @@ static void put_document(struct writer *w, const char *name, json_t *doc)
 	json_decref(doc);
 }
 
-/* The hex diff_id of the configuration's layer `i`. */
+/* The hex diff_id of layer `i` of the configuration, or NULL. */
 static const char *diff_id(const json_t *config, size_t i)
 {
 	const json_t *ids =
@@ -220,15 +223,16 @@ static const char *diff_id(const json_t *config, size_t i)
 	return text != NULL ? digest_strip(text) : NULL;
 }
 
-/* What the documents of one image are, for those who read them. */
+/* The media types of an image's documents. */
 struct media_types {
 	const char *manifest, *config, *layer;
 };
 
 /*
- * The media types of the OCI image specification, or Docker's (Image Manifest Version 2,
- * Schema 2) if an OCI configuration cannot express all of the image's. podman takes no
- * Healthcheck from an OCI configuration. Layers are uncompressed in either case.
+ * Selects the media types of the OCI image specification. Selects Docker's (Image
+ * Manifest Version 2, Schema 2) if an OCI configuration cannot express the image's
+ * configuration: podman ignores a Healthcheck in an OCI configuration. Layers are
+ * uncompressed in both cases.
  */
 static const struct media_types *types_of(const json_t *config)
 {
@@ -246,7 +250,7 @@ static const struct media_types *types_of(const json_t *config)
 	return config_is_docker(config) ? &docker : &oci;
 }
 
-/* The manifest, image-spec manifest.md; returns its descriptor. */
+/* Writes the manifest (OCI image specification, manifest.md). Returns its descriptor. */
 static json_t *put_manifest(struct writer *w, const json_t *config,
 			    json_t *config_descriptor, const struct media_types *types)
 {
@@ -285,7 +289,7 @@ static json_t *platform_of(const json_t *config)
 	return platform;
 }
 
-/* What containerd and Docker go by. */
+/* The annotations from which containerd and Docker read the image's name. */
 static json_t *annotations(const char *reference)
 {
 	json_t *notes = json_object();
@@ -305,8 +309,8 @@ static json_t *annotations(const char *reference)
 }
 
 /*
- * Adds to the list of index.json, image-spec image-layout.md: the manifest's descriptor
- * for each of its names, or once without one.
+ * Adds the manifest to the list of index.json (OCI image specification, image-layout.md):
+ * one descriptor for each reference, or a single one without a name.
  */
 static void list_oci(json_t *list, const json_t *config, json_t *manifest,
 		     const json_t *tags)
@@ -326,7 +330,10 @@ static void list_oci(json_t *list, const json_t *config, json_t *manifest,
 		json_array_append(list, manifest);
 }
 
-/* Adds to manifest.json, Docker image specification v1.2, "Combined Image JSON". */
+/*
+ * Adds to the list of manifest.json (Docker image specification v1.2, "Combined Image
+ * JSON").
+ */
 static void list_docker(json_t *list, const json_t *config, const char *config_hex,
 			const json_t *tags)
 {

@@ -1,8 +1,19 @@
 /*
- * writer: writing layer archives and image archives.
+ * writer: write layer archives and image archives.
  *
- * The streams of dt-image(5): a tar whose members bear no owner and no time, layers
- * first, each named by its diff_id and stored once, then the documents.
+ * Both are tars, see dt-image(5). Layers come first; each is named by its diff_id and
+ * stored once. The documents of an image archive follow. Entries have no owner and no
+ * time, so the output depends only on the contents.
+ *
+ *	struct writer w = {.fd = STDOUT_FILENO};
+ *	writer_file(&w, diff_id, fd, size, comment);
+ *	writer_image(&w, config, NULL, "hello", "1");
+ *	writer_end(&w);
+ *
+ * All functions exit with status 1 if the archive cannot be written.
+ *
+ * Specifications: OCI image specification, image-layout.md; Docker image specification
+ * v1.2, "Combined Image JSON".
  */
 #ifndef DT_WRITER_H
 #define DT_WRITER_H
@@ -20,56 +31,60 @@ struct image;
 struct layernote;
 struct unpack_stream;
 
-/* A zeroed struct with `fd` set, and `verify` or not, is a new archive. */
+/* A new archive is a zeroed struct with `fd`, and optionally `verify`, set. */
 struct writer {
 	int fd;
 	bool verify;         /* writer_pass() hashes all layers */
-	struct strset layer; /* hex diff_ids of the layers in it */
-	uint64_t *size;      /* layer.n of them: of the uncompressed tars, in bytes */
+	struct strset layer; /* hex diff_ids of the written layers */
+	uint64_t *size;      /* layer.n sizes of the uncompressed tars, in bytes */
 	size_t cap;
-	uint64_t bytes;         /* all of them together */
-	json_t *index, *docker; /* what index.json and manifest.json list, so far */
+	uint64_t bytes;         /* sum of all sizes */
+	json_t *index, *docker; /* the lists of index.json and manifest.json */
 };
 
 void writer_release(struct writer *w);
 
 /*
- * Begins the layer of this diff_id and size: returns true if its bytes and then
- * writer_pad() must follow, false if the archive has the layer already. `comment` is
- * for the image's history and may be empty. All functions end the process if the
- * archive cannot be written.
+ * Writes the header of a layer. Returns true if the caller must write `size` bytes and
+ * call writer_pad(). Returns false if the archive has the layer already. `comment` is for
+ * the image's history and may be empty.
  */
 bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
 		  const char *comment, size_t comment_len);
 
-/* Fills the last block of `size` bytes. */
+/* Pads an entry of `size` bytes to a multiple of the tar block size. */
 void writer_pad(struct writer *w, uint64_t size);
 
-/* The same, and its bytes, those of the file `fd` from its start on. */
+/*
+ * Writes a complete layer from the first `size` bytes of the file `fd`. Does nothing if
+ * the archive has the layer already.
+ */
 void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 		 const char *comment);
 
 /*
- * Passes on the layer that a stream is at, if the archive does not have it yet. Its
- * digest is compared with its diff_id if `verify` is true, or if its bytes pass through
- * user space anyway; not if the kernel moves them. Returns 0, or -1 and why not, with
- * `what` and `number` as in layercheck_end(); the archive must not be ended then.
+ * Copies the current layer of the stream `s`, unless the archive has it already. The
+ * layer is compared with its diff_id if `verify` is set, or if its bytes pass through
+ * user space. Without `verify`, bytes that the kernel copies are not hashed.
+ *
+ * Returns 0, or -1 and a reason that names the layer as in layercheck_end(). After -1 the
+ * caller must not write an end-of-archive mark.
  */
 int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
 		uint64_t size, const char *what, size_t number, struct err *e);
 
 /*
- * Writes those layers of the image that the archive does not have yet, with what its
- * history says of each, and compares them with their diff_ids on the way. Returns 0, or
- * -1 and why not, when the archive must not be ended.
+ * Writes the layers of the image that the archive does not have yet, with the comments of
+ * the image's history. Compares each with its diff_id. Returns 0, or -1 and a reason.
+ * After -1 the caller must not write an end-of-archive mark.
  */
 int writer_copy(struct writer *w, const struct image *im, struct err *e);
 
 /*
- * Writes the configuration, whose bytes are `text`, and the manifest of an image all
- * of whose layers are in the archive, and no image of the same configuration. `tags` are
- * its references, an array of strings that reference_split() takes. The media types are
- * those of OCI, or Docker's if config_is_docker().
+ * Writes the configuration, whose bytes are `text`, and the manifest of an image. All its
+ * layers must be in the archive, and no image with the same configuration. `tags` are its
+ * references, an array of strings that reference_split() accepts. The media types are
+ * Docker's if config_is_docker() holds, else OCI's.
  */
 void writer_add(struct writer *w, const json_t *config, const struct buf *text,
 		const json_t *tags);
@@ -78,9 +93,9 @@ void writer_add(struct writer *w, const json_t *config, const struct buf *text,
 void writer_list(struct writer *w);
 
 /*
- * Writes all documents of an archive of one image, the bytes of whose configuration are
- * `text`, or of our making if that is NULL. If `tag` is NULL, the tag is derived from
- * the configuration's digest, as Nix would name an output of it.
+ * Writes all documents of an archive with a single image. `text` is the configuration's
+ * bytes; if it is NULL, `config` is encoded. If `tag` is NULL, the tag is the digest of
+ * the configuration in Nix's base-32 encoding.
  */
 void writer_image(struct writer *w, const json_t *config, const struct buf *text,
 		  const char *name, const char *tag);
