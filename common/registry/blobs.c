@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 enum {
-	PAUSE_MS = 50, /* between two tries to lock a part */
-	SHARE = 8,     /* a process that writes gets at least 1 / SHARE in `patience` */
+	PAUSE_MS = 50, /* between two attempts to lock a part */
+	SHARE = 8,     /* a writer must make 1 / SHARE of progress in `patience` */
 };
 
 static char *file_name(const struct cache *c, const char *hex, const char *suffix)
@@ -42,7 +42,7 @@ int blobs_open(const struct cache *c, const char *hex)
 
 /* --- parts --- */
 
-/* Whether two descriptions are of one file. */
+/* Whether both refer to the same file. */
 static bool is_same_file(const struct stat *a, const struct stat *b)
 {
 	return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
@@ -63,7 +63,7 @@ static time_t now(void)
 	return t.tv_sec;
 }
 
-/* Locks the file, unless another process keeps the lock and does not get on. */
+/* Locks the file. Gives up if another process holds the lock without making progress. */
 static int lock(int fd, uint64_t limit, unsigned patience)
 {
 	const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
@@ -85,7 +85,7 @@ static int lock(int fd, uint64_t limit, unsigned patience)
 	return 0;
 }
 
-/* The part's file, opened and locked, or -1. */
+/* Opens and locks the part's file. Returns -1 if that fails. */
 static int open_locked(const char *name, uint64_t limit, unsigned patience)
 {
 	for (;;) {
@@ -97,7 +97,7 @@ static int open_locked(const char *name, uint64_t limit, unsigned patience)
 			close(fd);
 			return -1;
 		}
-		/* The process that had the lock may have renamed the file. */
+		/* The process that held the lock may have renamed the file. */
 		if (fstat(fd, &ours) == 0 && stat(name, &named) == 0 &&
 		    is_same_file(&ours, &named))
 			return fd;
@@ -105,7 +105,7 @@ static int open_locked(const char *name, uint64_t limit, unsigned patience)
 	}
 }
 
-/* Closes the part and forgets where it is, without removing its file. */
+/* Closes the part without removing its file. */
 static void release(struct blobs_part *p)
 {
 	if (p->fd >= 0)
@@ -115,7 +115,7 @@ static void release(struct blobs_part *p)
 	*p = (struct blobs_part){.fd = -1};
 }
 
-/* A part in the cache: the one that all share, or a nameless one. */
+/* Opens a part in the cache: the shared one, or else an unnamed file. */
 static void open_cached(const struct cache *c, const char *hex, uint64_t limit,
 			unsigned patience, struct blobs_part *p)
 {
@@ -157,7 +157,10 @@ int blobs_begin(const struct cache *c, const char *hex, uint64_t limit, unsigned
 	return 1;
 }
 
-/* Goes on outside the cache, which has no room. Returns 0, or -1 with errno set. */
+/*
+ * Continues in a temporary file, because the cache is full. Returns 0, or -1 with errno
+ * set.
+ */
 static int move_out(struct blobs_part *p)
 {
 	off_t from = 0;
@@ -199,7 +202,7 @@ int blobs_restart(struct blobs_part *p, struct err *e)
 	return 0;
 }
 
-/* Gives a file without a name this one. */
+/* Gives an unnamed file a name. */
 static int link_nameless(int fd, const char *name)
 {
 	char self[32];
@@ -224,7 +227,7 @@ int blobs_finish(struct blobs_part *p)
 
 void blobs_leave(struct blobs_part *p)
 {
-	/* The lock is still ours. */
+	/* The part is still locked. */
 	if (p->name != NULL && size_of(p->fd) == 0)
 		unlink(p->name);
 	release(p);

@@ -1,12 +1,18 @@
 /*
- * blobs: what was downloaded, in files named by digests.
+ * blobs: the cache of downloaded blobs.
  *
- * In the cache's directory, blobs/HEX is complete, and blobs/HEX.part is on its way and
- * locked by the process that writes it. If that process ends, another one goes on with
- * the part.
+ * Each blob is a file in the cache's directory, named by its digest. blobs/HEX is
+ * complete. blobs/HEX.part is incomplete and locked by the process that downloads it. If
+ * that process exits, another process continues the download.
  *
- * The cache only saves work: if it cannot be written to, is full, or has a part that
- * another process keeps and does not fill, the blob goes to a file of its own.
+ *	fd = blobs_open(cache, hex);
+ *	if (fd < 0 && blobs_begin(cache, hex, limit, 60, &part, &e) == 1) {
+ *		... blobs_write(), then compare the digest ...
+ *		fd = blobs_finish(&part);
+ *	}
+ *
+ * The cache is optional. A blob goes to an unnamed file if the cache is full or not
+ * writable, or if another process holds the part without making progress.
  */
 #ifndef DT_BLOBS_H
 #define DT_BLOBS_H
@@ -17,38 +23,44 @@
 struct cache;
 struct err;
 
-/* A blob on its way. */
+/* A blob that is being downloaded. */
 struct blobs_part {
-	int fd;             /* for reading and writing */
-	uint64_t have;      /* bytes that are in it */
-	char *name, *whole; /* of its file, now and in the end; NULL if it has none */
+	int fd;             /* open for reading and writing */
+	uint64_t have;      /* bytes written so far */
+	char *name, *whole; /* current and final file name; NULL if unnamed */
 };
 
-/* A descriptor of the complete blob, or -1 if it is not here. */
+/*
+ * Opens the complete blob. Returns its descriptor, or -1 if the cache does not have it.
+ */
 int blobs_open(const struct cache *c, const char *hex);
 
 /*
- * Begins to write a blob of at most `limit` bytes, or goes on with it. If another process
- * is writing it, waits for that as long as an eighth of it comes in each `patience`
- * seconds. Returns 1; 0 if another process has finished the blob, and p->fd is a
- * descriptor of it; -1 and why not.
+ * Begins or continues the download of a blob of at most `limit` bytes. If another process
+ * downloads it, waits as long as that process gets an eighth of `limit` in each
+ * `patience` seconds.
+ *
+ * Returns 1 if the caller must write the blob; 0 if another process has completed it,
+ * with p->fd open on it; or -1 and a reason.
  */
 int blobs_begin(const struct cache *c, const char *hex, uint64_t limit, unsigned patience,
 		struct blobs_part *p, struct err *e);
 
-/* Appends to the part. Returns 0, or -1 and why not. */
+/* Appends to the part. Returns 0, or -1 and a reason. */
 int blobs_write(struct blobs_part *p, const void *data, size_t len, struct err *e);
 
-/* Forgets what is in the part. Returns 0, or -1 and why not. */
+/* Discards the contents of the part. Returns 0, or -1 and a reason. */
 int blobs_restart(struct blobs_part *p, struct err *e);
 
-/* Makes the part the complete blob. Returns its descriptor. */
+/*
+ * Makes the part the complete blob. Returns its descriptor, which the caller must close.
+ */
 int blobs_finish(struct blobs_part *p);
 
-/* Closes the part, and leaves it for the next time if there is anything in it. */
+/* Closes the part. Keeps its file for the next download, unless it is empty. */
 void blobs_leave(struct blobs_part *p);
 
-/* Forgets a blob that turned out to be damaged. */
+/* Removes a damaged blob from the cache. */
 void blobs_forget(const struct cache *c, const char *hex);
 
 #endif

@@ -7,7 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* RFC 9110, 5.6.2; and what token68 has beyond it, for schemes that are passed over. */
+/*
+ * The characters of a token (RFC 9110, 5.6.2) and of a token68. Schemes that use token68
+ * are ignored.
+ */
 #define TOKEN                         \
 	"!#$%&'*+-.^_`|~0123456789/:" \
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -17,7 +20,7 @@ static const char *skip(const char *p, const char *what)
 	return p + strspn(p, what);
 }
 
-/* A token or a quoted string at `p`; returns what follows it. */
+/* Reads a token or a quoted string. Returns the position after it. */
 static const char *read_value(const char *p, struct buf *out)
 {
 	buf_clear(out);
@@ -54,7 +57,7 @@ void challenge_parse(struct challenge *c, const char *p)
 		buf_add(&word, p, n);
 		p = skip(p + n, " \t");
 		if (n == 0) {
-			p++; /* no challenge: look on behind it */
+			p++; /* not a challenge: continue behind it */
 		} else if (*p == '=') {
 			p = read_value(skip(p + 1, " \t"), &value);
 			if (is_first) {

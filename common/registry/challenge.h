@@ -1,9 +1,11 @@
 /*
- * challenge: how a registry wants to be authenticated to.
+ * challenge: parse the header WWW-Authenticate of a registry.
  *
- * Reads WWW-Authenticate (RFC 9110, 11.6.1), which lists the schemes that a server takes.
- * Registries use Basic and Bearer ("Token Authentication Specification" of the
- * distribution project).
+ * A server that answers 401 lists the authentication schemes that it accepts. Registries
+ * use Basic, and Bearer with the address of a token server (the realm).
+ *
+ * Specifications: RFC 9110, 11.6.1; "Token Authentication Specification" of the
+ * distribution project.
  */
 #ifndef DT_CHALLENGE_H
 #define DT_CHALLENGE_H
@@ -16,8 +18,9 @@ struct challenge {
 };
 
 /*
- * Adds header values to `c`, each ended by a newline. Ignores unknown schemes, all
- * Bearers after the first one, and text that is no challenge.
+ * Adds the values of headers, each followed by a newline. `c` must be zeroed before the
+ * first call. Ignores unknown schemes, all Bearer challenges after the first, and text
+ * that is not a challenge.
  */
 void challenge_parse(struct challenge *c, const char *values);
 void challenge_release(struct challenge *c);

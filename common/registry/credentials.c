@@ -43,7 +43,7 @@ char *credentials_basic(const struct credentials *c)
 	return value;
 }
 
-/* Overwrites what was read, before it is freed. */
+/* Overwrites the contents before it frees them. */
 static void wipe(struct buf *b)
 {
 	mem_wiping_free(b->data);
@@ -52,7 +52,7 @@ static void wipe(struct buf *b)
 
 /* --- entries of a file --- */
 
-/* The host that docker.io's other names stand for, as key of an entry. */
+/* Replaces the other host names of Docker Hub in an entry's key by "docker.io". */
 static const char *host_of(const char *key, size_t *len)
 {
 	static const char *const hub[] = {"index.docker.io", "registry-1.docker.io"};
@@ -66,8 +66,8 @@ static const char *host_of(const char *key, size_t *len)
 }
 
 /*
- * How well the key of an entry fits: the length of what it has in common with HOST/PATH,
- * or 0. Docker's keys may be URLs, of which the host counts.
+ * How well an entry's key matches HOST/PATH: the length of the match, or 0. Docker's keys
+ * may be URLs; of these, only the host is compared.
  */
 static size_t fit(const char *key, const char *host, const char *path)
 {
@@ -87,7 +87,7 @@ static size_t fit(const char *key, const char *host, const char *path)
 	return len + 1 + rest;
 }
 
-/* "auth": "USER:PASSWORD" in base 64. */
+/* Splits an "auth": "USER:PASSWORD" in base 64. */
 static int split_auth(struct credentials *c, const char *auth)
 {
 	size_t size = strlen(auth) + 1, len = 0;
@@ -113,7 +113,7 @@ static bool is_set(const char *s)
 	return s != NULL && *s != '\0';
 }
 
-/* Returns 1 if the entry has credentials, 0 if it has none, -1 and why not. */
+/* Returns 1 if the entry has credentials, 0 if it has none, or -1 and a reason. */
 static int read_entry(struct credentials *c, const json_t *entry, const char *file,
 		      struct err *e)
 {
@@ -158,9 +158,9 @@ static int find_entry(struct credentials *c, const json_t *auths, const char *fi
 	return best != NULL ? read_entry(c, best, file, e) : 0;
 }
 
-/* --- programs --- */
+/* --- credential helpers --- */
 
-/* Runs `docker-credential-NAME get`; returns its wait status, or -1 with errno set. */
+/* Runs `docker-credential-NAME get`. Returns its wait status, or -1 with errno set. */
 static int run_helper(const char *program, const char *question, struct buf *answer)
 {
 	char *const args[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "get",
@@ -176,13 +176,13 @@ static int run_helper(const char *program, const char *question, struct buf *ans
 		close(in[1]);
 		return -1;
 	}
-	/* It fits into the pipe; whether anybody reads it does not matter then. */
+	/* The question fits into the pipe. The program may exit without reading it. */
 	(void)io_write(in[1], question, strlen(question));
 	close(in[1]);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-	/* The connections of libcurl are not closed by exec(2). */
+	/* libcurl's connections are not close-on-exec. */
 	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
 	int result = posix_spawnp(&pid, program, &actions, NULL, args, environ);
 	posix_spawn_file_actions_destroy(&actions);
@@ -203,7 +203,7 @@ static int run_helper(const char *program, const char *question, struct buf *ans
 static int read_answer(struct credentials *c, const struct buf *answer,
 		       const char *program, struct err *e)
 {
-	struct err unused; /* it may quote what is secret */
+	struct err unused; /* discarded: it may quote a secret */
 	json_t *doc = json_parse(answer->data, answer->len, program, &unused);
 	const char *user = json_string_at(doc, "Username");
 	const char *secret = json_string_at(doc, "Secret");
@@ -221,7 +221,9 @@ static int read_answer(struct credentials *c, const struct buf *answer,
 	return result;
 }
 
-/* Asks the program about the server. Returns 1, 0 if it knows nothing, -1 and why. */
+/*
+ * Asks the credential helper. Returns 1, 0 if it has no credentials, or -1 and a reason.
+ */
 static int ask_helper(struct credentials *c, const char *name, const char *server,
 		      struct err *e)
 {
@@ -244,7 +246,9 @@ static int ask_helper(struct credentials *c, const char *name, const char *serve
 	return result;
 }
 
-/* The name of the program for this host, or NULL. */
+/*
+ * The credential helper for this host, or NULL. Sets *server to the name to ask it for.
+ */
 static const char *helper_for(const json_t *doc, const char *host, const char **server)
 {
 	const json_t *helpers = json_object_get(doc, "credHelpers");
@@ -282,7 +286,7 @@ static int find_in(struct credentials *c, const json_t *doc, const char *file,
 int credentials_parse(struct credentials *c, const char *text, size_t len,
 		      const char *file, const char *host, const char *path, struct err *e)
 {
-	struct err unused; /* it may quote what is secret */
+	struct err unused; /* discarded: it may quote a secret */
 
 	*c = (struct credentials){0};
 	json_t *doc = json_parse(text, len, file, &unused);
@@ -295,14 +299,14 @@ int credentials_parse(struct credentials *c, const char *text, size_t len,
 	return known < 0 ? -1 : 0;
 }
 
-/* A file that may be missing, unless it `must` be there. */
+/* Reads a file. A missing file is an error only if `must` is true. */
 static int try_file(struct credentials *c, const char *file, bool must, const char *host,
 		    const char *path, struct err *e)
 {
 	struct buf text = {0};
 	int result = 0;
 
-	buf_reserve(&text, 2 * FILE_MAX); /* so that growing leaves no copies */
+	buf_reserve(&text, 2 * FILE_MAX); /* so that growing does not leave copies */
 	if (io_slurp_file(file, &text, FILE_MAX) == 0)
 		result = credentials_parse(c, text.data, text.len, file, host, path, e);
 	else if (must || errno == EFBIG || errno == EACCES)

@@ -1,19 +1,24 @@
 /*
- * credentials: the user's name and password at a registry.
+ * credentials: find the user's password for a registry.
  *
- * They are looked for where skopeo(1) does (containers-auth.json(5)): in the file
- * REGISTRY_AUTH_FILE if that is set; else in the first of these files that knows the
- * registry:
+ * The files and their order are those of skopeo(1), see containers-auth.json(5). If
+ * REGISTRY_AUTH_FILE is set, only that file is read. Otherwise the first of these files
+ * that has credentials for the registry is used:
  *
  *     $XDG_RUNTIME_DIR/containers/auth.json
  *     $XDG_CONFIG_HOME/containers/auth.json    or ~/.config/containers/auth.json
  *     $DOCKER_CONFIG/config.json               or ~/.docker/config.json
  *
- * A file has credentials under "auths", by registry and repository. It may name programs
- * that have them (docker-credential-NAME), under "credHelpers" and "credsStore". Such a
- * program gets the registry's name on standard input, and no open file of ours.
+ * A file has credentials under "auths", by registry and repository. Under "credHelpers"
+ * and "credsStore" it may name programs (docker-credential-NAME) that have credentials.
+ * Such a program gets the registry's name on standard input. It inherits no other
+ * descriptors except standard error.
  *
- * Credentials are in guarded memory, and in no message.
+ * Credentials are kept in guarded memory. No message contains them.
+ *
+ *	if (credentials_find(&c, "docker.io", "library/hello", &e) == 0 && c.user)
+ *		header = credentials_basic(&c);
+ *	credentials_release(&c);
  */
 #ifndef DT_CREDENTIALS_H
 #define DT_CREDENTIALS_H
@@ -24,24 +29,27 @@ struct err;
 
 struct credentials {
 	char *user, *password; /* guarded; both NULL if there are none */
-	char *identity;        /* guarded: a refresh token, instead of both; or NULL */
+	char *identity;        /* guarded: a refresh token that replaces both, or NULL */
 };
 
 /*
  * Finds the credentials for the repository `path` ("library/hello") at `host`
- * ("docker.io"). Returns 0, and an empty `c` if there are none; -1 and which file or
- * program failed. The caller releases `c` in both cases.
+ * ("docker.io"). Returns 0, with an empty `c` if there are none; or -1 and the file or
+ * program that failed. The caller must release `c` in both cases.
  */
 int credentials_find(struct credentials *c, const char *host, const char *path,
 		     struct err *e);
 void credentials_release(struct credentials *c);
 
-/* The same, in the text of one file, which is called `file` in messages. */
+/* Finds the credentials in the text of a single file. `file` names it in messages. */
 int credentials_parse(struct credentials *c, const char *text, size_t len,
 		      const char *file, const char *host, const char *path,
 		      struct err *e);
 
-/* "Basic ..." (RFC 7617), guarded; the caller frees it by secret_free(). */
+/*
+ * The header value "Basic ..." (RFC 7617), guarded. The caller frees it with
+ * secret_free().
+ */
 char *credentials_basic(const struct credentials *c);
 
 #endif

@@ -23,7 +23,7 @@ void dockerarchive_release(struct dockerarchive *a)
 	strset_release(&a->layer);
 }
 
-/* --- members --- */
+/* --- entries --- */
 
 static void put(struct dockerarchive *a, const void *data, size_t len)
 {
@@ -102,11 +102,11 @@ void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer
 	put_padding(a, size);
 }
 
-/* --- documents, spelled as Go's encoding/json spells them --- */
+/* --- documents, encoded as by Go's encoding/json --- */
 
 /*
- * Appends a JSON value, known to be one, without blanks and with the characters escaped
- * that Go escapes: < > & U+2028 U+2029. All else stays as it was written.
+ * Appends a valid JSON value without blanks. Escapes the characters that Go escapes: < >
+ * & U+2028 U+2029. Everything else keeps its spelling.
  */
 static void compact(struct buf *out, const char *p, const char *end)
 {
@@ -137,7 +137,7 @@ static const char *skip(const char *p, const char *end, const char *what)
 	return p;
 }
 
-/* Appends the value of `key` in the object `doc`, in its own spelling; or null. */
+/* Appends the value of `key` in the object `doc` with its own spelling, or null. */
 static int add_value(struct buf *out, const struct buf *doc, const char *key,
 		     struct err *e)
 {
@@ -162,7 +162,9 @@ static int add_value(struct buf *out, const struct buf *doc, const char *key,
 	return 0;
 }
 
-/* What the top layer's legacy document takes of the configuration, in order. */
+/*
+ * The keys that the top layer's legacy document copies from the configuration, in order.
+ */
 static const char *const inherited[] = {
     "architecture", "config",         "container", "container_config",
     "created",      "docker_version", "id",        "layer_id",
@@ -173,7 +175,9 @@ static void add_key(struct buf *out, const char *key)
 	buf_addf(out, "%c\"%s\":", out->len == 0 ? '{' : ',', key);
 }
 
-/* The legacy document of a layer; `config` is NULL but for the top one. */
+/*
+ * Makes the legacy document of a layer. `config` is NULL for all layers but the top one.
+ */
 static int legacy(struct buf *out, const struct buf *config, const char *chain_id,
 		  const char *id, const char *parent, struct err *e)
 {
@@ -224,7 +228,10 @@ static void put_legacy(struct dockerarchive *a, const char *id, const char *diff
 	buf_release(&version);
 }
 
-/* The chain ID (image-spec, config.md) of a layer on top of `chain`, in place. */
+/*
+ * Replaces `chain` by the chain ID of a layer on top of it (OCI image specification,
+ * config.md).
+ */
 static void chain_on(char chain[DIGEST_HEX + 1], const char *diff_id)
 {
 	struct buf text = {0};
@@ -238,7 +245,7 @@ static void chain_on(char chain[DIGEST_HEX + 1], const char *diff_id)
 	buf_release(&text);
 }
 
-/* The directories of all layers. `top` becomes the ID of the top one, or "". */
+/* Writes the directories of all layers. `top` becomes the ID of the top layer, or "". */
 static int put_directories(struct dockerarchive *a, const struct dockerarchive_image *im,
 			   char top[DIGEST_HEX + 1], struct err *e)
 {

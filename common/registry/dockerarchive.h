@@ -1,11 +1,23 @@
 /*
- * dockerarchive: the archive that skopeo(1) writes to docker-archive:, byte for byte.
+ * dockerarchive: write an archive identical to that of skopeo(1), docker-archive:.
  *
- * nixpkgs' pullImage pins the digest of such an archive, so every byte counts. It is a
- * ustar as Go's archive/tar writes it. Its members are, in this order: each layer once,
- * as HEX.tar; the configuration, as HEX.json; for each layer a directory of the legacy
- * format (Docker image specification v1), whose layer.tar is a symlink; manifest.json;
- * repositories.
+ * nixpkgs' pullImage pins the digest of such an archive, so every byte matters. The
+ * format is ustar as Go's archive/tar writes it. The entries are, in this order:
+ *
+ *   - each layer once, as HEX.tar;
+ *   - the configuration, as HEX.json;
+ *   - for each layer a directory of the legacy format, whose layer.tar is a symlink;
+ *   - manifest.json;
+ *   - repositories.
+ *
+ * All functions exit with status 1 if the archive cannot be written.
+ *
+ *	dockerarchive_init(&a, fd, false);
+ *	dockerarchive_layer(&a, diff_id, layer, size);
+ *	if (dockerarchive_documents(&a, &image, &e) == 0)
+ *		dockerarchive_end(&a);
+ *
+ * Specifications: Docker image specification v1 (legacy directories) and v1.2.
  */
 #ifndef DT_DOCKERARCHIVE_H
 #define DT_DOCKERARCHIVE_H
@@ -20,12 +32,12 @@
 struct buf;
 struct err;
 
-/* An archive that is being written. All functions end the process if that fails. */
+/* An archive that is being written. */
 struct dockerarchive {
-	int fd;         /* where it goes; -1 if only its digest is wanted */
-	bool is_summed; /* `sum` is the digest of all of it */
+	int fd;         /* the output; -1 if only the digest is wanted */
+	bool is_summed; /* `sum` is the digest of the archive */
 	struct digest sum;
-	struct strset layer; /* hex diff_ids of the layers in it */
+	struct strset layer; /* hex diff_ids of the written layers */
 };
 
 void dockerarchive_init(struct dockerarchive *a, int fd, bool is_summed);
@@ -35,20 +47,20 @@ void dockerarchive_release(struct dockerarchive *a);
 void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer,
 			 uint64_t size);
 
-/* What the documents say. All of its layers have been written before. */
+/* The contents of the documents. All layers must be written before. */
 struct dockerarchive_image {
 	const struct buf *config; /* the JSON text of its configuration */
 	const char (*diff_id)[DIGEST_HEX + 1];
 	size_t n;
-	const char *name; /* in full, "docker.io/library/hello" */
+	const char *name; /* in full: "docker.io/library/hello" */
 	const char *tag;
 };
 
-/* Writes the documents. Returns 0, or -1 and what is wrong with the configuration. */
+/* Writes the documents. Returns 0, or -1 and the error in the configuration. */
 int dockerarchive_documents(struct dockerarchive *a, const struct dockerarchive_image *im,
 			    struct err *e);
 
-/* The digest of the complete archive, with the end-of-archive mark that follows. */
+/* The digest of the complete archive, including the end-of-archive mark that follows. */
 void dockerarchive_hex(struct dockerarchive *a, char hex[DIGEST_HEX + 1]);
 
 /* Writes the end-of-archive mark. */

@@ -19,18 +19,18 @@ enum { BLOCK = 256 << 10, PIECES = 4 };
 
 /* --- downloads --- */
 
-/* A blob that is downloaded. */
+/* A blob that is being downloaded. */
 struct incoming {
 	const struct fetch *f;
-	const struct manifest_blob *b; /* its size is UINT64_MAX if it is not known */
+	const struct manifest_blob *b; /* its size is UINT64_MAX if unknown */
 	const char *kind;              /* "manifests" or "blobs" */
-	uint64_t limit;                /* bytes */
-	char *type;                    /* becomes its media type; or NULL */
+	uint64_t limit;                /* in bytes */
+	char *type;                    /* receives the media type; or NULL */
 	struct blobs_part part;
-	struct digest sum; /* of what is in the part */
+	struct digest sum; /* of the contents of the part */
 };
 
-/* Forgets what came so far. */
+/* Discards the bytes received so far. */
 static int restart(void *arg, struct err *e)
 {
 	struct incoming *in = arg;
@@ -52,8 +52,10 @@ static int take(void *arg, const void *data, size_t len, struct err *e)
 	return 0;
 }
 
-/* Adds the file to the digest, and leaves its position at its end. Returns its size, or
- * -1. */
+/*
+ * Adds the file's contents to the digest, and leaves its position at the end. Returns its
+ * size, or -1.
+ */
 static int64_t sum_file(struct digest *sum, int fd, struct err *e)
 {
 	char block[BLOCK];
@@ -69,7 +71,7 @@ static int64_t sum_file(struct digest *sum, int fd, struct err *e)
 	return n < 0 ? err_set_errno(e, "a blob's file") : size;
 }
 
-/* Asks the registry, then the URLs that the manifest has for the layer. */
+/* Asks the registry, then the URLs in the layer's descriptor. */
 static int get(struct incoming *in, struct http_request *q, struct err *e)
 {
 	char what[sizeof "sha256:" + DIGEST_HEX] = "sha256:";
@@ -85,7 +87,7 @@ static int get(struct incoming *in, struct http_request *q, struct err *e)
 	return result;
 }
 
-/* Downloads what the part lacks. Returns 1 if it is the blob then, 0 if not, or -1. */
+/* Downloads the rest of the part. Returns 1 if the part is the blob, 0 if not, or -1. */
 static int fill(struct incoming *in, bool *has_size, struct err *e)
 {
 	char hex[DIGEST_HEX + 1];
@@ -105,7 +107,10 @@ static int fill(struct incoming *in, bool *has_size, struct err *e)
 	return *has_size && strcmp(hex, in->b->hex) == 0;
 }
 
-/* Fills the part, and once more if it had been begun with other bytes. */
+/*
+ * Downloads the blob. If the part held other bytes from an earlier download, starts
+ * again.
+ */
 static int download(struct incoming *in, struct err *e)
 {
 	bool has_size;
@@ -127,8 +132,8 @@ static int download(struct incoming *in, struct err *e)
 }
 
 /*
- * A descriptor of the blob's file, as it was found in the cache, or downloaded and
- * verified; sets *is_cached. `in` says which blob. Returns -1 and why there is none.
+ * Opens the blob: from the cache, or downloaded and verified. Sets *is_cached
+ * accordingly. Returns a descriptor, or -1 and a reason.
  */
 static int open_blob(struct incoming *in, bool *is_cached, struct err *e)
 {
@@ -198,15 +203,15 @@ int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *
 /* --- layers --- */
 
 /*
- * A layer that is being uncompressed. Another thread sums it up and writes it, so that a
- * large layer keeps two cores at work.
+ * A layer that is being uncompressed. A second thread hashes and writes the layer, so
+ * that a large layer uses two cores.
  */
 struct plain {
 	int fd;
 	struct digest sum;
 	uint64_t size;
-	struct ring *relay;  /* of pieces */
-	_Atomic bool failed; /* `why` says why */
+	struct ring *relay;  /* of struct piece */
+	_Atomic bool failed; /* then `why` is set */
 	struct err why;
 };
 
@@ -249,7 +254,7 @@ static int take_plain(void *arg, const void *data, size_t len, struct err *e)
 	return p->failed ? -1 : 0;
 }
 
-/* Whether programs know the file for compressed. */
+/* Whether the file begins with the magic number of a compression format. */
 static bool is_compressed(int fd)
 {
 	static const struct {
@@ -291,7 +296,10 @@ static int inflate(int fd, uint64_t size, struct plain *p, const char *what,
 	return result;
 }
 
-/* Uncompresses `fd` to `p`, or, if it is plain, sums it up and makes it p->fd. */
+/*
+ * Uncompresses `fd` into a temporary file. A file that is not compressed is only hashed.
+ * Sets p->fd to the uncompressed file.
+ */
 static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
 {
 	struct stat st;
@@ -308,7 +316,7 @@ static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
 	return inflate(fd, (uint64_t)st.st_size, p, what, e);
 }
 
-/* Uncompresses and compares with the diff_id. */
+/* Uncompresses the layer and compares it with its diff_id. */
 static int unpack_layer(int fd, const char *hex, const char *diff_id,
 			struct fetch_layer *layer, struct err *e)
 {
@@ -345,8 +353,7 @@ int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char
 		close(fd);
 		if (result == 0 || !layer->is_cached)
 			return result;
-		/* Either the image is wrong or its file is damaged, and then a new one
-		 * helps. */
+		/* The cached file may be damaged. If so, a new download helps. */
 		blobs_forget(f->cache, b->hex);
 	}
 }

@@ -1,10 +1,14 @@
 /*
- * fetch: the documents and layers of an image, downloaded once and verified.
+ * fetch: download the documents and layers of an image into the cache.
  *
- * Everything that has a digest is kept in the cache's directory of blobs, and taken from
- * there the next time. The caller sees only bytes of the right digest; a layer has the
- * right diff_id, too. A download that was interrupted, in this process or another one,
- * continues where it stopped.
+ * Everything with a digest is kept in the cache of blobs (blobs.h), and read from there
+ * the next time. The caller gets only data with the right digest; a layer also has the
+ * right diff_id. An interrupted download is continued, even by another process.
+ *
+ *	struct fetch f = {.cache = &cache, .registry = registry, .patience = 60};
+ *	if (fetch_tagged(&f, "latest", &text, type, hex, &e) == 0)
+ *		...
+ *	result = fetch_layer(&f, &manifest.layer[i], diff_id, &layer, &e);
  */
 #ifndef DT_FETCH_H
 #define DT_FETCH_H
@@ -23,13 +27,13 @@ struct registry;
 struct fetch {
 	const struct cache *cache;
 	struct registry *registry;
-	unsigned patience; /* seconds, with other processes: see blobs_begin() */
-	/* Called by any thread when bytes came; or NULL. */
+	unsigned patience; /* seconds to wait for other processes: see blobs_begin() */
+	/* Called from any thread when bytes have arrived; or NULL. */
 	void (*came)(void *arg, size_t bytes);
 	void *arg;
 };
 
-/* An uncompressed layer; the caller closes `fd`. */
+/* An uncompressed layer. The caller must close `fd`. */
 struct fetch_layer {
 	int fd;
 	uint64_t size;
@@ -37,20 +41,24 @@ struct fetch_layer {
 };
 
 /*
- * Replaces `out` by the document of this digest, at most JSON_LIMIT bytes; `kind` is
- * "manifests" or "blobs". Sets `type`, of 128 bytes, to its media type in the registry's
- * answer, or to "" if it came from the cache. Returns 0, or -1 and why not.
+ * Replaces `out` by the document with this digest, at most JSON_LIMIT bytes. `kind` is
+ * "manifests" or "blobs". Sets `type`, a buffer of 128 bytes, to the media type in the
+ * registry's response, or to "" if the document is from the cache. Returns 0, or -1 and a
+ * reason.
  */
 int fetch_document(const struct fetch *f, const char *kind, const char *hex,
 		   struct buf *out, char *type, struct err *e);
 
-/* The same for the manifest or index that has this tag now; sets `hex` to its digest. */
+/*
+ * Downloads the manifest or index that currently has this tag. Sets `hex` to its digest.
+ * Otherwise as fetch_document().
+ */
 int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *type,
 		 char hex[DIGEST_HEX + 1], struct err *e);
 
 /*
  * Downloads a layer and uncompresses it into a temporary file. Several threads may call
- * it at once, for different blobs. Returns 0, or -1 and why not.
+ * it at once for different blobs. Returns 0, or -1 and a reason.
  */
 int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char *diff_id,
 		struct fetch_layer *layer, struct err *e);

@@ -56,7 +56,10 @@ int http_origin(struct http_origin *o, const char *url, struct err *e)
 	return 0;
 }
 
-/* Services that a cloud's host offers to its machines, at addresses of no link. */
+/*
+ * Addresses at which clouds offer services to their virtual machines. They are not
+ * link-local addresses.
+ */
 static const char *const cloud4[] = {"100.100.100.200", "168.63.129.16", "192.0.0.192"};
 static const char *const cloud6[] = {"fd00:ec2::254", "fd20:ce::254"};
 
@@ -76,12 +79,15 @@ static enum http_place place4(const struct in_addr *a)
 	return HTTP_FAR;
 }
 
-/* Finds the IPv4 address that an IPv6 address stands for, which routers translate. */
+/*
+ * Extracts the IPv4 address embedded in an IPv6 address. Routers translate such
+ * addresses.
+ */
 static bool embedded(const struct in6_addr *a, struct in_addr *v4)
 {
 	static const struct {
 		uint8_t prefix[12];
-		size_t len, at; /* bytes */
+		size_t len, at; /* in bytes */
 	} table[] = {
 	    {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}, 12, 12}, /* mapped, RFC 4291 */
 	    {{0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0}, 12, 12}, /* RFC 7915 */
@@ -115,7 +121,7 @@ static enum http_place place6(const struct in6_addr *a)
 	return embedded(a, &v4) ? place4(&v4) : HTTP_FAR;
 }
 
-/* Whether the name is localhost or ends in ".localhost", with or without a final dot. */
+/* Whether the name is localhost or ends in ".localhost". A final dot is allowed. */
 static bool is_localhost(const char *host)
 {
 	static const char name[] = "localhost";

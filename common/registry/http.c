@@ -16,11 +16,11 @@
 
 enum {
 	HEAD_MAX = 256 << 10, /* bytes of all headers of a response */
-	ERROR_MAX = 1 << 20,  /* of a body that nobody wants */
+	ERROR_MAX = 1 << 20,  /* bytes of a discarded body */
 	REDIRECTS_MAX = 10,
 	PIECE = 256 << 10,
 	OFFERS_MAX = 16, /* headers WWW-Authenticate that are read */
-	RATE_MIN = 1024, /* bytes a second, below which a transfer is given up */
+	RATE_MIN = 1024, /* bytes per second; a slower transfer fails */
 };
 
 struct http {
@@ -29,28 +29,28 @@ struct http {
 	bool verify;
 };
 
-/* One request and its response; a redirect is followed by another one. */
+/* A request and its response. A redirect starts another one. */
 struct exchange {
 	struct http *h;
 	struct http_request *q;
 	struct http_response *r;
 	struct err *e;
 	struct http_origin to;
-	enum http_place from;  /* of the server that named the URL */
+	enum http_place from;  /* place of the server that named the URL */
 	bool is_proxied;       /* the proxy resolves the host's name */
-	size_t head, unwanted; /* bytes */
-	bool begun, refused;   /* `refused`: *e says why */
+	size_t head, unwanted; /* in bytes */
+	bool begun, refused;   /* `refused`: *e has the reason */
 };
 
 static void start_library(void)
 {
-	/* Headers hold credentials. */
+	/* Headers contain credentials, so freed memory is overwritten. */
 	if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, mem_wiping_free,
 				 mem_wiping_realloc, strdup, calloc) != CURLE_OK)
 		die("libcurl does not work here");
 }
 
-/* A variable of the environment, or NULL if it is empty, too. */
+/* An environment variable, or NULL if it is unset or empty. */
 static const char *variable(const char *name)
 {
 	const char *value = getenv(name);
@@ -58,7 +58,7 @@ static const char *variable(const char *name)
 	return value != NULL && *value != '\0' ? value : NULL;
 }
 
-/* The environment's file of authorities, which libcurl leaves to its callers. */
+/* Sets the CA certificates from the environment, which libcurl does not do itself. */
 static void set_authorities(CURL *curl)
 {
 	static const char *const files[] = {"CURL_CA_BUNDLE", "NIX_SSL_CERT_FILE",
@@ -101,7 +101,7 @@ void http_response_release(struct http_response *r)
 	*r = (struct http_response){0};
 }
 
-/* --- what comes in --- */
+/* --- receiving --- */
 
 static int append(void *b, const void *data, size_t len, struct err *e)
 {
@@ -125,7 +125,7 @@ void http_into(struct http_request *q, struct buf *b, size_t limit)
 	q->arg = b;
 }
 
-/* Sets the media type, of a Content-Type with parameters. */
+/* Sets the media type from a Content-Type, without its parameters. */
 static void set_type(struct http_response *r, const char *value)
 {
 	size_t n = strcspn(value, "; \t");
@@ -136,7 +136,7 @@ static void set_type(struct http_response *r, const char *value)
 	r->type[n] = '\0';
 }
 
-/* The value of the header number `i` of this name, in the response; or NULL. */
+/* The value of the response's header `i` of this name, or NULL. */
 static const char *header(const struct exchange *x, const char *name, size_t i)
 {
 	struct curl_header *h;
@@ -146,7 +146,7 @@ static const char *header(const struct exchange *x, const char *name, size_t i)
 	return h->value;
 }
 
-/* Of the response that comes, or 0. */
+/* The status of the current response, or 0. */
 static long status(const struct exchange *x)
 {
 	long code = 0;
@@ -155,7 +155,7 @@ static long status(const struct exchange *x)
 	return code;
 }
 
-/* Fills in what the headers of the response say. */
+/* Sets the fields of the response that its headers determine. */
 static void read_head(const struct exchange *x)
 {
 	struct http_response *r = x->r;
@@ -176,7 +176,7 @@ static void read_head(const struct exchange *x)
 			buf_addf(&r->offers, "%s\n", offer);
 }
 
-/* libcurl keeps the headers; how many of them is bounded here. */
+/* libcurl stores the headers. This function limits their size. */
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
 {
 	struct exchange *x = arg;
@@ -190,7 +190,10 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return 0;
 }
 
-/* Whether Content-Range, "bytes FIRST-LAST/ALL" (RFC 9110, 14.4), begins there. */
+/*
+ * Whether Content-Range, "bytes FIRST-LAST/ALL" (RFC 9110, 14.4), begins at this
+ * position.
+ */
 static bool part_begins_at(const struct exchange *x, uint64_t at)
 {
 	const char *value = header(x, "Content-Range", 0);
@@ -202,14 +205,16 @@ static bool part_begins_at(const struct exchange *x, uint64_t at)
 	       first == at;
 }
 
-/* Has the caller forget what it has, so that the next try begins anew. */
+/*
+ * Makes the caller discard its bytes, so that the next attempt starts at the beginning.
+ */
 static int start_over(struct exchange *x)
 {
 	x->q->have = 0;
 	return x->q->restart(x->q->arg, x->e);
 }
 
-/* Whether what comes is what follows the bytes that the caller has. */
+/* Checks that the response continues the bytes that the caller has. */
 static int begin(struct exchange *x)
 {
 	if (x->begun)
@@ -248,9 +253,9 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	return len;
 }
 
-/* --- where it goes --- */
+/* --- addresses --- */
 
-/* Whether a server at `from` may send us to one at `to`. */
+/* Whether a server at `from` may redirect to a server at `to`. */
 static bool may_lead(enum http_place from, enum http_place to)
 {
 	return from == HTTP_UNKNOWN || to == HTTP_FAR || to == from;
@@ -280,8 +285,8 @@ static int on_connected(void *arg, char *address, char *own, int port, int own_p
 }
 
 /*
- * Whether libcurl may use a proxy. Some hosts may be exempt from it; nobody elsewhere
- * chooses to which addresses their names lead.
+ * Whether libcurl may use a proxy. The user may exempt some hosts from it; an untrusted
+ * server has no influence on the addresses of these.
  */
 static bool is_proxied(const struct http_origin *o)
 {
@@ -292,9 +297,12 @@ static bool is_proxied(const struct http_origin *o)
 	return variable("https_proxy") != NULL || variable("HTTPS_PROXY") != NULL;
 }
 
-/* --- what goes out --- */
+/* --- sending --- */
 
-/* "NAME: VALUE" in front of the list; the value may be secret, and is wiped. */
+/*
+ * Adds "NAME: VALUE" to the list. The value may be secret; the temporary copy is
+ * overwritten.
+ */
 static struct curl_slist *add_header(struct curl_slist *list, const char *name,
 				     const char *value)
 {
@@ -362,13 +370,16 @@ static bool may_pass(CURLcode code)
 	}
 }
 
-/* Whether there is a message of libcurl, without a URL: a proxy's may hold a password. */
+/*
+ * Whether libcurl's message may be printed. A message with a proxy's URL may contain a
+ * password.
+ */
 static bool may_be_told(const char *why)
 {
 	return *why != '\0' && strchr(why, '@') == NULL && strstr(why, "://") == NULL;
 }
 
-/* One request and its response. */
+/* Sends a request and receives its response. */
 static int exchange(struct exchange *x, const char *url, const char *authorization)
 {
 	CURL *c = x->h->curl;
@@ -389,14 +400,14 @@ static int exchange(struct exchange *x, const char *url, const char *authorizati
 	if (x->refused)
 		return -1;
 	if (code == CURLE_OK && (x->r->status == 200 || x->r->status == 206))
-		return begin(x); /* nothing came: that is all there is */
+		return begin(x); /* the body is empty */
 	if (code == CURLE_OK || x->unwanted > ERROR_MAX)
 		return 0;
 	x->r->is_cut = may_pass(code);
 	return err_set(x->e, "%s", may_be_told(why) ? why : curl_easy_strerror(code));
 }
 
-/* Replaces `url` by where the response leads, and x->to by the origin of that. */
+/* Replaces `url` by the target of a redirect, and x->to by its origin. */
 static int redirect(struct exchange *x, struct buf *url)
 {
 	bool was_secure = x->to.is_secure;
@@ -421,7 +432,7 @@ static bool is_redirect(long status)
 	       status == 308;
 }
 
-/* TLS writes to connections that may be gone. */
+/* The TLS library may write to a closed connection. */
 static void block_sigpipe(sigset_t *old)
 {
 	sigset_t pipe;
@@ -443,7 +454,7 @@ static void restore_sigpipe(const sigset_t *old)
 	pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 
-/* Follows the request from URL to URL, to the last response. */
+/* Sends the request and follows redirects until the last response. */
 static int follow(struct exchange *x, struct buf *url)
 {
 	const char *authorization = x->q->authorization;
@@ -467,7 +478,7 @@ static int follow(struct exchange *x, struct buf *url)
 			return -1;
 		before.has_answered = true;
 		if (strcmp(x->to.text, first.text) != 0) {
-			before.is_elsewhere = true; /* for good, even if it comes back */
+			before.is_elsewhere = true; /* even if another one leads back */
 			authorization = NULL;
 		}
 	}

@@ -1,23 +1,26 @@
 /*
- * http: GET and POST over HTTP, by libcurl.
+ * http: send GET and POST requests with libcurl.
  *
  *     struct http_request q = {.url = "https://example.org/x"};
  *     http_into(&q, &body, 4096);
  *     if (http_send(client, &q, &response, &why) == 0 && response.status == 200) ...
  *
- * Servers are untrusted. Headers and bodies have bounded sizes, a transfer below a
- * minimum rate is given up, and redirects are followed a few times:
+ * Servers are untrusted. The sizes of headers and bodies are bounded, and a transfer
+ * below a minimum rate fails. The number of redirects is limited, and so are their
+ * targets:
  *
- * - A request that has left the origin of its URL has no authorization any more, even if
- *   it comes back, and no WWW-Authenticate of such a response is reported.
- * - No redirect leads from https to http.
- * - A server elsewhere cannot lead to addresses that only this machine reaches. The
- *   address of the connection decides, so a name that resolves differently the next time
- *   is no way around.
+ *   - After a redirect to another origin, a request has no authorization, even if another
+ *     redirect leads back. WWW-Authenticate of such a response is ignored.
+ *   - A redirect from https to http fails.
+ *   - A redirect from elsewhere to an address that only this machine can reach fails. The
+ *     address of the connection decides, so a changing DNS answer does not help an
+ *     attacker.
  *
- * Proxies are those of curl(1)'s environment variables, and so are the files of
- * authorities: CURL_CA_BUNDLE, NIX_SSL_CERT_FILE, SSL_CERT_FILE, SSL_CERT_DIR. No message
- * contains a path, a query or an authorization.
+ * Proxies are set by curl(1)'s environment variables. CA certificates are set by
+ * CURL_CA_BUNDLE, NIX_SSL_CERT_FILE, SSL_CERT_FILE and SSL_CERT_DIR. No message contains
+ * a path, a query or an authorization.
+ *
+ * Specification: RFC 9110.
  */
 #ifndef DT_HTTP_H
 #define DT_HTTP_H
@@ -30,62 +33,65 @@
 
 struct err;
 
-/* A client, which keeps connections open. Only one thread at a time may use it. */
+/* A client, which keeps connections open. Only one thread may use it at a time. */
 struct http;
 
 /*
- * Without `verify`, any certificate will do. A transfer below 1 KiB a second is given up
- * after `timeout` seconds.
+ * Makes a client. Without `verify`, all certificates are accepted. A transfer fails if it
+ * is slower than 1 KiB per second for `timeout` seconds.
  */
 struct http *http_new(bool verify, unsigned timeout);
 
-/* NULL is a no-op. */
+/* Does nothing if `h` is NULL. */
 void http_release(struct http *h);
 
-/* Where a server is, as seen from this machine. */
+/* The place of a server, relative to this machine. */
 enum http_place {
 	HTTP_UNKNOWN,
-	HTTP_FAR,        /* others reach it, too */
+	HTTP_FAR,        /* any other address */
 	HTTP_ON_MACHINE, /* a loopback address */
 	HTTP_ON_LINK,    /* a link-local address, or a service of the cloud's host */
 };
 
 /*
- * The place of an address, in the text of a URL ("127.1", "[::1]"). The place of a name
- * is not known before it is resolved: it is HTTP_FAR, except for localhost.
+ * The place of the host part of a URL ("127.1", "[::1]"). A name is HTTP_FAR, except for
+ * localhost, because its address is unknown before it is resolved.
  */
 enum http_place http_place_of(const char *host);
 
 /*
- * What is asked for, and where the body goes. `have` counts the bytes of it that the
- * caller has; if there are any, only the rest is asked for. So a request that failed can
- * be sent again, and continues.
+ * A request, and a callback for the body. `have` is the number of bytes of the body that
+ * the caller has already. If it is not 0, only the rest is requested. So a failed request
+ * can be sent again and continues.
  */
 struct http_request {
 	const char *url;
-	enum http_place from;      /* where the server is that named the URL;
-				      HTTP_UNKNOWN: the user did, it may be anywhere */
-	const char *accept;        /* media types, or NULL */
+	enum http_place from; /* place of the server that named the URL; HTTP_UNKNOWN: the
+				 user named it, any place is allowed */
+	const char *accept;   /* media types, or NULL */
 	const char *authorization; /* the header's value, or NULL */
 	const char *form;          /* the body of a POST, or NULL for GET */
-	uint64_t have, limit;      /* bytes; the complete body has at most `limit` */
-	/* Forgets the bytes: the server starts over. Returns 0, or -1 and why not. */
+	uint64_t have, limit;      /* bytes; `limit` is for the complete body */
+	/*
+	 * Discards the bytes, because the server starts again. Returns 0, or -1 and a
+	 * reason.
+	 */
 	int (*restart)(void *arg, struct err *e);
-	/* Takes the next bytes. Returns 0, or -1 and why no more are wanted. */
+	/* Receives the next bytes. Returns 0, or -1 and a reason to stop. */
 	int (*take)(void *arg, const void *data, size_t len, struct err *e);
 	void *arg;
 };
 
-/* Makes the body go to `b`, at most `limit` bytes of it. */
+/* Makes the body go to `b`, at most `limit` bytes. */
 void http_into(struct http_request *q, struct buf *b, size_t limit);
 
 struct http_response {
-	long status;           /* of the last response; 0: it did not come */
+	long status;           /* of the last response; 0: there was none */
 	bool has_answered;     /* the server of the URL sent a response */
-	bool is_elsewhere;     /* a redirect led to another origin than the URL's */
-	enum http_place place; /* of the server that sent it */
-	char type[128];        /* the media type, lower case, without parameters; or "" */
-	struct buf offers;     /* the values of WWW-Authenticate, a line each */
+	bool is_elsewhere;     /* a redirect led to an origin other than the URL's */
+	enum http_place place; /* of the server that responded */
+	char type[128];        /* media type, lower case, without parameters; or "" */
+	struct buf offers;     /* the values of WWW-Authenticate, one per line */
 	uint64_t wait;         /* Retry-After in seconds, or 0 */
 	bool is_cut;           /* the transfer failed, and may succeed later */
 };
@@ -93,27 +99,29 @@ struct http_response {
 void http_response_release(struct http_response *r);
 
 /*
- * Sends the request. Returns 0 if a complete response came, whatever its status, or -1
- * and why none did. Only the body of a 200 or a 206 is delivered.
+ * Sends the request. Returns 0 if a complete response arrived, whatever its status, or -1
+ * and a reason. The body is delivered only if the status is 200 or 206.
  */
 int http_send(struct http *h, struct http_request *q, struct http_response *r,
 	      struct err *e);
 
-/* Where a URL leads, without its path. */
+/* The origin of a URL: scheme, host and port. */
 struct http_origin {
 	char text[512]; /* "https://host:port" */
 	char host[256];
 	bool is_secure;
 };
 
-/* Reads the origin of a URL of http or https. Returns 0, or -1 and why not: a user or a
- * password in it is an error, too. */
+/*
+ * Parses the origin of a URL of http or https. Returns 0, or -1 and a reason. A URL with
+ * a user or a password is an error.
+ */
 int http_origin(struct http_origin *o, const char *url, struct err *e);
 
-/* Appends `query` ("a=b&c=d") to that of the URL, which loses its fragment. */
+/* Appends `query` ("a=b&c=d") to the query of the URL. Removes the URL's fragment. */
 void http_add_query(struct buf *url, const char *query);
 
-/* Appends the text with all but letters, digits and -._~ escaped. */
+/* Appends the text, percent-encoded except for letters, digits and -._~. */
 void http_escape(struct buf *out, const char *text);
 
 #endif

@@ -16,20 +16,20 @@
 #include <time.h>
 
 enum {
-	TOKEN_MAX = 1 << 20,       /* bytes of a realm's answer */
-	QUESTION_MAX = 64 << 10,   /* bytes that are reserved for what it is asked */
-	SECONDS = 60,              /* how long a token is good for that does not say */
-	SECONDS_MAX = 24 * 60 * 60 /* and what is believed of one that does */
+	TOKEN_MAX = 1 << 20,       /* bytes of the token server's response */
+	QUESTION_MAX = 64 << 10,   /* bytes reserved for the request to it */
+	SECONDS = 60,              /* lifetime of a token without "expires_in" */
+	SECONDS_MAX = 24 * 60 * 60 /* limit for "expires_in" */
 };
 
 struct login {
 	const char *host, *known_as, *path;
-	pthread_mutex_t lock; /* of all that follows */
+	pthread_mutex_t lock; /* for all members below */
 	char *authorization;  /* guarded, or NULL */
-	unsigned generation;  /* how often it was renewed */
+	unsigned generation;  /* incremented when it is renewed */
 	time_t expires;       /* 0: never */
 	struct challenge challenge;
-	enum http_place place; /* where the registry was when it sent the challenge */
+	enum http_place place; /* of the registry when it sent the challenge */
 	struct credentials credentials;
 	bool has_credentials;
 };
@@ -57,7 +57,7 @@ void login_release(struct login *l)
 	free(l);
 }
 
-/* --- tokens; the lock is held --- */
+/* --- tokens; the caller holds the lock --- */
 
 static void set_authorization(struct login *l, char *value, time_t seconds)
 {
@@ -67,7 +67,7 @@ static void set_authorization(struct login *l, char *value, time_t seconds)
 	l->generation++;
 }
 
-/* Whether a header can hold the token. */
+/* Whether the token can be in a header. */
 static bool is_token(const char *s)
 {
 	if (s == NULL || *s == '\0')
@@ -91,7 +91,7 @@ static time_t lifetime(const json_t *expires_in)
 /* "Token Authentication Specification", "Token Response Fields". */
 static int read_token(struct login *l, const struct buf *body, struct err *e)
 {
-	struct err unused; /* it may quote what is secret */
+	struct err unused; /* discarded: it may quote a secret */
 	json_t *doc = json_parse(body->data, body->len, "token", &unused);
 	const char *token = json_string_at(doc, "token");
 	int result = 0;
@@ -110,7 +110,7 @@ static int read_token(struct login *l, const struct buf *body, struct err *e)
 	return result;
 }
 
-/* What is asked of the realm: a query, or a form with a refresh token in it. */
+/* Makes the query for the token server, or a form if there is a refresh token. */
 static void token_question(const struct login *l, struct buf *out)
 {
 	if (l->credentials.identity != NULL) {
@@ -128,7 +128,7 @@ static void token_question(const struct login *l, struct buf *out)
 	buf_addstr(out, "%3Apull");
 }
 
-/* Sends what the realm is asked, and reads the token that it answers. */
+/* Sends the request to the token server, and reads the token in its response. */
 static int ask_realm(struct login *l, struct http *h, struct http_request *q,
 		     struct http_response *r, struct err *e)
 {
@@ -171,7 +171,10 @@ static int get_token(struct login *l, struct http *h, struct http_response *r,
 	return result;
 }
 
-/* The realm may get credentials, and tokens may come from there. `url` is our own. */
+/*
+ * Checks the URL of the token server, to which credentials are sent. `url` is the
+ * registry's.
+ */
 static int check_realm(const struct login *l, const char *url, struct http_origin *realm,
 		       struct err *e)
 {
@@ -187,7 +190,10 @@ static int check_realm(const struct login *l, const char *url, struct http_origi
 	return 0;
 }
 
-/* Gets what the challenge, to a request of `url`, asks for. `r` is the realm's answer. */
+/*
+ * Gets the authorization that the challenge in the response to `url` requires. `r`
+ * becomes the token server's response.
+ */
 static int authenticate(struct login *l, struct http *h, const char *url,
 			struct http_response *r, struct err *e)
 {
@@ -216,7 +222,7 @@ static int authenticate(struct login *l, struct http *h, const char *url,
 
 /* --- requests --- */
 
-/* Takes the challenge of a 401 of the registry. */
+/* Reads the challenge in a 401 of the registry. */
 static void take_challenge(struct login *l, const struct http_response *r)
 {
 	if (r->offers.len == 0)
@@ -226,7 +232,7 @@ static void take_challenge(struct login *l, const struct http_response *r)
 	l->place = r->place;
 }
 
-/* Renews the authorization unless another thread has. */
+/* Renews the authorization, unless another thread has renewed it. */
 static int renew(struct login *l, struct http *h, const char *url, unsigned generation,
 		 struct http_response *r, struct err *e)
 {
@@ -239,7 +245,7 @@ static int renew(struct login *l, struct http *h, const char *url, unsigned gene
 		result = authenticate(l, h, url, &of_realm, e);
 	}
 	pthread_mutex_unlock(&l->lock);
-	if (result < 0) { /* it is the realm's answer that counts */
+	if (result < 0) { /* the token server's response decides about a retry */
 		r->status = of_realm.status;
 		r->is_cut = of_realm.is_cut;
 		r->wait = of_realm.wait;
@@ -248,7 +254,10 @@ static int renew(struct login *l, struct http *h, const char *url, unsigned gene
 	return result;
 }
 
-/* A copy of the authorization, which the caller frees, and whether it is still good. */
+/*
+ * Returns a copy of the authorization, which the caller frees. Sets *is_stale if it has
+ * expired.
+ */
 static char *copy_authorization(struct login *l, unsigned *generation, bool *is_stale)
 {
 	pthread_mutex_lock(&l->lock);

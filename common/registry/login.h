@@ -1,18 +1,23 @@
 /*
- * login: requests to a registry, with the authorization that it asks for.
+ * login: send requests to a registry with the required authorization.
  *
- * The first request has none. If the registry answers 401, its challenge says whether it
- * takes the user and the password themselves (Basic) or a token (Bearer), which the realm
- * in the challenge gives ("Token Authentication Specification" of the distribution
- * project). The authorization is kept for the requests that follow.
+ * The first request has no authorization. If the registry answers 401, its challenge
+ * names a scheme: Basic sends the user and password; Bearer sends a token. Tokens are
+ * issued by a token server, the realm in the challenge. The authorization is kept for
+ * later requests.
  *
- * Credentials and tokens stay between us, the registry and its realm:
+ *	l = login_new("registry-1.docker.io", "docker.io", "library/hello");
+ *	if (login_send(l, client, &request, &response, &e) == 0)
+ *		...
  *
- * - Only the registry itself has a say. A 401 of another host, to which it redirects, is
- *   a failure like any other.
- * - The realm of a registry with TLS must have TLS.
- * - The realm of a registry elsewhere cannot be on this machine.
- * - A message names the origin of a realm, nothing else of its URL.
+ * Credentials and tokens are sent only to the registry and its token server:
+ *
+ *   - A 401 of another host, to which the registry redirects, is an ordinary error.
+ *   - If the registry uses TLS, the token server must use TLS.
+ *   - If the registry is not on this machine, the token server must not be either.
+ *   - Messages name only the origin of the token server's URL.
+ *
+ * Specification: "Token Authentication Specification" of the distribution project.
  */
 #ifndef DT_LOGIN_H
 #define DT_LOGIN_H
@@ -22,23 +27,24 @@ struct http;
 struct http_request;
 struct http_response;
 
-/* What we are to one registry. Several threads may use it at once. */
+/* The authorization at a registry. Several threads may use it at once. */
 struct login;
 
 /*
- * For the repository `path` ("library/hello") at `host` ("registry-1.docker.io"), whose
- * credentials are kept under the name `known_as` ("docker.io"). The texts are kept, not
- * copied.
+ * Prepares requests for the repository `path` ("library/hello") at `host`
+ * ("registry-1.docker.io"). `known_as` is the registry's name in files with credentials
+ * ("docker.io"). The strings are not copied.
  */
 struct login *login_new(const char *host, const char *known_as, const char *path);
 
-/* NULL is a no-op. */
+/* Does nothing if `l` is NULL. */
 void login_release(struct login *l);
 
 /*
- * Sends the request as http_send() does, with the authorization that is known; if the
- * registry asks for another one, gets that and sends the request again. Replaces
- * q->authorization. If no authorization can be got, `r` tells whether to try again.
+ * Sends the request like http_send(), with the current authorization. If the registry
+ * requires another one, gets that and sends the request again. Sets q->authorization to
+ * NULL. If getting an authorization fails, the fields of `r` show whether a retry may
+ * help.
  */
 int login_send(struct login *l, struct http *h, struct http_request *q,
 	       struct http_response *r, struct err *e);

@@ -12,32 +12,34 @@
 #include <time.h>
 
 enum {
-	WAIT_MS = 200,  /* before the second try; twice as long before each next one */
-	WAIT_MAX = 60,  /* seconds: the longest pause that a server may ask for */
-	STEP = 1 << 20, /* bytes; a try that brings so many does not count */
+	WAIT_MS = 200,  /* before the second attempt; doubled before each next one */
+	WAIT_MAX = 60,  /* seconds; limit for Retry-After */
+	STEP = 1 << 20, /* bytes; an attempt that transfers as many does not count */
 };
 
 /* A host to ask: a mirror, or the registry itself. */
 struct endpoint {
-	char *host, *path; /* of the repository, "library/hello" */
+	char *host, *path; /* of the repository: "library/hello" */
 	struct login *login;
 	bool is_plain;         /* HTTP without TLS */
 	bool is_proven;        /* it has answered */
-	enum http_place place; /* where it was when it answered */
+	enum http_place place; /* its place when it answered */
 };
 
 struct registry {
 	const struct registry_options *o;
 	struct endpoint endpoint[2];
 	size_t n;
-	pthread_mutex_t lock; /* of what the endpoints were found to be, and of `idle` */
+	pthread_mutex_t lock; /* for the members of the endpoints, and for `idle` */
 	struct http *idle[64];
 	size_t n_idle;
 };
 
 static const char hub[] = "docker.io", hub_host[] = "registry-1.docker.io";
 
-/* `path` is taken over; `known_as` is kept, and the host if it is NULL. */
+/*
+ * Takes ownership of `path` and `host`. `known_as` is not copied; NULL stands for `host`.
+ */
 static void add_endpoint(struct registry *r, char *host, const char *known_as, char *path)
 {
 	struct endpoint *p = &r->endpoint[r->n++];
@@ -48,7 +50,7 @@ static void add_endpoint(struct registry *r, char *host, const char *known_as, c
 	p->login = login_new(host, known_as != NULL ? known_as : host, path);
 }
 
-/* HOST[:PORT][/PATH], in front of the repository's own path. */
+/* Adds a mirror HOST[:PORT][/PATH]. PATH is a prefix of the repository's path. */
 static void add_mirror(struct registry *r, const char *mirror, const char *path)
 {
 	size_t n = strcspn(mirror, "/");
@@ -88,7 +90,7 @@ void registry_release(struct registry *r)
 	free(r);
 }
 
-/* A client that no other thread uses, with connections of earlier requests. */
+/* Returns a client that no other thread uses. It may have open connections. */
 static struct http *take_client(struct registry *r)
 {
 	struct http *h = NULL;
@@ -111,19 +113,19 @@ static void return_client(struct registry *r, struct http *h)
 	http_release(h);
 }
 
-/* --- one request, until it is answered --- */
+/* --- a request and its retries --- */
 
-/* What is asked for, and the answer to the last try. */
+/* A request, and the response to the last attempt. */
 struct task {
 	struct registry *r;
 	struct endpoint *p; /* NULL: a URL of no registry, without credentials */
 	struct http_request *q;
-	const char *what; /* in messages */
+	const char *what; /* the name for messages */
 	struct http_response a;
 	struct err *e;
 };
 
-/* How a try ended: FAILED says why in *e. */
+/* The result of an attempt. If it is FAILED, *e has the reason. */
 enum { GOT = 0, FAILED = -1, NO_TLS = -2 };
 
 static int bad_status(const struct task *t)
@@ -139,7 +141,7 @@ static int bad_status(const struct task *t)
 		       t->a.is_elsewhere ? ", from where it redirects to" : "");
 }
 
-/* Pauses before the next try: as long as the server asked for, if it did. */
+/* Waits before the next attempt, for as long as the server requested if it did. */
 static void wait_for(unsigned attempt, uint64_t seconds)
 {
 	uint64_t ms = (uint64_t)WAIT_MS << attempt;
@@ -158,9 +160,9 @@ static bool may_pass(const struct http_response *a)
 }
 
 /*
- * Learns from the answer where the endpoint is, and that it is there. Returns whether the
- * request should be sent without TLS: the user allows that, and the endpoint has never
- * answered, or another thread has found by now that it knows no TLS.
+ * Records the endpoint's place and whether it has answered. Returns whether the request
+ * should be repeated without TLS. The user must allow that. In addition, the endpoint has
+ * never answered, or another thread has found that it does not use TLS.
  */
 static bool knows_no_tls(struct task *t)
 {
@@ -193,7 +195,10 @@ static int send_once(struct task *t, struct http *h)
 	return t->a.status == 200 || t->a.status == 206 ? GOT : bad_status(t);
 }
 
-/* Tries again while that may help. Sets `type` as registry_get() does, if not NULL. */
+/*
+ * Repeats the request while that may help. Sets `type` as registry_get() does, unless it
+ * is NULL.
+ */
 static int send_until(struct task *t, char *type)
 {
 	struct http *h = take_client(t->r);
@@ -218,9 +223,9 @@ static int send_until(struct task *t, char *type)
 	return result;
 }
 
-/* --- what callers ask for --- */
+/* --- requests --- */
 
-/* Replaces `url` by that of KIND/WHAT at the endpoint. */
+/* Replaces `url` by the URL of KIND/WHAT at the endpoint. */
 static void endpoint_url(struct registry *r, const struct endpoint *p, const char *kind,
 			 const char *what, struct buf *url)
 {

@@ -1,11 +1,16 @@
 /*
- * registry: asking a registry for manifests and blobs.
+ * registry: get manifests and blobs from a registry.
  *
- * The pull side of the OCI distribution specification: a mirror of Docker Hub is asked
- * first, failures that may pass are tried again, and each host gets the authorization
- * that it asks for (login.h), nothing of any other host's. The answers are not checked
- * here; the caller has a digest to compare them with. All functions may be called by
- * several threads at once.
+ * A mirror of Docker Hub is asked first. Requests are repeated after temporary failures.
+ * Each host gets only its own authorization, see login.h. The caller must verify the
+ * digest of what it gets. Several threads may call all functions at once.
+ *
+ *	r = registry_new(&reference, &options);
+ *	if (registry_get(r, "manifests", "latest", &request, type, &e) == 0)
+ *		...
+ *	registry_release(r);
+ *
+ * Specification: OCI distribution specification, "Pull".
  */
 #ifndef DT_REGISTRY_H
 #define DT_REGISTRY_H
@@ -20,26 +25,33 @@ struct registry;
 
 struct registry_options {
 	const char *mirror; /* HOST[:PORT][/PATH], asked before Docker Hub; or NULL */
-	bool verify;        /* false: any certificate will do, and HTTP without TLS */
-	unsigned timeout;   /* seconds, after which a transfer is given up: see http.h */
-	unsigned retries;   /* after a failure that may pass */
+	bool verify;        /* false: allow any certificate, and HTTP without TLS */
+	unsigned timeout;   /* seconds until a slow transfer fails: see http.h */
+	unsigned retries;   /* after a temporary failure */
 };
 
-/* The registry of the image `ref`. Keeps `ref` and `o`. The caller releases it. */
+/*
+ * Opens the registry of the image `ref`. `ref` and `o` are not copied. The caller must
+ * release the result.
+ */
 struct registry *registry_new(const struct reference *ref,
 			      const struct registry_options *o);
 void registry_release(struct registry *r);
 
 /*
- * Asks for KIND/WHAT of the repository: kind is "manifests" or "blobs", `what` a digest
- * or a tag. `q` says which bytes of it are wanted and where they go; its URL is set here.
- * Sets `type`, of 128 bytes, to the media type of the answer, or "none"; it may be NULL.
- * Returns 0, or -1 and why not; q->have counts the bytes that came by then.
+ * Gets KIND/WHAT of the repository. `kind` is "manifests" or "blobs"; `what` is a digest
+ * or a tag. `q` has the range and the callbacks for the body; its URL is set here. `type`
+ * is a buffer of 128 bytes for the media type of the response, or "none" if it has none;
+ * it may be NULL. Returns 0, or -1 and a reason. q->have counts the bytes received in
+ * both cases.
  */
 int registry_get(struct registry *r, const char *kind, const char *what,
 		 struct http_request *q, char *type, struct err *e);
 
-/* The same for a URL that a manifest gives, anywhere, without credentials. */
+/*
+ * Gets a URL of a manifest, on any host, without credentials. Otherwise as
+ * registry_get().
+ */
 int registry_get_url(struct registry *r, const char *url, struct http_request *q,
 		     struct err *e);
 
