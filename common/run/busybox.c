@@ -17,7 +17,10 @@
 
 enum { LIST_MAX = 65536, HEADERS_MAX = 64 };
 
-/* Whether it is an ELF program that needs no loader. */
+/*
+ * Whether the file is an ELF program without an interpreter, so that it needs no
+ * libraries.
+ */
 static bool is_static(int fd)
 {
 	Elf64_Ehdr h;
@@ -36,8 +39,10 @@ static bool is_static(int fd)
 	return true;
 }
 
-/* Opens this file if it is there. Returns -1 if it is missing or not static, and sets
- * *is_dynamic then. */
+/*
+ * Opens a static program. Returns -1 if the file is missing or not static; sets
+ * *is_dynamic in the latter case.
+ */
 static int open_static(const char *path, bool *is_dynamic)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

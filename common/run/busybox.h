@@ -1,5 +1,8 @@
 /*
- * busybox: the shell and tools for images that have none.
+ * busybox: find a static busybox, the shell for images without one.
+ *
+ * A script of dt-vmrun may need a shell and tools that the image does not have. A static
+ * busybox runs in any image, because it needs no libraries.
  */
 #ifndef DT_BUSYBOX_H
 #define DT_BUSYBOX_H
@@ -8,13 +11,13 @@ struct buf;
 struct err;
 
 /*
- * Opens a busybox that needs no libraries: the first file busybox or busybox.static on
- * PATH that is static, else /bin/busybox. Appends the names of its commands to `names`,
- * all but its own, a NUL behind each. Returns a descriptor, or -1 and why not.
+ * Opens a static busybox: the first static file `busybox` or `busybox.static` on PATH,
+ * else /bin/busybox. Appends the names of its commands except "busybox" to `names`, each
+ * followed by a NUL. Returns a descriptor, or -1 and a reason.
  */
 int busybox_open(struct buf *names, struct err *e);
 
-/* Appends the path of that file, without a NUL. Returns -1 and why if there is none. */
+/* Appends the path of the same file, without a NUL. Returns 0, or -1 and a reason. */
 int busybox_path(struct buf *path, struct err *e);
 
 #endif

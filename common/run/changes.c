@@ -22,37 +22,37 @@
 enum {
 	BUFFER = 1 << 20,
 	ALIGN = 4096,
-	LARGE = 1 << 20, /* files that are read past the page cache */
+	LARGE = 1 << 20, /* larger files are read with O_DIRECT */
 	WHITEOUT = sizeof ".wh." - 1,
-	CAPABILITY_2 = 20, /* bytes of security.capability, versions 2 and 3 */
+	CAPABILITY_2 = 20, /* sizes of security.capability, versions 2 and 3 */
 	CAPABILITY_3 = 24,
 };
 
-/* A directory that is being read, and those above it. */
+/* A directory that is being read. `parent` links to the directory above. */
 struct directory {
 	struct directory *parent;
 	struct stat st;
 	struct buf xattrs;
 	int fd;
-	int lower;       /* the same directory below, or -1 */
-	size_t path_len; /* of packer.path */
-	bool is_written; /* its member, and those of all above */
+	int lower;       /* the same directory in the lower layer, or -1 */
+	size_t path_len; /* length of its path in packer.path */
+	bool is_written; /* its entry and those above are in the tar */
 };
 
 struct packer {
 	struct changes *p;
 	char *block; /* not written yet */
 	size_t len;
-	uint64_t at; /* where that begins in the tar */
+	uint64_t at; /* position of `block` in the tar */
 	struct buf path, header;
-	struct hardlinks links; /* by where in `paths` the first name begins */
+	struct hardlinks links; /* values are offsets in `paths` */
 	struct buf paths;
 	struct err *e;
 };
 
 struct entry {
-	char *name; /* in the directory, and */
-	char *said; /* in the tar */
+	char *name; /* name in the directory */
+	char *said; /* name in the tar */
 	bool is_whiteout;
 };
 
@@ -81,7 +81,7 @@ static int flush(struct packer *k)
 	return 0;
 }
 
-/* A multiple of TAR_BLOCK bytes; zeroes if `data` is NULL. */
+/* Writes a multiple of TAR_BLOCK bytes, or zeroes if `data` is NULL. */
 static int put(struct packer *k, const char *data, uint64_t len)
 {
 	while (len > 0) {
@@ -102,7 +102,7 @@ static int put(struct packer *k, const char *data, uint64_t len)
 	return 0;
 }
 
-/* Passes over a hole: what is not written is zero. */
+/* Skips a hole. The output is zero where nothing is written. */
 static int skip(struct packer *k, uint64_t len)
 {
 	if (flush(k) < 0)
@@ -111,7 +111,7 @@ static int skip(struct packer *k, uint64_t len)
 	return 0;
 }
 
-/* How long the hole is that begins at `at`, in whole blocks; 0: there is none. */
+/* The length of the hole at `at`, rounded down to tar blocks; 0 if there is none. */
 static uint64_t hole_at(int fd, uint64_t at, uint64_t size)
 {
 	off_t data = lseek(fd, (off_t)at, SEEK_DATA);
@@ -122,7 +122,7 @@ static uint64_t hole_at(int fd, uint64_t at, uint64_t size)
 	return end > at ? (end - at) & ~(uint64_t)(TAR_BLOCK - 1) : 0;
 }
 
-/* Reads into the rest of the block; returns how much, or -1. */
+/* Reads into the rest of the block. Returns the number of bytes, or -1. */
 static ssize_t read_some(struct packer *k, int fd, uint64_t at, uint64_t size)
 {
 	uint64_t left = size - at + tar_padding(size);
@@ -169,9 +169,12 @@ static int put_contents(struct packer *k, int fd, const struct stat *st)
 	return 0;
 }
 
-/* --- attributes --- */
+/* --- extended attributes --- */
 
-/* In a user namespace, capabilities also say whose they are: version 3. */
+/*
+ * A file capability set in a user namespace has version 3, which records the namespace's
+ * root. If that is user 0, it is stored as version 2, which any reader can restore.
+ */
 static void add_capability(struct buf *records, const struct xattr *x)
 {
 	static const char root[4];
@@ -187,10 +190,10 @@ static void add_capability(struct buf *records, const struct xattr *x)
 	tar_xattr(records, x->name, value, sizeof value);
 }
 
-/* What is read of a file's attributes. */
+/* The extended attributes of a file. */
 struct attributes {
 	struct buf *records;
-	bool is_opaque; /* overlayfs says so */
+	bool is_opaque; /* overlayfs marks it as opaque */
 };
 
 static int add_attribute(void *arg, const struct xattr *x)
@@ -209,7 +212,10 @@ static int add_attribute(void *arg, const struct xattr *x)
 	return 0;
 }
 
-/* Adds the attributes to `records`; tells whether overlayfs calls the file opaque. */
+/*
+ * Adds the extended attributes to `records`. Sets *is_opaque if overlayfs marks the file
+ * as opaque.
+ */
 static int read_attributes(struct packer *k, int directory, const char *name,
 			   struct buf *records, bool *is_opaque)
 {
@@ -222,7 +228,7 @@ static int read_attributes(struct packer *k, int directory, const char *name,
 	return result < 0 ? failed(k) : 0;
 }
 
-/* --- members --- */
+/* --- entries --- */
 
 static int put_member(struct packer *k, const struct stat *st, const char *link,
 		      bool is_hardlink, const struct buf *xattrs)
@@ -248,7 +254,7 @@ static int put_member(struct packer *k, const struct stat *st, const char *link,
 	return put(k, k->header.data, k->header.len);
 }
 
-/* Writes the members of the directories that the next one is in. */
+/* Writes the entries of the directories above the next entry. */
 static int put_directories(struct packer *k, struct directory *f)
 {
 	if (f == NULL || f->is_written)
@@ -277,7 +283,10 @@ static int put_whiteout(struct packer *k, struct directory *f)
 	return put_member(k, &nothing, NULL, false, NULL);
 }
 
-/* The name that this file is written by already, or NULL: from now on, it is. */
+/*
+ * The path under which a hard-linked file was written before. Otherwise records the
+ * current path and returns NULL.
+ */
 static const char *first_name(struct packer *k, const struct stat *st)
 {
 	if (st->st_nlink < 2)
@@ -311,7 +320,7 @@ static int put_file(struct packer *k, struct directory *f, const char *name,
 	return result;
 }
 
-/* Anything but a directory. */
+/* Writes anything but a directory. */
 static int put_entry(struct packer *k, struct directory *f, const char *name,
 		     const struct stat *st, const struct buf *xattrs)
 {
@@ -339,7 +348,7 @@ static int put_entry(struct packer *k, struct directory *f, const char *name,
 
 /* --- directories --- */
 
-/* A copy of `s` that a name in the directory may be; whiteouts get their names. */
+/* Makes the entry for a name in the directory. A whiteout gets its name in the tar. */
 static int add_entry(struct packer *k, struct entry *entry, int fd, const char *name)
 {
 	struct stat st;
@@ -372,7 +381,9 @@ static void free_entries(struct entry *entry, size_t n)
 	free(entry);
 }
 
-/* What is in a directory, in the order of the tar; the caller frees it in any case. */
+/*
+ * Lists a directory in the order of the tar. The caller must free the list in all cases.
+ */
 static int list_directory(struct packer *k, int fd, struct entry **entry, size_t *n)
 {
 	size_t cap = 0;
@@ -399,7 +410,7 @@ static int list_directory(struct packer *k, int fd, struct entry **entry, size_t
 	return result;
 }
 
-/* Whether nothing is in a directory: 1 or 0, or -1 if that cannot be told. */
+/* Returns 1 if the directory is empty, 0 if not, or -1 and a reason. */
 static int is_empty(struct packer *k, int fd)
 {
 	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -417,8 +428,8 @@ static int is_empty(struct packer *k, int fd)
 }
 
 /*
- * Whether the directory has the attributes of the one that it lies over: 1 or 0, or -1 if
- * that cannot be told.
+ * Whether the directory has the owner, mode and extended attributes of the lower one.
+ * Returns 1 or 0, or -1 and a reason.
  */
 static int is_as_below(struct packer *k, struct directory *f)
 {
@@ -451,7 +462,10 @@ static int open_directory(struct packer *k, int parent, const char *name)
 	return fd < 0 ? failed(k) : fd;
 }
 
-/* Finds out what `f` lies over. Returns 0, or -1 and why that cannot be told. */
+/*
+ * Sets *type to the type of the file `name` in the lower layer, or to 0 if there is none.
+ * Returns 0, or -1 and a reason.
+ */
 static int stat_below(struct packer *k, const struct directory *f, const char *name,
 		      mode_t *type)
 {
@@ -467,7 +481,7 @@ static int stat_below(struct packer *k, const struct directory *f, const char *n
 	return 0;
 }
 
-/* A file that is gone hides one below, if there is one. */
+/* Writes a whiteout if the lower layer has the removed file. */
 static int put_gone(struct packer *k, struct directory *f, const char *name)
 {
 	mode_t below;
@@ -477,7 +491,9 @@ static int put_gone(struct packer *k, struct directory *f, const char *name)
 	return below != 0 ? put_whiteout(k, f) : 0;
 }
 
-/* The marker of a directory that hides all of the one below, which it does not lie over.
+/*
+ * Writes the opaque marker of a directory that hides the lower one. The marker is omitted
+ * if the lower directory is empty.
  */
 static int put_opaque(struct packer *k, struct directory *f)
 {
@@ -496,7 +512,7 @@ static int put_opaque(struct packer *k, struct directory *f)
 	return result;
 }
 
-/* A directory in `f`; `in` has its attributes. */
+/* Writes the directory `name` of `f`. `in` has its extended attributes. */
 static int put_subdirectory(struct packer *k, struct directory *f, const char *name,
 			    struct directory *in, bool is_opaque)
 {
@@ -520,7 +536,7 @@ static int put_subdirectory(struct packer *k, struct directory *f, const char *n
 	return result;
 }
 
-/* One of the names in `f`; k->path is its path. */
+/* Writes an entry of `f`. k->path is its path. */
 static int put_name(struct packer *k, struct directory *f, const struct entry *entry)
 {
 	struct directory in = {.parent = f, .fd = -1, .lower = -1};
@@ -543,7 +559,7 @@ static int put_name(struct packer *k, struct directory *f, const struct entry *e
 	return result;
 }
 
-/* The directory's own member, unless it is to be left out, and all that is in it. */
+/* Writes the entry of the directory, unless it is unchanged, and its contents. */
 static int put_directory(struct packer *k, struct directory *f)
 {
 	struct entry *entry;
@@ -568,7 +584,10 @@ static int put_directory(struct packer *k, struct directory *f)
 	return result;
 }
 
-/* The root has a member of its own only if its attributes are new. */
+/*
+ * Writes an entry for the root only if its owner, mode or extended attributes have
+ * changed.
+ */
 static int put_root(struct packer *k)
 {
 	struct directory root = {.fd = k->p->upper, .lower = k->p->lower};
@@ -588,7 +607,7 @@ static int put_root(struct packer *k)
 	return result;
 }
 
-/* Only one name, whatever it is. */
+/* Writes a single file or directory, which is not in an overlay. */
 static int put_only(struct packer *k)
 {
 	struct directory above = {.fd = k->p->upper, .lower = -1, .is_written = true};

@@ -1,12 +1,21 @@
 /*
- * changes: what was changed in an overlay, as the tar of a layer.
+ * changes: write the changes in an overlay as a layer.
  *
- * Reads the upper side of an overlayfs (Linux, Documentation/filesystems/overlayfs.rst)
- * and writes a layer (OCI image specification, layer.md, "Representing Changes") by the
- * canonical writer: sorted name by name, a directory before what is in it; what is gone
- * as .wh.NAME, a directory that hides what was below as .wh..wh..opq. A directory that is
- * as it was and has nothing new in it is left out. Used in the guest of dt-vmrun too,
- * where there are no libraries.
+ * A script runs on top of an overlayfs mount. Afterwards its upper directory has the
+ * changed files, and this module writes them as the tar of a layer:
+ *
+ *	struct changes p = {.upper = upper, .lower = lower, .out = fd, .limit =
+ *INT64_MAX}; if (changes_layer(&p, &e) == 0) result = p.size;
+ *
+ *   - Entries are sorted by path component, and a directory comes before its contents.
+ *   - A removed file is written as .wh.NAME.
+ *   - A directory that hides the lower one has an entry .wh..wh..opq.
+ *   - A directory without changes in it is omitted.
+ *
+ * The module is also used in dt-vmrun's guest, so it needs no libraries.
+ *
+ * Specifications: OCI image specification, layer.md, "Representing Changes"; Linux,
+ * Documentation/filesystems/overlayfs.rst.
  */
 #ifndef DT_CHANGES_H
 #define DT_CHANGES_H
@@ -17,18 +26,17 @@
 struct err;
 
 struct changes {
-	int upper, lower; /* directories: the upper side, and what it lies over */
-	int out; /* a file or a disk that holds nothing but zeroes, written from its start
-		  */
-	bool is_direct;   /* large files are read past the page cache */
-	const char *name; /* not an overlay: just this name in `upper`, */
-	const char *as;   /* with this path in the tar; else NULL */
-	int64_t mtime;    /* seconds since 1970; what is later becomes this */
-	uint64_t limit;   /* of `size` */
-	uint64_t size;    /* is set: the tar's length in bytes */
+	int upper, lower; /* directories: the upper one, and the lower one or -1 */
+	int out;          /* a file or disk filled with zeroes */
+	bool is_direct;   /* large files are read with O_DIRECT */
+	const char *name; /* not an overlay: write only this file of `upper` */
+	const char *as;   /* its path in the tar; NULL if `name` is NULL */
+	int64_t mtime;    /* seconds since 1970; later times become this */
+	uint64_t limit;   /* for `size` */
+	uint64_t size;    /* set by changes_layer(): the tar's length in bytes */
 };
 
-/* Writes the layer. Needs /proc. Returns 0, or -1 and why not. */
+/* Writes the layer. Needs /proc. Returns 0, or -1 and a reason. */
 int changes_layer(struct changes *p, struct err *e);
 
 #endif

@@ -79,7 +79,7 @@ static int lay_entry(int from, int to, const char *name, struct err *e)
 	return 0;
 }
 
-/* Lays what is in the directory `from` over the directory `to`, owned by root. */
+/* Copies the contents of the directory `from` into the directory `to`. */
 static int lay_all(int from, int to, struct err *e)
 {
 	int again = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
@@ -97,7 +97,7 @@ static int lay_all(int from, int to, struct err *e)
 	return result;
 }
 
-/* Says why to the descriptor, as the only thing that is ever said. */
+/* Sends the reason to the parent process and exits. */
 static _Noreturn void leave_saying(int fd, const struct err *e)
 {
 	leave(io_write(fd, e->text, strlen(e->text)) == 0 ? 1 : 2);

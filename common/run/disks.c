@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Adds `path` of this machine to the tree, as `as`. */
+/* Adds the file or directory `path` of this machine to the tree as `as`. */
 static int add_tree(struct rootfs *r, int *spool, const char *path, const char *as,
 		    struct err *e)
 {
@@ -49,7 +49,7 @@ static int add_tree(struct rootfs *r, int *spool, const char *path, const char *
 	return result;
 }
 
-/* Reads what is bound and laid over the image. */
+/* Reads the --bind directories and the --tree directory. */
 static int read_extra(struct disks *d, const struct job *j, struct err *e)
 {
 	struct buf as = {0};

@@ -1,7 +1,13 @@
 /*
- * disks: what a virtual machine reads and writes.
+ * disks: make the disks of dt-vmrun's virtual machine.
  *
- * All are files without names: nothing is left of them when this process is gone.
+ * All disks are unnamed files, so the kernel removes them when the process exits. The
+ * erofs disks are filled by other threads while the guest boots:
+ *
+ *	if (disks_start(&d, job, &e) == 0 && disks_format(&d, job, log, &e) == 0)
+ *		start_guest(d.fd);
+ *	result = disks_finish(&d, &e);
+ *	disks_release(&d);
  */
 #ifndef DT_DISKS_H
 #define DT_DISKS_H
@@ -17,46 +23,48 @@ struct erofs;
 struct job;
 struct pool;
 
-/* In the order in which the guest sees them. */
+/* The disks, in the order in which the guest sees them. */
 enum {
 	DISK_BASE,    /* erofs: the image's tree */
-	DISK_CHANGES, /* ext4, empty: what the script writes */
-	DISK_LAYER,   /* zeroes: the layer's tar goes to its start; the job's own file */
-	DISK_EXTRA, /* erofs: what is bound, in /binds, and laid over the image, in /tree
-		     */
+	DISK_CHANGES, /* ext4, empty: the overlay's upper directory */
+	DISK_LAYER,   /* zeroes; the tar of the layer is written to it; the job's file */
+	DISK_EXTRA,   /* erofs: --bind directories in /binds, --tree in /tree */
 	N_DISKS
 };
 
-/* The layer's disk is sparse, and this long. */
+/* The size of the layer's disk in bytes. The file is sparse. */
 #define DISKS_LAYER_MAX ((uint64_t)1 << 40)
 
 /* A zeroed struct has no disks. */
 struct disks {
-	bool is_there;   /* fd[] is set: */
-	int fd[N_DISKS]; /* or -1 */
+	bool is_there;   /* fd[] is valid */
+	int fd[N_DISKS]; /* descriptors, or -1 */
 
-	struct pool *filling; /* those of erofs */
+	struct pool *filling; /* the threads that fill the erofs disks */
 	struct erofs *erofs[2];
 	int result[2];
 	struct err why[2];
-	struct rootfs extra; /* the tree of DISK_EXTRA, and the tars that it is in: */
+	struct rootfs extra; /* the tree of DISK_EXTRA; `spool` has its contents */
 	int *spool;
 	size_t n_spools;
 };
 
 /*
- * Makes the disks of erofs as long as they will be, and fills them, in other threads.
- * Returns 0, or -1 and why not; in either case the caller releases them.
+ * Makes the disks, sets the size of the erofs disks, and starts to fill them in other
+ * threads. Returns 0, or -1 and a reason. The caller must release `d` in both cases.
  */
 int disks_start(struct disks *d, const struct job *j, struct err *e);
 
-/* Waits until they are filled. Returns 0, or -1 and why they are not. */
+/* Waits until the erofs disks are filled. Returns 0, or -1 and a reason. */
 int disks_finish(struct disks *d, struct err *e);
 
-/* Empties the two that are written to. What tools say goes to `log`. 0, or -1 and why. */
+/*
+ * Empties DISK_CHANGES and DISK_LAYER. `log` receives the output of mke2fs. Returns 0, or
+ * -1 and a reason.
+ */
 int disks_format(struct disks *d, const struct job *j, int log, struct err *e);
 
-/* Frees all but the job's own file. */
+/* Closes all disks except the job's layer. */
 void disks_release(struct disks *d);
 
 #endif

@@ -18,20 +18,20 @@
 
 enum {
 	BLOCK = 4096,
-	SLOT = 32, /* inodes are numbered by where they are, in these */
+	SLOT = 32, /* the unit of inode numbers, in bytes */
 	SUPER_AT = 1024,
-	ROOT = BLOCK / SLOT, /* the root's number: it is the first one */
+	ROOT = BLOCK / SLOT, /* the root's number: it is the first inode */
 	DIRENT = 12,
 	INODE = 64,
-	BODY = 12, /* what is in front of attributes */
+	BODY = 12, /* size of the header of inline attributes */
 	XATTRS_MAX = BODY + (UINT16_MAX - 1) * 4,
 	LAYOUT_PLAIN = 0,
 	LAYOUT_INLINE = 2,
 	BUFFER = 1 << 20,
-	SMALL = 1 << 16, /* files that go through the buffer */
+	SMALL = 1 << 16, /* smaller files are copied through the buffer */
 };
 
-/* All numbers are little-endian. */
+/* The structures on disk. All numbers are little-endian. */
 struct super {
 	uint32_t magic, checksum, compat;
 	uint8_t block_bits, extra_slots;
@@ -54,14 +54,14 @@ struct disk_inode {
 };
 _Static_assert(sizeof(struct disk_inode) == INODE, "as Linux has it");
 
-/* Where an inode goes; by the numbers of struct rootfs. */
+/* The place of an inode on the disk. The array has the indices of rootfs.inode. */
 struct spot {
 	uint64_t number, size;
-	uint32_t block; /* the first one of its contents, if they are not inline */
-	uint32_t node;  /* the first one that has it */
-	uint32_t parent,
-	    directories; /* of a directory: the one that it is in, those in it */
-	uint32_t xattrs; /* bytes */
+	uint32_t block; /* first block of its contents, unless they are inline */
+	uint32_t node;  /* its first node */
+	uint32_t parent, directories; /* of a directory: the inode above, and the number
+					 of subdirectories */
+	uint32_t xattrs;              /* in bytes */
 	bool is_inline, is_placed;
 };
 
@@ -71,7 +71,7 @@ struct erofs {
 	uint64_t blocks;
 	int fd;
 	struct buf out; /* not written yet */
-	uint64_t at;    /* bytes, with those */
+	uint64_t at;    /* position in bytes, including `out` */
 	struct err *e;
 };
 
@@ -107,7 +107,7 @@ static void add_attribute(struct buf *out, const struct xattr *x)
 	buf_add(out, "\0\0\0", -out->len & 3);
 }
 
-/* Replaces the contents of `out` by the inode's attributes. */
+/* Replaces the contents of `out` by the inode's extended attributes. */
 static int make_attributes(const struct erofs *d, const struct rootfs_inode *inode,
 			   struct buf *out)
 {
@@ -139,9 +139,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
 }
 
-/* All names in a directory, sorted by their bytes, "." and ".." too; the caller frees
- * them.
- */
+/* Lists a directory with "." and "..", sorted by bytes. The caller must free the list. */
 static struct name *list_directory(const struct erofs *d, uint32_t node, size_t *n)
 {
 	const struct rootfs *r = d->r;
@@ -184,7 +182,7 @@ static uint8_t file_type(uint32_t mode)
 	}
 }
 
-/* How many of the names go into one block. */
+/* The number of names that fit into one block. */
 static size_t count_fitting(const struct name *names, size_t n)
 {
 	size_t used = 0, i = 0;
@@ -213,7 +211,7 @@ static void add_entries(const struct erofs *d, struct buf *out, const struct nam
 		buf_addstr(out, names[i].text);
 }
 
-/* Replaces the contents of `out` by those of a directory. */
+/* Replaces the contents of `out` by the blocks of a directory. */
 static void make_directory(const struct erofs *d, uint32_t node, struct buf *out)
 {
 	size_t n, done = 0;
@@ -230,9 +228,9 @@ static void make_directory(const struct erofs *d, uint32_t node, struct buf *out
 	free(names);
 }
 
-/* --- where all goes --- */
+/* --- layout --- */
 
-/* How many bytes of contents the inode has. */
+/* The size of the inode's contents in bytes. */
 static uint64_t measure(const struct erofs *d, const struct spot *spot,
 			const struct rootfs_inode *inode, struct buf *scratch)
 {
@@ -270,7 +268,10 @@ static int place_inode(struct erofs *d, uint32_t i, uint64_t *at, struct buf *sc
 	return 0;
 }
 
-/* A name in a directory must fit into a block, and Linux has no longer ones. */
+/*
+ * A name must fit into a block of a directory. Linux does not allow longer names than
+ * NAME_MAX.
+ */
 static int check_names(const struct erofs *d)
 {
 	const struct rootfs *r = d->r;
@@ -281,7 +282,7 @@ static int check_names(const struct erofs *d)
 	return 0;
 }
 
-/* Numbers the inodes, in the order of names, and after them the blocks of contents. */
+/* Numbers the inodes in the order of their paths. The blocks of contents follow them. */
 static int place_all(struct erofs *d, uint64_t *blocks)
 {
 	const struct rootfs *r = d->r;

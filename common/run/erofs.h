@@ -1,9 +1,16 @@
 /*
- * erofs: a file tree as a read-only disk that Linux mounts.
+ * erofs: write a file tree as an erofs disk.
  *
- * The format is that of Linux, Documentation/filesystems/erofs.rst, in its plainest form:
- * blocks of 4096 bytes, extended inodes, inline attributes, nothing compressed; what is
- * small stands behind its inode, contents of other files in blocks of their own.
+ * dt-vmrun's guest mounts the image from a single read-only disk. The layout is computed
+ * first, so that the guest can boot while the contents are written:
+ *
+ *	d = erofs_place(&rootfs, fd, &e);
+ *	result = erofs_fill(d, &e);
+ *	erofs_release(d);
+ *
+ * Format: Linux, Documentation/filesystems/erofs.rst. Blocks have 4096 bytes, inodes are
+ * extended, attributes are inline, and nothing is compressed. Small contents follow their
+ * inode; other contents have their own blocks.
  */
 #ifndef DT_EROFS_H
 #define DT_EROFS_H
@@ -13,18 +20,17 @@ struct rootfs;
 struct erofs; /* a disk that is being made */
 
 /*
- * Finds where on the disk all of the tree goes, which rootfs_sort() was called for and
- * which stays as it is, and makes the empty file `fd` as long as the disk will be.
- * Attributes that overlayfs would take for its own are left out. Fails if the tree has a
- * name of more than NAME_MAX bytes. Returns NULL and why if that fails; else the caller
- * owns the result.
+ * Computes the layout, and sets the size of the empty file `fd`. rootfs_sort() must have
+ * been called for `r`, and `r` must not change until the release. Extended attributes of
+ * overlayfs are omitted. A name of more than NAME_MAX bytes is an error. Returns NULL and
+ * a reason, or a disk that the caller must release.
  */
 struct erofs *erofs_place(const struct rootfs *r, int fd, struct err *e);
 
-/* Writes the disk. Returns 0, or -1 and why not. */
+/* Writes the disk. Returns 0, or -1 and a reason. */
 int erofs_fill(struct erofs *d, struct err *e);
 
-/* NULL is a no-op. */
+/* Does nothing if `d` is NULL. */
 void erofs_release(struct erofs *d);
 
 #endif

@@ -24,25 +24,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Nothing ever changes. */
+/* The timeout for cached entries, in seconds. The tree never changes. */
 static const double forever = 1e9;
 
-/* Offsets in a directory: the one behind "..", and the first one that is a node's. */
+/* Directory offsets: after "..", and the offset of node 0. */
 enum { DOTS = 2, NODES };
 
-/* The first error of reading a file's contents, in memory that both processes share. */
+/* The first error in reading a file's contents. It is in shared memory. */
 struct fusefs_fault {
 	_Atomic int error; /* errno, or 0 */
 	uint32_t node;     /* the file */
 };
 
-/* The kernel's number of a file is that of its inode, plus 1: the root must be 1. */
+/*
+ * FUSE's number of a file is the index of its inode plus 1, because the root must be 1.
+ */
 struct service {
 	const struct rootfs *r;
 	struct fusefs_fault *fault;
-	uint32_t *node; /* by inode: one of its names */
+	uint32_t *node; /* by inode: one of its nodes */
 	bool has_xattrs;
-	char *contents; /* of a file, for one reply */
+	char *contents; /* buffer for a reply */
 	size_t cap;
 };
 
@@ -61,7 +63,7 @@ static uint32_t node_of(fuse_req_t req, fuse_ino_t ino)
 	return service_of(req)->node[ino - FUSE_ROOT_ID];
 }
 
-/* --- what is known of a file --- */
+/* --- status --- */
 
 static void get_status(const struct rootfs *r, uint32_t number, struct stat *st)
 {
@@ -88,7 +90,7 @@ static struct fuse_entry_param make_entry(const struct rootfs *r, uint32_t node)
 	struct fuse_entry_param entry = {.attr_timeout = forever,
 					 .entry_timeout = forever};
 
-	if (node == ROOTFS_NONE) /* number 0: there is none */
+	if (node == ROOTFS_NONE) /* inode number 0: no such file */
 		return entry;
 	get_status(r, r->node[node].inode, &entry.attr);
 	entry.ino = entry.attr.st_ino;
@@ -119,7 +121,7 @@ static void serve_readlink(fuse_req_t req, fuse_ino_t ino)
 			    service_of(req)->r->text.data + inode_of(req, ino)->link);
 }
 
-/* --- attributes --- */
+/* --- extended attributes --- */
 
 static void reply_text(fuse_req_t req, const char *text, size_t len, size_t size)
 {
@@ -132,8 +134,8 @@ static void reply_text(fuse_req_t req, const char *text, size_t len, size_t size
 }
 
 /*
- * Whether there are attributes at all. If not, the kernel hears that once; an overlay
- * asks for some of every file.
+ * Whether any file has extended attributes. If not, ENOSYS makes the kernel stop asking.
+ * overlayfs would ask for some of them for every file.
  */
 static bool has_xattrs(fuse_req_t req)
 {
@@ -181,8 +183,7 @@ static void serve_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, siz
 
 /* --- contents --- */
 
-/* The kernel does not ask again, for nothing needs to be opened, and keeps what it read.
- */
+/* ENOSYS makes the kernel open files itself, and keep their contents in its cache. */
 static void serve_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
@@ -215,7 +216,7 @@ static void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 	fuse_reply_err(req, error);
 }
 
-/* The node that stands at this offset, or ROOTFS_NONE. */
+/* The node at this offset of a directory, or ROOTFS_NONE. */
 static uint32_t node_at(const struct rootfs *r, uint32_t directory, off_t offset)
 {
 	return offset == DOTS ? r->node[directory].child
@@ -233,7 +234,10 @@ static void serve_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t
 	(void)fi;
 	for (;; len += need) {
 		const char *name = offset == 0 ? "." : "..";
-		/* Without a number, the kernel does not take these for names. */
+		/*
+		 * Without an inode number, the kernel does not create entries for "." and
+		 * "..".
+		 */
 		struct fuse_entry_param entry = {
 		    .attr = {.st_ino = ino, .st_mode = S_IFDIR}};
 		off_t next = offset + 1;
@@ -264,7 +268,7 @@ static void start(void *userdata, struct fuse_conn_info *conn)
 				FUSE_CAP_NO_OPENDIR_SUPPORT;
 
 	(void)userdata;
-	/* Names of a directory come with what is known of them. */
+	/* Always send the status of files together with a directory's names. */
 	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
 	conn->want |= wanted & conn->capable;
 	conn->max_background = 64;

@@ -1,9 +1,14 @@
 /*
- * fusefs: a file tree as a file system for the lower side of an overlay.
+ * fusefs: mount an image's file tree read-only with FUSE.
  *
- * A process of its own serves it by FUSE. Nothing is copied, and contents are read when
- * the script reads them. It cannot be written to. The process ends with the calling one,
- * which must have a mount namespace of its own: that unmounts the file system.
+ * The mount is the lower directory of an overlay. A child process serves it from the
+ * layers, so nothing is unpacked; contents are read when they are needed. The child
+ * process exits together with the calling process. That process must have its own mount
+ * namespace, so that its exit unmounts the file system.
+ *
+ *	if (fusefs_mount(&f, &rootfs, "lower", &e) == 0)
+ *		run_script();
+ *	result = fusefs_check(&f, &e);
  */
 #ifndef DT_FUSEFS_H
 #define DT_FUSEFS_H
@@ -21,14 +26,14 @@ struct fusefs {
 };
 
 /*
- * Mounts the tree at the directory `at`; the tree must stay as it is. Attributes that
- * overlayfs would take for its own are left out. Returns 0, or -1 and why not.
+ * Mounts the tree at the directory `at`. The tree must not change. Extended attributes of
+ * overlayfs are omitted. Returns 0, or -1 and a reason.
  */
 int fusefs_mount(struct fusefs *l, const struct rootfs *r, const char *at, struct err *e);
 
 /*
- * Returns 0, or -1 and why the file system did not show the image: a file's contents
- * could not be read, or the process has ended.
+ * Returns 0, or -1 and a reason if the file system failed: the contents of a file could
+ * not be read, or the child process has exited.
  */
 int fusefs_check(const struct fusefs *l, struct err *e);
 

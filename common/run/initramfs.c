@@ -16,7 +16,7 @@
 
 enum { FILE_MAX = 32 << 20, EXECUTABLE = S_IFREG | 0755, DIRECTORY = S_IFDIR | 0755 };
 
-/* Appends the file `from` as `name`. */
+/* Appends the file `from` as the entry `name`. */
 static int add_file(struct buf *out, const char *name, const char *from, struct err *e)
 {
 	struct buf text = {0};

@@ -1,5 +1,7 @@
 /*
- * initramfs: the initramfs of a virtual machine.
+ * initramfs: make the initramfs of dt-vmrun's guest.
+ *
+ * Format: Linux, Documentation/driver-api/early-userspace/buffer-format.rst (cpio, newc).
  */
 #ifndef DT_INITRAMFS_H
 #define DT_INITRAMFS_H
@@ -9,9 +11,10 @@ struct err;
 struct kernel;
 
 /*
- * Makes an initramfs without a name: the kernel's modules, the init that make has put
- * beside this program or into ../libexec/dt, busybox, the script, and `config`, what that
- * init reads. Returns its descriptor, or -1 and why not.
+ * Makes an initramfs in an unnamed file. It has the kernel's modules, guest/init,
+ * busybox, the script, and `config`, the settings that init reads. The program init is
+ * searched in guest/ and ../libexec/dt/ relative to the running program's directory.
+ * Returns a descriptor, or -1 and a reason.
  */
 int initramfs_initramfs(const struct kernel *k, const struct buf *script,
 			const struct buf *config, struct err *e);

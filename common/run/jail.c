@@ -28,7 +28,7 @@ const char *const jail_points[] = {"dev", "proc", "sys", ".dt", NULL};
 
 /* --- the overlay --- */
 
-/* A directory that attributes are copied to. */
+/* The target of copied extended attributes. */
 struct copy {
 	const char *to;
 	struct err *e;
@@ -45,7 +45,10 @@ static int copy_attribute(void *arg, const struct xattr *x)
 	return 0;
 }
 
-/* Gives the directory `to` what the directory `from` has; the image's root shows it. */
+/*
+ * Copies owner, mode and extended attributes. The upper directory becomes the image's
+ * root, so it must have those of the lower one.
+ */
 static int copy_attributes(const char *from, const char *to, struct err *e)
 {
 	struct copy copy = {to, e};
@@ -94,10 +97,11 @@ int jail_unmount(struct err *e)
 	return err_set_errno(e, "unmounting the overlay");
 }
 
-/* --- what the script sees --- */
+/* --- mounts for the script --- */
 
 /*
- * Opens a mount point in the image. Links lead as in the image; `path` is absolute, too.
+ * Opens a mount point in the image. Symlinks are followed inside the image, and so is an
+ * absolute `path`.
  */
 static int open_point(const char *path, struct err *e)
 {
@@ -111,7 +115,7 @@ static int open_point(const char *path, struct err *e)
 	return fd;
 }
 
-/* mount(2) at a path of the image. */
+/* Calls mount(2) with a path of the image as target. */
 static int mount_at(const char *from, const char *path, const char *type,
 		    unsigned long flags, const char *options, struct err *e)
 {
@@ -129,8 +133,8 @@ static int mount_at(const char *from, const char *path, const char *type,
 }
 
 /*
- * Shows the directory or file `from`, and all that is mounted below it, at a path of the
- * image, read-only. `from` may be empty: then it is the descriptor `dir` itself.
+ * Binds the directory or file `from` read-only to a path of the image, including the
+ * mounts below it. If `from` is empty, the descriptor `dir` itself is bound.
  */
 static int bind_at(int dir, const char *from, const char *path, struct err *e)
 {
@@ -162,7 +166,7 @@ static const struct device {
 } devices[] = {{"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
 	       {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
 
-/* A device, or, where none may be made, the machine's own. */
+/* Makes a device, or binds the machine's if a user namespace does not allow that. */
 static int make_device(int dev, const struct device *d, struct err *e)
 {
 	char from[32], at[64];
@@ -214,7 +218,7 @@ static int protect(const char *path, struct err *e)
 	return result;
 }
 
-/* Protects the settings by which root of the machine changes it. */
+/* Protects the settings of the machine's kernel, which root could change. */
 static int guard_host(struct err *e)
 {
 	if (access("/proc/sysrq-trigger", F_OK) == 0 &&
@@ -241,11 +245,11 @@ static int mount_all(const struct jail *j, struct err *e)
 			return -1;
 	if (mount_at("proc", "proc", "proc", no, NULL, e) < 0)
 		return -1;
-	mount_at("sys", "sys", "sysfs", no | MS_RDONLY, NULL, &why); /* or none */
+	mount_at("sys", "sys", "sysfs", no | MS_RDONLY, NULL, &why); /* optional */
 	return j->spare_host ? guard_host(e) : 0;
 }
 
-/* Makes the image the root, and what was the root out of reach. */
+/* Makes the image the root directory, and the previous root unreachable. */
 static int enter_root(const struct jail *j, struct err *e)
 {
 	if (chdir("root") < 0)
@@ -254,7 +258,10 @@ static int enter_root(const struct jail *j, struct err *e)
 		return umount2(".", MNT_DETACH) < 0 || chdir("/") < 0
 			   ? err_set_errno(e, "the root directory")
 			   : 0;
-	/* An initramfs cannot be left so. It stays below the image, for root to find. */
+	/*
+	 * An initramfs cannot be unmounted. It stays below the image, where root can find
+	 * it.
+	 */
 	if (j->is_user_ns)
 		return err_set_errno(e, "leaving this machine's root directory");
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
@@ -264,7 +271,7 @@ static int enter_root(const struct jail *j, struct err *e)
 
 /* --- running the script --- */
 
-/* The first two words of the script's "#!" line, empty if there is none. */
+/* The first two words of the script's "#!" line, or empty strings. */
 static void read_interpreter(char *program, char *arg, size_t size)
 {
 	char line[512], *p = line + 2;
@@ -299,7 +306,9 @@ static bool is_shell(const char *program, const char *arg)
 	return false;
 }
 
-/* execve(2), with `shell` in front of the script unless it is NULL. */
+/*
+ * Calls execve(2) with the script, or with `shell` and the script if `shell` is not NULL.
+ */
 static void execute(const char *shell)
 {
 	static char script[] = "/.dt/script";
@@ -316,7 +325,7 @@ static void execute(const char *shell)
 	execve(words[0], words, environment);
 }
 
-/* Becomes the script. Returns only if it cannot, and says why. */
+/* Replaces the process by the script. If that fails, sets `end` and returns. */
 static void become_script(struct jail_end *end)
 {
 	static const char own_shell[] = "/.dt/bin/sh";
@@ -356,13 +365,13 @@ static _Noreturn void run_script(int fd)
 	leave(io_write(fd, &end, sizeof end) == 0 ? 126 : 125);
 }
 
-/* --- the first process of the namespace --- */
+/* --- the first process of the PID namespace --- */
 
 enum { STATUS_FD = STDERR_FILENO + 1 };
 
 /*
- * Closes all descriptors but the script's and `fd`, which becomes STATUS_FD: the script
- * can open those of every process that it sees.
+ * Closes all descriptors except the script's and `fd`, which becomes STATUS_FD. The
+ * script can open the descriptors of every process that it sees.
  */
 static int drop_descriptors(const struct jail *j, int *fd, struct err *e)
 {
@@ -379,9 +388,9 @@ static int drop_descriptors(const struct jail *j, int *fd, struct err *e)
 }
 
 /*
- * Takes away the rights by which the script could reach this machine. Without
- * CAP_SYS_PTRACE it cannot inspect this process, which is not dumpable any more. Without
- * CAP_SYS_ADMIN it cannot make writable what is mounted read-only, nor move it.
+ * Drops the capabilities with which the script could affect this machine. Without
+ * CAP_SYS_PTRACE, it cannot inspect this process, because that is not dumpable. Without
+ * CAP_SYS_ADMIN, it cannot remount or move read-only mounts.
  */
 static int drop_rights(const struct jail *j, struct err *e)
 {
@@ -400,13 +409,15 @@ static int drop_rights(const struct jail *j, struct err *e)
 			return err_set_errno(e, "capabilities");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set_errno(e, "capabilities");
-	/* The caller's keys are in the session's keyring; where it is not to be had, the
-	 * script has no use of it either. */
+	/*
+	 * The script must not use the caller's keys, which are in the session keyring. If
+	 * this fails, the kernel has no keyrings for the script either.
+	 */
 	syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
 	return 0;
 }
 
-/* Whether the process that waits for the end is gone: nobody reads from the pipe `fd`. */
+/* Whether the process at the other end of the pipe `fd` has exited. */
 static bool is_orphan(int fd)
 {
 	struct pollfd p = {.fd = fd};
@@ -414,7 +425,7 @@ static bool is_orphan(int fd)
 	return poll(&p, 1, 0) > 0 && (p.revents & POLLERR) != 0;
 }
 
-/* Makes this process what the first process of the namespace has to be. */
+/* Sets up the first process of the namespaces. */
 static int become_init(const struct jail *j, int *fd, struct err *e)
 {
 	sethostname("localhost", 9);
@@ -424,7 +435,10 @@ static int become_init(const struct jail *j, int *fd, struct err *e)
 	return 0;
 }
 
-/* Runs the script to its end. Returns 0, or -1 and why that cannot be seen. */
+/*
+ * Runs the script until it exits. Returns 0, or -1 and a reason if that cannot be
+ * observed.
+ */
 static int watch_script(struct jail_end *end, struct err *e)
 {
 	int fds[2];
@@ -443,7 +457,7 @@ static int watch_script(struct jail_end *end, struct err *e)
 	return 0;
 }
 
-/* When it is gone, all other processes of the namespace are. */
+/* When this process exits, the kernel kills all other processes of the namespace. */
 static _Noreturn void run_init(const struct jail *j, int fd)
 {
 	struct jail_end end = {0};

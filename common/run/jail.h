@@ -1,17 +1,27 @@
 /*
- * jail: runs a script as root of an image.
+ * jail: run a script as root in an image.
  *
- * The current directory is the stage: `lower` is the image's tree, `disk` what changes go
- * to, `root` where both show as one, by overlayfs, and `dt` what the script gets: itself
- * (`script`), and `bin`, busybox and links to it. The image must have the directories
- * that jail_points() lists. In the image the stage's `dt` is /.dt.
+ * The current directory, the stage, has these directories:
  *
- * The script has PID, mount, network, IPC and UTS namespaces of its own, a /dev, /proc
- * and /sys of its own, and no input. It sees one process that it did not start, the
- * first of the PID namespace. This process has no descriptor of the caller any more, and
- * without a virtual machine the script may not inspect it: its /proc directory would lead
- * to the caller's program, environment and memory. Used in the guest of dt-vmrun and
- * outside of it.
+ *	lower  the image's tree
+ *	disk   for changes: the overlay's upper and work directories
+ *	root   the mount point of the overlay
+ *	dt     `script`, and `bin` with busybox and its symlinks; /.dt in the image
+ *
+ * The script runs in new PID, mount, network, IPC and UTS namespaces. It gets its own
+ * /dev, /proc and /sys, and an empty standard input. The image must have the directories
+ * of jail_points.
+ *
+ *	if (jail_mount(&j, &e) == 0 && jail_start(&j, &e) == 0)
+ *		result = jail_finish(&j, &end, &e);
+ *	jail_unmount(&e);
+ *
+ * The first process of the PID namespace is visible to the script, but has no descriptor
+ * of the caller. Without a virtual machine, the script cannot inspect that process.
+ * Otherwise its /proc directory would expose the caller's program, environment and
+ * memory.
+ *
+ * The module is used inside and outside of dt-vmrun's guest.
  */
 #ifndef DT_JAIL_H
 #define DT_JAIL_H
@@ -23,48 +33,47 @@
 struct err;
 
 struct jail_bind {
-	char *from;     /* the absolute path of a directory or file */
-	const char *to; /* its name in the image */
+	char *from;     /* absolute path of a directory or file */
+	const char *to; /* its path in the image */
 };
 
 struct jail {
-	bool is_user_ns; /* this is a user namespace */
-	bool spare_host; /* root here is root of the machine: as little as can be */
-	const char
-	    *tree; /* the directory whose contents are laid over the image, or NULL */
-	const char *options; /* of overlayfs, in addition; or NULL */
+	bool is_user_ns;     /* runs in a user namespace */
+	bool spare_host;     /* root is the machine's root: drop its rights */
+	const char *tree;    /* directory to copy into the image, or NULL */
+	const char *options; /* additional mount options of overlayfs, or NULL */
 	const struct jail_bind *bind;
 	size_t n_binds;
-	int output; /* the script's stdout and stderr: a pipe or a port, nothing that the
-		       script could read this machine's data from */
+	int output; /* stdout and stderr of the script: a pipe or port, from which it
+		       cannot read data of this machine */
 
-	pid_t pid; /* set by jail_start(), */
-	int fd;    /* readable when the script has ended */
+	pid_t pid; /* set by jail_start() */
+	int fd;    /* set by jail_start(); readable when the script has exited */
 };
 
-/* How the script ended. */
+/* The result of the script. */
 struct jail_end {
-	int status;  /* as wait(2) has it; or, if it could not be run, */
-	int refused; /* 126 or 127, and why: */
+	int status;  /* as of wait(2), if `refused` is 0 */
+	int refused; /* 126 or 127 if the script could not be run */
 	char why[512];
 };
 
-/* The directories that an image must have, NULL at the end. */
+/* The directories that an image must have. NULL is the last element. */
 extern const char *const jail_points[];
 
-/* Mounts `root` and lays the tree over it. Returns 0, or -1 and why not. */
+/* Mounts `root` and copies the tree into it. Returns 0, or -1 and a reason. */
 int jail_mount(const struct jail *j, struct err *e);
 
-/* Starts the script. Returns 0, or -1 and why not. */
+/* Starts the script. Returns 0, or -1 and a reason. */
 int jail_start(struct jail *j, struct err *e);
 
 /*
- * Waits for the script's end, and ends all that it started. Returns 0, or -1 and why it
- * could not be seen through.
+ * Waits for the script, and kills all processes that it started. Returns 0, or -1 and a
+ * reason if the script could not be started or observed.
  */
 int jail_finish(struct jail *j, struct jail_end *end, struct err *e);
 
-/* Unmounts `root`. Returns 0, or -1 and why not. */
+/* Unmounts `root`. Returns 0, or -1 and a reason. */
 int jail_unmount(struct err *e);
 
 #endif

@@ -43,7 +43,9 @@ static void add_member(struct buf *tar, const char *path, bool is_directory)
 	tar_header(tar, &m);
 }
 
-/* What is made must not stand below a link, or anything else that is no directory. */
+/*
+ * Checks that all directories above a new entry are directories, not symlinks or files.
+ */
 static int check_above(const struct rootfs *r, char *path, struct err *e)
 {
 	int result = 0;
@@ -59,7 +61,10 @@ static int check_above(const struct rootfs *r, char *path, struct err *e)
 	return result;
 }
 
-/* Adds `path` unless links in the image lead it to what can be mounted on. */
+/*
+ * Adds an entry for the mount point `path`, unless the image has one after following
+ * symlinks.
+ */
 static int add_point(const struct rootfs *r, struct buf *tar, const char *path,
 		     bool is_directory, struct err *e)
 {
@@ -105,7 +110,7 @@ static int add_points(const struct job *j, struct buf *tar, struct err *e)
 	return 0;
 }
 
-/* Replaces a path by one that is the same in every working directory. */
+/* Replaces a path by its absolute form, because the working directory will change. */
 static int make_absolute(char **path, struct err *e)
 {
 	char *real = realpath(*path, NULL);
@@ -117,7 +122,7 @@ static int make_absolute(char **path, struct err *e)
 	return 0;
 }
 
-/* A tar may have longer names than Linux. */
+/* A tar may have longer file names than Linux allows. */
 static int check_names(const struct job *j, struct err *e)
 {
 	const struct rootfs *r = j->rootfs;
@@ -170,7 +175,7 @@ void job_release(struct job *j)
 
 /* --- the run --- */
 
-/* Passes on some of the script's output. Returns whether there is more to come. */
+/* Copies available output of the script to stderr. Returns whether more may follow. */
 static bool pass_output(int fd)
 {
 	char text[65536];
@@ -178,12 +183,12 @@ static bool pass_output(int fd)
 
 	if (n <= 0)
 		return n < 0 && errno == EINTR;
-	/* If that fails, nobody reads the output; the script can go on. */
+	/* This fails if stderr is closed. The script continues. */
 	(void)io_write(STDERR_FILENO, text, (size_t)n);
 	return true;
 }
 
-/* How long to wait, in ms; 0: it is over, and `e` says why. */
+/* The time to wait in ms. Returns 0 and a reason if the time is over. */
 static int patience(const struct job *j, const struct job_run *r, const struct report *t,
 		    struct err *e)
 {
@@ -205,7 +210,9 @@ static int patience(const struct job *j, const struct job_run *r, const struct r
 	return left < LONG ? (int)left : LONG;
 }
 
-/* Hears some of what is told. Returns whether there is more to come, or -1 and why not.
+/*
+ * Reads and parses available lines. Returns 1 if more may follow, 0 at the end, or -1 and
+ * a reason.
  */
 static int hear(int fd, struct report *t, struct err *e)
 {

@@ -1,5 +1,12 @@
 /*
- * job: what dt-vmrun is to do, whichever way it does it.
+ * job: the parameters and the event loop of a dt-vmrun run.
+ *
+ * Both backends, the virtual machine (vm.h) and the user namespace (userns.h), take a
+ * job. Both report their progress as lines, see report.h.
+ *
+ *	if (job_prepare(&j, &e) == 0)
+ *		result = userns_run(&j, &report, &e);
+ *	job_release(&j);
  */
 #ifndef DT_JOB_H
 #define DT_JOB_H
@@ -15,53 +22,53 @@ struct rootfs;
 struct report;
 
 struct job {
-	struct rootfs
-	    *rootfs; /* the image's tree, sorted, with the directories of job_prepare() */
-	const char *image;      /* how messages call the image */
-	char *tree;             /* the directory whose contents go over it, or NULL */
-	struct jail_bind *bind; /* of this machine, absolute paths in the image */
+	struct rootfs *rootfs;  /* the image's tree; job_prepare() completes it */
+	const char *image;      /* the image's name for messages */
+	char *tree;             /* directory to copy into the image, or NULL */
+	struct jail_bind *bind; /* absolute paths here and in the image */
 	size_t n_binds;
 	struct buf script;
-	const char *script_name; /* how messages call it */
-	int64_t mtime;           /* seconds since 1970; what is later becomes this */
-	uint64_t memory, disk;   /* MiB */
-	uint64_t timeout;        /* seconds; 0: none */
-	int layer;               /* an empty file, which gets the layer's tar */
+	const char *script_name; /* the script's name for messages */
+	int64_t mtime;           /* seconds since 1970; later times become this */
+	uint64_t memory, disk;   /* in MiB */
+	uint64_t timeout;        /* in seconds; 0: unlimited */
+	int layer;               /* an empty file for the tar of the layer */
 };
 
 /*
- * Makes the paths of `tree` and `bind` absolute, and adds to the image's tree the
- * directories and files that something is mounted on, where they are missing. Refuses an
- * image with names that Linux does not have. Sorts the tree. Returns 0, or -1 and why
- * not; in either case the caller releases the job.
+ * Makes the paths of `tree` and `bind` absolute. Adds missing mount points to the image's
+ * tree, and sorts it. Fails if the image has file names that Linux does not allow.
+ * Returns 0, or -1 and a reason. The caller must release the job in both cases.
  */
 int job_prepare(struct job *j, struct err *e);
 
-/* Frees all but the image's tree and the layer. */
+/* Frees everything except the image's tree and the layer. */
 void job_release(struct job *j);
 
-/* Milliseconds of a clock that only goes on. */
+/* A monotonic clock in milliseconds. */
 int64_t job_clock(void);
 
-/* The job_clock() at which a job that begins now must be over, or -1. */
+/* The job_clock() time at which a job that starts now must be finished, or -1. */
 int64_t job_end(const struct job *j);
 
-/* A run of the job by other processes. */
+/* A run of the job in other processes. */
 struct job_run {
-	int control; /* talk.h: what is told of it */
-	int output;  /* what the script prints */
-	int64_t end; /* of job_end() */
+	int control; /* receives the lines of report.h */
+	int output;  /* receives the script's output */
+	int64_t end; /* from job_end() */
 
-	/* For a guest: the job_clock() at which it must be up, or 0; and what is done
-	 * then. */
+	/*
+	 * For a guest: the job_clock() time by which HELLO must arrive, or 0. `welcome`
+	 * is called when it arrives.
+	 */
 	int64_t hello;
 	int (*welcome)(void *arg, struct err *e);
 	void *arg;
 };
 
 /*
- * Listens to a run until both descriptors are at their end. The output goes to stderr.
- * Returns 0, or -1 and why the run cannot go on.
+ * Reads both descriptors until they are closed. Writes the output to stderr. Returns 0,
+ * or -1 and a reason to stop the run.
  */
 int job_listen(const struct job *j, const struct job_run *r, struct report *t,
 	       struct err *e);

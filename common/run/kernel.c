@@ -21,13 +21,13 @@ enum { DEP_MAX = 16 << 20, SETUP_MIN = 0x250, PROTOCOL = 0x208 };
 
 static const char install[] = "install linux-image-cloud-amd64 or name one by --kernel";
 
-/* Those that need not be there: they may be built in. */
+/* The modules that the guest uses. A missing one may be built into the kernel. */
 static const char *const wanted[] = {
     "virtio_pci",     "virtio_blk", "virtio_console", "crc32c_intel",
     "crc32c_generic", "overlay",    "erofs",          "ext4",
 };
 
-/* --- which one --- */
+/* --- finding a kernel --- */
 
 static char *modules_directory(const char *release)
 {
@@ -49,7 +49,10 @@ static bool has_modules(const char *release)
 	return result;
 }
 
-/* Small kernels boot faster; of the same kind, the later release. */
+/*
+ * Whether one release is preferred. Cloud kernels are smaller and boot faster; otherwise
+ * the later release is preferred.
+ */
 static bool is_better(const char *release, const char *than)
 {
 	bool is_cloud = strstr(release, "-cloud") != NULL;
@@ -84,7 +87,9 @@ static int choose(struct kernel *k, struct err *e)
 	return 0;
 }
 
-/* The release of a kernel that was named: its name tells, or what is in it. */
+/*
+ * Finds the release of a kernel that the user named: in its file name, or in its header.
+ */
 static int find_release(struct kernel *k, int fd, struct err *e)
 {
 	const char *slash = strrchr(k->file, '/');
@@ -97,7 +102,7 @@ static int find_release(struct kernel *k, int fd, struct err *e)
 		k->release = mem_strdup(dash + 1);
 		return 0;
 	}
-	/* Linux, Documentation/arch/x86/boot.rst: kernel_version */
+	/* Linux, Documentation/arch/x86/boot.rst: kernel_version. */
 	if (pread(fd, at, sizeof at, 0x20e) == sizeof at &&
 	    pread(fd, text, sizeof text - 1, (at[0] | at[1] << 8) + 0x200) > 0)
 		text[strcspn(text, " ")] = '\0';
@@ -108,9 +113,9 @@ static int find_release(struct kernel *k, int fd, struct err *e)
 	return err_set(e, "%s: no modules of this kernel in /lib/modules", k->file);
 }
 
-/* --- its modules --- */
+/* --- finding its modules --- */
 
-/* Whether the path names this module; names have _ where files may have -. */
+/* Whether the path is of this module. A name has '_' where a file name may have '-'. */
 static bool is_module(const char *path, size_t len, const char *name)
 {
 	const char *base = memrchr(path, '/', len);
@@ -140,7 +145,7 @@ static void add_module(struct kernel *k, const char *directory, const char *path
 	k->module[k->n_modules++] = file.data;
 }
 
-/* A line "PATH: NEEDED...", of which the last one must be loaded first. */
+/* Adds the modules of a line "PATH: NEEDED...". The last one must be loaded first. */
 static void add_line(struct kernel *k, const char *directory, const char *line)
 {
 	size_t colon = strcspn(line, ":"), end = strcspn(line, "\n");
@@ -211,7 +216,7 @@ void kernel_release(struct kernel *k)
 	*k = (struct kernel){0};
 }
 
-/* --- uncompressing it --- */
+/* --- uncompressing a kernel --- */
 
 static uint32_t little(const unsigned char *p, int bytes)
 {
@@ -223,7 +228,7 @@ static uint32_t little(const unsigned char *p, int bytes)
 }
 
 /*
- * The payload of a bzImage: an ELF file, compressed. Linux,
+ * Finds the payload of a bzImage, a compressed ELF file. Linux,
  * Documentation/arch/x86/boot.rst: setup_sects, payload_offset, payload_length.
  */
 static bool find_payload(int fd, struct unpack_place *place)
@@ -237,7 +242,7 @@ static bool find_payload(int fd, struct unpack_place *place)
 	uint32_t sectors = h[0x1f1] != 0 ? h[0x1f1] : 4;
 	place->offset = (off_t)(sectors + 1) * 512 + little(h + 0x248, 4);
 	place->size = little(h + 0x24c, 4);
-	/* Behind all but gzip stands how long it will be. */
+	/* All formats but gzip are followed by the uncompressed size, 4 bytes. */
 	if (pread(fd, begin, 2, place->offset) != 2 || place->size < 4)
 		return false;
 	if (begin[0] != 0x1f || begin[1] != 0x8b)
@@ -274,8 +279,8 @@ static int uncompress(int fd)
 }
 
 /*
- * What an uncompressed kernel is kept by: the file DIR/kernel/KEY.elf, and its digest as
- * a fact of the cache.
+ * An uncompressed kernel in the cache: the file DIR/kernel/KEY.elf, and its digest as a
+ * fact of the cache.
  */
 struct kept {
 	struct cache cache;
@@ -306,7 +311,7 @@ static void kept_release(struct kept *kept)
 	buf_release(&kept->path);
 }
 
-/* Writes the hex digest of all of a file. Returns 0, or -1. */
+/* The hex digest of a complete file. Returns 0, or -1. */
 static int sum_up(int fd, char hex[DIGEST_HEX + 1])
 {
 	struct stat st;
@@ -314,7 +319,7 @@ static int sum_up(int fd, char hex[DIGEST_HEX + 1])
 	return fstat(fd, &st) < 0 ? -1 : digest_span(fd, 0, (uint64_t)st.st_size, hex);
 }
 
-/* A descriptor of the uncompressed kernel, or -1 if it is not here or is damaged. */
+/* A descriptor of the cached kernel, or -1 if it is missing or damaged. */
 static int kept_open(const struct kept *kept)
 {
 	struct buf want = {0};
@@ -331,7 +336,7 @@ static int kept_open(const struct kept *kept)
 	return fd;
 }
 
-/* Keeps what is in `fd`. Failing to is not an error. */
+/* Stores the contents of `fd` in the cache. A failure is ignored. */
 static void keep(const struct kept *kept, int fd)
 {
 	struct buf draft = {0};

@@ -1,5 +1,9 @@
 /*
- * kernel: a distribution's kernel, to boot a guest with.
+ * kernel: find a kernel of the distribution for a guest to boot.
+ *
+ *	if (kernel_find(&k, NULL, &e) == 0)
+ *		fd = kernel_open(&k, &e);
+ *	kernel_release(&k);
  */
 #ifndef DT_KERNEL_H
 #define DT_KERNEL_H
@@ -10,26 +14,25 @@
 
 struct err;
 
-/* A zeroed struct is none. */
+/* A zeroed struct is empty. */
 struct kernel {
 	char *file, *release;
-	char **
-	    module; /* the files of those that the guest needs, in the order of loading */
+	char **module; /* files of the required modules, in the order of loading */
 	size_t n_modules;
 };
 
 /*
- * Finds a kernel and its modules: `file`, or the best of /boot/vmlinuz-RELEASE with
- * modules in /lib/modules/RELEASE. Returns 0, or -1 and why not, when the caller releases
- * it too.
+ * Finds a kernel and its modules. `file` is the kernel, or NULL for the best of
+ * /boot/vmlinuz-RELEASE with modules in /lib/modules/RELEASE. Returns 0, or -1 and a
+ * reason. The caller must release `k` in both cases.
  */
 int kernel_find(struct kernel *k, const char *file, struct err *e);
 void kernel_release(struct kernel *k);
 
 /*
- * A descriptor of what QEMU boots fastest: the uncompressed kernel, which is kept in the
- * cache's directory, or, where it cannot be had, the file itself. Returns it, or -1 and
- * why not.
+ * Opens the kernel in the form that QEMU boots fastest. That is the uncompressed kernel,
+ * which is kept in the cache's directory. If it cannot be uncompressed, it is the file
+ * itself. Returns a descriptor, or -1 and a reason.
  */
 int kernel_open(const struct kernel *k, struct err *e);
 

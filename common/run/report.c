@@ -13,7 +13,7 @@
 
 enum {
 	LINE_MAX_LEN = 4096,
-	FULL = 65536 /* bytes that count as nothing left */,
+	FULL = 65536 /* fewer free bytes count as full */,
 	TROUBLE = 125
 };
 
@@ -22,7 +22,7 @@ void report_release(struct report *t)
 	buf_release(&t->line);
 }
 
-/* The number at *p, which is moved behind it and a blank. */
+/* Parses the number at *p. Advances *p beyond it and a blank. */
 static int take_number(const char **p, uint64_t max, uint64_t *n)
 {
 	size_t len = strcspn(*p, " ");
@@ -121,7 +121,7 @@ void report_say(int fd, const char *fmt, ...)
 			text[i] = ' ';
 	text[len++] = '\n';
 	if (io_write(fd, text, len) < 0)
-		return; /* whoever is to hear it hears that it ended */
+		return; /* the reader finds out when this process exits */
 }
 
 bool report_say_end(int fd, const struct jail_end *end)

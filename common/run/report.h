@@ -1,17 +1,25 @@
 /*
- * report: what is told of a script's run, a line a step.
+ * report: the progress of a script's run, one line for each step.
  *
- *     HELLO version kernel    the guest is up
+ *     HELLO version kernel    the guest is ready
  *     READY                   the image is mounted, the script starts
- *     OOM n                   so many processes were killed for lack of memory
- *     FREE bytes inodes       what its disk had left at the end
- *     REFUSED status text     it could not be run: 126 or 127, and why
- *     EXIT n, SIGNAL n        how it ended
- *     LAYER bytes             what changed was written
- *     ERROR text              something else failed
+ *     OOM n                   number of processes killed for lack of memory
+ *     FREE bytes inodes       free space on its disk after the script
+ *     REFUSED status text     the script could not be run: 126 or 127, and the reason
+ *     EXIT n, SIGNAL n        how the script ended
+ *     LAYER bytes             the layer was written
+ *     ERROR text              another error
  *
- * They come in this order, each at most once. Only a run that told all of them from READY
- * to LAYER, with EXIT 0, was a success. Used on both sides of the guest's border.
+ * The lines come in this order, each at most once. A run is successful only if all lines
+ * from READY to LAYER were received, with EXIT 0. dt-vmrun(1), THE GUEST, describes the
+ * format.
+ *
+ * The module is used on both sides of the guest's boundary. The reader does not trust the
+ * lines:
+ *
+ *	if (report_hear(&t, data, len, &e) == 0)
+ *		...
+ *	status = report_verdict(&t, "script.sh", memory, disk, &e);
  */
 #ifndef DT_REPORT_H
 #define DT_REPORT_H
@@ -24,30 +32,30 @@
 struct err;
 struct jail_end;
 
-/* What has been told so far. A zeroed struct is nothing. */
+/* The lines received so far. A zeroed struct is empty. */
 struct report {
 	bool has_hello, is_ready, has_end, has_layer;
 	uint64_t oom, layer;
 	bool is_full;
-	int refused, status, signal; /* one of them counts, if has_end */
-	char why[1024];              /* of REFUSED or ERROR, or empty */
-	struct buf line;             /* not whole yet */
+	int refused, status, signal; /* if has_end, the result is in one of these */
+	char why[1024];              /* from REFUSED or ERROR, or empty */
+	struct buf line;             /* an incomplete line */
 };
 
 void report_release(struct report *t);
 
-/* Takes `len` bytes of what was told. Returns 0, or -1 and why that is nonsense. */
+/* Parses `len` received bytes. Returns 0, or -1 and a reason if they are invalid. */
 int report_hear(struct report *t, const char *data, size_t len, struct err *e);
 
-/* Tells a line; newlines in it become blanks. */
+/* Writes a line. Newlines in it are replaced by blanks. */
 void report_say(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Tells how the script ended. Returns whether it was a success. */
+/* Writes how the script ended. Returns whether it was successful. */
 bool report_say_end(int fd, const struct jail_end *end);
 
 /*
- * The status that this makes for dt-vmrun, and, if it is not 0, why. `script` is how
- * messages call it; memory and disk are in MiB, 0: they were not limited.
+ * The exit status of dt-vmrun for this run, and a reason if it is not 0. `script` names
+ * the script in messages. `memory` and `disk` are in MiB; 0 means no limit.
  */
 int report_verdict(const struct report *t, const char *script, uint64_t memory,
 		   uint64_t disk, struct err *e);

@@ -37,23 +37,27 @@
 #include <unistd.h>
 
 /*
- * Three processes run a script. The keeper enters the user namespace, makes the stage and
- * removes it when all others are gone; it has a mount namespace in which nothing is
- * mounted on the stage. Its child, whose working directory the stage is, mounts and packs
- * in a mount namespace of its own. jail.h has the third one, the first of the script's.
+ * Three processes run a script:
+ *
+ *   - The keeper enters the user namespace, makes the stage, and removes it after all
+ *     other processes have exited. Nothing is mounted on the stage in its mount
+ *     namespace.
+ *   - The worker, its child, has its own mount namespace, with the stage as working
+ *     directory. It mounts the image and writes the layer.
+ *   - The first process of the script's PID namespace, see jail.h.
  */
 struct keeper {
 	const struct job *job;
 	struct jail jail;
 	struct fusefs lower;
 	char stage[PATH_MAX];
-	int life; /* ends with dt-vmrun */
-	int says; /* what is told goes there */
+	int life; /* closed when dt-vmrun exits */
+	int says; /* for the lines of report.h */
 };
 
 /* --- the user namespace --- */
 
-/* The first range of ids that this user has by a file like /etc/subuid. */
+/* Finds the first range of IDs of this user in a file like /etc/subuid. */
 static bool find_range(const char *file, uid_t uid, char *start, char *count, size_t size)
 {
 	const struct passwd *user = getpwuid(uid);
@@ -84,7 +88,10 @@ static bool find_range(const char *file, uid_t uid, char *start, char *count, si
 	return found;
 }
 
-/* In a process beside the one that gets its ids; it waits for the namespace to be there.
+/*
+ * Maps IDs with newuidmap(1) and newgidmap(1). Runs in a child process, because they
+ * cannot be run from inside the user namespace. A byte from `ready` means that the
+ * namespace exists.
  */
 static _Noreturn void map_by_helper(pid_t pid, uid_t uid, gid_t gid, int ready)
 {
@@ -117,7 +124,7 @@ static int write_file(const char *file, const char *text)
 	return result;
 }
 
-/* Only this user is somebody: root. */
+/* Maps only this user and group, to root. */
 static int map_self(uid_t uid, gid_t gid)
 {
 	char map[64];
@@ -169,7 +176,7 @@ static int enter_mount_ns(struct err *e)
 	return 0;
 }
 
-/* Whether root here is root of the machine: in Linux' first user namespace. */
+/* Whether this is the initial user namespace, so that root is the machine's root. */
 static bool is_first_user_ns(void)
 {
 	static const ino_t first = 0xEFFFFFFDU; /* Linux, include/linux/proc_ns.h */
@@ -178,7 +185,7 @@ static bool is_first_user_ns(void)
 	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == first;
 }
 
-/* Root needs no user namespace of its own, if it may do what root does. */
+/* Root needs no user namespace, unless it lacks the right to mount. */
 static int enter_namespaces(struct keeper *k, struct err *e)
 {
 	if (geteuid() == 0 && enter_mount_ns(e) == 0) {
@@ -192,7 +199,10 @@ static int enter_namespaces(struct keeper *k, struct err *e)
 
 /* --- the stage --- */
 
-/* Moves the directories out of the directory `name` of `top`, and removes all else. */
+/*
+ * Moves the subdirectories of the directory `name` to `top`, and removes its other
+ * entries.
+ */
 static void empty(int top, const char *name, size_t *moved)
 {
 	int fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -212,8 +222,8 @@ static void empty(int top, const char *name, size_t *moved)
 }
 
 /*
- * Removes the stage. However deep a directory is, it is moved to the stage's top and
- * removed there, so that two descriptors are enough.
+ * Removes the stage. Each directory is moved to the top of the stage before it is
+ * removed, so that any depth needs only two descriptors.
  */
 static void remove_stage(const char *stage)
 {
@@ -302,9 +312,9 @@ static int fill_dt(const struct keeper *k, struct err *e)
 	return result;
 }
 
-/* --- what this machine has no room for --- */
+/* --- files that cannot be shown --- */
 
-/* The ids that exist here; Linux has no more ranges in a map. */
+/* The IDs of this user namespace. Linux allows at most 340 ranges. */
 struct ids {
 	struct {
 		unsigned long first, count;
@@ -312,7 +322,7 @@ struct ids {
 	size_t n;
 };
 
-/* Reads a file like /proc/self/uid_map. */
+/* Parses a file like /proc/self/uid_map. */
 static int read_ids(const char *file, struct ids *ids)
 {
 	struct buf map = {0};
@@ -342,7 +352,7 @@ static bool has_id(const struct ids *ids, uint64_t id)
 	return false;
 }
 
-/* Whether the overlay can show a file as it is in the image. */
+/* Checks that the overlay can show a file as it is in the image. */
 static int check_file(const struct keeper *k, const struct rootfs_inode *inode,
 		      const struct ids *uids, const struct ids *gids, struct err *e)
 {
@@ -436,7 +446,7 @@ static int set_up(struct keeper *k, struct err *e)
 	return 0;
 }
 
-/* The keeper's child. */
+/* The worker. */
 static _Noreturn void work(struct keeper *k, pid_t parent)
 {
 	struct err why;
@@ -447,7 +457,7 @@ static _Noreturn void work(struct keeper *k, pid_t parent)
 	k->jail.bind = k->job->bind;
 	k->jail.n_binds = k->job->n_binds;
 	k->jail.tree = k->job->tree;
-	k->jail.options = "volatile"; /* or all of the disk is synced */
+	k->jail.options = "volatile"; /* otherwise the complete disk is synced */
 	int result = set_up(k, &why);
 	if (result == 0)
 		result = run_script(k, &why);
@@ -460,7 +470,7 @@ static _Noreturn void work(struct keeper *k, pid_t parent)
 
 /* --- the keeper --- */
 
-/* The terminal's signals are for dt-vmrun. */
+/* The terminal's signals are handled by dt-vmrun. */
 static void ignore_signals(void)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGPIPE, SIGTSTP};
@@ -480,8 +490,8 @@ static void raise_limits(void)
 }
 
 /*
- * Waits until the child is gone, or dt-vmrun is, or does not want to wait longer. Then
- * ends all processes that there are: the child's own get this one as their parent.
+ * Waits until the worker or dt-vmrun has exited, or dt-vmrun stops the run. Then kills
+ * the worker. The worker's processes become children of this process, and are waited for.
  */
 static void wait_for_all(const struct keeper *k, pid_t child)
 {

@@ -1,9 +1,9 @@
 /*
- * userns: runs a script as root of an image without a virtual machine.
+ * userns: the backend of dt-vmrun without a virtual machine.
  *
- * By overlayfs in a mount namespace: in a user namespace, or, for root, without one. What
- * changes goes to a scratch directory in $TMPDIR, which a process of its own removes when
- * the run is over or this process is gone, however.
+ * The image is mounted with overlayfs in a mount namespace. Root needs no user namespace;
+ * any other user gets one. Changes go to a scratch directory in $TMPDIR. A separate
+ * process removes it after the run, even if the calling process is killed.
  */
 #ifndef DT_USERNS_H
 #define DT_USERNS_H
@@ -13,8 +13,8 @@ struct job;
 struct report;
 
 /*
- * Does the job and fills in `t`. Returns 0 if `t` has all that can be told, or -1 and why
- * not.
+ * Runs the job and fills in `t`. Returns 0 if report_verdict() can judge `t`, or -1 and a
+ * reason.
  */
 int userns_run(const struct job *j, struct report *t, struct err *e);
 

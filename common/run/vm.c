@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 enum {
-	HELLO_KVM = 5000, /* ms until the guest must be up */
+	HELLO_KVM = 5000, /* ms until HELLO must arrive */
 	HELLO_TCG = 120000,
 	LOG_MAX = 1 << 20,
 	WORDS_MAX = 96,
@@ -40,11 +40,11 @@ struct machine {
 	const struct job *job;
 	struct disks disks;
 	int file[N_FILES];
-	int control, output; /* our ends */
-	int64_t end;         /* job_clock() at which it must be over, or -1 */
+	int control, output; /* this process's ends */
+	int64_t end;         /* job_clock() time of the timeout, or -1 */
 	pid_t qemu;
 	bool is_kvm;
-	int status; /* of QEMU, when it has ended */
+	int status; /* of QEMU, after its exit */
 };
 
 static void make_config(const struct job *j, struct buf *out)
@@ -80,10 +80,10 @@ static int make_files(struct machine *m, const struct kernel *k, struct err *e)
 
 /* --- QEMU --- */
 
-/* The words of a command line, each made by add_word(). */
+/* A command line, built by add_word(). */
 struct words {
 	const char *word[WORDS_MAX];
-	char *text[WORDS_MAX]; /* the same, to be freed */
+	char *text[WORDS_MAX]; /* the same strings, to be freed */
 	size_t n;
 };
 
@@ -128,7 +128,7 @@ static void add_words(struct words *w, const struct machine *m, int control, int
 	static const char *const plain[] = {"-nodefaults", "-no-user-config",
 					    "-display",    "none",
 					    "-no-reboot",  "-bios",
-					    "qboot.rom", /* SeaBIOS takes 0.3 s more */
+					    "qboot.rom", /* SeaBIOS takes 0.3 s longer */
 					    "-smp",        "1"};
 	static const char *const tuned =
 	    "console=ttyS0 panic=-1 quiet no_timer_check tsc=reliable cryptomgr.notests "
@@ -200,16 +200,16 @@ static void stop_qemu(struct machine *m, bool is_over)
 	close(m->output);
 }
 
-/* --- listening to the guest --- */
+/* --- reading from the guest --- */
 
-/* What the guest waits for: its disks are complete. */
+/* Waits until the disks are complete, then lets the guest continue. */
 static int welcome(void *arg, struct err *e)
 {
 	struct machine *m = arg;
 
 	if (disks_finish(&m->disks, e) < 0)
 		return -1;
-	/* A guest that is gone is noticed when it is listened to. */
+	/* If the guest has exited, reading from it shows that. */
 	send(m->control, "GO\n", 3, MSG_NOSIGNAL);
 	return 0;
 }
@@ -228,9 +228,11 @@ static int listen_to(struct machine *m, struct report *t, struct err *e)
 	return job_listen(m->job, &run, t, e);
 }
 
-/* --- how it ended --- */
+/* --- errors --- */
 
-/* The line of a log that has the word in it, else its last one; empty if there is none.
+/*
+ * Finds the first line of a log that contains the word. If there is none, finds the last
+ * line; it may be empty.
  */
 static void find_line(int fd, const char *word, char *line, size_t size)
 {
@@ -250,7 +252,7 @@ static void find_line(int fd, const char *word, char *line, size_t size)
 	buf_release(&text);
 }
 
-/* Why a guest ended before it said how its script did. */
+/* The reason why a guest exited without reporting the script's result. */
 static int explain(const struct machine *m, const struct report *t, struct err *e)
 {
 	char line[512];
@@ -268,7 +270,7 @@ static int explain(const struct machine *m, const struct report *t, struct err *
 	return err_set(e, "%s: the guest was powered off", m->job->script_name);
 }
 
-/* What the guest says of a disk may be the fault of the one that all of it lies on. */
+/* An error of a disk in the guest may be caused by a full TMPDIR of this machine. */
 static int blame_host(const struct machine *m, struct report *t, struct err *e)
 {
 	struct statvfs vfs;
@@ -301,8 +303,9 @@ static int run_once(struct machine *m, struct report *t, struct err *e)
 }
 
 /*
- * Whether KVM is worth a try: 0, or -1 and why not. On some machines the device opens and
- * what runs by it is emulated, thousands of times as slow. Only the guest shows that.
+ * Whether KVM may work. Returns 0, or -1 and a reason. On some machines the device can be
+ * opened, but KVM is emulated and thousands of times slower. Only booting the guest shows
+ * that.
  */
 static int find_kvm(struct err *e)
 {

@@ -1,9 +1,9 @@
 /*
- * vm: runs a script as root of an image in a virtual machine, QEMU.
+ * vm: the backend of dt-vmrun that runs a script in a virtual machine, QEMU.
  *
- * The guest boots a distribution's kernel and an initramfs made of its modules,
- * guest/init and busybox. All its disks are files without names, so that nothing is left
- * of them when this process is gone, and QEMU goes with it.
+ * The guest boots a kernel of the distribution and an initramfs with its modules,
+ * guest/init and busybox. All disks are unnamed files, so the kernel removes them when
+ * the process exits. QEMU exits together with the process.
  */
 #ifndef DT_VM_H
 #define DT_VM_H
@@ -15,13 +15,13 @@ struct job;
 struct report;
 
 struct vm {
-	const char *kernel;    /* the file, or NULL: one in /boot */
-	bool may_kvm, may_tcg; /* KVM is tried first, once, if there is a /dev/kvm */
+	const char *kernel;    /* its file, or NULL: find one in /boot */
+	bool may_kvm, may_tcg; /* KVM is tried first, once, if /dev/kvm exists */
 };
 
 /*
- * Does the job and fills in `t`. Returns 0 if `t` has all that can be told, or -1 and why
- * not.
+ * Runs the job and fills in `t`. Returns 0 if report_verdict() can judge `t`, or -1 and a
+ * reason.
  */
 int vm_run(const struct job *j, const struct vm *vm, struct report *t, struct err *e);
 
