@@ -1,10 +1,16 @@
 /*
- * init: what dt-vmrun's virtual machine runs, and all that it runs but for the script.
+ * init: the init process of dt-vmrun's virtual machine.
  *
- * The initramfs has /config, /modules and /dt. The first disk is the image's tree, the
- * second one takes what changes, the third one gets the layer, the fourth one has what
- * is bound and laid over the image. How it goes is told on the port dt.control, a line a
- * step (dt-vmrun(1), THE GUEST); what the script prints goes to dt.output.
+ * It mounts the image, runs the script on top of it, and writes the changes as a layer.
+ * It is the only program in the guest besides the script and busybox.
+ *
+ *	/config, /modules, /dt   in the initramfs
+ *	/dev/vda                 erofs: the image's tree
+ *	/dev/vdb                 ext4: changes
+ *	/dev/vdc                 the tar of the layer
+ *	/dev/vdd                 erofs: --bind directories and --tree
+ *	port dt.control          progress, as in report.h and dt-vmrun(1), THE GUEST
+ *	port dt.output           output of the script
  */
 #include "base/buf.h"
 #include "base/err.h"
@@ -32,7 +38,7 @@
 
 enum { CONFIG_MAX = 1 << 20, COMPRESSED_MODULE = 4, WAIT_MAX = 2000 /* times 5 ms */ };
 
-/* What /config says: a NUL behind each "KEY=VALUE". */
+/* The settings in /config: strings "KEY=VALUE", each followed by a NUL. */
 struct config {
 	struct buf text;
 	struct jail jail;
@@ -43,7 +49,7 @@ struct config {
 
 static int control = -1;
 
-/* Ends the machine, not only this process. */
+/* Powers the machine off. The exit of init alone would make the kernel panic. */
 static _Noreturn void power_off(void)
 {
 	sync();
@@ -80,7 +86,10 @@ static int is_module(const struct dirent *d)
 	return strstr(d->d_name, ".ko") != NULL;
 }
 
-/* Modules are named so that sorting gives the order. One that fails will be missed. */
+/*
+ * The file names sort in the order of loading. Errors are ignored: a missing device shows
+ * them later.
+ */
 static void load_modules(void)
 {
 	struct dirent **names;
@@ -98,7 +107,7 @@ static void load_modules(void)
 	}
 }
 
-/* Opens the virtio port of this name; -1 if it does not come up. */
+/* Opens the virtio port of this name. Returns -1 if it does not appear in time. */
 static int find_port(const char *wanted)
 {
 	static const char ports[] = "/sys/class/virtio-ports";
@@ -149,7 +158,7 @@ static void start_machine(struct config *c)
 	dup2(c->jail.output, STDERR_FILENO); /* for warnings */
 	uname(&u);
 	report_say(control, "HELLO " DT_VERSION " %s", u.release);
-	/* "GO" comes when the disks are whole. */
+	/* "GO" arrives when the disks are complete. */
 	if (read(control, &go, 1) != 1)
 		leave(1);
 }
