@@ -1,7 +1,8 @@
 /*
- * dt-closure: store paths and all that they need at run time.
+ * dt-closure: list store paths and everything that they need at run time.
  *
- * stdin: store paths, a line each, or any text that mentions some. stdout: dt-graph(5).
+ * stdin: store paths, one per line; with --text, any text that mentions store paths.
+ * stdout: dt-graph(5).
  */
 #include "base/buf.h"
 #include "base/cache.h"
@@ -32,14 +33,14 @@ enum source { SOURCE_DB, SOURCE_SCAN, SOURCE_GRAPH };
 struct options {
 	const char *graph, *db, *store, *exclude;
 	bool scan, text, ignore_missing, no_cache;
-	char **operands; /* NULL behind the last one */
+	char **operands; /* NULL is the last element */
 };
 
 struct work {
 	const struct options *o;
 	struct store store;
 	struct cache cache;
-	enum source source; /* what knows the references */
+	enum source source; /* the source of the references */
 	struct graph exported;
 	struct nixdb *db;
 	struct scan *scan;
@@ -128,7 +129,7 @@ static bool is_there(const char *file)
 	return found > 0;
 }
 
-/* Reads --graph; the store is that of its paths unless --store tells. */
+/* Reads --graph. The store is the one of its paths, unless --store names one. */
 static void read_graph(struct work *w)
 {
 	const char *file = w->o->graph;
@@ -146,7 +147,7 @@ static void read_graph(struct work *w)
 	buf_release(&text);
 }
 
-/* Opens a database; the store is that of its paths unless --store tells. */
+/* Opens a database. The store is the one of its paths, unless --store names one. */
 static void open_db(struct work *w, const char *file)
 {
 	struct buf path = {0};
@@ -201,7 +202,10 @@ static void read_root_lines(struct work *w)
 	buf_release(&where);
 }
 
-/* Text needs to know the store that it is searched for. */
+/*
+ * Searches text for store paths. The search needs a store; the default is /nix/store, or
+ * /gnu/store if only that exists.
+ */
 static void read_text(struct work *w)
 {
 	bool empty;
@@ -216,7 +220,7 @@ static void read_text(struct work *w)
 		die("stdin: empty input");
 }
 
-/* With a graph and no roots, all of it is the closure. */
+/* Adds all paths of the graph. They are the closure if there are no roots. */
 static void add_whole_graph(struct work *w)
 {
 	for (size_t i = 0; i < w->exported.paths.n; i++) {
@@ -249,7 +253,7 @@ static void read_roots(struct work *w)
 		add_whole_graph(w);
 }
 
-/* The stream separates paths by blanks. */
+/* A graph separates paths by blanks, so the store's directory must not contain any. */
 static void check_store(const struct store *s)
 {
 	for (const char *p = s->dir; *p != '\0'; p++)
@@ -281,7 +285,10 @@ static void open_source(struct work *w)
 	buf_release(&file);
 }
 
-/* The store path with this hash part: 1, or 0 if there is none, or -1 and why. */
+/*
+ * Finds the store path with this hash part. Returns 1, 0 if there is none, or -1 and a
+ * reason.
+ */
 static int find_path(struct work *w, const char *hash, struct buf *path, struct err *e)
 {
 	uint32_t node;
@@ -305,7 +312,10 @@ static int find_path(struct work *w, const char *hash, struct buf *path, struct 
 	}
 }
 
-/* A mention's name may run on into the text behind it: the hash is what counts. */
+/*
+ * Adds the mentioned store paths. Only the hash identifies a path, because the text after
+ * a mention may look like a part of its name.
+ */
 static void add_mentioned(struct work *w)
 {
 	struct buf path = {0};
@@ -388,7 +398,7 @@ int main(int argc, char **argv)
 	if (o.db != NULL)
 		open_db(&w, o.db);
 	read_roots(&w);
-	/* A text without a mention needs no store. */
+	/* A text without mentions needs no store. */
 	if (w.g.paths.n + w.mentions.n > 0) {
 		check_store(&w.store);
 		open_source(&w);

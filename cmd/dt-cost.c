@@ -1,9 +1,9 @@
 /*
- * dt-cost: what plans cost.
+ * dt-cost: print how much an update transfers, or how much several images take.
  *
- * Operands: dt-graph(5) and dt-plan(5) of an image, or of several. stdin: the plan, if
- * only a graph is named. stdout: what an update re-sends of the image, as a table, JSON
- * or SVG; or what several images take in a registry, as a table or JSON.
+ * Operands: a dt-graph(5) and a dt-plan(5) for each image. stdin: the plan, if there is a
+ * single operand. stdout, for one image: what an update transfers, as a table, JSON or
+ * SVG. stdout, for several images: what they take in a registry, as a table or JSON.
  */
 #include "base/buf.h"
 #include "base/err.h"
@@ -25,7 +25,7 @@ enum format { TABLE, JSON, SVG };
 struct options {
 	enum format format;
 	const char *weights;
-	const char **operand; /* graphs and plans by turns */
+	const char **operand; /* alternating graphs and plans */
 	size_t images;
 };
 

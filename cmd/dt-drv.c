@@ -1,8 +1,8 @@
 /*
- * dt-drv: what store derivations hold.
+ * dt-drv: print store derivations as JSON.
  *
- * Operands or stdin: .drv files. stdout: a JSON object, as `nix derivation show` prints
- * it.
+ * Operands or stdin: .drv files. stdout: a JSON object in the format of `nix derivation
+ * show`.
  */
 #include "base/buf.h"
 #include "base/err.h"
@@ -47,7 +47,10 @@ static void read_file(struct store *s, const char *file, struct buf *text)
 	buf_release(&place);
 }
 
-/* A file that is called like a store path must be that: its contents tell its path. */
+/*
+ * Checks a file whose name looks like a store path. The name must agree with the path
+ * that follows from the contents.
+ */
 static void check_name(const char *file, const char *path)
 {
 	const char *slash = strrchr(file, '/'), *base = slash != NULL ? slash + 1 : file;
@@ -57,7 +60,7 @@ static void check_name(const char *file, const char *path)
 		die("%s: with this content it would be %s", file, path);
 }
 
-/* Adds the derivation in `file`, under its path in the store. */
+/* Adds the derivation in `file`. The key is its store path. */
 static void add(struct store *s, const char *file, json_t *all)
 {
 	const char *what = strcmp(file, "-") == 0 ? "stdin" : file;

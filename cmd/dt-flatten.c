@@ -1,7 +1,7 @@
 /*
- * dt-flatten: the file tree of an image, all layers merged.
+ * dt-flatten: write the file tree of an image as one tar.
  *
- * stdin or FILE: an image archive; stdout: a rootfs tar; both dt-image(5).
+ * stdin or FILE: an image archive. stdout: a rootfs tar. dt-image(5) describes both.
  */
 #include "archive/tar.h"
 #include "base/buf.h"
@@ -18,7 +18,7 @@
 
 struct options {
 	struct image_choice choice;
-	char **path; /* sub-trees; none of them: all */
+	char **path; /* subtrees to write; if there are none, the complete tree */
 	size_t n_paths;
 	bool list, no_verify;
 };
@@ -62,7 +62,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	o->n_paths = (size_t)(argc - optind);
 }
 
-/* Which nodes are wanted, by their numbers. */
+/* The selected nodes, as an array by node. */
 static bool *select_nodes(const struct rootfs *r, const struct options *o)
 {
 	bool *wanted = mem_zero(r->n, sizeof *wanted);

@@ -1,7 +1,7 @@
 /*
- * dt-fleet: plans for several images at once.
+ * dt-fleet: plan the layers of several images together, so that they share layers.
  *
- * Operands: dt-graph(5) of each image, and a directory, which gets dt-plan(5) of each.
+ * Operands: a dt-graph(5) for each image, and a directory for a dt-plan(5) of each.
  * stdout: the names of the plans.
  */
 #include "base/buf.h"
@@ -26,7 +26,7 @@ enum { LAYERS = 100 };
 struct options {
 	size_t max_layers;
 	const char *weights;
-	char **graph; /* of each image */
+	char **graph; /* one for each image */
 	size_t n;
 	const char *dir;
 };
@@ -65,7 +65,10 @@ static void parse_args(int argc, char **argv, struct options *o)
 	o->dir = argv[argc - 1];
 }
 
-/* Appends the name of an image's plan: that of its graph, but ".plan" for ".graph". */
+/*
+ * Appends the file name of an image's plan: the name of its graph with the suffix ".plan"
+ * instead of ".graph".
+ */
 static void add_plan_name(struct buf *name, const char *graph)
 {
 	static const char ending[] = ".graph";
@@ -80,7 +83,7 @@ static void add_plan_name(struct buf *name, const char *graph)
 	buf_addf(name, "%.*s.plan", (int)len, base);
 }
 
-/* Finds the files of the plans, all different. */
+/* Sets `files` to the file names of the plans, which must differ. */
 static void name_plans(const struct options *o, struct strset *files)
 {
 	struct buf file = {0};

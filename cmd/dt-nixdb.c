@@ -1,8 +1,10 @@
 /*
- * dt-nixdb: the database of Nix in which store paths are valid.
+ * dt-nixdb: write a Nix database in which store paths are registered.
  *
- * stdin: dt-graph(5). stdout: an SQLite database, the db.sqlite of Nix; or, with --tree,
- * nothing: the database is in a directory, with all else that Nix needs in an image.
+ * Without it, Nix in an image does not know the store paths of the image.
+ *
+ * stdin: dt-graph(5). stdout: an SQLite database, db.sqlite of Nix. With --tree, the
+ * output is a directory with the database and the other files that Nix needs in an image.
  */
 #include "base/buf.h"
 #include "base/cache.h"
@@ -28,7 +30,7 @@
 struct options {
 	const char *store, *derivers, *tree, *roots;
 	bool no_cache;
-	int64_t time; /* when the paths were registered */
+	int64_t time; /* the registration time */
 };
 
 static void parse_args(struct options *o, int argc, char **argv)
@@ -82,9 +84,9 @@ struct work {
 	struct store store;
 	struct cache cache;
 	struct graph g;
-	uint32_t *order;               /* the nodes, references first */
-	uint32_t *turn;                /* the nodes, the largest one first */
-	struct pathinfo *registration; /* of each node */
+	uint32_t *order;               /* the nodes; a path comes after its references */
+	uint32_t *turn;                /* the nodes, largest first */
+	struct pathinfo *registration; /* by node */
 	struct derivations derivations;
 };
 
@@ -126,8 +128,8 @@ static void find_registration(void *arg, size_t turn)
 }
 
 /*
- * Hashes all store paths on all cores. The largest come first: one of them may take a
- * core as long as all the others take the rest.
+ * Hashes all store paths on all cores. The largest come first, because hashing a single
+ * large path at the end would leave the other cores idle.
  */
 static void find_registrations(struct work *w)
 {
@@ -166,7 +168,7 @@ static void make_database(const struct work *w, int64_t time, struct buf *out)
 		die("%s", e.text);
 }
 
-/* The paths that no other path refers to. */
+/* The paths to which no other path refers. */
 static bool *find_tops(const struct graph *g)
 {
 	bool *is = mem_zero(g->paths.n, sizeof *is);

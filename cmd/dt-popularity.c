@@ -1,5 +1,5 @@
 /*
- * dt-popularity: which store paths share a layer.
+ * dt-popularity: decide which store paths share a layer.
  *
  * stdin: dt-graph(5). stdout: dt-plan(5).
  */
@@ -30,10 +30,12 @@ struct options {
 	const struct strategy *strategy;
 	size_t max_layers;
 	bool rank;
-	const char *pipeline, *previous, *weights; /* NULL for none */
+	const char *pipeline, *previous, *weights; /* NULL if not given */
 };
 
-/* A way to group the paths of a graph; 0, or -1 and what is wrong with the graph. */
+/*
+ * A way to group the paths of a graph. `plan` returns 0, or -1 and an error in the graph.
+ */
 struct strategy {
 	const char *name;
 	int (*plan)(const struct graph *g, const struct options *o, struct plan *p,
@@ -70,7 +72,7 @@ static int plan_popularity(const struct graph *g, const struct options *o, struc
 	return popularity_plan(g, o->max_layers, p, e);
 }
 
-/* The first one is the default. */
+/* The first strategy is the default. */
 static const struct strategy strategies[] = {
     {"transfer", plan_transfer},
     {"auto", plan_auto},
@@ -114,7 +116,7 @@ static void parse_args(int argc, char **argv, struct options *o)
 	    .options = options,
 	    .moved = moved,
 	};
-	bool is_planned = false; /* --strategy or --max-layers */
+	bool is_planned = false; /* --strategy or --max-layers was given */
 
 	*o = (struct options){.max_layers = LAYERS, .strategy = &strategies[0]};
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {

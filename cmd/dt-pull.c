@@ -1,8 +1,10 @@
 /*
- * dt-pull: an image from a registry, by its digest.
+ * dt-pull: download an image from a registry and verify it.
  *
- * stdout: the archive that skopeo would write to docker-archive:, or an image archive,
- * dt-image(5).
+ * Operand: NAME@DIGEST. stdout: the archive that skopeo(1) writes to docker-archive:, or
+ * an image archive, dt-image(5).
+ *
+ * Specification: OCI distribution specification, "Pull".
  */
 #include "base/buf.h"
 #include "base/cache.h"
@@ -36,8 +38,8 @@
 #include <unistd.h>
 
 enum {
-	LAYERS_MAX = 500, /* each is an open file */
-	NESTING_MAX = 4,  /* indexes in indexes */
+	LAYERS_MAX = 500, /* each layer is an open file */
+	NESTING_MAX = 4,  /* of indexes in indexes */
 	JOBS = 4,
 	JOBS_MAX = 64,
 	TIMEOUT = 60,
@@ -51,7 +53,7 @@ enum answer { ARCHIVE, PRINT_DIGEST, PRINT_HASH };
 
 struct options {
 	struct reference ref;
-	char *name; /* in full, or as dt-image(5) has it; owned */
+	char *name; /* full name, or as in dt-image(5); owned */
 	const char *tag, *os;
 	struct platform platform;
 	struct registry_options registry;
@@ -104,7 +106,7 @@ static const struct opt_tool tool = {
     .options = option_table,
 };
 
-/* One of the words, by its number. */
+/* The index of the word that `value` is. Exits with status 2 if it is none of them. */
 static int choose(const char *option, const char *value, const char *const words[2])
 {
 	for (int i = 0; i < 2; i++)
@@ -113,7 +115,10 @@ static int choose(const char *option, const char *value, const char *const words
 	die_usage("--%s takes %s or %s, not '%s'", option, words[0], words[1], value);
 }
 
-/* HOST[:PORT][/PATH]; what else it may be, such as a password, is not repeated. */
+/*
+ * Sets the mirror, HOST[:PORT][/PATH]. The message does not repeat the value, which may
+ * contain a password.
+ */
 static void set_mirror(struct options *o, const char *mirror)
 {
 	if (strchr(mirror, '@') != NULL || strstr(mirror, "://") != NULL)
@@ -220,13 +225,13 @@ static void parse_args(struct options *o, int argc, char **argv)
 	check_args(o, argv[optind]);
 }
 
-/* --- what is to be pulled --- */
+/* --- manifest and configuration --- */
 
-/* A layer to fetch; the image may list it several times. */
+/* A layer to download. The image may list it several times. */
 struct job {
 	const struct manifest_blob *blob;
 	const char *diff_id;
-	size_t turn; /* when it is fetched */
+	size_t turn; /* position in the order of downloads */
 	struct fetch_layer layer;
 };
 
@@ -239,15 +244,15 @@ struct pull {
 	json_t *config;
 	char (*diff_id)[DIGEST_HEX + 1]; /* manifest.n of them */
 	struct job *job;                 /* in the order of the archive */
-	struct job **order;              /* in that of their turns */
+	struct job **order;              /* in the order of downloads */
 	size_t n_jobs;
-	/* How far it is; under `lock`. */
+	/* The progress, protected by `lock`. */
 	pthread_mutex_t lock;
 	size_t done, reused;
-	uint64_t came; /* bytes */
+	uint64_t came; /* bytes downloaded */
 };
 
-/* Ends the process; a second thread that would, too, has nothing to say any more. */
+/* Exits with a message. If several threads fail, only the first prints one. */
 static _Noreturn void fail(const struct pull *p, const struct err *why)
 {
 	static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
@@ -257,7 +262,7 @@ static _Noreturn void fail(const struct pull *p, const struct err *why)
 	die("%s: %s", p->o->ref.name, why->text);
 }
 
-/* The manifest of the image, through indexes. */
+/* Reads the manifest of the image. Follows indexes to it. */
 static void read_manifest(struct pull *p)
 {
 	char hex[DIGEST_HEX + 1], type[128];
@@ -288,7 +293,7 @@ static void read_manifest(struct pull *p)
 		    p->manifest.n, LAYERS_MAX);
 }
 
-/* The configuration, and what it says the layers are. */
+/* Reads the configuration and its diff_ids. */
 static void read_config(struct pull *p)
 {
 	char type[128];
@@ -309,7 +314,10 @@ static void read_config(struct pull *p)
 		    p->o->ref.name, p->manifest.n, (size_t)n);
 }
 
-/* A job for each layer that is another one than those before, packed or unpacked. */
+/*
+ * Makes a job for each distinct layer. Layers are the same if both the blob and the
+ * diff_id are equal.
+ */
 static void list_jobs(struct pull *p)
 {
 	char both[2 * DIGEST_HEX + 1];
@@ -337,7 +345,10 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The largest layers first: the last one to begin should not be the last one to end. */
+/*
+ * Orders the jobs by size, largest first, so that a large layer is not the last to
+ * finish.
+ */
 static void order_jobs(struct pull *p)
 {
 	p->order = mem_zero(p->n_jobs, sizeof *p->order);
@@ -392,7 +403,7 @@ static void print_line(const char *line)
 	buf_release(&text);
 }
 
-/* Ends the archive, if it is the one that was asked for. */
+/* Completes the archive, unless its hash differs from --sha256. */
 static void finish_docker_archive(const struct pull *p, struct dockerarchive *a)
 {
 	const struct options *o = p->o;
@@ -463,7 +474,7 @@ static void write_image_archive(struct pull *p, struct pool *pool)
 	io_finish();
 }
 
-/* The digest of what NAME:TAG is now. */
+/* Prints the digest that NAME:TAG has now. */
 static void print_digest(struct pull *p)
 {
 	const struct reference *ref = &p->o->ref;
@@ -528,7 +539,7 @@ int main(int argc, char **argv)
 	err_init("dt-pull");
 	io_init();
 	secret_forbid_core();
-	json_wipe_freed(); /* credentials come as JSON */
+	json_wipe_freed(); /* a JSON document may contain credentials */
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), o.answer == ARCHIVE ? IO_BINARY : IO_TEXT);
 	pthread_mutex_init(&p.lock, NULL);

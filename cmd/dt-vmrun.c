@@ -1,7 +1,8 @@
 /*
- * dt-vmrun: runs a script as root on top of an image; what changes is a layer.
+ * dt-vmrun: run a script as root on top of an image, and write its changes as a layer.
  *
- * stdin: an image archive; stdout: a layer archive; both dt-image(5).
+ * stdin: an image archive. stdout: a layer archive. dt-image(5) describes both. The exit
+ * status is that of the script, or 125 for an error of dt-vmrun itself.
  */
 #include "base/buf.h"
 #include "base/digest.h"
@@ -30,10 +31,10 @@
 #include <unistd.h>
 
 enum {
-	TROUBLE = 125, /* the status that is not the script's; 126 and 127 as in env(1) */
+	TROUBLE = 125, /* not of the script; 126 and 127 are as in env(1) */
 	MISSING = 127,
 	SCRIPT_MAX = 16 << 20,
-	MEMORY_MIN = 96, /* MiB, to boot in */
+	MEMORY_MIN = 96, /* MiB, enough to boot */
 	DISK_MIN = 8,
 	MIB_MAX = 1 << 24,
 	TIMEOUT_MAX = 1 << 30,
@@ -86,7 +87,7 @@ static const struct opt_tool tool = {
     .options = option_table,
 };
 
-/* PATH, or FROM:PATH. */
+/* Parses PATH or FROM:PATH. */
 static void add_bind(struct job *j, char *text)
 {
 	char *colon = strrchr(text, ':');
@@ -207,7 +208,7 @@ static void open_image(struct flat *m, struct options *o)
 
 /* --- the run --- */
 
-/* Returns the status, and why if it is not 0. */
+/* Runs the script. Returns the exit status, and a reason if it is not 0. */
 static int run(struct options *o, struct flat *m, uint64_t *size, struct err *e)
 {
 	struct report talk = {0};
@@ -225,7 +226,10 @@ static int run(struct options *o, struct flat *m, uint64_t *size, struct err *e)
 	vm.may_kvm = strcmp(o->backend, "tcg") != 0;
 	vm.may_tcg = strcmp(o->backend, "kvm") != 0;
 	result = is_vm ? vm_run(&o->job, &vm, &talk, e) : userns_run(&o->job, &talk, e);
-	/* Digests are found meanwhile; a wrong one is the cause of whatever failed. */
+	/*
+	 * Digests are checked while the script runs. A wrong digest explains any other
+	 * error.
+	 */
 	if (flat_check(m, &why) < 0)
 		result = err_set(e, "%s", why.text);
 	if (result == 0)
