@@ -1,8 +1,8 @@
-# The chroot of enableFakechroot: the shell and the tools that commands find there, and the programs that
-# make the tree /. root.bash loads this file.
+# The chroot of enableFakechroot: its shell and tools, and the programs that make the tree the root
+# directory. root.bash loads this file.
 # shellcheck shell=bash disable=SC2034,SC2154 # it shares with root.bash and spec.bash
 
-# The programs of this machine that a chroot gets, if the machine has them.
+# The programs that are copied from this machine into a chroot, if the machine has them.
 chroot_tools='[ arch awk b2sum base32 base64 basename bash bzip2 cat chgrp chmod chown chpasswd
 	cksum cmp comm cp csplit cut date dd df diff dir dirname du echo env expand expr factor
 	false find fmt fold getcap getent getfacl getfattr gpasswd grep groupadd groupdel
@@ -13,8 +13,8 @@ chroot_tools='[ arch awk b2sum base32 base64 basename bash bzip2 cat chgrp chmod
 	stty sum sync tac tail tar tee test timeout touch tr true truncate tsort tty uname
 	unexpand uniq unlink useradd userdel usermod vdir wc who whoami xargs xz yes zstd'
 
-# chroot_find_store: sets $root_store to the directory of the store in the image, and $root_store_here
-# to where it is on this machine.
+# chroot_find_store: sets $root_store to the directory of the store in the image, and
+# $root_store_here to its directory on this machine. Both are empty if there is no store.
 chroot_find_store() {
 	local dir=${store[1]:-/}
 	for root_store in /nix/store /gnu/store; do
@@ -26,7 +26,8 @@ chroot_find_store() {
 	root_store=$root_store_here
 }
 
-# chroot_find DIR: sets $root_store_here to the directory without symlinks in its path, if it is there.
+# chroot_find DIR: sets $root_store_here to the directory without symlinks in its path. Returns 1 if
+# it does not exist.
 chroot_find() {
 	local status=0
 	attempt realpath -ze -- "$1" >"$work/output" 2>/dev/null || status=$?
@@ -37,8 +38,8 @@ chroot_find() {
 }
 
 # chroot_copy_tools: fills $work/root, which is /.dt in the chroot, with the shell and the tools. A
-# tool in the store is a symlink. Others are copied with their libraries. The / of the chroot has no
-# loader for them, so a script for busybox starts the loader.
+# tool in the store becomes a symlink. Other tools are copied with their libraries. The chroot has
+# no loader at the path that they name, so a script for busybox runs the loader.
 chroot_copy_tools() {
 	local PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin dt=$work/root
 	local files real names magic i copied=()
@@ -60,7 +61,7 @@ chroot_copy_tools() {
 	[ "${#copied[@]}" -eq 0 ] || chroot_copy "${copied[@]}"
 }
 
-# chroot_copy FILE...: copies these programs, their libraries and what starts them.
+# chroot_copy FILE...: copies these programs, their libraries and the loader to $work/root.
 chroot_copy() {
 	local dt=$work/root names=("${@##*/}") loader busybox program file programs libraries
 	static_busybox || die 'enableFakechroot needs a static busybox'
@@ -88,7 +89,7 @@ chroot_copy() {
 }
 
 # chroot_alike ARRAY NAME...: sets the array to one program for each set of libraries that the
-# programs in $work/root/tools mention, since the loader takes a process for each program.
+# programs in $work/root/tools mention. Listing the libraries takes a process for each program.
 chroot_alike() {
 	local status=0
 	attempt env -C "$work/root/tools" grep -aHoE '[[:alnum:]_.+-]+\.so(\.[0-9]+)*' -- "${@:2}" \
@@ -100,8 +101,8 @@ chroot_alike() {
 		for (set in one) print one[set] }' "$work/sorted"
 }
 
-# bash_loader: sets $REPLY to the loader of the bash that runs this script, or to nothing if this bash is
-# static.
+# bash_loader: sets $REPLY to the loader of the bash that runs this script, or to nothing if this
+# bash is static.
 bash_loader() {
 	local file
 	REPLY=''
@@ -111,7 +112,7 @@ bash_loader() {
 }
 
 # list_libraries ARRAY LOADER FILE: sets the array to the shared libraries of a program, without the
-# loader. A static program has none: the loader fails, or crashes with signal 11.
+# loader. A static program has none; the loader fails for it, or crashes with signal 11.
 list_libraries() {
 	local -n library_files=$1
 	local lines line status=0
@@ -125,8 +126,8 @@ list_libraries() {
 	done
 }
 
-# chroot_make_points: makes the directories of the tree that the chroot mounts something at, if they are
-# missing. Sets $root_points to these, the innermost first.
+# chroot_make_points: makes the missing mount points of the chroot in the tree. Sets $root_points to
+# the directories that it made, the innermost first.
 chroot_make_points() {
 	local dir above='' points=(/dev /proc /.dt)
 	while [ "$above" != "$root_store" ]; do
@@ -142,7 +143,7 @@ chroot_make_points() {
 	done
 }
 
-# chroot_remove_points: removes them, if no command put files there.
+# chroot_remove_points: removes the directories in $root_points that are still empty.
 chroot_remove_points() {
 	local status=0
 	[ "${#root_points[@]}" -gt 0 ] || return 0
@@ -150,9 +151,9 @@ chroot_remove_points() {
 	[ "$status" -le 128 ] || give_up "$status" rmdir
 }
 
-# A prefix that makes statx(2), and all calls of Linux 5.1 and later, fail as in an older kernel, so that
-# libc does without. Debian 12's proot knows none of them and passes them on unchanged: they would see
-# the files of the host.
+# A prefix that makes statx(2), and all system calls of Linux 5.1 and later, fail as in an older
+# kernel. libc then uses older calls. proot of Debian 12 does not know the new calls and passes them
+# on unchanged, so they would access the files of the host.
 # shellcheck disable=SC2016 # these are perl's variables
 chroot_old_kernel=(perl -e '
 	my ($prctl, $statx) = `uname -m` =~ /x86_64/ ? (157, 332) : (167, 291);
@@ -163,8 +164,8 @@ chroot_old_kernel=(perl -e '
 	syscall($prctl, 22, 2, pack("Sx6P", 5, $filter)) == 0 or die "seccomp: $!\n";
 	exec @ARGV or die "$ARGV[0]: $!\n"')
 
-# chroot_box BWRAP: completes $root_box, the prefix for a script of the commands; BWRAP tells whether
-# bubblewrap works. Sets $root_place.
+# chroot_box BWRAP: completes $root_box, the command prefix for a script of the commands. Sets
+# $root_place to the directory of that script. BWRAP is true if bubblewrap works.
 chroot_box() {
 	local point
 	chroot_find_store
@@ -190,7 +191,7 @@ chroot_box() {
 	chroot_path
 	root_box+=(/.dt/bin/env -u LD_LIBRARY_PATH TMPDIR=/.dt/tmp "PATH=$REPLY"
 		"${root_fake[@]:1}" LD_PRELOAD=/.dt/lib/libfakeroot.so)
-	# proot waits for what the commands leave running.
+	# proot waits for processes that the commands leave running.
 	# shellcheck disable=SC2016 # the inner shell expands it
 	[ "$1" = true ] || root_box+=(/.dt/bin/bash -c "root_mark=$root_mark; $(declare -f root_kill)"'
 		status=0; "$@" || status=$?; root_kill "$$" "$PPID"; exit "$status"' -)
@@ -198,8 +199,8 @@ chroot_box() {
 	root_place=/.dt
 }
 
-# chroot_path: sets $REPLY to the PATH of a chroot: the tools, the image's own directories, and those of
-# $PATH that are in the store.
+# chroot_path: sets $REPLY to the PATH of a chroot: the tools, the image's directories, and the
+# directories of $PATH that are in the store.
 chroot_path() {
 	local path=/.dt/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin dirs dir
 	IFS=: read -ra dirs <<<"$PATH"

@@ -1,15 +1,14 @@
-# What a specification has at the root of the image: its keys copyToRoot and contents, see
-# contents.jq. After env.bash.
+# The keys copyToRoot and contents of a specification: the files at the root of an image.
+# contents.jq describes the values. Load this file after env.bash.
 #
 #     resolve_contents contents
 #     read_parts parts contents false
-#
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154 # variables are set by name and by spec.bash, and jq's
 
 contents_count=0
 
-# resolve_contents KEY: checks this key of the specification and makes it a list, in which symlinks
-# to store paths are these.
+# resolve_contents KEY: checks the value of this key and replaces it by a list. In the list,
+# symlinks to store paths are replaced by the store paths.
 resolve_contents() {
 	local strings path real=()
 	[ -v "key[$1]" ] || return 0
@@ -25,15 +24,15 @@ resolve_contents() {
 		--arg key "$1" --args "${real[@]}"
 }
 
-# read_parts ARRAY KEY ENV: sets the array to the parts of this key, of three strings each, see
+# read_parts ARRAY KEY ENV: sets the array to the parts of this key. Each part is three strings, see
 # contents.jq.
 read_parts() {
 	read_strings "$1" jq -L "$lib" -j --arg key "$2" --argjson env "$3" \
 		'include "contents"; .[$key] // [] | parts($env) + "\u0000"' "$work/spec"
 }
 
-# part_tree KEY KIND VALUE DIRECTORIES: sets $REPLY to a directory with the files of this part,
-# a path or a helper. A store path's are links to its files.
+# part_tree KEY KIND VALUE DIRECTORIES: sets $REPLY to a directory with the files of a part of the
+# kind path or helper. For a store path, these are symlinks to its files.
 part_tree() {
 	REPLY=$3
 	if [ "$2" = helper ]; then
@@ -45,14 +44,14 @@ part_tree() {
 	[ -z "$4" ] || pick_directories "$REPLY" "$4"
 }
 
-# new_directory NAME: makes an empty directory of this name and sets $REPLY to it.
+# new_directory NAME: makes an empty directory of this name. Sets $REPLY to it.
 new_directory() {
 	REPLY=$work/contents/$((contents_count += 1))/$1
 	run mkdir -p "$REPLY"
 }
 
-# pick_directories TREE DIRECTORIES: sets $REPLY to a directory that has of TREE these only, one a
-# line.
+# pick_directories TREE DIRECTORIES: sets $REPLY to a copy of TREE with only these directories, one
+# per line.
 pick_directories() {
 	local names name above
 	mapfile -t names <<<"$2"
@@ -65,8 +64,8 @@ pick_directories() {
 	done
 }
 
-# spec_helper KEY JSON: makes the helper that an object in the key of the specification means, and
-# sets $REPLY to its directory. Without a package, one is looked for in the graph $work/named.
+# spec_helper KEY JSON: makes the environment helper of a JSON object in this key. Sets $REPLY to
+# its directory. If the object names no package, the graph $work/named is searched for one.
 spec_helper() {
 	local fields name package n dir passwd group
 	printf '%s' "$2" >"$work/helper"

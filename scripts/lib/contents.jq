@@ -1,13 +1,13 @@
-# What a specification has at the root of the image: its keys copyToRoot and contents.
+# The keys copyToRoot and contents of a specification: the files at the root of an image.
 #
-# Each of them is one of these or a list, in which null and lists are allowed:
+# A value is one of these, or a list of them, in which null and nested lists are allowed:
 #
 #     "PATH"                                       a store path or another directory
 #     "NAME"                                       an environment helper
-#     {"helper": "NAME", ...}                      the same, with parameters
-#     {"paths": [...], "pathsToLink": ["/bin"]}    the directories /bin of all of these, as one
+#     {"helper": "NAME", ...}                      an environment helper with parameters
+#     {"paths": [...], "pathsToLink": ["/bin"]}    an environment: /bin of all paths, merged
 
-# The helpers, and the type of each key of their objects. shadowSetup has no files.
+# The environment helpers, and the types of their parameters. shadowSetup has no files.
 def helpers: {
 	binSh: {package: "string"}, caCertificates: {package: "string"},
 	fakeNss: {extraPasswdLines: "array", extraGroupLines: "array"}, usrBinEnv: {package: "string"}};
@@ -17,7 +17,7 @@ def is_store_path: test("\\A(/[\\s\\S]+)?/[0-9a-z]{32}-[^/]+(/[\\s\\S]*)?\\z");
 def leaves: [.] | flatten | map(values);
 def is_paths: leaves | all(type == "string");
 
-# What is wrong with the object of a helper, or nothing.
+# The error in the object of a helper, or empty.
 def helper_problem:
 	.helper as $name |
 	if helpers[$name] == null then "no helper \($name), but \(helpers | keys | join(", "))"
@@ -29,7 +29,7 @@ def helper_problem:
 		else empty end
 	end;
 
-# What is wrong with the object of an environment, or nothing.
+# The error in the object of an environment, or empty.
 def env_problem:
 	(keys[] | select(IN("name", "paths", "pathsToLink") | not) | "unknown key \(.) of an object with paths"),
 	(.paths | leaves[] | if type == "string" then (select(is_helper) | {helper: .} | helper_problem)
@@ -38,28 +38,28 @@ def env_problem:
 	(.pathsToLink | if is_paths | not then "pathsToLink must be a path or a list of paths"
 		else leaves[] | select(split("/") | index("..")) | "pathsToLink must not have .. in it" end);
 
-# What is wrong with the value of such a key, or "".
+# The error in the value of such a key, or "".
 def contents_problem:
 	first(leaves[] |
 		if type == "string" then select(is_helper) | {helper: .} | helper_problem
 		elif has("helper") then helper_problem
 		else env_problem end) // "";
 
-# The paths in it that may be symlinks to store paths, or other spellings of them.
+# The paths in the value that may be symlinks to store paths, or that are not in canonical form.
 def unresolved:
 	leaves[] | strings, (objects | .paths | leaves[] | strings) |
 		select(is_helper or (is_store_path and (test("//|/\\.\\.?(/|$)") | not)) | not);
 
-# The list that it stands for: names of helpers are objects, pathsToLink is a list, and paths are
-# replaced by those that the object $real has for them.
+# The value as a list: names of helpers become objects, and pathsToLink becomes a list. Paths are
+# replaced by their values in the object $real.
 def resolved($real):
 	def member: if type != "string" then . elif is_helper then {helper: .} else $real[.] // . end;
 	def env: .paths |= (leaves | map(member)) | .pathsToLink |= (if . == null then ["/"] else leaves end);
 	leaves | map(if type == "object" and has("paths") then env else member end);
 
-# Of such a list: the kind, the value and the directories of each part, by turns. The kinds are
-# path PATH, helper JSON and env JSON; the directories are lines, or nothing for all. If $env is
-# true, the store paths of an environment are one part, of the kind env.
+# The parts of such a list. Each part is three strings: kind, value and directories. The kinds are
+# path PATH, helper JSON and env JSON. The directories are lines, or "" for all. If $env is true,
+# the store paths of an environment are a single part, of the kind env.
 def parts($env):
 	def directories: map(split("/") | map(select(. != "" and . != ".")) | join("/")) | if index("") then "" else join("\n") end;
 	def member: if type == "string" then "path", . else "helper", tojson end;
@@ -70,7 +70,7 @@ def parts($env):
 		(.paths[] | select($env and type == "string" and is_store_path | not) | member, $directories)
 	else member, "" end;
 
-# The name of a helper, its package, how many lines it adds to /etc/passwd, these, and those
-# that it adds to /etc/group.
+# The strings that describe a helper: its name, its package, the number of its lines for
+# /etc/passwd, these lines, and its lines for /etc/group.
 def helper_fields:
 	.helper, .package // "", (.extraPasswdLines // [] | length | tostring), .extraPasswdLines[]?, .extraGroupLines[]?;

@@ -1,9 +1,10 @@
-# The environment helpers: files that programs expect at the root of any system. After
-# image.bash.
+# Environment helpers: files that programs expect in every system, such as /bin/sh. Load this file
+# after image.bash.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
 
-# For each of them: the names that it gives; the files of a package that these may be links
-# to, the first one that is there; and the packages that are looked at first.
+# Tables by helper. helper_links: the file names that the helper makes. helper_files: the files of a
+# package to which these can link; the first that exists is used. helper_packages: preferred
+# packages.
 declare -gA helper_links=(
 	[binSh]='bin/sh'
 	[caCertificates]='etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ca-bundle.crt
@@ -22,8 +23,8 @@ declare -gA helper_packages=(
 	[fakeNss]=''
 	[usrBinEnv]='coreutils')
 
-# in_package PACKAGE FILE: whether the store path has it. A link is not followed: in a store
-# elsewhere it would lead to the store of this machine.
+# in_package PACKAGE FILE: succeeds if the store path has the file. A symlink is not followed: if
+# the store is in another directory, the target would be in the store of this machine.
 in_package() {
 	local dir=${store[1]-} file
 	[ -d "$dir/nix/store" ] || [ -d "$dir/gnu/store" ] || dir=''
@@ -31,7 +32,8 @@ in_package() {
 	[ -e "$file" ] || [ -L "$file" ]
 }
 
-# helper_target SUBJECT NAME PACKAGE: sets $REPLY to the file of the package that the helper is about.
+# helper_target SUBJECT NAME PACKAGE: sets $REPLY to the file of the package to which the helper
+# links.
 helper_target() {
 	local package file
 	real_path "$1" "$3"
@@ -44,8 +46,8 @@ helper_target() {
 	die "$1: $package has no ${helper_files[$2]// / or }"
 }
 
-# first_package NAMES PATH...: sets $REPLY to the store path whose package is named first, or not
-# named; of several to that of the highest version; of several to the first one.
+# first_package NAMES PATH...: sets $REPLY to the best store path. Packages in NAMES come first, in
+# that order; then the highest version; then the first path.
 first_package() {
 	local path base package names name rank
 	read -ra names <<<"$1"
@@ -63,8 +65,8 @@ first_package() {
 	read -r _ _ REPLY <"$work/output"
 }
 
-# helper_find NAME: of the store paths in the graph $work/named, sets $REPLY to the file that the
-# helper is about, or to nothing.
+# helper_find NAME: searches the store paths in the graph $work/named. Sets $REPLY to the file to
+# which the helper links, or to nothing.
 helper_find() {
 	local file path named having
 	graph_paths named "$work/named"
@@ -81,7 +83,7 @@ helper_find() {
 	REPLY=''
 }
 
-# has_certificates FILE
+# has_certificates FILE: succeeds if the file has a PEM certificate.
 has_certificates() {
 	local line
 	[ -f "$1" ] && [ -r "$1" ] || return
@@ -91,8 +93,7 @@ has_certificates() {
 	return 1
 }
 
-# find_certificates SUBJECT: sets $REPLY to the file with the certificates of authorities that
-# this machine has.
+# find_certificates SUBJECT: sets $REPLY to this machine's file of CA certificates.
 find_certificates() {
 	REPLY=${NIX_SSL_CERT_FILE:-${SSL_CERT_FILE-}}
 	if [ -n "$REPLY" ]; then
@@ -106,8 +107,7 @@ find_certificates() {
 	die "$1: no certificates here, give a package or install ca-certificates"
 }
 
-# static_busybox: sets $REPLY to the file of a busybox that needs no libraries; returns 1 if this
-# machine has none.
+# static_busybox: sets $REPLY to the path of a static busybox. Returns 1 if this machine has none.
 static_busybox() {
 	local status=0
 	attempt dt-vmrun --print-busybox >"$work/output" 2>"$work/messages" || status=$?
@@ -117,7 +117,7 @@ static_busybox() {
 	REPLY=${REPLY%$'\n'}
 }
 
-# helper_default SUBJECT NAME: sets $REPLY to the file of this machine that does for a package's.
+# helper_default SUBJECT NAME: sets $REPLY to the file of this machine that replaces a package's.
 helper_default() {
 	case $2 in
 	caCertificates) find_certificates "$1" ;;
@@ -125,8 +125,8 @@ helper_default() {
 	esac
 }
 
-# fake_nss DIR PASSWD GROUP: makes files that know the users root and nobody. PASSWD and GROUP are
-# more lines, each ended by a newline.
+# fake_nss DIR PASSWD GROUP: makes files in DIR/etc with the users root and nobody. PASSWD and GROUP
+# are additional lines, each followed by a newline.
 fake_nss() {
 	run mkdir -p "$1/etc" "$1/var"
 	run mkdir -m 555 "$1/var/empty"
@@ -136,14 +136,14 @@ fake_nss() {
 	echo 'hosts: files dns' >"$1/etc/nsswitch.conf"
 }
 
-# has_fields LINE N: it is one line, of N fields with colons between them.
+# has_fields LINE N: succeeds if LINE is a single line of N fields, separated by colons.
 has_fields() {
 	local colons=${1//[!:]/}
 	[[ $1 != *$'\n'* && ${#colons} -eq $(($2 - 1)) ]]
 }
 
-# join_lines SUBJECT N LINE...: sets $REPLY to the lines, each ended by a newline. All must have
-# N fields.
+# join_lines SUBJECT N LINE...: sets $REPLY to the lines, each followed by a newline. All lines must
+# have N fields.
 join_lines() {
 	local line
 	REPLY=''
@@ -153,8 +153,9 @@ join_lines() {
 	done
 }
 
-# helper_make SUBJECT NAME DIR TARGET PASSWD GROUP: makes the helper in DIR: links to the file
-# TARGET, or, without one, files that need no others. PASSWD and GROUP are those of fake_nss.
+# helper_make SUBJECT NAME DIR TARGET PASSWD GROUP: makes the helper in DIR. Its files are symlinks
+# to TARGET. If TARGET is empty, they are copies that need no other files. fake_nss takes PASSWD and
+# GROUP.
 helper_make() {
 	local dir=$3 target=$4 name copy='' mode=755
 	[ "$2" != caCertificates ] || mode=644
@@ -175,8 +176,8 @@ helper_make() {
 	done
 }
 
-# shadow_setup DIR SHELL: prints commands that make in /etc what groupadd and useradd need,
-# where it is missing, and put those of DIR, a package, on PATH. SHELL is that of root.
+# shadow_setup DIR SHELL: prints commands that make the missing files in /etc for groupadd and
+# useradd. They put the programs of the package DIR on PATH. SHELL is the shell of root.
 # shellcheck disable=SC2016 # the commands expand it
 shadow_setup() {
 	local path='' root=root:x:0:0::/root:$2

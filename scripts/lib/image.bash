@@ -1,20 +1,20 @@
-# The scripts that make images: files, commands, store paths and the archive. After spec.bash,
-# whose $key, $store and $work these functions read.
+# Functions for scripts that make images: files, commands, store paths and the archive. Load this
+# file after spec.bash, whose $key, $store and $work it uses.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
 
-# graph_paths ARRAY GRAPH: sets the array to the store paths of the graph in this file.
+# graph_paths ARRAY GRAPH: sets the array to the store paths in the file GRAPH, dt-graph(5).
 graph_paths() {
 	local -n graph_lines=$1
 	mapfile -t graph_lines <"$2"
 	graph_lines=("${graph_lines[@]%% *}")
 }
 
-# is_store_path PATH: it is one, or in one, going by how it reads.
+# is_store_path PATH: succeeds if PATH looks like a store path or a path in one.
 is_store_path() { [[ $1 =~ ^(/.+)?/[0-9a-z]{32}-[^/]+(/.*)?$ ]]; }
 
-# real_path KEY PATH: sets $REPLY to the file that a path of the specification stands for, spelled
-# as Nix spells it. The path of a file in a store may be a symlink, which works in the image. Any
-# other symlink is followed: it may lead into the store, as ./result does, even if the store has
+# real_path KEY PATH: sets $REPLY to the file that a path of the specification refers to, in the
+# spelling of Nix. A file in the store may be a symlink, because the image has its target. Other
+# symlinks are followed: they may lead into the store, as ./result does, even if the store has
 # another place on this machine.
 real_path() {
 	local symlinks
@@ -30,8 +30,8 @@ real_path() {
 	read_output
 }
 
-# path_in_store: makes $REPLY, a file of the system that --store names, the path that this file has in
-# that system.
+# path_in_store: changes $REPLY from a file of the system that --store names to its path in that
+# system.
 path_in_store() {
 	local path=$REPLY symlinks
 	[ "${#store[@]}" -gt 0 ] || return 0
@@ -44,7 +44,7 @@ path_in_store() {
 	REPLY=$path
 }
 
-# run_commands KEY DIR: runs the commands of this key in DIR.
+# run_commands KEY DIR: runs the commands of this key in DIR. Their output goes to stderr.
 run_commands() {
 	local status=0
 	{ (cd "$2" && exec bash -eo pipefail -c "${key[$1]}") </dev/null >&3 2>&3 3>&-; } 3>&2 2>/dev/null ||
@@ -52,17 +52,18 @@ run_commands() {
 	[ "$status" -eq 0 ] || die "$1 failed with status $status"
 }
 
-# unpack_layer DIR OPTION...: the files of a layer of dt-layer, in DIR.
+# unpack_layer DIR OPTION...: unpacks the layer that dt-layer makes with these options into DIR.
 unpack_layer() {
 	run dt-layer --raw "${store[@]}" "${@:2}" >"$work/unpacked.tar"
 	run tar --no-unquote --no-same-owner --warning=no-unknown-keyword -xpf "$work/unpacked.tar" -C "$1"
 	run rm "$work/unpacked.tar"
 }
 
-# run_as_root TREE [FROM...]: runs the commands of runAsRoot as root, on top of the base image
-# that the options FROM name and of TREE, in which the layer that they make is unpacked then,
-# TREE's files too. Its directories are listed in $work/directories. The store paths in $work/named, and
-# those that the commands mention, are there, with all that they need. After root.bash: the tree is that of root_begin.
+# run_as_root TREE [FROM...]: runs the commands of runAsRoot as root, on top of the base image and
+# TREE. The options FROM name the base image. Afterwards TREE has the files of the resulting layer,
+# and $work/directories lists its directories. The commands can read the closure of the store paths
+# in $work/named, and of those that they mention. TREE belongs to root_begin, so load root.bash
+# first.
 run_as_root() {
 	local tree=$1 base=("${@:2}") limits bound path binds=()
 	command -v bsdtar >/dev/null || die 'runAsRoot needs bsdtar, of libarchive-tools'
@@ -85,8 +86,8 @@ run_as_root() {
 	unpack_run "$tree"
 }
 
-# run_script ARG...: runs dt-vmrun. If it fails, the script exits with one message: the reason that dt-vmrun
-# gives, if the status alone does not tell it, and the status.
+# run_script ARG...: runs dt-vmrun. If it fails, the script exits with one message: the reason of
+# dt-vmrun, unless that is the status alone, and the status.
 run_script() {
 	local statuses=(0 0) reason=''
 	{ dt-vmrun "$@" 2>&1 >&4 4>&- | pass_lines >&3 4>&-; } 3>&2 4>&1 2>/dev/null || statuses=("${PIPESTATUS[@]}")
@@ -99,8 +100,8 @@ run_script() {
 	die "${reason:+$reason: }runAsRoot failed with status ${statuses[0]}"
 }
 
-# pass_lines: passes on the lines of standard input. If the last one is a message of dt-vmrun, it is written to
-# $work/messages instead. The script's last line may lack its newline.
+# pass_lines: copies standard input to standard output. If the last line is a message of dt-vmrun,
+# it is written to $work/messages instead. The script's output before it may lack the final newline.
 pass_lines() {
 	local line held='' about="dt-vmrun: $work/runAsRoot: "
 	while IFS= read -r line || [ -n "$line" ]; do
@@ -118,10 +119,10 @@ pass_lines() {
 	printf '%s\n' "$held" >"$work/messages"
 }
 
-# write_script FILE ARRAY: writes the script of runAsRoot, which stops at the first command that fails,
-# and adds to the array the options of dt-vmrun that it needs. A text without #! is for bash. The
-# bash that runs this script runs that, too: the image may have none. Line numbers in messages are
-# those of the text.
+# write_script FILE ARRAY: writes the script of runAsRoot, which exits at the first command that
+# fails. Appends the required options of dt-vmrun to the array. A text without #! is run by the bash
+# that runs this script, because the image may have none. Line numbers in messages are those of the
+# text.
 write_script() {
 	local -n script_options=$2
 	local text=${key[runAsRoot]} first shell
@@ -139,8 +140,8 @@ write_script() {
 	printf '%s\n' "$text" >"$1"
 }
 
-# copy_bash DIR: makes DIR, a directory with the bash that runs this script and its libraries. Sets $REPLY
-# to the name of their loader, or to nothing if this bash is static.
+# copy_bash DIR: makes DIR with the bash that runs this script and its libraries. Sets $REPLY to the
+# file name of their loader, or to nothing if this bash is static.
 copy_bash() {
 	local loader files
 	bash_loader
@@ -154,8 +155,8 @@ copy_bash() {
 	REPLY=${loader##*/}
 }
 
-# unpack_run TREE: the files in the tar $work/run, as root. The root is one of the directories
-# only if it is in the tar.
+# unpack_run TREE: unpacks the tar $work/run into TREE under fakeroot. Lists its directories in
+# $work/directories. The root is listed only if it is in the tar.
 unpack_run() {
 	local dir
 	printf -v dir %q "$work"
@@ -168,7 +169,7 @@ unpack_run() {
 	run rm "$work/run"
 }
 
-# locate PATH: sets $REPLY to where the store path lies on this machine.
+# locate PATH: sets $REPLY to the place of the store path on this machine.
 locate() {
 	local dir=${store[1]:-}
 	REPLY=$1
@@ -178,7 +179,7 @@ locate() {
 	read_output
 }
 
-# key_texts KEY...: prints the values of these keys.
+# key_texts KEY...: prints the values of these keys, each followed by a newline.
 key_texts() {
 	local name
 	for name; do
@@ -186,8 +187,8 @@ key_texts() {
 	done
 }
 
-# find_named [--ignore-missing] KEY...: writes to $work/named the graph of the store paths that
-# these keys mention, which must be there, with all that they need.
+# find_named [--ignore-missing] KEY...: writes to $work/named the closure of the store paths that
+# these keys mention. Without the option, a missing store path is an error.
 find_named() {
 	local option=() names
 	[ "$1" != --ignore-missing ] || option=("$1")
@@ -197,15 +198,15 @@ find_named() {
 	run_about "${names// /, }" stdin dt-closure "${store[@]}" --text "${option[@]}" <"$work/texts" >"$work/named"
 }
 
-# find_graph FILE LAYER PATH...: writes to FILE the graph of all store paths that the image needs: the
-# PATHs, and those that LAYER, a tar, mentions, which need not be there.
+# find_graph FILE LAYER PATH...: writes to FILE the graph of all store paths that the image needs:
+# the closure of the PATHs and of those that the tar LAYER mentions. Missing mentions are ignored.
 find_graph() {
 	run dt-closure "${store[@]}" --text --ignore-missing "${@:3}" <"$2" >"$1"
 }
 
-# find_needed ARRAY KEY: sets the array to the store paths that an image needs whose root has copies
-# of the store paths that this key mentions: those that they refer to, and not the paths themselves
-# if nothing refers to them. The graph of them all is in $work/named.
+# find_needed ARRAY KEY: sets the array to the references of the store paths that this key mentions.
+# An image with copies of these store paths needs their references, but the paths themselves only if
+# something refers to them. The graph of all is in $work/named.
 find_needed() {
 	local -n needed_paths=$1
 	local lines line
@@ -218,8 +219,8 @@ find_needed() {
 	done
 }
 
-# leave_out_base GRAPH OPTION...: takes the store paths that the base image has out of the graph in this
-# file. The options are those of dt-flatten that name the base image.
+# leave_out_base GRAPH OPTION...: removes the store paths of the base image from the file GRAPH. The
+# options are those of dt-flatten that name the base image.
 leave_out_base() {
 	run dt-flatten --no-verify --list "${@:2}" >"$work/base"
 	# shellcheck disable=SC2094 # it is read twice, and not written
@@ -227,18 +228,18 @@ leave_out_base() {
 	run cp "$work/output" "$1"
 }
 
-# make_database GRAPH KEY...: makes in $work/db the files by which Nix knows the store paths of
-# the graph, and keeps those that these keys mention.
+# make_database GRAPH KEY...: makes in $work/db the Nix database for the store paths of the graph,
+# and garbage collector roots for those that these keys mention.
 make_database() {
 	if [ -s "$1" ]; then
 		key_texts "${@:2}" >"$work/roots"
 		run dt-nixdb "${store[@]}" --tree "$work/db" --roots "$work/roots" <"$1"
-	else # Nix makes a database of nothing by itself
+	else # Nix creates an empty database itself
 		run mkdir -p "$work/db/nix/var/nix/db" "$work/db/nix/var/nix/gcroots/docker"
 	fi
 }
 
-# find_compressor ARRAY: sets the array to the filter that the key compressor means.
+# find_compressor ARRAY: sets the array to the filter that the key compressor selects.
 find_compressor() {
 	local -n compressor=$1
 	local format=${key[compressor]-gz}
@@ -248,8 +249,8 @@ find_compressor() {
 	esac
 }
 
-# check_image OPTION...: ends the script if the configuration or these options of dt-manifest are
-# wrong, before work is done in vain.
+# check_image OPTION...: checks the configuration and these options of dt-manifest. The script exits
+# here if they are wrong, before the long steps.
 check_image() {
 	printf '%s\n' "${key[config]-"{}"}" >"$work/config"
 	run mkdir "$work/empty"
@@ -257,8 +258,8 @@ check_image() {
 	run_about config "$work/config" dt-manifest "$@" --config "$work/config" <"$work/empty.tar" >"$work/output"
 }
 
-# write_image ARRAY OPTION...: writes the image to standard output, compressed if $compress is
-# true. The array is a command that prints the layers; the options are dt-manifest's.
+# write_image ARRAY OPTION...: writes the image to standard output, compressed if $compress is true.
+# The array is a command that prints the layers. The options are those of dt-manifest.
 write_image() {
 	local -n layers_command=$1
 	local filter statuses=(0)
@@ -273,15 +274,16 @@ write_image() {
 	[ "${#statuses[@]}" -eq 1 ] || end_pipeline "${statuses[@]}"
 }
 
-# end_pipeline STATUS...: exits because the pipeline of layers, dt-manifest and dt-compress failed with
-# these statuses. A program that was killed has printed no message. If no other one has, this function
-# names it. A program that SIGPIPE (13) killed is not named: its reader failed.
+# end_pipeline STATUS...: exits because the pipeline of layers, dt-manifest and dt-compress failed
+# with these statuses. A killed program has printed no message. If no other program has printed one,
+# this function names the killed program. One that SIGPIPE (13) killed is not named: its reader
+# failed.
 end_pipeline() {
 	local programs=('the program that prints the layers' dt-manifest dt-compress) i killed=''
 	for i in "${!programs[@]}"; do
 		case ${*:i+1:1} in
 		'' | 0 | 141) ;;
-		2) exit 2 ;; # a filter did not accept an option
+		2) exit 2 ;; # a filter rejected an option
 		129 | 1[3-9]?) killed=${killed:-"${programs[i]} was killed"} ;;
 		*) exit 1 ;;
 		esac

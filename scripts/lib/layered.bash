@@ -1,10 +1,10 @@
-# An image of store paths, many of them in layers of their own. After image.bash, contents.bash
-# and root.bash.
+# Layered images: many store paths have their own layers. Load this file after image.bash,
+# contents.bash and root.bash.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
 
-# layered_image [KEY...]: writes the image of the specification to standard output.
-# With KEYs its store paths are those in $work/named, the closure of those that these keys
-# mention, and no others that the image mentions.
+# layered_image [KEY...]: writes the image of the specification to standard output. Without KEYs,
+# the image has the closure of all store paths that it mentions. With KEYs, it has the store paths
+# in $work/named, the closure of those that these keys mention.
 layered_image() {
 	local image from arch times owner contents room layers named missing=()
 	if [ "${key[debug]-}" = true ]; then
@@ -14,7 +14,7 @@ layered_image() {
 	key_options image --name name --tag tag --created created
 	key_options from --from fromImage
 	key_options arch --arch architecture
-	[ "${#from[@]}" -eq 0 ] || from+=("${arch[@]}") # each tool that reads the base
+	[ "${#from[@]}" -eq 0 ] || from+=("${arch[@]}") # for each tool that reads the base image
 	key_options times --mtime mtime
 	key_options owner --uname uname --gname gname
 	owner+=(--owner "${key[uid]-0}:${key[gid]-0}")
@@ -46,8 +46,8 @@ layered_image() {
 	write_image layers "${image[@]}" "${from[@]}" "${arch[@]}"
 }
 
-# find_room [BASE...]: sets $REPLY to how many layers the store paths may have. BASE are options of
-# dt-manifest that name a base image.
+# find_room [BASE...]: sets $REPLY to the number of layers that store paths may have. BASE are
+# options of dt-manifest that name a base image.
 find_room() {
 	local max=${key[maxLayers]-100} base=0 other=1 limit=125
 	if [ -v 'key[fromImage]' ]; then
@@ -66,8 +66,8 @@ find_room() {
 		die "maxLayers is $max, but the base image has $base layers and the customisation takes $other"
 }
 
-# make_plan ROOM: makes $work/plan, the layers of the store paths in $work/graph; they have ROOM for
-# as many. The specification may have a pipeline that decides instead.
+# make_plan ROOM: makes $work/plan, with at most ROOM layers for the store paths in $work/graph. If
+# the specification has a layeringPipeline, that decides instead.
 make_plan() {
 	: >"$work/plan"
 	if [ ! -s "$work/graph" ]; then
@@ -83,8 +83,8 @@ make_plan() {
 	fi
 }
 
-# find_contents ARRAY: sets the array to what is found at the root, as options of dt-layer: links
-# to what is in store paths, and the contents of helpers and of other directories.
+# find_contents ARRAY: sets the array to options of dt-layer for the key contents. A store path
+# becomes --links; helpers and other directories become --tree.
 find_contents() {
 	local -n content_options=$1
 	local parts i
@@ -100,8 +100,9 @@ find_contents() {
 	done
 }
 
-# customise ARRAY OPTION...: makes $work/customisation, a layer of the contents that the options of
-# dt-layer in the array name, and of what the commands make of them. The OPTIONs are dt-layer's, too.
+# customise ARRAY OPTION...: makes $work/customisation, a layer with the contents after the commands
+# of the specification were run. The array and the OPTIONs are options of dt-layer; the array names
+# the contents.
 customise() {
 	local -n chosen=$1
 	local commands=${key[extraCommands]-} fake_commands=${key[fakeRootCommands]-} layer
@@ -121,9 +122,9 @@ customise() {
 	fi
 }
 
-# layered_database ARRAY KEY...: makes $work/database, a layer with the files by which Nix knows
-# the store paths in $work/graph, and keeps those that these keys mention. The array has
-# options of dt-layer.
+# layered_database ARRAY KEY...: makes $work/database, a layer with the Nix database for the store
+# paths in $work/graph. The store paths that these keys mention are garbage collector roots. The
+# array has options of dt-layer.
 layered_database() {
 	local -n time_options=$1
 	local owner
@@ -132,9 +133,9 @@ layered_database() {
 	run dt-layer --no-cache "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
 }
 
-# layered_layers OPTION...: prints the layers, the bottom one first; the options are dt-layer's.
-# Returns the status of the program that failed. Text that is no archive follows then, so that the layers
-# before it do not pass for all.
+# layered_layers OPTION...: prints the layers, the bottom one first. The options are those of
+# dt-layer. Returns the status of the program that failed. In that case a text that is not an
+# archive follows, so that a reader does not accept the incomplete list.
 layered_layers() {
 	local status=0
 	[ ! -s "$work/plan" ] || attempt dt-layer "$@" <"$work/plan" || status=$?

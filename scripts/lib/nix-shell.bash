@@ -1,16 +1,16 @@
-# An image with the environment in which a derivation is built, as nix-shell has it. After
+# Images with the build environment of a derivation, like nix-shell. Load this file after
 # layered.bash and the files that it needs.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
 
-# Where the image has the files that are made here. It is no store path, so that Nix does not miss
-# it in its database.
+# The directory of the generated files in the image. It is not a store path, because it would be
+# missing from the Nix database.
 nix_shell_dir=/usr/lib/nix-shell
 
-# drv_jq FILTER [OPTION...]: prints what the filter of jq, which may use nix-shell.jq, makes of the
-# derivation.
+# drv_jq FILTER [OPTION...]: prints the output of a jq filter for the derivation. The filter may use
+# nix-shell.jq.
 drv_jq() { run jq -L "$lib" "${@:2}" 'include "nix-shell"; '"$1" "$work/drv"; }
 
-# find_derivation PATH: makes $work/drv, the derivation as JSON, with its path.
+# find_derivation PATH: makes $work/drv, the derivation as JSON with the key path.
 find_derivation() {
 	run dt-drv "${store[@]}" -- "$1" >"$work/drvs"
 	run jq 'to_entries[] | .value + {path: .key}' "$work/drvs" >"$work/drv"
@@ -19,7 +19,7 @@ find_derivation() {
 	[ -z "$REPLY" ] || die "drv: $1: ${REPLY%$'\n'}"
 }
 
-# find_inputs: sets the key inputs to the store paths of which the derivation is built; and makes
+# find_inputs: sets the key inputs to the store paths that the build of the derivation needs. Makes
 # $work/named, the graph of all store paths of the image.
 find_inputs() {
 	local drvs input
@@ -50,7 +50,7 @@ find_shell() {
 	fi
 }
 
-# print_rc SHELL: prints what the shell runs first.
+# print_rc SHELL: prints the commands that the shell runs first.
 print_rc() {
 	local path=${1%/*}:$nix_shell_dir/bin commands=${key[command]-${key[run]-}}
 	cat <<-END
@@ -71,7 +71,7 @@ print_rc() {
 	[ -z "$commands" ] || printf '%s\nexit\n' "$commands"
 }
 
-# write_passed DIR: the variables that are passed in files, each in one.
+# write_passed DIR: writes each variable of passAsFile to a file in DIR.
 write_passed() {
 	local names i
 	# shellcheck disable=SC2016 # the variable is jq's
@@ -82,7 +82,7 @@ write_passed() {
 	done
 }
 
-# make_files SHELL: makes $work/shell, the files of the image that are made of the derivation.
+# make_files SHELL: makes $work/shell, the generated files of the image.
 make_files() {
 	local build=$work/shell/build dir=$work/shell$nix_shell_dir
 	run mkdir -p "$build" "$dir/bin"
@@ -101,7 +101,7 @@ make_files() {
 	fi
 }
 
-# spec_of_layered SHELL: makes the specification that of the layered image that it comes to.
+# spec_of_layered SHELL: replaces the specification by that of a layered image.
 spec_of_layered() {
 	local certificates=true problem
 	# shellcheck disable=SC2016 # the variables are jq's

@@ -1,6 +1,6 @@
-# What the image of a nix-shell has of a derivation, which is the object of dt-drv with its `path`.
+# Filters for a derivation, the object that dt-drv prints with the additional key path.
 
-# What is wrong with it, or nothing.
+# The error in the derivation, or empty.
 def derivation_problem:
 	if any(.outputs[]; .path == null) then "nobody knows the paths of its outputs before they are built"
 	elif .builder | startswith("builtin:") then "its builder, \(.builder), is a part of Nix"
@@ -11,8 +11,8 @@ def derivation_problem:
 		else empty end
 	end;
 
-# The store paths of which it is built, or a line that begins with `drv:` and says what is wrong.
-# $inputs: the derivations that it needs.
+# The store paths that its build needs, or a line that begins with `drv:` and has an error. $inputs:
+# the derivations that it needs.
 def inputs($inputs):
 	.inputSrcs[], (.inputDrvs | to_entries[] | .key as $path | .value[] |
 		$inputs[$path].outputs[.].path // "drv: \($path): nobody knows the path of its output \(.)");
@@ -21,15 +21,15 @@ def inputs($inputs):
 def passed:
 	.env as $env | .env.passAsFile // "" | [splits("[ \t\r\n]+")] | unique | map(select($env[.]));
 
-# The name of the file of the variable that is named so.
+# The file name for a variable of this name.
 def file:
 	{"!": "%21", "*": "%2A", "\u0027": "%27", "(": "%28", ")": "%29"} as $rest |
 	"attr-" + @uri | gsub("(?<c>[!*\u0027()])"; $rest[.c]);
 
-# Its attributes, with the paths of its outputs.
+# Its structured attributes, with the paths of its outputs.
 def attributes: (.outputs | map_values(.path)) as $outputs | .env.__json | fromjson | .outputs = $outputs;
 
-# Attributes as a text for bash: those of which bash can hold the name and the value.
+# Attributes as declarations for bash. Those that bash cannot represent are omitted.
 def attributes_sh:
 	def word: if type == "string" then @sh elif . == null then "\u0027\u0027" elif . == true then "1"
 		elif . == false then "" elif type == "number" and . == floor then tostring else null end;
@@ -39,7 +39,7 @@ def attributes_sh:
 		"declare -A \($key)=(\([to_entries[] | "[\(.key | @sh)]=\(.value)"] | join(" ")))"
 	else word | values | "declare \($key)=\(.)" end;
 
-# The variables of the environment, as an object. $dir: where the image has what is made for it;
+# The environment variables, as an object. $dir: the directory of the generated files in the image;
 # $bin: the directory of the shell; $home: the home directory.
 def environment($dir; $bin; $home):
 	def each($value): map({key: ., value: $value}) | from_entries;
@@ -56,9 +56,9 @@ def environment($dir; $bin; $home):
 	(["NIX_BUILD_TOP", "TMPDIR", "TEMPDIR", "TMP", "TEMP", "PWD"] | each("/build")) +
 	{TERM: "xterm-256color"};
 
-# Of the specification of a nix-shell's image, the specification of the layered image that it
-# comes to. $drv: the derivation; $env: its environment; $files: the directory with the files made
-# of it; $rc: what the shell runs first; $certificates: whether an input has some.
+# The specification of a layered image, made of the specification of a nix-shell image. $drv: the
+# derivation; $env: its environment; $files: the directory of generated files; $rc: the file that
+# the shell runs first; $certificates: whether an input has CA certificates.
 def layered($drv; $env; $files; $shell; $rc; $certificates):
 	(.uid // 1000) as $uid | (.gid // 1000) as $gid |
 	{x86_64: "amd64", aarch64: "arm64", i686: "386", armv7l: "arm"} as $architectures |

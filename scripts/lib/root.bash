@@ -1,29 +1,29 @@
-# Runs commands as root of a directory without being root, and shows a filter the owners, modes,
-# devices and attributes that they made. After env.bash.
+# Runs commands as root in a directory without being root. Filters then see the owners, modes,
+# devices and extended attributes that the commands set. Load this file after env.bash.
 #
 #     root_begin KEY TREE CHROOT; root_do KEY COMMANDS...; root_check; root_see FILTER...; root_end
 #
 # A failure exits the script with a message that names KEY, the key of the specification. Do not
 # call these functions in a subshell or a pipe, where the script's traps have no effect.
 #
-# fakeroot remembers the owners, modes, devices and attributes that dynamically linked programs
-# give to files, and does not change the files. A static program changes the files. In a user
-# namespace, or as root, root_check compares both. Without a user namespace it is an error.
+# fakeroot records what dynamically linked programs set, and does not change the files. A static
+# program changes the files. In a user namespace, or as root, root_check compares both. Without a
+# user namespace, such a change is an error.
 #
-# A dynamically linked program under fakeroot waits for its daemon, faked, without end if the daemon
-# was killed. So every such program runs beside the daemon, by root_wait.
+# A dynamically linked program under fakeroot waits forever for the daemon, faked, if the daemon was
+# killed. So every such program is run by root_wait, which also watches the daemon.
 # shellcheck shell=bash disable=SC2034,SC2154 # it shares with spec.bash
 load chroot
 
-# root_not_killed STATUS PROGRAM: exits if this status means that a signal killed the program, which may have run
-# another one.
+# root_not_killed STATUS PROGRAM: exits if the status means that a signal killed the program, or a
+# program that it ran.
 root_not_killed() {
 	[ "$1" -le 128 ] || die "$root_key: $2 was killed by signal $(($1 - 128))"
 }
 
-# root_find_user: sets $root_user, a prefix that makes root: of a user namespace with as many ids
-# as this user may have, or nothing. Sets $root_real to whether that worked, and $root_owner to
-# the owner UID:GID, as this process sees it, of files that no command gave to another.
+# root_find_user: sets $root_user to a command prefix that enters a user namespace as root, with as
+# many IDs as possible; or to nothing. Sets $root_real to true if root is real in this sense, and
+# $root_owner to the owner UID:GID of unchanged files, as this process sees it.
 root_find_user() {
 	local map status
 	root_user=() root_real=true root_owner=0:0
@@ -40,12 +40,12 @@ root_find_user() {
 	root_user=() root_real=false root_owner=$EUID:$REPLY
 }
 
-# root_start: starts fakeroot's daemon. Sets $root_fake, a prefix that makes a program see and do
-# what fakeroot remembers, and $root_library.
+# root_start: starts fakeroot's daemon. Sets $root_fake, a command prefix for programs under
+# fakeroot, and $root_library, the path of fakeroot's library.
 #
-# The daemon is a background job of this shell. A second job, fakeroot, knows the path of the library
-# and terminates the daemon as soon as nobody holds the FIFO `hold` open, so even if this shell is
-# killed. Each job has a FIFO for its output: its reader gets an end of file if the job is killed.
+# The daemon is a background job of this shell. A second job, fakeroot, finds the path of the
+# library. It terminates the daemon when no process has the FIFO `hold` open, even if this shell is
+# killed. Each job has a FIFO for its output; its reader gets an end of file if the job is killed.
 root_start() {
 	local both id file
 	file=$(type -P fakeroot) || die "$root_key needs fakeroot"
@@ -66,8 +66,8 @@ root_start() {
 	root_fake=(env LD_PRELOAD="$root_library" FAKEROOTKEY="${id%%:*}" FAKEROOTDONTTRYCHOWN=1)
 }
 
-# root_find_daemon FAKEROOT: sets $root_faked to the daemon of this fakeroot. Debian has fakeroot-sysv
-# and faked-sysv, fakeroot-tcp and faked-tcp.
+# root_find_daemon FAKEROOT: sets $root_faked to the daemon of this fakeroot. Debian has pairs of
+# names: fakeroot-sysv and faked-sysv, fakeroot-tcp and faked-tcp.
 root_find_daemon() {
 	local name
 	run realpath -ze -- "$1" >"$work/output"
@@ -77,8 +77,8 @@ root_find_daemon() {
 	[ -x "$root_faked" ] || root_faked=$(type -P faked) || die "$root_key needs faked, of fakeroot"
 }
 
-# root_serve: prints the daemon's KEY:PID and exits after the daemon. A signal terminates the daemon.
-# This is a subshell, so that bash prints no message if the daemon is killed.
+# root_serve: prints the daemon's KEY:PID, and exits when the daemon exits. A signal terminates the
+# daemon. The function runs in a subshell, so that bash prints no message if the daemon is killed.
 root_serve() {
 	local flags=()
 	[ "$root_real" = false ] || flags=(--unknown-is-real)
@@ -86,7 +86,7 @@ root_serve() {
 	{
 		setsid "$root_faked" --foreground "${flags[@]}" </dev/null 2>&3 3>&- &
 		wait "$!" || true
-		wait "$!" || true # for a daemon that a signal terminates now
+		wait "$!" || true # a signal interrupts the first wait
 	} 3>"$root_dir/messages" 2>/dev/null
 	exit 1
 }
@@ -103,16 +103,16 @@ root_guard() {
 	exit 1
 }
 
-# root_die TEXT: exits because of the daemon, with the first line that it or fakeroot printed, if
-# any.
+# root_die TEXT: exits because of an error of the daemon. The message includes the first line that
+# the daemon or fakeroot printed, if any.
 root_die() {
 	local line=''
 	IFS= read -r line <"$root_dir/messages" || true
 	die "$root_key: $1${line:+: $line}"
 }
 
-# root_wait COMMAND...: runs a program, returns its status. A signal to the script terminates the program,
-# too. If the daemon exits, so does the script.
+# root_wait COMMAND...: runs a program and returns its status. A signal to the script also
+# terminates the program. If the daemon exits, the script exits.
 root_wait() {
 	local status=0 tick
 	(exec {root_hold}>&- {root_id}<&- {root_said}<&- && exec "$@") <&0 &
@@ -134,8 +134,8 @@ root_wait() {
 # root_serves: whether the daemon runs.
 root_serves() { kill -0 "$root_daemon" && kill -0 "$root_guard"; } 2>/dev/null
 
-# root_kill PID...: kills the processes that the commands left running, but not these. They are found by
-# DT_ROOT in their environment.
+# root_kill PID...: kills the processes that the commands left running, except these. They are
+# recognized by DT_ROOT in their environment.
 root_kill() {
 	local IFS=$'\n' file pid variables left=true
 	while [ "$left" = true ]; do
@@ -150,7 +150,7 @@ root_kill() {
 	done 2>/dev/null
 }
 
-# root_has_bwrap: whether bubblewrap works here.
+# root_has_bwrap: succeeds if bubblewrap works.
 root_has_bwrap() {
 	local status=0
 	attempt "${root_user[@]}" bwrap --dev-bind / / --unshare-pid --proc /proc true 2>/dev/null || status=$?
@@ -158,14 +158,14 @@ root_has_bwrap() {
 	[ "$status" -eq 0 ]
 }
 
-# root_find_box CHROOT: sets $root_box, the prefix for a script of the commands, and $root_place,
-# where they see $work/root, which has this script.
+# root_find_box CHROOT: sets $root_box, the command prefix for a script of the commands. Sets
+# $root_place to the path of $work/root for the commands; the script is in it.
 root_find_box() {
 	local bwrap=false
 	root_place=$work/root
 	! root_has_bwrap || bwrap=true
 	root_box=(env "DT_ROOT=$root_mark")
-	# No file may be left that only chattr can make removable.
+	# Otherwise files could be left that only chattr can make removable.
 	[ "$EUID" -ne 0 ] || root_box+=(setpriv --bounding-set=-linux_immutable --)
 	root_box+=("${root_user[@]}")
 	if [ "$1" = true ]; then
@@ -179,23 +179,23 @@ root_find_box() {
 	root_box+=("${root_fake[@]}" bash -eo pipefail)
 }
 
-# root_own: makes all files of the tree this user's. Returns 1 and leaves the messages in $root_dir/messages
-# if that fails.
+# root_own: gives all files of the tree to this user. If that fails, returns 1 and leaves the
+# messages in $root_dir/messages.
 root_own() {
 	attempt "${root_user[@]}" find "$root_tree" \( ! -uid "${root_owner%:*}" -o ! -gid "${root_owner#*:}" \) \
 		-exec chown -h "$root_owner" {} + 2>"$root_dir/messages" || return 1
 }
 
-# root_list FILE FORMAT [PREFIX...]: writes to FILE what find prints of each file of the tree, by the daemon
-# if the prefix is $root_fake.
+# root_list FILE FORMAT [PREFIX...]: writes to FILE what find prints for each file of the tree. If
+# the prefix is $root_fake, it prints what fakeroot has recorded.
 root_list() {
 	root_wait "${root_user[@]}" "${@:3}" find "$root_tree" -printf "$2" >"$root_dir/$1" ||
 		die "$root_key: find cannot list the files"
 }
 
-# root_check_attributes: fails if a file has a capability and belongs to the user or group of $root_owner.
-# fakeroot takes files that it does not know as root's, but as of $root_owner once they have a
-# capability: then the owner is not known.
+# root_check_attributes: fails if a file has a capability and belongs to the user or group of
+# $root_owner. fakeroot shows unknown files as root's, but with $root_owner once they have a
+# capability. So the owner of such a file is unknown.
 root_check_attributes() {
 	local file files
 	root_wait "${root_fake[@]}" find "$root_tree" -type f \( -uid "${root_owner%:*}" -o -gid "${root_owner#*:}" \) \
@@ -208,22 +208,22 @@ root_check_attributes() {
 	done
 }
 
-# root_check_hidden: fails if a file has attributes that a static program set. fakeroot shows only
-# those that it remembers.
+# root_check_hidden: fails if a file has extended attributes that a static program set. fakeroot
+# shows only those that it has recorded.
 root_check_hidden() {
 	local status=0 line
 	attempt "${root_user[@]}" getfattr -Rhm '^(user|trusted|security[.]capability)' --absolute-names \
 		"$root_tree" >"$root_dir/attributes" 2>"$root_dir/messages" || status=$?
 	root_not_killed "$status" getfattr
-	while IFS= read -r line; do # a file system without attributes has none to hide
+	while IFS= read -r line; do # a file system without extended attributes has none to check
 		[[ $line == *': Operation not supported' ]] || die "$root_key: $line"
 	done <"$root_dir/messages"
 	! IFS= read -r line <"$root_dir/attributes" ||
 		die "$root_key: fakeroot cannot see the attributes in $line"
 }
 
-# root_check: after the last commands, fails if static programs changed files in a way that fakeroot
-# does not know. The layer would lack these changes.
+# root_check: call this after the last commands. It fails if static programs made changes that
+# fakeroot has not recorded. The layer would lack these changes.
 root_check() {
 	local inode real mode inode_too fake fake_mode type keep extra missing
 	chroot_remove_points
@@ -233,7 +233,7 @@ root_check() {
 	# shellcheck disable=SC2016 # the variables are awk's
 	run awk -v owner="$root_owner" '$2 != owner || $1 != $4 || $3 != $6' "$root_dir/both" >"$root_dir/differ"
 	while read -r inode real mode inode_too fake fake_mode type; do
-		# fakeroot leaves itself the right to read and write.
+		# fakeroot always adds the permission to read and write.
 		keep=0600 extra=07777
 		[ "$type" != d ] || keep=0700 extra=05777
 		extra=$((0$mode & ~(0$fake_mode | keep) & extra))
@@ -256,17 +256,17 @@ root_drain() {
 	exec {fd}<&-
 }
 
-# root_end: terminates what root_begin started, and makes the tree removable.
+# root_end: terminates the processes of root_begin, and makes the tree removable.
 root_end() {
 	local pid
 	at_exit=:
-	# Not waited for: after a signal in mid-wait, bash may wait for it without end. A job that bash
-	# does not know has no message when it is killed.
+	# Does not wait for the child: after a signal, bash could wait for it forever. bash prints
+	# no message for a disowned job that is killed.
 	[ -z "$root_child" ] || { disown "$root_child" && kill -KILL "$root_child"; } 2>/dev/null || true
 	root_kill 0
 	[ -z "$root_hold" ] || exec {root_hold}>&-
 	root_drain "$root_said"
-	# A signal may have come before $root_daemon was set.
+	# A signal may have arrived before $root_daemon was set.
 	for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
 	root_drain "$root_id"
 	root_child='' root_hold='' root_id='' root_said=''
@@ -274,8 +274,8 @@ root_end() {
 	root_own || true
 }
 
-# root_begin KEY TREE CHROOT: makes the files of TREE, a directory in $work, root's own. Commands find
-# it as / if CHROOT is true, else as the working directory.
+# root_begin KEY TREE CHROOT: prepares commands in TREE, a directory in $work. Its files become
+# root's. If CHROOT is true, TREE is the root directory of the commands, else the working directory.
 root_begin() {
 	root_key=$1
 	unset FAKEROOTKEY LD_PRELOAD
@@ -292,7 +292,7 @@ root_begin() {
 	root_find_box "$3"
 }
 
-# root_do KEY COMMANDS: runs shell text; what it prints goes to stderr.
+# root_do KEY COMMANDS: runs shell commands. Their output goes to stderr.
 root_do() {
 	local status=0
 	root_key=$1
@@ -302,8 +302,8 @@ root_do() {
 	[ "$status" -eq 0 ] || die "$root_key failed with status $status"
 }
 
-# root_see FILTER [ARG...]: runs a filter, which sees the owners, modes, devices and attributes that
-# the commands made. Returns its status.
+# root_see FILTER [ARG...]: runs a filter that sees the owners, modes, devices and extended
+# attributes that the commands set. Returns its status.
 root_see() {
 	local status=0
 	root_wait "${root_user[@]}" "${root_fake[@]}" "$@" || status=$?
@@ -311,7 +311,8 @@ root_see() {
 	return "$status"
 }
 
-# root_run TREE CHROOT COMMANDS FILTER [ARG...]: all of that for fakeRootCommands.
+# root_run TREE CHROOT COMMANDS FILTER [ARG...]: does all steps for fakeRootCommands. Returns the
+# status of the filter.
 root_run() {
 	local status=0
 	root_begin fakeRootCommands "$1" "$2"

@@ -1,15 +1,16 @@
-# What every script begins with: strict mode, the tools, messages, options, the scratch directory,
-# and commands whose status counts.
+# The basis of all scripts: strict mode, PATH, messages, options, the scratch directory, and
+# functions that check the status of programs.
 #
 #     run sort "$work/a" >"$work/b"           a command that must succeed
-#     read_lines paths dt-drv -- "$drv"       ... whose lines become an array
-#     read_strings names find . -print0       ... whose strings, each ended by a NUL, do
-#     capture jq -r .name "$work/spec"        ... whose output becomes $REPLY
+#     read_lines paths dt-drv -- "$drv"       the same; its lines become an array
+#     read_strings names find . -print0       the same; its NUL-terminated strings become an array
+#     capture jq -r .name "$work/spec"        the same; its output becomes $REPLY
 #
-# A function that yields one string sets $REPLY to it.
-# A script sets $self, its name, after it has loaded this file. Substitutions of commands and of
-# processes are not used where a status would be lost: bash does not look at that of `< <(...)`,
-# of `local x=$(...)`, nor at a function's in `$(...)`.
+# A function that yields one string sets $REPLY to it. After loading this file, a script sets $self
+# to its name.
+#
+# Command and process substitutions are used only where no status is lost. bash ignores the status
+# in `< <(...)`, in `local x=$(...)`, and of commands inside a function in `$(...)`.
 # shellcheck shell=bash disable=SC2034 # the scripts use what is set here
 set -euo pipefail
 export LC_ALL=C
@@ -17,8 +18,8 @@ unset BASH_ENV CDPATH GREP_OPTIONS TAR_OPTIONS
 user_umask=$(umask)
 umask 022
 
-# lib: the directory of this file. The filters are beside a script that is installed, and
-# where make puts them otherwise.
+# lib: the directory of this file. Installed filters are in the same directory as the scripts. In
+# the source tree, they are where make puts them.
 lib=${BASH_SOURCE[0]%/*}
 self=${0##*/}
 case $lib in
@@ -27,8 +28,8 @@ case $lib in
 esac
 export PATH
 
-# load MODULE...: the files of the library that a script uses. Their variables are made by
-# `declare -g`, since this is a function.
+# load MODULE...: loads files of the library. They declare global variables with `declare -g`,
+# because they are loaded in a function.
 load() {
 	local module
 	for module; do
@@ -37,31 +38,31 @@ load() {
 	done
 }
 
-# die TEXT: prints one line, whatever names are in it, and exits.
+# die TEXT: prints a message on one line and exits with status 1. Control characters become "?".
 die() {
 	printf '%s: %s\n' "$self" "${1//[[:cntrl:]]/?}" >&2
 	exit 1
 }
 
-# die_usage TEXT: the same for a wrong command line.
+# die_usage TEXT: prints a message about the command line and exits with status 2.
 die_usage() {
 	printf "%s: %s: try '%s --help'\n" "$self" "${1//[[:cntrl:]]/?}" "$self" >&2
 	exit 2
 }
 
-# print TEXT: as a line on standard output.
+# print TEXT: prints a line on standard output. Exits if that fails.
 print() { printf '%s\n' "$1" 2>/dev/null || die 'standard output: cannot be written'; }
 
-# attempt COMMAND...: runs a program; returns its status. bash prints no message of its own if a
-# signal killed it.
+# attempt COMMAND...: runs a program and returns its status. bash prints no message if a signal
+# kills the program.
 attempt() { { command "$@" 2>&3 3>&-; } 3>&2 2>/dev/null; }
 
-# run COMMAND...: runs a program. If it fails, the script exits. The message is the program's, or
-# this function's if a signal killed it.
+# run COMMAND...: runs a program. If it fails, the script exits. The message is the program's. If a
+# signal killed the program, this function prints one.
 run() { attempt "$@" || give_up $? "$1"; }
 
-# run_about NAME FILE COMMAND...: the same. In messages of the program, NAME stands for FILE, which
-# is not the user's.
+# run_about NAME FILE COMMAND...: runs a program like run. In the program's messages, NAME replaces
+# FILE, a scratch file that the user does not know.
 run_about() {
 	local status=0 line
 	attempt "${@:3}" 2>"$work/messages" || status=$?
@@ -71,8 +72,8 @@ run_about() {
 	[ "$status" -eq 0 ] || give_up "$status" "$3"
 }
 
-# give_up STATUS PROGRAM: exits because a program failed, with status 2 if a filter did not
-# accept its options.
+# give_up STATUS PROGRAM: exits because a program failed. The status is 2 if a filter rejected its
+# options, else 1.
 give_up() {
 	[ "$1" -le 128 ] || die "$2 was killed by signal $(($1 - 128))"
 	[[ $1 -ne 2 || $2 != dt-* ]] || exit 2
@@ -85,13 +86,14 @@ read_lines() {
 	mapfile -t "$1" <"$work/output"
 }
 
-# read_strings ARRAY COMMAND...: sets the array to the strings that it prints, each ended by a NUL.
+# read_strings ARRAY COMMAND...: sets the array to the NUL-terminated strings that the program
+# prints.
 read_strings() {
 	run "${@:2}" >"$work/output"
 	mapfile -d '' -t "$1" <"$work/output"
 }
 
-# capture COMMAND...: sets $REPLY to all that it prints but for a newline at the end.
+# capture COMMAND...: sets $REPLY to the output of the program, without a final newline.
 capture() {
 	run "$@" >"$work/output"
 	read_output
@@ -101,10 +103,12 @@ capture() {
 # read_output: sets $REPLY to the text in $work/output, up to a NUL.
 read_output() { IFS= read -r -d '' REPLY <"$work/output" || true; }
 
-# parse_args HELP ARG...: the command line, by the options that HELP lists, a line
-# `  --name TEXT` or `  --name ARG  TEXT` each, and a line `  -o, --output FILE  TEXT`.
-# Answers --help and --version; sets $options, the name and the value of each other one by
-# turns, and $operands.
+# parse_args HELP ARG...: parses the command line. Handles --help and --version. Sets $options to the
+# other options, as alternating names and values, and $operands. HELP lists the options, one per line:
+#
+#       --name              TEXT
+#       --name ARG          TEXT
+#       -o, --output FILE   TEXT
 parse_args() {
 	local help=$1 name version
 	shift
@@ -156,7 +160,7 @@ parse_args() {
 	done
 }
 
-# watch_exit: from now on, clean_up is called when the script exits, also by a signal.
+# watch_exit: makes the script call clean_up when it exits, also after a signal.
 watch_exit() {
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
@@ -164,15 +168,14 @@ watch_exit() {
 	trap clean_up EXIT
 }
 
-# make_work [PATH]: makes $work, a scratch directory, beside PATH if that is not empty. It is
-# removed when the script exits, after the command $at_exit. $TMPDIR and $work are made absolute,
-# because programs run in other directories, too.
+# make_work [PATH]: makes $work, a scratch directory, next to PATH if that is not empty. clean_up
+# removes it. $TMPDIR and $work become absolute, because programs run in other directories, too.
 make_work() {
 	local path new ended='' status=0
 	[[ -z ${TMPDIR-} || $TMPDIR == /* ]] || export TMPDIR=${PWD%/}/$TMPDIR
 	path=${1:-${TMPDIR:-/tmp}/$self}
 	[[ $path == /* ]] || path=${PWD%/}/$path
-	# A signal has its effect only after the name of the directory is known, and mktemp ignores it.
+	# Signals are delayed until the name of the directory is known, and mktemp ignores them.
 	trap 'ended=129' HUP
 	trap 'ended=130' INT
 	trap 'ended=143' TERM
@@ -183,7 +186,7 @@ make_work() {
 	[ "$status" -eq 0 ] || die "cannot make a scratch directory $path.XXXXXX"
 }
 
-# clean_up: the script's last words.
+# clean_up: runs $at_exit, and removes the draft and the scratch directory.
 at_exit=: work='' draft=''
 clean_up() {
 	trap '' HUP INT TERM
@@ -195,16 +198,16 @@ clean_up() {
 	attempt rm -rf "$work" || printf '%s: %s: cannot be removed\n' "$self" "$work" >&2
 }
 
-# --- the output ---
+# --- output ---
 #
-#     output_begin "$file" binary             after the command line is read
+#     output_begin "$file" binary             after parsing the command line
 #     run dt-flatten "$image"
-#     output_end                              after all else
+#     output_end                              at the end of the script
 
-# output_begin FILE KIND: standard output becomes FILE, which is there only once output_end has returned.
-# Until then a draft is beside it, under the name and the lock that draft.h describes. A device, FIFO
-# or socket is written to directly. If FILE is -, standard output stays what it is. KIND is text, or
-# binary, which does not go to a terminal.
+# output_begin FILE KIND: redirects standard output to FILE, which is created or replaced by
+# output_end. Until then the output is a draft in the same directory, named and locked as draft.h
+# describes. A device, FIFO or socket is written directly. If FILE is -, standard output stays
+# unchanged. KIND is text or binary; binary output to a terminal is an error.
 output_begin() {
 	output_name=$1
 	if [ "$1" = - ]; then
@@ -220,8 +223,8 @@ output_begin() {
 	[ "$2" = text ] || [ ! -t 1 ] || die "$output_name is a terminal: redirect it or use -o FILE"
 }
 
-# output_draft FILE: makes standard output a new draft of this file. $output_place is the file's name
-# without symlinks, which stay.
+# output_draft FILE: redirects standard output to a new draft of this file. Sets $output_place to
+# the file's name without symlinks, so that a symlink is kept.
 output_draft() {
 	local dir name reason try status
 	output_place=$1
@@ -238,7 +241,7 @@ output_draft() {
 			die "$1: ${reason##*: }"
 		}
 		exec >|"$draft"
-		# A sweep of another process may have removed it before it was locked.
+		# Another process may have removed the draft before it was locked.
 		status=0
 		attempt flock -nx 1 || status=$?
 		[ "$status" -eq 1 ] || [ ! "$draft" -ef /dev/fd/1 ] || return 0
@@ -246,7 +249,7 @@ output_draft() {
 	die "$1: cannot be locked"
 }
 
-# output_sweep DIR/: removes the drafts whose writers are dead.
+# output_sweep DIR/: removes the drafts of processes that have exited.
 output_sweep() {
 	local old
 	for old in "$1".*.dt-draft; do
@@ -254,10 +257,10 @@ output_sweep() {
 	done
 }
 
-# output_end: the file is complete.
+# output_end: gives the complete file its name.
 output_end() {
 	[ -n "$draft" ] || return 0
-	# The lock lasts until the file has its name.
+	# The lock is held until the file has its name.
 	attempt mv -fT -- "$draft" "$output_place" 2>/dev/null || die "$output_name: cannot be replaced"
 	draft=''
 	exec >/dev/null

@@ -1,18 +1,19 @@
-# The scripts that read a specification, a JSON object: their command line, and its keys.
+# Scripts that read a specification, a JSON object: their command line, and the keys.
 #
 #     spec_begin 'Reads a JSON object and writes an image.' 'store' 'image_keys' "$@"
 #     [ -v 'key[name]' ] && key_options options --name name
-#
 # shellcheck shell=bash disable=SC2034,SC2154 # other files set and use variables of this one
 declare -gA key
 
-# spec_begin SUMMARY FEATURES KEYS ARG...: the command line and the specification.
-# SUMMARY is the sentence of --help. FEATURES are words: store, for the option --store;
-# compress, for --compress. KEYS is the table of the keys that are known, an expression of
-# jq, see spec.jq; $compress in it is whether the image is to be compressed.
-# Sets $key, see spec_take; $store, the options that dt-closure and dt-layer get; $compress,
-# true or false; and makes $work, where `spec` is the object.
-# Standard output is what --output makes of it, until output_end. Answers --print-build-args.
+# spec_begin SUMMARY FEATURES KEYS ARG...: parses the command line and reads the specification.
+# Handles --print-build-args. Redirects standard output to --output, until output_end.
+#
+# SUMMARY is the sentence in --help. FEATURES are words: store for the option --store, compress for
+# --compress. KEYS is a jq expression for the table of known keys, see spec.jq; in it, $compress is
+# whether the image will be compressed.
+#
+# Sets $key, see spec_take; $store, options for dt-closure and dt-layer; and $compress, true or
+# false. Makes $work, where the file `spec` is the specification.
 spec_begin() {
 	local summary=$1 features=$2 keys=$3 file print_build_args=false to=- kind=binary
 	shift 3
@@ -37,14 +38,14 @@ spec_begin() {
 	[ "$print_build_args" = false ] || spec_print "$keys"
 }
 
-# spec_name NAME: sets $self, and $compress, for a script dt-stream-* that is also a dt-build-*: the
-# name by which it was called decides which of them it is.
+# spec_name NAME: sets $self and $compress for a script that is installed both as dt-stream-* and as
+# dt-build-*. The name by which it was called decides.
 spec_name() {
 	self=$1 compress=false
 	[[ ${0##*/} != *dt-build-* ]] || self=${1/dt-stream-/dt-build-} compress=true
 }
 
-# spec_help SUMMARY FEATURES: sets $REPLY to the help.
+# spec_help SUMMARY FEATURES: sets $REPLY to the text of --help.
 spec_help() {
 	REPLY="usage: $self [OPTION]... [SPEC]
 
@@ -63,8 +64,8 @@ $1
 $self(1) tells the rest."
 }
 
-# spec_jq FILTER [OPTION...]: prints what the filter of jq, which may use spec.jq and keys.jq,
-# makes of the specification.
+# spec_jq FILTER [OPTION...]: prints the output of a jq filter for the specification. The filter may
+# use spec.jq and keys.jq. Returns the status of jq.
 spec_jq() {
 	attempt jq -L "$lib" --argjson compress "$compress" "${@:2}" 'include "spec"; include "keys"; '"$1" "$work/spec"
 }
@@ -84,7 +85,7 @@ spec_read() {
 	spec_take "${fields[@]:1}"
 }
 
-# spec_syntax FILE STATUS: ends the script with jq's message about JSON that it cannot read.
+# spec_syntax FILE STATUS: exits with jq's message about invalid JSON.
 spec_syntax() {
 	local message
 	[ "$2" -le 128 ] || give_up "$2" jq
@@ -93,7 +94,7 @@ spec_syntax() {
 	die "$1: not JSON: ${message,}"
 }
 
-# spec_change FILTER [OPTION...]: makes the specification what the filter of jq makes of it.
+# spec_change FILTER [OPTION...]: replaces the specification by the output of a jq filter.
 spec_change() {
 	run jq -L "$lib" "$1" "$work/spec" "${@:2}" >"$work/changed"
 	run mv "$work/changed" "$work/spec"
@@ -102,8 +103,8 @@ spec_change() {
 	spec_take "${fields[@]}"
 }
 
-# spec_take [NAME VALUE]...: sets $key: the value of each key of the specification, a string as
-# it is and all else as JSON. A key that has no value, or null, is not set.
+# spec_take [NAME VALUE]...: sets $key to the values of the specification. A string is unquoted;
+# other values are JSON. A key without a value, or with null, is not set.
 spec_take() {
 	key=()
 	while [ $# -gt 0 ]; do
@@ -112,15 +113,15 @@ spec_take() {
 	done
 }
 
-# spec_print KEYS: prints the specification with the defaults filled in, and ends the script.
+# spec_print KEYS: prints the specification with default values, and exits.
 spec_print() {
 	spec_jq "with_defaults($1)" 2>/dev/null || die 'standard output: cannot be written'
 	output_end
 	exit 0
 }
 
-# key_options ARRAY [OPTION KEY]...: sets the array to those of the options, of filters, whose
-# keys have values; with these.
+# key_options ARRAY [OPTION KEY]...: sets the array to options for a filter. An option is included,
+# with the key's value, if the key is set.
 key_options() {
 	local -n array=$1
 	shift

@@ -1,9 +1,9 @@
-# Specifications: what is wrong with one, and its fields.
+# Checks of specifications.
 #
-# A table of keys is an object, {"KEY": [TYPE, DEFAULT]}; a key without a default is required.
-# null stands for no value.
+# A table of keys is an object {"KEY": [TYPE, DEFAULT]}. A key without a default is required. null
+# means no value.
 
-# The types of keys, and how messages call them.
+# The types of keys, and their names in messages.
 def types: {
 	"string": "a string",
 	"integer": "an integer of 0 to 999999999999999",
@@ -13,7 +13,7 @@ def types: {
 	"paths": "a path or a list of paths",
 	"contents": "a path, a helper, an object with paths or a list of these"};
 
-# Lists in lists and null in lists are allowed, as in nixpkgs.
+# Whether a value has the type. Nested lists and null in lists are allowed, as in nixpkgs.
 def fits($kind):
 	def leaves: [.] | flatten | map(values);
 	if $kind == "integer" then type == "number" and . == floor and . >= 0 and . < 1e15
@@ -23,10 +23,10 @@ def fits($kind):
 		(type == "object" and ((.helper | type == "string") or has("paths"))))
 	else type == $kind end;
 
-# Whether a string in the value is one that no program could be given.
+# Whether a string in the value has a NUL. It cannot be an argument of a program.
 def has_nul: any(.. | strings, (objects | keys[]); explode | index(0));
 
-# What is wrong with the specification, or "".
+# The error in the specification, or "".
 def problem($keys):
 	. as $spec |
 	if type != "object" then "the spec is not a JSON object"
@@ -40,16 +40,18 @@ def problem($keys):
 			"the key \(.key) is missing")) // ""
 	end;
 
-# The name and the value of each key, a string as it is and all else as JSON. A NUL ends each.
+# The name and the value of each key. A string is unquoted; other values are JSON. Each is followed
+# by a NUL.
 def fields: to_entries[] | select(.value != null) | (.key, (.value | strings // tojson)) + "\u0000";
 
-# Of the list of all values in a file: what is wrong, ended by a NUL; if nothing is, the fields.
+# The input is the list of all JSON values in a file. The output is the error, followed by a NUL; if
+# it is empty, the fields follow.
 def checked($keys):
 	(if length == 0 then "empty, a JSON object is expected"
 	elif length > 1 then "\(length) JSON values, one object is expected"
 	else .[0] | problem($keys) end) as $problem |
 	$problem + "\u0000", (select($problem == "") | .[0] | fields);
 
-# The value of each key.
+# The specification with default values.
 def with_defaults($keys):
 	. as $spec | $keys | with_entries(.value = if $spec[.key] == null then .value[1] else $spec[.key] end);
