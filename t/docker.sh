@@ -1,8 +1,8 @@
-# A Docker daemon and podman for tests, each with all its state in a directory of its own.
+# A Docker daemon and podman for tests. Both keep their state in a scratch directory of the test.
 # shellcheck shell=bash
 
-# Images cannot lie on an overlay or be named by long paths, so this is not below $T.
-# Whatever the daemon leaves mounted there goes before the directory does.
+# d_make_directory: sets $D to a scratch directory. It is not below $T, because images cannot be on
+# an overlay or have long paths. d_remove_directory unmounts what the daemon left mounted there.
 d_make_directory() {
 	D=$(mktemp -d /var/tmp/dt-docker.XXXXXX)
 	at_exit "d_remove_directory"
@@ -14,7 +14,7 @@ d_remove_directory() {
 	rm -rf "$D"
 }
 
-# start_dockerd: from here on, `docker` talks to a daemon that has no images.
+# start_dockerd: starts a daemon without images. From then on, `docker` uses it.
 start_dockerd() {
 	need docker dockerd
 	[ -n "${D:-}" ] || d_make_directory
@@ -34,7 +34,7 @@ start_dockerd() {
 	exit 1
 }
 
-# Its containers go first, or their files would stay mounted.
+# stop_dockerd: removes the containers first, because their files would stay mounted.
 stop_dockerd() {
 	[ -n "$D_pid" ] || return 0
 	docker ps -aq 2>/dev/null | xargs -r docker rm -f >/dev/null 2>&1
@@ -42,10 +42,11 @@ stop_dockerd() {
 	D_pid=''
 }
 
-# in_docker [OPTION]... IMAGE [ARG]...: run a container until it ends, without network.
+# in_docker [OPTION]... IMAGE [ARG]...: runs a container without network until it exits.
 in_docker() { docker run --rm --network=none "$@"; }
 
-# in_podman ARG...: podman with images of its own. Containers need what a test machine has.
+# in_podman ARG...: runs podman with its own images. Containers have limits that a test machine
+# allows.
 in_podman() {
 	[ -n "${D:-}" ] || d_make_directory
 	local limits=()
@@ -55,7 +56,7 @@ in_podman() {
 		--cgroup-manager cgroupfs "$1" "${limits[@]}" "${@:2}"
 }
 
-# says DESCRIPTION WANTED COMMAND...: it succeeds, and this is what it prints.
+# says DESCRIPTION WANTED COMMAND...: tests that the command succeeds and prints WANTED.
 says() {
 	local what=$1 want=$2
 	shift 2
@@ -63,7 +64,7 @@ says() {
 	is "$what: says" "$(cat "$T/out")" "$want"
 }
 
-# answers COMMAND...: it succeeds before long.
+# answers COMMAND...: repeats the command until it succeeds, for about 30 seconds.
 answers() {
 	local i
 	for ((i = 0; i < 300; i++)); do
@@ -73,8 +74,8 @@ answers() {
 	"$@"
 }
 
-# nginx_files DIR USER PORT: what nginx needs at the root to serve a page on loopback; USER is
-# what its configuration has behind `user`.
+# nginx_files DIR USER PORT: makes the files of an nginx server that serves a page on a loopback
+# port. USER is the value of `user` in its configuration.
 nginx_files() {
 	mkdir -p "$1"/{etc,srv,var/log/nginx,var/lib/nginx}
 	echo 'what is served' >"$1/srv/index.html"

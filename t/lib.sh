@@ -1,7 +1,7 @@
-# What the tests share. Source it first, call `finish` last.
+# The library of the tests. Load it first, and call `finish` last.
 #
-# Each test has a private scratch directory, $T, which is also its HOME and its cache; the
-# tools under test come first on PATH. Output is TAP, for prove(1).
+# Each test has a scratch directory, $T, which is also its HOME and its cache. The tools under test
+# come first on PATH. Output is TAP, for prove(1).
 # shellcheck shell=bash disable=SC2089,SC2090 # it is for eval
 set -u
 export LC_ALL=C TZ=UTC
@@ -10,14 +10,15 @@ t_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(dirname "$t_dir")
 build=${DT_BUILD:-$top/build}
 T=$(mktemp -d "${TMPDIR:-/tmp}/dt-test.XXXXXX")
-# Debian's programs come before those that a machine has elsewhere: they are what the tests were written for.
+# Debian's programs come before other versions on the machine, because the tests are written for
+# them.
 export PATH=$build:$top/scripts:/usr/bin:$PATH HOME=$T DT_CACHE=$T/.cache
-# verify_asan_link_order: fakeroot's library comes first where it is used.
+# verify_asan_link_order=0, because fakeroot preloads its library before that of the sanitizer.
 export ASAN_OPTIONS=exitcode=99:verify_asan_link_order=0 UBSAN_OPTIONS=halt_on_error=1:exitcode=99
 unset SOURCE_DATE_EPOCH XDG_CACHE_HOME
 t_count=0 t_failed=0
 
-# Runs at the end, however the test ends; tests add to it with: at_exit 'COMMAND'
+# at_exit 'COMMAND': runs a command when the test exits, in all cases.
 t_at_exit="rm -rf '$T'"
 at_exit() { t_at_exit="$1; $t_at_exit"; }
 trap 'chmod -R u+rwx "$T" 2>/dev/null; eval "$t_at_exit"' EXIT
@@ -35,7 +36,8 @@ t_report() { # STATUS DESCRIPTION
 
 t_note() { sed 's/^/# /' | head -n 40; }
 
-# ok DESCRIPTION COMMAND...: the command exits with 0. Its output is in $T/out, $T/err.
+# ok DESCRIPTION COMMAND...: tests that the command exits with 0. Its output is in $T/out and
+# $T/err.
 ok() {
 	local what=$1 status=0
 	shift
@@ -44,8 +46,8 @@ ok() {
 	[ "$status" -eq 0 ] || { echo "status $status: $*"; cat "$T/err"; head -c 2000 "$T/out"; } | t_note
 }
 
-# fails STATUS REGEX DESCRIPTION COMMAND...: the command exits with just this status and
-# says just one line on stderr, which the (extended) regex matches.
+# fails STATUS REGEX DESCRIPTION COMMAND...: tests that the command exits with exactly this status
+# and prints exactly one line on stderr. The line must match the extended regex.
 fails() {
 	local want=$1 regex=$2 what=$3 status=0
 	shift 3
@@ -59,7 +61,7 @@ fails() {
 	fi
 }
 
-# is DESCRIPTION GOT WANT: two strings are equal.
+# is DESCRIPTION GOT WANT: tests that two strings are equal.
 is() {
 	local bad=0
 	[ "$2" = "$3" ] || bad=1
@@ -67,7 +69,7 @@ is() {
 	[ "$bad" -eq 0 ] || diff <(printf '%s\n' "$2") <(printf '%s\n' "$3") | t_note
 }
 
-# same DESCRIPTION FILE FILE: two files are equal, byte for byte.
+# same DESCRIPTION FILE FILE: tests that two files have the same bytes.
 same() {
 	local status=0
 	cmp "$2" "$3" >"$T/cmp" 2>&1 || status=$?
@@ -75,7 +77,7 @@ same() {
 	[ "$status" -eq 0 ] || { cat "$T/cmp"; diff <(head -c 4000 "$2" | od -c) <(head -c 4000 "$3" | od -c); } | t_note
 }
 
-# like DESCRIPTION FILE REGEX: some line of the file matches the (extended) regex.
+# like DESCRIPTION FILE REGEX: tests that a line of the file matches the extended regex.
 like() {
 	local status=0
 	grep -Eaq -- "$3" "$2" || status=$?
@@ -83,7 +85,7 @@ like() {
 	[ "$status" -eq 0 ] || { echo "no line of /$3/ in:"; cat "$2"; } | t_note
 }
 
-# need COMMAND...: without one of them the test cannot run, and fails.
+# need COMMAND...: stops the test with an error if one of the programs is missing.
 need() {
 	local c
 	for c in "$@"; do
@@ -91,7 +93,8 @@ need() {
 	done
 }
 
-# The KiB that a tool may have resident; the address sanitizer needs many times as much.
+# memory_limit: prints the limit for the resident memory of a tool, in KiB. The address sanitizer
+# needs 16 times as much.
 memory_limit() {
 	if grep -q __asan_init "$build/dt-layer"; then echo $((16 * 65536)); else echo 65536; fi
 }

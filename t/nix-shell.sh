@@ -1,8 +1,8 @@
-# A store of its own with a compiler and a small stdenv, for the tests of nix-shell images.
+# A store with a compiler and a small stdenv, for the tests of nix-shell images.
 # shellcheck shell=bash disable=SC2154 # of lib.sh
 
-# make_store: sets $S to the root of a store that has the packages of `t/realstore build`, and all
-# that the derivations of t/fixtures/stdenv are built of. It may be large, and is not below $T.
+# make_store: sets $S to the root of a new store. It has the packages of `t/realstore build` and the
+# inputs of the derivations in t/fixtures/stdenv. It may be large, so it is not below $T.
 make_store() {
 	local packages=${DT_TEST_BUILD:-/var/tmp/dt-build}
 	need nix-build nix-instantiate nix-store
@@ -18,7 +18,7 @@ make_store() {
 in_nix() { "$t_dir/with-nix" "$S" "$@"; }
 root() { awk -v name="$1" '$1 == name { print $2 }' "$S/roots"; }
 
-# instantiate NAME: prints the path of the derivation
+# instantiate NAME: prints the path of the derivation.
 instantiate() {
 	in_nix nix-instantiate -Q --option experimental-features ca-derivations "$t_dir/fixtures/stdenv" --arg packages "$S/roots" -A "$1" 2>/dev/null | sed 's/!.*//'
 }

@@ -1,9 +1,9 @@
-# Registries for tests, on loopback and ports of their own: Debian's docker-registry, and
-# one that lies (t/fixtures/registry.py).
+# Registries for tests, on loopback ports of the test: Debian's docker-registry, and one that sends
+# wrong answers (t/fixtures/registry.py).
 # shellcheck shell=bash disable=SC2154 # lib.sh sets t_dir
 
-# start_registry NAME [LINE...]: one with a directory of its own; LINEs are more of its
-# configuration. Sets $NAME to its HOST:PORT and NAME_pid; $T/NAME.log tells what it was asked.
+# start_registry NAME [LINE...]: starts docker-registry with an empty directory. LINEs are added to
+# its configuration. Sets $NAME to its HOST:PORT and $NAME_pid. $T/NAME.log lists the requests.
 start_registry() {
 	local name=$1 port pid try i
 	shift
@@ -12,7 +12,7 @@ start_registry() {
 		port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 		printf '%s\n' 'version: 0.1' "storage: {filesystem: {rootdirectory: $T/$name.data}}" \
 			'http:' "  addr: 127.0.0.1:$port" '  relativeurls: true' "$@" >"$T/$name.yml"
-		# It takes REGISTRY_* of the environment for its configuration.
+		# docker-registry reads its configuration from REGISTRY_* in the environment, too.
 		env -u REGISTRY_AUTH_FILE docker-registry serve "$T/$name.yml" >"$T/$name.log" 2>&1 </dev/null &
 		pid=$!
 		for ((i = 0; i < 500; i++)); do
@@ -25,7 +25,7 @@ start_registry() {
 			fi
 			sleep 0.02
 		done
-		kill "$pid" 2>/dev/null # somebody else took the port
+		kill "$pid" 2>/dev/null # another process has the port
 		wait "$pid" 2>/dev/null
 	done
 	echo "Bail out! docker-registry does not start"
@@ -33,8 +33,8 @@ start_registry() {
 	exit 1
 }
 
-# start_liar: sets $L, its directory; $liar and $liar2, its two HOST:PORTs. It listens at
-# 127.0.0.1, or at $liar_address if that is set; :: is all addresses.
+# start_liar: starts t/fixtures/registry.py. Sets $L to its directory, and $liar and $liar2 to its
+# two HOST:PORTs. It listens at $liar_address, which is 127.0.0.1 by default; :: is all addresses.
 start_liar() {
 	need python3
 	L=$T/liar
@@ -53,14 +53,14 @@ start_liar() {
 	liar=127.0.0.1:$liar liar2=127.0.0.1:$liar2
 }
 
-# digest_of NAME: of one of its images.
+# digest_of NAME: prints the digest of an image of start_liar.
 digest_of() { cat "$L/images/$1"; }
 
-# asked REGEX: how many of the requests, since forget_asked, were like that.
+# asked REGEX: prints the number of requests since forget_asked that match.
 asked() { grep -Ec -- "$1" "$L/log"; }
 forget_asked() { : >"$L/log"; }
 
-# no_secret DESCRIPTION FILE...: what must not be told is not in them.
+# no_secret DESCRIPTION FILE...: tests that the files contain no secret.
 no_secret() {
 	local what=$1
 	shift
