@@ -2,7 +2,9 @@
 #
 #   make                    the tools, in build/
 #   make check              all tests;  make check SANITIZE=address,undefined
-#   make bench fuzz lint    timings, fuzzers for longer, formatting and shellcheck
+#   make bench              timings
+#   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each
+#   make lint               formatting and shellcheck
 #   make install            to $(DESTDIR)$(PREFIX)
 
 VERSION  = 0.1
@@ -33,6 +35,10 @@ ALL_CFLAGS = -std=c17 -pthread $(WARN) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(S
 LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) \
 	   -Wl,--as-needed $(shell pkg-config --libs $(PKGS))
 
+# libFuzzer, in a build whose SANITIZE has fuzzer-no-link. Other builds replay the seeds.
+FUZZ_ENGINE = $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer)
+FUZZ_SECONDS = 60
+
 # What dt-vmrun's guest runs: without libraries, and never with sanitizers.
 INIT     = guest/init.c $(foreach m,buf err hardlinks io mem num utf8,common/base/$m.c) \
 	   $(foreach m,tar xattrs,common/archive/$m.c) \
@@ -42,7 +48,8 @@ all: $(TOOLS:%=$B/%) $B/guest/init $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)
 
 $(TOOLS:%=$B/%): $B/%: $B/cmd/%.o $B/libdt.a
 $(UNITS:%=$B/unit/%): $B/unit/%: $B/t/unit/%.o $B/libdt.a
-$(FUZZERS:%=$B/fuzz/%): $B/fuzz/%: $B/t/fuzz/%.o $B/t/fuzz-main.o $B/libdt.a
+$(FUZZERS:%=$B/fuzz/%): $B/fuzz/%: $B/t/fuzz/%.o $(if $(FUZZ_ENGINE),,$B/t/fuzz-main.o) $B/libdt.a
+$(FUZZERS:%=$B/fuzz/%): LDFLAGS += $(FUZZ_ENGINE)
 $(TOOLS:%=$B/%) $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%):
 	$(LINK)
 
@@ -64,8 +71,9 @@ check: all
 bench: all
 	DT_BUILD='$(abspath $B)' t/bench/run
 
-fuzz: all
-	DT_BUILD='$(abspath $B)' t/fuzz/run
+fuzz:
+	$(MAKE) CC=clang SANITIZE=address,undefined,fuzzer-no-link B=build-fuzz
+	DT_BUILD='$(abspath build-fuzz)' t/fuzz/run $(FUZZ_SECONDS)
 
 lint:
 	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c
