@@ -1,8 +1,15 @@
 /*
- * buf: growable bytes.
+ * buf: a byte string that grows as needed.
  *
- * `data` holds `len` bytes and always a NUL behind them, so that text can be used as a
- * string. A zeroed struct is an empty buf; releasing one of those is a no-op.
+ * Callers build text and binary data of unknown length without counting bytes:
+ *
+ *	struct buf b = {0};
+ *	buf_addf(&b, "%s/%s", dir, name);
+ *	buf_release(&b);
+ *
+ * `data` holds `len` bytes. Once something was added, a NUL follows them, so text can be
+ * used as a C string. A zeroed struct is an empty buf, whose `data` is NULL. The process
+ * ends with a message if memory runs out.
  */
 #ifndef DT_BUF_H
 #define DT_BUF_H
@@ -16,10 +23,13 @@ struct buf {
 
 void buf_release(struct buf *b);
 
-/* Forgets the contents, keeps the memory. */
+/* Makes the contents empty; keeps the memory for reuse. */
 void buf_clear(struct buf *b);
 
-/* Makes room for `more` bytes behind the contents and returns where they go. */
+/*
+ * Makes room for `more` bytes after the contents and returns a pointer to that room.
+ * `len` does not change.
+ */
 char *buf_reserve(struct buf *b, size_t more);
 
 void buf_add(struct buf *b, const void *data, size_t len);

@@ -30,11 +30,14 @@ void cache_init(struct cache *c, bool on)
 	if (base == NULL || *base == '\0') {
 		base = getenv("HOME");
 		below = "/.cache/dt";
-		/* A home that is not there, as in a Nix build, must not come to be. */
+		/*
+		 * Do not create a missing home directory; in a Nix build it does not
+		 * exist on purpose.
+		 */
 		if (base != NULL && access(base, F_OK) < 0)
 			return;
 	}
-	/* XDG has no use for a relative directory; who sets ours knows where it is. */
+	/* The XDG specification requires an absolute path. $DT_CACHE may be relative. */
 	if (!on || base == NULL || *base == '\0' || (base != own && *base != '/'))
 		return;
 	buf_addf(&dir, "%s%s", base, below);
@@ -47,7 +50,7 @@ void cache_release(struct cache *c)
 	c->dir = NULL;
 }
 
-/* The line that a fact's file begins with: a checksum over key and fact. */
+/* Computes the checksum over key and result, which is the first line of the file. */
 static void checksum(const char *key, const char *fact, size_t len,
 		     char hex[DIGEST_HEX + 1])
 {
@@ -92,8 +95,9 @@ void cache_make_directories(char *name)
 }
 
 /*
- * Begins a fact's file. Drafts are in a directory of their own, where those of dead
- * processes are found quickly: once in each process that writes.
+ * Creates the draft of a result. All drafts are in one directory, so that those of dead
+ * processes are found without reading the complete cache. Each process that writes to the
+ * cache looks for them once.
  */
 static int begin(const struct cache *c, struct draft *d, const char *file)
 {

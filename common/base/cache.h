@@ -1,10 +1,20 @@
 /*
- * cache: what was computed once of things that do not change.
+ * cache: results of earlier runs, such as digests of files that never change.
  *
- * A plain file per fact, DIR/KIND/KEY, written in DIR/drafts, DIR being $DT_CACHE, else
- * $XDG_CACHE_HOME/dt, else $HOME/.cache/dt. KEY is a digest of all that the fact depends
- * on. Files are written by rename and carry a checksum, so the directory may be shared,
- * filled up, damaged or deleted at any time: what cannot be read is computed again.
+ * Hashing a large store takes long, and store paths do not change. A tool keeps such a
+ * result in the cache and skips the computation in the next run:
+ *
+ *	struct buf fact = {0};
+ *	if (!cache_get(&c, "nar", key, &fact))
+ *		cache_put(&c, "nar", key, result, len);
+ *
+ * Each result is one file, DIR/KIND/KEY. DIR is $DT_CACHE; the default is
+ * $XDG_CACHE_HOME/dt, then $HOME/.cache/dt. KEY must be a digest of everything that the
+ * result depends on.
+ *
+ * Files are written to DIR/drafts and renamed, and each starts with a checksum. So
+ * several processes can share the directory, and it can be damaged or deleted at any
+ * time. An unreadable result is computed again.
  */
 #ifndef DT_CACHE_H
 #define DT_CACHE_H
@@ -15,21 +25,34 @@
 struct buf;
 
 struct cache {
-	char *dir; /* NULL: nothing is remembered */
+	char *dir; /* NULL if the cache is off */
 };
 
-/* A cache that is off if `on` is false or no directory can be told. */
+/*
+ * Initializes the cache. The cache is off if `on` is false, or if the environment names
+ * no directory.
+ */
 void cache_init(struct cache *c, bool on);
 void cache_release(struct cache *c);
 
-/* Replaces the contents of `out` by the fact and returns true, or returns false. */
+/*
+ * Reads a result into `out`, replacing its contents. Returns false if the cache has no
+ * valid result.
+ */
 bool cache_get(const struct cache *c, const char *kind, const char *key, struct buf *out);
 
-/* Remembers a fact. Failing to is not an error. Safe in several threads at once. */
+/*
+ * Stores a result. Errors are ignored, because the cache is optional. Several threads may
+ * call it.
+ */
 void cache_put(const struct cache *c, const char *kind, const char *key, const char *fact,
 	       size_t len);
 
-/* Makes the directories, of mode 0700 as XDG asks, that the file `name` lies in. */
+/*
+ * Creates the parent directories of the file `name`, with mode 0700 as the XDG Base
+ * Directory Specification asks. Errors are ignored. `name` is modified during the call
+ * and restored.
+ */
 void cache_make_directories(char *name);
 
 #endif

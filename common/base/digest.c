@@ -126,7 +126,10 @@ void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1])
 		die("'%s' is no digest", hex);
 	for (size_t i = 0; i < DIGEST_BYTES; i++)
 		folded[i % FOLDED] ^= raw[i];
-	/* Nix writes the bytes as one little-endian number, its highest digit first. */
+	/*
+	 * Nix writes the bytes as one little-endian number, with the most significant
+	 * digit first.
+	 */
 	for (size_t i = 0; i < DIGEST_NIX32; i++) {
 		size_t bit = (DIGEST_NIX32 - 1 - i) * 5;
 		unsigned two = folded[bit / 8] | (unsigned)folded[bit / 8 + 1] << 8;
@@ -135,7 +138,10 @@ void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1])
 	out[DIGEST_NIX32] = '\0';
 }
 
-/* All 256 bits as Nix writes them: 52 digits, the highest first, one bit of it in use. */
+/*
+ * Reads 256 bits in Nix base 32: 52 digits, the most significant first. Only one bit of
+ * the first digit is used.
+ */
 static int from_nix32(unsigned char raw[DIGEST_BYTES], const char *text)
 {
 	size_t n = strlen(text);

@@ -1,8 +1,17 @@
 /*
- * digest: SHA-256, and how digests are spelled.
+ * digest: SHA-256 and the text forms of a digest.
  *
- * A digest's hex form is 64 lower-case digits; in image documents it follows "sha256:"
- * (OCI image specification, descriptor.md).
+ * Layers, configurations and NARs are named by their SHA-256. This module computes it and
+ * converts between the spellings that OCI and Nix use:
+ *
+ *	struct digest d;
+ *	digest_init(&d);
+ *	digest_update(&d, data, len);
+ *	digest_hex(&d, hex);
+ *	digest_release(&d);
+ *
+ * The hex form is 64 lower-case digits. Image documents write "sha256:" before it (OCI
+ * image specification, descriptor.md).
  */
 #ifndef DT_DIGEST_H
 #define DT_DIGEST_H
@@ -14,7 +23,7 @@
 
 enum { DIGEST_BYTES = 32, DIGEST_HEX = 64 };
 
-/* A running SHA-256. */
+/* A SHA-256 computation in progress. */
 struct digest {
 	void *state;
 };
@@ -23,47 +32,54 @@ void digest_init(struct digest *d);
 void digest_release(struct digest *d);
 void digest_update(struct digest *d, const void *data, size_t len);
 
-/* Adds a text with its NUL, and a number: so that what follows cannot be taken for them.
+/*
+ * Adds a string including its NUL, or a number in the byte order of the machine. Both
+ * have an unambiguous end, so that adjacent fields cannot be confused.
  */
 void digest_text(struct digest *d, const char *s);
 void digest_number(struct digest *d, uint64_t n);
 
-/* Ends the sum, writes its hex form, and makes `d` ready for the next one. */
+/* Finishes the digest, writes its hex form, and resets `d` for the next digest. */
 void digest_hex(struct digest *d, char hex[DIGEST_HEX + 1]);
 
-/* The hex SHA-256 of `len` bytes. */
+/* Computes the SHA-256 of `len` bytes in hex. */
 void digest_of(const void *data, size_t len, char hex[DIGEST_HEX + 1]);
 
 /*
- * The hex SHA-256 of `size` bytes of a file, from `at` on. Returns 0, or -1 and errno,
- * which is EIO if the file ends before.
+ * Computes the SHA-256 of `size` bytes of a file, starting at offset `at`, in hex.
+ * Returns 0, or -1 with errno set. errno is EIO if the file ends too early.
  */
 int digest_span(int fd, off_t at, uint64_t size, char hex[DIGEST_HEX + 1]);
 
-/* Whether two hex digests are equal, in a time that does not tell where they differ. */
+/* Compares two hex digests in constant time. */
 bool digest_is_same(const char *a, const char *b);
 
-/* Whether `s` is exactly 64 lower-case hex digits. */
+/* Returns whether `s` is exactly 64 lower-case hex digits. */
 bool digest_is_hex(const char *s);
 
-/* The hex part of "sha256:HEX", or NULL if `s` is anything else. */
+/* Returns the hex part of "sha256:HEX", or NULL if `s` has another form. */
 const char *digest_strip(const char *s);
 
 /*
- * The 32 characters by which Nix would name something of this digest: the digest folded
- * to 160 bits, in Nix' base 32.
+ * Writes the 32 characters that Nix would use in the name of a store path with this
+ * digest. Nix folds the digest to 160 bits by XOR and writes them in its own base 32.
+ * `hex` must be a valid digest.
  */
 enum { DIGEST_NIX32 = 32 };
 void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1]);
 
 /*
- * Reads a pinned SHA-256 as Nix takes it: hex, base 64 or Nix' base 32, "sha256:" in
- * front or not, or "sha256-" and base 64 (W3C Subresource Integrity). An empty text is a
- * hash that is not known yet, and reads as 32 zero bytes. Returns 0, or -1.
+ * Reads a SHA-256 that a user pinned, in any form that Nix accepts:
+ *
+ * - hex, base 64 or Nix base 32, with or without "sha256:" before it;
+ * - "sha256-" and base 64 (W3C Subresource Integrity);
+ * - an empty text, for a hash that is not known yet, which reads as 32 zero bytes.
+ *
+ * Returns 0, or -1 if the text has none of these forms.
  */
 int digest_pin(const char *text, char hex[DIGEST_HEX + 1]);
 
-/* Writes "sha256-" and the digest in base 64. */
+/* Writes the W3C Subresource Integrity form: "sha256-" and the digest in base 64. */
 enum { DIGEST_SRI = 7 + 44 + 1 };
 void digest_sri(const char *hex, char out[DIGEST_SRI]);
 

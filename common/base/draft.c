@@ -18,18 +18,23 @@
 #include <unistd.h>
 
 enum {
-	LIVE_MAX = 64,  /* more drafts at a time are not removed by a signal */
-	BASE_MAX = 200, /* of the file's name, so that the draft's fits into NAME_MAX */
+	LIVE_MAX = 64, /* a signal removes at most this many drafts */
+	/*
+	 * The draft's name contains at most this much of the file's name, to stay below
+	 * NAME_MAX.
+	 */
+	BASE_MAX = 200,
 	TRIES = 100,
 };
 
 static const char suffix[] = ".dt-draft";
 
-/* The names of the drafts that this process has open, NULL in a free slot. */
+/* The names of the open drafts; NULL marks a free slot. */
 static _Atomic(char *) live[LIVE_MAX];
-static pid_t owner; /* a child that was forked off has none */
+/* The process that created the drafts. A forked child must not remove them. */
+static pid_t owner;
 
-/* Called when the process ends, in a signal handler too. */
+/* Also runs in a signal handler, so it must be async-signal-safe. */
 static void remove_all(void)
 {
 	if (getpid() != owner)
@@ -48,7 +53,7 @@ static void on_signal(int number)
 	raise(number);
 }
 
-/* A signal that is ignored, or that somebody else handles, stays so. */
+/* Does not change signals that are ignored or already have a handler. */
 static void watch(void)
 {
 	static const int deadly[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE,
@@ -62,7 +67,7 @@ static void watch(void)
 			sigaction(deadly[i], &action, NULL);
 }
 
-/* Enters the draft into the list; returns its slot, or -1 if the list is full. */
+/* Adds the draft to the list. Returns its slot, or -1 if the list is full. */
 static int enlist(char *name)
 {
 	for (int i = 0; i < LIVE_MAX; i++) {
@@ -73,7 +78,10 @@ static int enlist(char *name)
 	return -1;
 }
 
-/* Takes it out again, unless the process is being ended, which needs its name then. */
+/*
+ * Removes the draft from the list and frees its name. If remove_all() has taken the slot
+ * already, it still uses the name, so the name must not be freed.
+ */
 static void delist(struct draft *d)
 {
 	char *name = d->name;
@@ -104,8 +112,9 @@ static char *draft_name(const char *file, const char *dir)
 }
 
 /*
- * Locks the new draft. False if draft_sweep() of another process came in between; a file
- * system without locks has no sweep that could.
+ * Locks the new draft. Returns false if another process removed the draft by
+ * draft_sweep() before the lock was taken. If the file system has no locks, draft_sweep()
+ * removes nothing, so an unlocked draft is safe.
  */
 static bool lock(int fd)
 {
@@ -145,8 +154,10 @@ int draft_open(struct draft *d, const char *file, mode_t mode, const char *dir)
 int draft_close(struct draft *d, bool ok)
 {
 	int why = errno;
-	/* Keeps the lock until the draft has its own name, else draft_sweep() could
-	 * remove it. */
+	/*
+	 * Keep the lock until the rename is done, or draft_sweep() could remove the
+	 * draft.
+	 */
 	int lock = fcntl(d->fd, F_DUPFD_CLOEXEC, 0);
 
 	if (close(d->fd) < 0 && ok) {

@@ -1,8 +1,8 @@
 /*
- * draft: files that are complete or not there.
+ * draft: write a file so that readers see it complete or not at all.
  *
- * A file is written under another name, the draft, and gets its own name by rename(2)
- * once it is complete. Until then an older file of that name stays as it is.
+ * The data goes into a temporary file, the draft. rename(2) gives the draft its final
+ * name once it is complete. Until then an older file of that name stays unchanged.
  *
  *	struct draft d;
  *	if (draft_open(&d, file, 0666, NULL) < 0)
@@ -11,9 +11,9 @@
  *	if (draft_close(&d, ok) < 0)
  *		...
  *
- * A draft is removed if the process ends by die(), in whatever thread, or by a signal
- * that can be caught. Its writer holds a lock on it, so draft_sweep() can tell those that
- * a killed process left behind.
+ * A draft is removed if any thread calls die(), or if a signal that can be caught ends
+ * the process. The writer holds a flock(2) lock on its draft. So draft_sweep() can find
+ * drafts that a killed process left.
  */
 #ifndef DT_DRAFT_H
 #define DT_DRAFT_H
@@ -22,27 +22,30 @@
 #include <sys/types.h>
 
 struct draft {
-	int fd;     /* to write to */
-	char *name; /* of the draft */
-	char *file; /* the name that the file will have */
+	int fd;     /* open for writing */
+	char *name; /* name of the draft */
+	char *file; /* final name of the file */
 	int slot;   /* private */
 };
 
 /*
- * Begins a new file of this mode, less the umask. The draft is made in the directory
- * `dir` of the same file system, or if that is NULL, in the directory of `file`. Returns
- * 0, or -1 with errno set.
+ * Creates a draft for `file` with this mode, reduced by the umask. The draft is created
+ * in `dir`, which must be on the same file system. If `dir` is NULL, it is created in the
+ * directory of `file`. Returns 0, or -1 with errno set.
  */
 int draft_open(struct draft *d, const char *file, mode_t mode, const char *dir);
 
 /*
- * Ends the draft: gives the file its name if `ok` is true, removes the draft if it is
- * false or if that fails. Returns 0 if the file is there, else -1 with errno set (where
- * `ok` was false, as it was).
+ * Closes the draft. If `ok` is true, the draft is renamed to its final name. If `ok` is
+ * false or the rename fails, the draft is removed. Returns 0 if the file exists now, else
+ * -1 with errno set. errno does not change if `ok` was false.
  */
 int draft_close(struct draft *d, bool ok);
 
-/* Removes from a directory the drafts whose writers are dead. Safe at any time. */
+/*
+ * Removes the drafts in a directory whose writers no longer run. May be called at any
+ * time.
+ */
 void draft_sweep(const char *dir);
 
 #endif

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 /*
- * While edges are added, first[v + 1] is where the next edge of v goes; so it ends up as
- * the place behind the last one, which is the first one of v + 1.
+ * While edges are added, first[v + 1] is the place of the next edge of v. At the end it
+ * is the place after the last edge of v, which is where the edges of v + 1 start. So the
+ * array needs no conversion.
  */
 void edges_init(struct edges *e, size_t n)
 {

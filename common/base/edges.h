@@ -1,7 +1,9 @@
 /*
- * edges: adjacency lists.
+ * edges: a directed graph as compact adjacency lists.
  *
- * Edges are counted, then added:
+ * Nodes are numbers from 0. All edges share one array (compressed sparse row), so a graph
+ * with millions of edges needs only two allocations. Callers go over the edges twice,
+ * first to count and then to add them:
  *
  *	edges_init(&e, n);
  *	for each edge: edges_count(&e, from, 1);
@@ -14,9 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Edges of node v: to[first[v]] up to to[first[v + 1] - 1], in the order of adding. */
+/*
+ * The edges of node v are to[first[v]] up to to[first[v + 1] - 1], in the order in which
+ * they were added.
+ */
 struct edges {
-	size_t n; /* nodes */
+	size_t n; /* number of nodes */
 	size_t *first;
 	uint32_t *to;
 };
@@ -24,10 +29,10 @@ struct edges {
 void edges_init(struct edges *e, size_t n);
 void edges_release(struct edges *e);
 
-/* Announces `k` more edges of node `from`. */
+/* Counts `k` more edges that start at node `from`. */
 void edges_count(struct edges *e, uint32_t from, size_t k);
 
-/* All edges were counted. */
+/* Ends the counting and allocates the edges. */
 void edges_begin(struct edges *e);
 
 void edges_add(struct edges *e, uint32_t from, uint32_t to);

@@ -46,11 +46,14 @@ const char *err_tool(void)
 	return tool_name;
 }
 
-/* Whether a terminal would obey the character, or show what follows in another order. */
+/*
+ * Returns whether the character controls the terminal or changes the order of the text
+ * after it.
+ */
 static bool is_unsafe(uint32_t c)
 {
 	bool is_control = c < 0x20 || (c >= 0x7f && c < 0xa0);
-	bool is_surrogate = c >= 0xd800 && c < 0xe000; /* a byte that is no UTF-8 */
+	bool is_surrogate = c >= 0xd800 && c < 0xe000; /* an invalid byte */
 	bool is_line_end = c == 0x2028 || c == 0x2029;
 	bool is_bidirectional = c == 0x061c || c == 0x200e || c == 0x200f ||
 				(c >= 0x202a && c <= 0x202e) ||
@@ -61,7 +64,7 @@ static bool is_unsafe(uint32_t c)
 
 size_t err_escape(char *out, size_t size, const char *s)
 {
-	enum { ESCAPED = 4 }; /* the length of \ooo */
+	enum { ESCAPED = 4 }; /* length of \ooo */
 	size_t len = 0;
 
 	while (*s != '\0') {
@@ -81,7 +84,7 @@ size_t err_escape(char *out, size_t size, const char *s)
 	return len;
 }
 
-/* A terminal that is busy or a call that fails once does not cost the message. */
+/* Tries again after an error, so that a busy terminal does not lose the message. */
 static void write_stderr(const char *line, size_t len)
 {
 	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -97,7 +100,7 @@ static void write_stderr(const char *line, size_t len)
 	}
 }
 
-/* One write(2) a message, so that messages of several tools do not mix. */
+/* Writes each message with one write(2), so that messages of several tools do not mix. */
 static void message(const char *fmt, va_list ap, const char *tail)
 {
 	char text[MESSAGE_MAX], line[MESSAGE_MAX];
@@ -114,9 +117,12 @@ static void message(const char *fmt, va_list ap, const char *tail)
 	write_stderr(line, len);
 }
 
-/* --- the end --- */
+/* --- ending the process --- */
 
-/* Whether `fd` is a pipe; a FIFO, whose mode belongs to its owner, is none. */
+/*
+ * Returns whether `fd` is an unnamed pipe. A FIFO is excluded, because its mode belongs
+ * to its owner.
+ */
 static bool is_pipe(int fd, struct stat *st)
 {
 	struct statfs fs;
@@ -125,14 +131,20 @@ static bool is_pipe(int fd, struct stat *st)
 	       fs.f_type == PIPEFS_MAGIC;
 }
 
-/* Tells the reader of stdout that this tool failed and said why. */
+/*
+ * Sets the mark by which the reader of stdout knows that this tool has failed and printed
+ * a message.
+ */
 static void mark_stdout(void)
 {
 	struct stat st;
 
+	/*
+	 * This fails for a pipe of another user; then its reader prints a message, too.
+	 */
 	if (is_pipe(STDOUT_FILENO, &st) &&
 	    fchmod(STDOUT_FILENO, (st.st_mode & 07777) | S_ISVTX) < 0)
-		return; /* a pipe of another user: its reader reports, too */
+		return;
 }
 
 static bool is_stdin_marked(void)
@@ -143,8 +155,8 @@ static bool is_stdin_marked(void)
 }
 
 /*
- * Of several threads that fail, only the first one goes on. A child that was forked off
- * in that moment is another process.
+ * Stops all threads that fail except the first. A child that is forked during a failure
+ * inherits `dying` with the PID of its parent, and must not stop.
  */
 static void only_once(void)
 {

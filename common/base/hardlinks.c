@@ -19,7 +19,7 @@ void hardlinks_release(struct hardlinks *l)
 	*l = (struct hardlinks){0};
 }
 
-/* Where the file is, or where it goes. */
+/* Returns the entry of the file, or the free entry where it belongs. */
 static struct hardlinks_file *find(const struct hardlinks *l, uint64_t dev, uint64_t ino)
 {
 	size_t mask = l->cap - 1, i = (size_t)(ino * 0x9e3779b97f4a7c15u >> 20) & mask;

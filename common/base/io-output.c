@@ -20,10 +20,13 @@ const char *io_output(void)
 	return output_name;
 }
 
-/* Begins the draft of a file, and removes those that killed processes left beside it. */
+/*
+ * Creates the draft of a file. Removes drafts that killed processes left in the same
+ * directory.
+ */
 static void begin_draft(const char *file)
 {
-	/* A symlink stays, and the file that it leads to is replaced. */
+	/* If `file` is a symlink, replace its target and keep the symlink. */
 	char *real = realpath(file, NULL);
 	const char *place = real != NULL ? real : file;
 	const char *slash = strrchr(place, '/');
@@ -68,7 +71,9 @@ void io_begin(const char *name, enum io_kind kind)
 
 void io_finish_text(const struct buf *text)
 {
-	/* A pipe that holds it all takes it at once: a kill cannot cut it in the middle.
+	/*
+	 * If the pipe has room for the text, one write(2) sends all of it. Then a kill
+	 * cannot truncate it.
 	 */
 	io_pipe_grow(STDOUT_FILENO);
 	if (io_write(STDOUT_FILENO, text->data, text->len) < 0)

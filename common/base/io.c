@@ -16,7 +16,10 @@
 
 enum { CHUNK = 1 << 20, PIPE_SIZE = 1 << 20 };
 
-/* To have been called is all that is wanted of it. */
+/*
+ * Does nothing. With a handler, SIGXFSZ does not kill the process, and write(2) fails
+ * instead.
+ */
 static void on_limit(int number)
 {
 	(void)number;
@@ -25,9 +28,9 @@ static void on_limit(int number)
 void io_init(void)
 {
 	/*
-	 * A file that would be larger than RLIMIT_FSIZE fails with EFBIG, which is
-	 * reported, or does not matter, as in the cache. Programs that are started get
-	 * the signal, since they inherit no handler.
+	 * At the limit RLIMIT_FSIZE, write(2) fails with EFBIG, which the caller reports
+	 * or ignores. SIG_IGN would be inherited by the programs that a tool starts; a
+	 * handler is not.
 	 */
 	struct sigaction action = {.sa_handler = on_limit, .sa_flags = SA_RESTART};
 
@@ -39,7 +42,7 @@ void io_init(void)
 			die_errno("/dev/null");
 }
 
-/* From `at` on, or, if that is -1, from where the file is. */
+/* Reads at offset `at`, or at the file's own offset if `at` is -1. */
 static ssize_t read_all(int fd, void *data, size_t len, off_t at)
 {
 	size_t done = 0;
@@ -85,7 +88,7 @@ int io_write(int fd, const void *data, size_t len)
 	return 0;
 }
 
-/* The ways bytes may be moved, best first. */
+/* Ways to move bytes, the fastest first. */
 enum way { COPY_RANGE, SPLICE, SENDFILE, READ_WRITE };
 
 static ssize_t move_some(enum way way, int in, off_t *off, int out, size_t len,
@@ -118,7 +121,10 @@ static ssize_t move_some(enum way way, int in, off_t *off, int out, size_t len,
 	return -1;
 }
 
-/* Whether errno says that the kernel does not do it this way for these files. */
+/*
+ * Returns whether errno means that the kernel cannot move bytes this way between these
+ * files.
+ */
 static bool unsupported(void)
 {
 	return errno == EINVAL || errno == ENOSYS || errno == EXDEV ||
@@ -161,8 +167,8 @@ int64_t io_copy_seen(int in, off_t *off, int out, uint64_t len,
 		}
 		if (n < 0)
 			return -1;
-		if (n == 0 &&
-		    way == COPY_RANGE) { /* what /proc and some file systems say */
+		/* /proc and some file systems return 0 before the end of the file. */
+		if (n == 0 && way == COPY_RANGE) {
 			way = READ_WRITE;
 			continue;
 		}

@@ -1,8 +1,17 @@
 /*
- * io: full reads and writes, zero copy, temporary files.
+ * io: reads and writes that complete, copies inside the kernel, temporary files, and the
+ * output of a tool.
  *
- * Interrupted calls are tried again. Functions return -1 with errno set unless they are
- * said to end the process.
+ * read(2) and write(2) may stop early, and an error of close(2) is easy to miss. Here
+ * each case is handled once. A tool uses the module like this:
+ *
+ *	io_init();
+ *	io_begin(opt_output(), IO_BINARY);
+ *	io_write(STDOUT_FILENO, data, len);
+ *	io_finish();
+ *
+ * Interrupted calls are repeated. Functions return -1 with errno set, unless their
+ * comment says that they end the process.
  */
 #ifndef DT_IO_H
 #define DT_IO_H
@@ -16,86 +25,114 @@ struct err;
 struct stat;
 
 /*
- * Called first in every tool: ends the process if stdout is closed, opens /dev/null
- * on a closed stdin or stderr, so that no file opened later gets their numbers, and lets
- * write(2) fail where the limit of a file's size would kill the process.
+ * Prepares the standard descriptors and signals. Every tool calls this function first.
+ *
+ * - The process ends if stdout is closed.
+ * - A closed stdin or stderr becomes /dev/null, so that no other file gets their numbers.
+ * - write(2) fails with EFBIG at the file size limit, where SIGXFSZ would kill the
+ *   process.
  */
 void io_init(void);
 
-/* Reads until `len` bytes or end of file; returns how many. */
+/* Reads `len` bytes, or up to the end of the file. Returns the number of bytes. */
 ssize_t io_read(int fd, void *data, size_t len);
 
-/* The same from this position on; the file's own is not used. */
+/*
+ * Does the same from the offset `at`. The file's own offset is neither used nor changed.
+ */
 ssize_t io_pread(int fd, void *data, size_t len, off_t at);
 
 int io_write(int fd, const void *data, size_t len);
 
 /*
- * Moves up to `len` bytes from `in` to `out` without copying them through user space
- * where the kernel can (copy_file_range, splice, sendfile), by read and write where it
- * cannot. Reads at *off and advances it, or at the file's own position if off is NULL.
- * Returns how many bytes were moved: fewer than `len` only at the end of `in`.
+ * Copies up to `len` bytes from `in` to `out`. The kernel moves them if it can
+ * (copy_file_range, splice, sendfile); otherwise they are read and written. If `off` is
+ * not NULL, reading starts at *off, which is advanced. If `off` is NULL, the file's own
+ * offset is used. Returns the number of bytes, which is less than `len` only at the end
+ * of `in`.
  */
 int64_t io_copy(int in, off_t *off, int out, uint64_t len);
 
-/* Sees the bytes that io_copy_seen() moves through user space, or all if `all`. */
+/*
+ * Calls see() with the bytes that io_copy_seen() reads and writes itself. The bytes that
+ * the kernel moves are not seen, unless `all` is true, which turns off copies by the
+ * kernel.
+ */
 struct io_watch {
 	void (*see)(void *arg, const void *data, size_t len);
 	void *arg;
 	bool all;
 };
 
-/* The same, watched. */
+/* Does the same as io_copy(). `watch` may be NULL. */
 int64_t io_copy_seen(int in, off_t *off, int out, uint64_t len,
 		     const struct io_watch *watch);
 
-/* Appends all of `fd` to `b`; fails with EFBIG if that is more than `limit` bytes. */
+/*
+ * Appends everything up to the end of `fd` to `b`. Fails with EFBIG if that is more than
+ * `limit` bytes.
+ */
 int io_slurp(int fd, struct buf *b, size_t limit);
 
-/* The same of a file; the name "-" is standard input. */
+/* Does the same with a file. The name "-" is standard input. */
 int io_slurp_file(const char *file, struct buf *b, size_t limit);
 
-/* How messages call the file: "stdin" for "-". */
+/* Returns the name of the file for messages: "stdin" for "-". */
 const char *io_name(const char *file);
 
-/* io_slurp_file(), and why it failed; `what` names the file. */
+/*
+ * Does the same as io_slurp_file(). On failure, stores the reason in `e`, which names the
+ * file as `what`.
+ */
 int io_slurp_as(const char *file, const char *what, struct buf *b, size_t limit,
 		struct err *e);
 
 /*
- * stat(2) of a file that need not exist: 1, or 0 and a zeroed `st` if there is none, or
- * -1 with errno set. A file that cannot be examined is not a missing file.
+ * Calls stat(2) on a file that may be missing. Returns 1 if the file exists, 0 if it is
+ * missing, and -1 with errno set on other errors. `st` is zeroed unless the file exists.
  */
 int io_stat(const char *file, struct stat *st);
 
-/* A new file in $TMPDIR or /tmp that has no name and goes away with the process. */
+/*
+ * Opens a new temporary file without a name in $TMPDIR or /tmp. The file disappears with
+ * the process.
+ */
 int io_tmpfile(void);
 
-/* Gives a pipe the largest buffer an ordinary user may ask for; else does nothing. */
+/*
+ * Enlarges the buffer of a pipe to 1 MiB, the largest size for ordinary users. Does
+ * nothing if that fails.
+ */
 void io_pipe_grow(int fd);
 
-/* --- the output of a tool --- */
+/* --- output of a tool --- */
 
-/* Whether it may go to a terminal. */
+/* The kind of output. Only text may go to a terminal. */
 enum io_kind { IO_TEXT, IO_BINARY };
 
 /*
- * Called once the command line is read. Standard output becomes the file `name`, which is
- * there only once io_finish() returns: see draft. A device, pipe or socket is written to
- * directly. If `name` is NULL or "-", standard output stays what it is. `name` is kept,
- * not copied. Ends the process if that fails, or if binary output would go to a
- * terminal.
+ * Opens the output. A tool calls this after it parsed the command line.
+ *
+ * Standard output becomes the file `name`, which appears only when io_finish() returns;
+ * see draft. A device, pipe or socket is written to directly. If `name` is NULL or "-",
+ * standard output is not changed. `name` is kept, not copied. Ends the process if opening
+ * fails, or if binary output would go to a terminal.
  */
 void io_begin(const char *name, enum io_kind kind);
 
-/* How messages call the output. */
+/* Returns the name of the output for messages. */
 const char *io_output(void);
 
-/* Writes a tool's whole text output, in one piece where it goes to a pipe that holds
- * it, and finishes it. Ends the process on failure. */
+/*
+ * Writes the complete text output of a tool and calls io_finish(). If the output is a
+ * pipe with enough room, the text is written at once. Ends the process on failure.
+ */
 void io_finish_text(const struct buf *text);
 
-/* Closes the output. Ends the process if that fails: output would be lost. */
+/*
+ * Closes the output and checks the result. Ends the process on failure, because output
+ * would be lost.
+ */
 void io_finish(void);
 
 #endif

@@ -1,34 +1,36 @@
 /*
- * mem: allocation that dies.
+ * mem: memory allocation without error handling in the callers.
  *
- * Every function ends the process with a message when memory runs out or a size
- * overflows; none returns NULL. Memory is released with free(3).
+ * No tool can continue when memory runs out. So all functions end the process with a
+ * message if memory runs out or a size overflows, and none returns NULL. Memory is
+ * released with free(3).
  */
 #ifndef DT_MEM_H
 #define DT_MEM_H
 
 #include <stddef.h>
 
-/* `n` zeroed objects of `size` bytes. */
+/* Allocates `n` zeroed objects of `size` bytes. */
 void *mem_zero(size_t n, size_t size);
 
 char *mem_strdup(const char *s);
 
-/* The first `len` bytes of `s`, NUL-terminated. */
+/* Copies the first `len` bytes of `s` and adds a NUL. */
 char *mem_strndup(const char *s, size_t len);
 
-/* `p` resized to `n` objects of `size` bytes; new ones are not initialised. */
+/* Resizes `p` to `n` objects of `size` bytes. New objects are not initialized. */
 void *mem_resize(void *p, size_t n, size_t size);
 
 /*
- * Makes room for at least `need` objects in the array `p` of capacity `*cap`, at least
- * doubling it. Returns the array, which may have moved.
+ * Makes room for at least `need` objects in the array `p` of capacity *cap. The capacity
+ * at least doubles when it grows. Returns the array, which may have moved.
  */
 void *mem_grow(void *p, size_t *cap, size_t need, size_t size);
 
 /*
- * free(3) and realloc(3) that overwrite what they give up, for libraries that are handed
- * secrets. mem_wiping_realloc() returns NULL if memory runs out, as they expect.
+ * free(3) and realloc(3) that overwrite released memory, for libraries that handle
+ * secrets. mem_wiping_realloc() returns NULL if memory runs out, as these libraries
+ * expect.
  */
 void mem_wiping_free(void *p);
 void *mem_wiping_realloc(void *p, size_t size);

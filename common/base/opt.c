@@ -64,7 +64,8 @@ int opt_next(int argc, char **argv, const struct opt_tool *tool)
 	     m != NULL && m->name != NULL && n < OPTIONS_MAX - 1; m++)
 		longs[n++] = (struct option){m->name, optional_argument, NULL, KEY_MOVED};
 	opterr = 0;
-	const char *word = argv[optind]; /* optind itself stays behind within "-xy" */
+	/* Saved because getopt_long() advances optind only at the end of "-xy". */
+	const char *word = argv[optind];
 	int at = 0, key = getopt_long(argc, argv, "+:o:", longs, &at);
 	switch (key) {
 	case KEY_HELP:

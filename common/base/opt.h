@@ -1,43 +1,50 @@
 /*
- * opt: the command line.
+ * opt: parse the command line and print --help.
  *
- * One table a tool is both what getopt_long(3) parses and what --help prints, so the
- * two cannot disagree. Every tool also has --help, --version and -o, --output FILE.
+ * A tool describes its options in one table. getopt_long(3) parses the options from this
+ * table and --help prints it, so the two cannot disagree.
+ *
+ *	static const struct opt options[] = {
+ *	    {'l', "layers", "N", "use at most N layers"},
+ *	    {0}};
+ *
+ * Every tool also has the options --help, --version and -o, --output FILE.
  */
 #ifndef DT_OPT_H
 #define DT_OPT_H
 
-/* An option; a table of them ends with an empty one. */
+/* An option. A table of options ends with an empty entry. */
 struct opt {
-	int key;          /* what opt_next() returns for it, above 0 */
-	const char *name; /* the long name, without dashes */
-	const char *arg;  /* what its argument is called, NULL if it takes none */
+	int key;          /* result of opt_next() for this option, above 0 */
+	const char *name; /* long name without dashes */
+	const char *arg;  /* name of its argument; NULL if it has none */
 	const char *help; /* one line, lower case */
 };
 
 /*
- * An option of former versions: an error that names what replaces it. --help does not
- * list it. A table of them ends with an empty one.
+ * An option of a former version, and the option that replaces it. Using it is an error
+ * that names the replacement. --help does not list it. A table ends with an empty entry.
  */
 struct opt_moved {
 	const char *name, *to; /* {"source", "--scan, --db or --graph"} */
 };
 
 struct opt_tool {
-	const char *synopsis; /* what follows the tool's name, "[OPTION]... [PATH]..." */
-	const char *purpose;  /* one sentence on what goes in and what comes out */
+	const char *synopsis; /* text after the tool's name, "[OPTION]... [PATH]..." */
+	const char *purpose;  /* one sentence about the input and the output */
 	const struct opt *options;
-	const struct opt_moved *moved; /* NULL if there are none */
+	const struct opt_moved *moved; /* may be NULL */
 };
 
 /*
- * The next option's key, or -1 when operands begin at argv[optind]; optarg holds its
- * argument. Answers --help and --version itself (and exits 0); ends the process with
- * status 2 at an option it does not know.
+ * Returns the key of the next option, or -1 at the first operand, which is argv[optind].
+ * `optarg` is the argument of the option. Handles --help and --version, which exit with
+ * status 0. Ends the process with status 2 if an option is unknown, has moved or lacks
+ * its argument.
  */
 int opt_next(int argc, char **argv, const struct opt_tool *tool);
 
-/* The FILE of --output, for io_begin(); NULL if the option was not given. */
+/* Returns the FILE of --output for io_begin(), or NULL if the option was not given. */
 const char *opt_output(void);
 
 #endif

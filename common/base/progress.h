@@ -1,5 +1,8 @@
 /*
- * progress: how far long work is, on stderr, where that is a terminal.
+ * progress: show the progress of long work on a terminal.
+ *
+ * The line appears on stderr if stderr is a terminal. Otherwise the functions print
+ * nothing.
  */
 #ifndef DT_PROGRESS_H
 #define DT_PROGRESS_H
@@ -8,13 +11,13 @@
 #include <stdint.h>
 
 /*
- * Says that `done` of `total` things named `what` are through and that they were
- * `bytes` bytes; a total of 0 is not known. Rewrites one line at most ten times a second;
- * silent elsewhere.
+ * Shows that `done` of `total` items are done and how many bytes they had. `what` is the
+ * name of the items in the plural. A `total` of 0 means that it is not known. The line is
+ * rewritten at most ten times a second.
  */
 void progress(const char *what, size_t done, size_t total, uint64_t bytes);
 
-/* Clears the line, before the tool ends or says something else. */
+/* Clears the line. Must be called before the tool ends or prints something else. */
 void progress_end(void);
 
 #endif

@@ -9,7 +9,7 @@
 struct ring {
 	char *slots;
 	size_t n, size;
-	size_t filled, taken; /* how many were handed over, and given back, so far */
+	size_t filled, taken; /* slots passed and slots returned so far */
 	bool ended;
 	pthread_mutex_t lock;
 	pthread_cond_t has_filled, has_room;
@@ -82,7 +82,10 @@ void ring_return(struct ring *r)
 {
 	pthread_mutex_lock(&r->lock);
 	r->taken++;
-	/* A producer that waits is woken for several slots at once. */
+	/*
+	 * Wake a waiting producer only when half of the slots are free, to save context
+	 * switches.
+	 */
 	if (r->filled - r->taken <= r->n / 2)
 		pthread_cond_signal(&r->has_room);
 	pthread_mutex_unlock(&r->lock);

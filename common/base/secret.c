@@ -81,7 +81,7 @@ int secret_unbase64(char *out, size_t size, const char *text, size_t *len)
 				 len, NULL, sodium_base64_VARIANT_ORIGINAL);
 }
 
-/* --- the hash of tables --- */
+/* --- hash for tables --- */
 
 static unsigned char hash_key[crypto_shorthash_KEYBYTES];
 

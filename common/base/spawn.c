@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Only returns if it fails. */
+/* Runs in the child. Returns only on failure, with errno set. */
 static void become(const char *const argv[], int out, int log, const int *keep, size_t n)
 {
 	static const char path[] =
@@ -28,13 +28,15 @@ static void become(const char *const argv[], int out, int log, const int *keep, 
 	char **words = mem_zero(n_words + 1, sizeof *words);
 	for (size_t i = 0; i < n_words; i++)
 		words[i] = mem_strdup(argv[i]);
-	/* The messages' numbers may not be overwritten before they are copied. */
+	/*
+	 * `out` and `log` may be 0, 1 or 2, so copy them before dup2() overwrites these.
+	 */
 	int out_copy = fcntl(out >= 0 ? out : null, F_DUPFD, 3);
 	int log_copy = fcntl(log >= 0 ? log : null, F_DUPFD, 3);
 	if (dup2(null, STDIN_FILENO) < 0 || dup2(out_copy, STDOUT_FILENO) < 0 ||
 	    dup2(log_copy, STDERR_FILENO) < 0)
 		return;
-	syscall(SYS_close_range, 3U, ~0U, 4U /* on exec */);
+	syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
 	for (size_t i = 0; i < n; i++)
 		fcntl(keep[i], F_SETFD, 0);
 	sigemptyset(&none);

@@ -1,7 +1,12 @@
 /*
- * spawn: other programs that a tool runs.
+ * spawn: run another program.
  *
- * They get no standard input and no descriptor but what is said, and end with the tool.
+ *	const char *argv[] = {"mkfs.erofs", image, dir, NULL};
+ *	if (spawn_run(argv, -1, log_fd, NULL, 0, &e) < 0)
+ *		die("%s", e.text);
+ *
+ * The program has no standard input, and no other descriptors than those that the caller
+ * names. The kernel kills the program when the thread that started it ends.
  */
 #ifndef DT_SPAWN_H
 #define DT_SPAWN_H
@@ -12,14 +17,17 @@
 struct err;
 
 /*
- * Starts argv[0], looked up in PATH and /usr/sbin and /sbin. Its stdout is `out`, its
- * stderr `log`; the `n` descriptors in keep[] stay open in it under their numbers. It is
- * killed when this process ends. Returns its PID, or -1 and why not.
+ * Starts argv[0], which is searched in PATH and then in the standard system directories.
+ * Its stdout is `out`, and its stderr is `log`; -1 means /dev/null. The `n` descriptors
+ * in keep[] stay open under the same numbers. Returns its PID, or -1 and the reason.
  */
 pid_t spawn_start(const char *const argv[], int out, int log, const int *keep, size_t n,
 		  struct err *e);
 
-/* Runs it to its end; returns 0 if it succeeds, or -1 and why not. */
+/*
+ * Starts a program and waits for it. Returns 0 if it exits with status 0, or -1 and the
+ * reason.
+ */
 int spawn_run(const char *const argv[], int out, int log, const int *keep, size_t n,
 	      struct err *e);
 

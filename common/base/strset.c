@@ -16,7 +16,7 @@ void strset_release(struct strset *s)
 	*s = (struct strset){0};
 }
 
-/* The slot that holds `name`, or the free one where it belongs. */
+/* Returns the slot that holds `name`, or the free slot where it belongs. */
 static uint32_t *find_slot(const struct strset *s, const char *name, size_t len)
 {
 	for (size_t at = secret_hash(name, len);; at++) {

@@ -12,7 +12,10 @@
 
 static const int64_t latest = 253402300799; /* 9999-12-31T23:59:59Z */
 
-/* The next `len` digits of *s, a number of `least` to `most`; moves *s behind them. */
+/*
+ * Reads the next `len` digits of *s as a number from `least` to `most` and moves *s past
+ * them.
+ */
 static int take_number(const char **s, size_t len, uint64_t least, uint64_t most,
 		       int *out)
 {
@@ -33,7 +36,7 @@ static int take_char(const char **s, const char *any)
 	return 0;
 }
 
-/* YEAR-MONTH-DAY, or without the separators. */
+/* YEAR-MONTH-DAY; the separators are missing if `separated` is false. */
 static int take_date(const char **s, bool separated, struct tm *tm)
 {
 	int year;
@@ -49,10 +52,11 @@ static int take_date(const char **s, bool separated, struct tm *tm)
 	struct tm date = {
 	    .tm_year = tm->tm_year, .tm_mon = tm->tm_mon, .tm_mday = tm->tm_mday};
 	(void)timegm(&date);
-	return date.tm_mday == tm->tm_mday ? 0 : -1; /* no 31 February */
+	/* timegm() changes a date that does not exist, such as 31 February. */
+	return date.tm_mday == tm->tm_mday ? 0 : -1;
 }
 
-/* HOUR:MINUTE:SECOND, or without the separators. */
+/* HOUR:MINUTE:SECOND; the separators are missing if `separated` is false. */
 static int take_clock(const char **s, bool separated, struct tm *tm)
 {
 	if (take_number(s, 2, 0, 23, &tm->tm_hour) < 0 ||
@@ -88,8 +92,8 @@ static int take_offset(const char **s, int64_t *seconds)
 }
 
 /*
- * RFC 3339, or its date alone. With a blank before the time of day the offset may be
- * missing: date(1) prints and takes that form, and in a Nix build it is in UTC.
+ * Parses RFC 3339, or only a date. If a blank stands before the time of day, the offset
+ * may be missing. date(1) prints this form, which is in UTC in a Nix build.
  */
 static int parse_separated(const char *s, struct tm *tm, int64_t *offset)
 {
@@ -106,7 +110,7 @@ static int parse_separated(const char *s, struct tm *tm, int64_t *offset)
 	return take_offset(&s, offset) == 0 && *s == '\0' ? 0 : -1;
 }
 
-/* YYYYMMDD or YYYYMMDDHHMMSS, as Nix flakes have in lastModifiedDate. */
+/* Parses YYYYMMDD or YYYYMMDDHHMMSS, the form of lastModifiedDate in Nix flakes. */
 static int parse_compact(const char *s, struct tm *tm)
 {
 	if (take_date(&s, false, tm) < 0)

@@ -1,8 +1,8 @@
 #include "base/utf8.h"
 
 /*
- * The length of the valid character of several bytes at `s`, of which `len` bytes may be
- * read, or 0; sets *c.
+ * Returns the length of the valid multibyte character at `s`, and sets *c. At most `len`
+ * bytes are read. Returns 0 if the bytes are not valid.
  */
 static size_t sequence(const unsigned char *s, size_t len, uint32_t *c)
 {
@@ -28,7 +28,11 @@ uint32_t utf8_next(const char **p)
 {
 	const unsigned char *s = (const unsigned char *)*p;
 	uint32_t c = s[0];
-	size_t n = c < 0x80 ? 1 : sequence(s, SIZE_MAX, &c); /* it stops at the NUL */
+	/*
+	 * The length need not be known: a NUL is no continuation byte, so sequence()
+	 * stops there.
+	 */
+	size_t n = c < 0x80 ? 1 : sequence(s, SIZE_MAX, &c);
 
 	if (n == 0) {
 		c = 0xdc00 + s[0];

@@ -1,9 +1,9 @@
 /*
- * utf8: file names as sequences of characters.
+ * utf8: read file names as Unicode characters.
  *
- * A file name is bytes. Where it must be read as text, it is UTF-8; a byte that is part
- * of no valid character counts as the character U+DC00 + byte (Python's
- * "surrogateescape", PEP 383), so that every name has just one reading.
+ * A file name is a sequence of bytes that need not be valid UTF-8. pax headers, sorting
+ * and messages need characters. An invalid byte counts as the character U+DC00 + byte, as
+ * Python's "surrogateescape" does (PEP 383). So every name has exactly one reading.
  */
 #ifndef DT_UTF8_H
 #define DT_UTF8_H
@@ -12,13 +12,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The character at *p, which is not at its NUL; moves *p behind it. */
+/* Returns the character at *p and moves *p past it. *p must not point to the NUL. */
 uint32_t utf8_next(const char **p);
 
-/* Whether these bytes, which may include NUL, are complete and valid characters. */
+/* Returns whether the `len` bytes are complete, valid UTF-8, which may include NUL. */
 bool utf8_is_valid(const char *text, size_t len);
 
-/* Orders two names by their characters, as strcmp(3) does by bytes. */
+/* Compares two names by their characters, as strcmp(3) compares bytes. */
 int utf8_compare(const char *a, const char *b);
 
 #endif
