@@ -11,16 +11,16 @@
 #include <string.h>
 
 /*
- * The stream is cut into blocks of BLOCK bytes, and each becomes a gzip member. Blocks go
- * round in a ring: the caller's thread fills them and writes what became of them, in
- * order; the workers compress whichever is next.
+ * The stream is split into blocks of BLOCK bytes, and each block becomes a gzip member.
+ * Blocks move through a ring. The thread of the caller fills blocks and writes compressed
+ * blocks in order. Each worker compresses the next filled block.
  */
 enum {
-	DEFAULT = 5, /* less than level 6 of zlib makes, and faster */
+	DEFAULT = 5, /* smaller and faster than level 6 of zlib */
 	BLOCK = 1 << 20,
 	WORKERS_MAX = 10,
 	RING_MAX = 2 * WORKERS_MAX + 1,
-	HEADER = 10, /* bytes of a member in front of the data, and behind it */
+	HEADER = 10, /* bytes of a member before the data, and after it */
 	TRAILER = 8,
 };
 
@@ -37,11 +37,11 @@ struct gzip {
 	int (*write)(void *arg, const void *data, size_t len, struct err *e);
 	void *arg;
 	struct block *ring[RING_MAX];
-	size_t n, room; /* blocks in the ring, bytes that `out` of one holds */
-	/* How many blocks were filled, taken by a worker, and written, so far. */
+	size_t n, room; /* number of blocks; size of `out` of a block */
+	/* Numbers of blocks that were filled, taken by a worker, and written so far. */
 	size_t filled, taken, written;
 	bool stop;
-	unsigned char held[TRAILER]; /* of the last member, not written yet */
+	unsigned char held[TRAILER]; /* trailer of the last member, to be written later */
 	pthread_mutex_t lock;
 	pthread_cond_t has_filled, has_done;
 	pthread_t worker[WORKERS_MAX];
@@ -53,7 +53,7 @@ static struct block *block_at(const struct gzip *g, size_t number)
 	return g->ring[number % g->n];
 }
 
-/* The number of the next block, once it is filled, or false at the end. */
+/* Waits for the next filled block and sets its number. Returns false at the end. */
 static bool take(struct gzip *g, size_t *number)
 {
 	pthread_mutex_lock(&g->lock);
@@ -87,8 +87,10 @@ static void *work(void *arg)
 }
 
 /*
- * Writes a member but for its trailer, which goes out with the header of the next one, in
- * so few bytes that a pipe takes all or none: so no cut leaves whole members alone.
+ * Writes a member without its trailer. The trailer is written together with the header of
+ * the next member. These bytes are so few that a pipe takes all or none of them. So
+ * output that is truncated never ends with a complete member, and truncation is always
+ * detected.
  */
 static int write_member(struct gzip *g, const struct block *b, struct err *e)
 {
@@ -103,7 +105,7 @@ static int write_member(struct gzip *g, const struct block *b, struct err *e)
 	return g->write(g->arg, b->out + HEADER, b->out_len - HEADER - TRAILER, e);
 }
 
-/* Writes the oldest block, once it is compressed. */
+/* Waits until the oldest block is compressed, and writes it. */
 static int write_oldest(struct gzip *g, struct err *e)
 {
 	struct block *b = block_at(g, g->written);
@@ -121,7 +123,7 @@ static int write_oldest(struct gzip *g, struct err *e)
 	return result;
 }
 
-/* The block that is being filled, in which there is room; NULL and why not. */
+/* Returns the block to fill, which has room, or NULL with the reason in `e`. */
 static struct block *current(struct gzip *g, struct err *e)
 {
 	if (g->filled - g->written == g->n && write_oldest(g, e) < 0)

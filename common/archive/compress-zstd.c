@@ -8,16 +8,16 @@
 #include <zstd.h>
 
 /*
- * libzstd cuts the stream into jobs, which it does in parallel. Left alone it takes
- * larger ones that see less of what is in front of them: half as large again in memory,
- * and no smaller when compressed. Neither must depend on the number of workers, or the
- * bytes would. One worker is still a worker: without any, the stream is not cut into
- * jobs.
+ * libzstd splits the stream into jobs and compresses them in parallel. The job size and
+ * the overlap are fixed, because the output depends on them and must not depend on the
+ * number of workers. By default, jobs are larger and overlap less, which needs half as
+ * much memory again and compresses no better. At least one worker is needed, because
+ * libzstd does not split the stream without workers.
  */
 enum {
 	DEFAULT = 3,
 	JOB = 4 << 20,
-	OVERLAP_ALL = 9, /* a job sees a whole window of what is in front of it */
+	OVERLAP_ALL = 9, /* each job sees a complete window of earlier data */
 	WORKERS_MAX = 4,
 };
 

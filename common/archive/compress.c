@@ -18,7 +18,10 @@ static bool begins(const unsigned char *p, size_t len, const char *magic, size_t
 	return len >= n && memcmp(p, magic, n) == 0;
 }
 
-/* A tar may begin with a name that looks like them, so these two are looked at longer. */
+/*
+ * A tar may start with a file name such as "BZh" or "LZIP", so more bytes are compared
+ * for these two formats.
+ */
 static bool is_bzip2(const unsigned char *p, size_t len)
 {
 	return begins(p, len, "BZh", 3) && len >= 10 && p[3] >= '1' && p[3] <= '9' &&
@@ -32,7 +35,9 @@ static bool is_lzip(const unsigned char *p, size_t len)
 	       (p[5] & 31) <= 29;
 }
 
-/* A zstd frame, or a skippable one, with which some programs begin. */
+/*
+ * A zstd stream may also start with a skippable frame, which some programs write first.
+ */
 static bool is_zstd(const unsigned char *p, size_t len)
 {
 	return begins(p, len, "\x28\xb5\x2f\xfd", 4) ||
@@ -58,14 +63,14 @@ enum compress_format compress_detect(const void *data, size_t len)
 	return COMPRESS_NONE;
 }
 
-/* The compressed bytes, and who gets the uncompressed ones. */
+/* The compressed input and the receiver of the output. */
 struct source {
 	int fd;
 	off_t at;
 	uint64_t left;
 	int (*write)(void *arg, const void *data, size_t len, struct err *e);
 	void *arg;
-	bool refused; /* by write(), which said why */
+	bool refused; /* write() failed and has set the reason */
 	unsigned char data[READ_SIZE];
 };
 
@@ -79,7 +84,7 @@ static int pass(void *arg, const void *data, size_t len, struct err *e)
 	return -1;
 }
 
-/* Reads the next bytes into s->data. Returns how many, 0 at the end, or -1 and why. */
+/* Reads the next bytes into s->data. Returns their number, 0 at the end, or -1. */
 static ssize_t next(struct source *s, struct err *e)
 {
 	size_t want = s->left < READ_SIZE ? (size_t)s->left : READ_SIZE;
@@ -118,7 +123,10 @@ static int inflate_gzip(struct source *s, ssize_t n, struct err *e)
 	return result;
 }
 
-/* Uncompresses what was read; *is_end says whether a frame has ended where it ends. */
+/*
+ * Uncompresses the `n` bytes in s->data. Sets *is_end to whether a frame ends exactly
+ * there.
+ */
 static int add_zstd(struct source *s, ZSTD_DCtx *z, size_t n, char *room, bool *is_end,
 		    struct err *e)
 {

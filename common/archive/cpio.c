@@ -14,8 +14,10 @@ static void pad(struct buf *out)
 void cpio_add(struct buf *out, const char *name, uint32_t mode, const void *data,
 	      size_t len)
 {
-	/* inode, mode, uid, gid, links, mtime, size, four devices, length of the name,
-	 * sum */
+	/*
+	 * inode, mode, uid, gid, links, mtime, size, four device numbers, length of the
+	 * name, checksum
+	 */
 	buf_addf(out, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", 0u,
 		 (unsigned)mode, 0u, 0u, 1u, 0u, len, 0u, 0u, 0u, 0u, strlen(name) + 1,
 		 0u);

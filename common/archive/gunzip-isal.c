@@ -26,7 +26,7 @@ void gunzip_engine_release(struct gunzip_engine *x)
 void gunzip_engine_begin(struct gunzip_engine *x)
 {
 	isal_inflate_reset(&x->state);
-	/* The header is parsed, CRC and length are compared with the trailer. */
+	/* ISA-L parses the header and compares CRC and length with the trailer. */
 	x->state.crc_flag = ISAL_GZIP;
 }
 
@@ -50,7 +50,7 @@ int gunzip_engine_step(struct gunzip_engine *x, const unsigned char **in, size_t
 	uint32_t given = *in_len < UINT32_MAX ? (uint32_t)*in_len : UINT32_MAX;
 	uint32_t room = *out_len < UINT32_MAX ? (uint32_t)*out_len : UINT32_MAX;
 
-	s->next_in = (uint8_t *)(uintptr_t)*in; /* it is only read */
+	s->next_in = (uint8_t *)(uintptr_t)*in; /* ISA-L does not write to its input */
 	s->avail_in = given;
 	s->next_out = out;
 	s->avail_out = room;

@@ -5,10 +5,10 @@
 
 #include <limits.h>
 #include <stdlib.h>
-#define ZLIB_CONST /* what is read is const */
+#define ZLIB_CONST /* declares the input as const */
 #include <zlib.h>
 
-enum { GZIP_WINDOW = 15 + 16 }; /* the largest window, and gzip around it */
+enum { GZIP_WINDOW = 15 + 16 }; /* largest window; 16 selects the gzip format */
 
 struct gunzip_engine {
 	z_stream stream;
@@ -46,7 +46,7 @@ int gunzip_engine_step(struct gunzip_engine *x, const unsigned char **in, size_t
 	s->next_out = out;
 	s->avail_out = room;
 	int result = inflate(s, Z_NO_FLUSH);
-	/* Z_BUF_ERROR: it could not go on for want of input or room. */
+	/* Z_BUF_ERROR: more input or more room is needed. */
 	if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
 		return err_set(e, "broken gzip: %s",
 			       s->msg != NULL ? s->msg : zError(result));

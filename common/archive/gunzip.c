@@ -7,7 +7,7 @@
 
 enum { ROOM = 256 << 10 };
 
-/* Where in the stream the next byte is. */
+/* The position of the next byte in the stream. */
 enum place { START, IN_MEMBER, AFTER_MEMBER, IN_PADDING };
 
 struct gunzip {
@@ -38,7 +38,7 @@ void gunzip_release(struct gunzip *g)
 	free(g);
 }
 
-/* Goes on in a member until its end, or until the input is used up. */
+/* Uncompresses up to the end of the member or the end of the input. */
 static int add_to_member(struct gunzip *g, const unsigned char **in, size_t *len,
 			 struct err *e)
 {
@@ -58,7 +58,7 @@ static int add_to_member(struct gunzip *g, const unsigned char **in, size_t *len
 	}
 }
 
-/* Looks at the first byte of what may be a member. */
+/* Examines the first byte after a member or of the stream. */
 static int begin(struct gunzip *g, unsigned char first, struct err *e)
 {
 	if (first == 0 && g->place == AFTER_MEMBER) {

@@ -1,12 +1,18 @@
 /*
- * gunzip: gzip, RFC 1952, as it comes in.
+ * gunzip: uncompress a gzip stream (RFC 1952) as it arrives.
  *
- * All members of a file are one stream. The CRC and length of each are checked. Zeroes
- * behind the last member are passed over, as gzip(1) does; anything else there is an
- * error.
+ * The caller passes the compressed bytes in pieces of any size, for example during a
+ * download:
  *
- * What uncompresses is an engine, of which a program has one, chosen in the Makefile:
- * ISA-L (gunzip-isal.c), or zlib (gunzip-zlib.c) where there is no ISA-L.
+ *	struct gunzip *g = gunzip_new(write_to_file, &file);
+ *	for each piece: gunzip_add(g, data, len, &e);
+ *	gunzip_end(g, &e);
+ *
+ * All members of a file form one stream. The CRC and length of each member are checked.
+ * Zeros after the last member are ignored, as gzip(1) does; other data there is an error.
+ *
+ * An engine does the work inside one member. The Makefile selects the engine of a
+ * program: ISA-L (gunzip-isal.c), or zlib (gunzip-zlib.c) if ISA-L is not available.
  */
 #ifndef DT_GUNZIP_H
 #define DT_GUNZIP_H
@@ -17,34 +23,43 @@ struct err;
 struct gunzip;
 
 /*
- * A stream of which write(arg, data, len, e) gets what is uncompressed, in pieces of at
- * least a byte; it returns 0, or -1 and why. The caller releases it; NULL is a no-op.
+ * Returns a new stream, which the caller releases. Uncompressed data goes to write(arg,
+ * data, len, e) in pieces of at least one byte. write() returns 0, or -1 with the reason
+ * in `e`. gunzip_release() accepts NULL.
  */
 struct gunzip *gunzip_new(int (*write)(void *arg, const void *data, size_t len,
 				       struct err *e),
 			  void *arg);
 void gunzip_release(struct gunzip *g);
 
-/* Uncompresses the next `len` bytes. Returns 0, or -1 and why; then nothing may follow.
+/*
+ * Uncompresses the next `len` bytes. Returns 0, or -1 with the reason in `e`. After -1
+ * the stream can only be released.
  */
 int gunzip_add(struct gunzip *g, const void *data, size_t len, struct err *e);
 
-/* No more bytes come. Returns 0, or -1 and why: it was truncated, or empty. */
+/*
+ * Ends the stream. Returns 0, or -1 with the reason in `e` if the stream is truncated or
+ * empty.
+ */
 int gunzip_end(struct gunzip *g, struct err *e);
 
-/* What an engine is. */
+/* The interface of an engine. */
 struct gunzip_engine;
 
 struct gunzip_engine *gunzip_engine_new(void);
 void gunzip_engine_release(struct gunzip_engine *x);
 
-/* What comes next is the first byte of a member. */
+/* Prepares for the first byte of a member. */
 void gunzip_engine_begin(struct gunzip_engine *x);
 
 /*
- * Uncompresses from *in to `out`, advances *in by what was taken of its *in_len bytes,
- * and sets *out_len, the room, to what was written. Returns 1 at the end of the member,
- * whose CRC and length are right; 0 if it took all input or filled the room; -1 and why.
+ * Uncompresses from *in to `out`. Advances *in and reduces *in_len by the bytes that were
+ * used. *out_len is the room in `out` and becomes the number of bytes written. Returns:
+ *
+ * - 1 at the end of the member, if its CRC and length are correct;
+ * - 0 if all input was used or the room is full;
+ * - -1 with the reason in `e` on an error.
  */
 int gunzip_engine_step(struct gunzip_engine *x, const unsigned char **in, size_t *in_len,
 		       unsigned char *out, size_t *out_len, struct err *e);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Goes on from the canonical path in `out`. */
+/* Appends the components of `name` to the canonical path in `out`. */
 static void append(const char *name, struct buf *out)
 {
 	for (const char *p = name; *p != '\0';) {

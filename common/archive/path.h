@@ -1,7 +1,11 @@
 /*
- * path: paths inside of an archive or an image, by their text alone.
+ * path: normalize paths inside an archive or an image.
  *
- * A canonical path has no slash in front and no "", "." or ".." in it; "" is the root.
+ * Names in archives are untrusted and may contain ".." or extra slashes. These functions
+ * only look at the text of a path; they do not access files.
+ *
+ * A canonical path has no leading slash and no empty, "." or ".." component. The empty
+ * path is the root.
  */
 #ifndef DT_PATH_H
 #define DT_PATH_H
@@ -11,14 +15,19 @@
 
 struct buf;
 
-/* Replaces the contents of `out` by the canonical path of `name`; none leaves the root.
+/*
+ * Replaces the contents of `out` with the canonical path of `name`. A ".." component
+ * never leaves the root.
  */
 void path_clean(const char *name, struct buf *out);
 
-/* The same for where a symlink at the path `link` with this target leads. */
+/*
+ * Replaces the contents of `out` with the canonical path of a symlink's target. `link` is
+ * the path of the symlink.
+ */
 void path_target(const char *link, const char *target, struct buf *out);
 
-/* Whether the canonical path is `directory`, another one, or in it. */
+/* Returns whether the canonical path is `directory` or inside `directory`. */
 bool path_is_in(const char *path, const char *directory);
 
 #endif

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* POSIX.1-2008, pax, "ustar Interchange Format". */
+/* POSIX.1-2008, pax, "ustar Interchange Format" */
 struct header {
 	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type;
 	char link[100], magic[6], version[2], uname[32], gname[32], major[8], minor[8];
@@ -44,14 +44,14 @@ static bool is_ascii(const char *s)
 	return true;
 }
 
-/* The value as ASCII, a '?' for any other character, truncated at the field's size. */
+/* Writes the value in ASCII, truncated to the field. Each other character becomes '?'. */
 static void put_text(char *field, size_t size, const char *s)
 {
 	for (size_t i = 0; i < size && *s != '\0'; i++)
 		field[i] = utf8_next(&s) < 0x80 ? s[-1] : '?';
 }
 
-/* Octal digits that fill the field but for the NUL at its end. */
+/* Writes octal digits that fill the field, with a NUL at the end. */
 static void put_octal(char *field, size_t size, uint64_t value)
 {
 	for (size_t i = size - 1; i-- > 0; value >>= 3)
@@ -78,7 +78,7 @@ void tar_record(struct buf *records, const char *key, const char *value, size_t 
 {
 	size_t rest = strlen(key) + len + 3, total = rest + 1;
 
-	/* The length counts its own digits. */
+	/* The length includes its own digits. */
 	for (size_t power = 10; total >= power; power *= 10)
 		total++;
 	buf_addf(records, "%zu ", total);
@@ -114,7 +114,7 @@ static void number_record(struct buf *records, const char *key, int64_t value)
 	tar_record(records, key, digits, (size_t)len);
 }
 
-/* The time with as many digits as it needs: "-0.5" is half a second before 1970. */
+/* Adds the time with as few digits as possible. "-0.5" is half a second before 1970. */
 static void time_record(struct buf *records, int64_t seconds, uint32_t nsec)
 {
 	uint64_t whole = seconds < 0 ? -(uint64_t)seconds : (uint64_t)seconds;
@@ -141,7 +141,7 @@ static void add_header(struct buf *out, struct header *h)
 	buf_add(out, h, sizeof *h);
 }
 
-/* The name of the extended header of `m`. */
+/* Sets the name of the extended header of `m`. */
 static void put_extended_name(struct header *h, const struct tar_member *m)
 {
 	const char *slash = strrchr(m->name, '/');
@@ -156,7 +156,7 @@ static void put_extended_name(struct header *h, const struct tar_member *m)
 	buf_release(&name);
 }
 
-/* The extended header that holds `records`. */
+/* Appends the extended header with `records`. */
 static void add_extended(struct buf *out, const struct tar_member *m,
 			 const struct buf *records, bool is_binary)
 {

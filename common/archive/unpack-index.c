@@ -16,12 +16,15 @@
 
 enum {
 	MEMBERS_MAX = 1 << 20,
-	LINKS_MAX = 40, /* as many as the kernel follows */
+	LINKS_MAX = 40, /* the limit of the kernel */
 };
 
 static const char blobs[] = "blobs/sha256";
 
-/* The name without "./", "../" and "/" in front: what the member is called inside. */
+/*
+ * Returns the name without leading "./", "../" and "/", which is the member's path below
+ * the root.
+ */
 static const char *strip(const char *name)
 {
 	for (;;) {
@@ -51,7 +54,7 @@ static struct unpack_place *add_place(struct unpack_index *x, const char *name)
 
 /* --- archives --- */
 
-/* Writes a sparse member's contents to the end of the spool. */
+/* Writes the contents of a sparse member to the end of the spool. */
 static int expand(struct unpack_index *x, struct unpack_stream *s, struct unpack_place *p,
 		  struct err *e)
 {
@@ -114,7 +117,7 @@ static int index_members(struct unpack_index *x, const char *file, struct err *e
 
 /* --- directories --- */
 
-/* Opens a path below the directory `top` without following a symlink. */
+/* Opens a path below the directory `top` without following symlinks. */
 static int open_below(int top, const char *path, int flags)
 {
 	int at = top;
@@ -130,14 +133,14 @@ static int open_below(int top, const char *path, int flags)
 			return -1;
 		at = next;
 	}
-	/* A FIFO must not block. */
+	/* O_NONBLOCK: opening a FIFO must not block. */
 	int fd = openat(at, path, flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (at != top)
 		close(at);
 	return fd;
 }
 
-/* Adds the file `name` of the directory `at`, if it is there, as the member `member`. */
+/* Adds the file `name` of the directory `at` as the member `member`, if it exists. */
 static void add_file(struct unpack_index *x, int at, const char *name, const char *member)
 {
 	struct stat st;
@@ -187,14 +190,14 @@ static int index_directory(struct unpack_index *x, const char *file, struct err 
 	return add_blobs(x, file, e);
 }
 
-/* A descriptor of the directory, or -1 if the file is none. */
+/* Returns a descriptor of the directory, or -1 if the file is not a directory. */
 static int open_directory(const char *name)
 {
 	return strcmp(name, "-") != 0 ? open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
 				      : -1;
 }
 
-/* --- both --- */
+/* --- archives and directories --- */
 
 int unpack_index_open(struct unpack_index *x, const char *name, struct err *e)
 {
@@ -241,7 +244,7 @@ const struct unpack_place *unpack_find(const struct unpack_index *x, const char 
 	return NULL;
 }
 
-/* Opens a file of the directory, which must be as long as it was. */
+/* Opens a file of the directory. It is an error if its size has changed. */
 static int open_member(const struct unpack_index *x, const struct unpack_place *p,
 		       struct err *e)
 {

@@ -5,7 +5,7 @@
 
 #include <stdatomic.h>
 
-/* Images with large models in them unpack to some tens of GiB. */
+/* Images with large models unpack to some tens of GiB. */
 static uint64_t limit = (uint64_t)256 << 30;
 static _Atomic uint64_t unpacked;
 
@@ -19,7 +19,7 @@ int unpack_charge(uint64_t bytes, const char *what, struct err *e)
 {
 	char text[NUM_SIZE_TEXT];
 
-	/* As neither is more than the limit, their sum does not overflow. */
+	/* Both are at most the limit, so their sum does not overflow. */
 	if (bytes <= limit && unpacked <= limit) {
 		uint64_t before = atomic_fetch_add(&unpacked, bytes);
 		if (before <= limit - bytes)

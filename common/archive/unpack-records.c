@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* What a value must be for all readers to agree on it. */
+/* The form of a value on which all readers agree. */
 enum kind { TEXT, NUMBER, SIGNED, TIME, NUMBERS };
 
 static const struct {
@@ -63,7 +63,7 @@ static bool is_of_kind(const char *s, size_t len, enum kind kind)
 	return at == len;
 }
 
-/* An empty value removes what an earlier header says, and is always allowed. */
+/* An empty value deletes the value of an earlier header, so it is always valid. */
 static int check_value(const char *key, size_t key_len, const char *value, size_t len,
 		       struct err *e)
 {
@@ -78,7 +78,7 @@ static int check_value(const char *key, size_t key_len, const char *value, size_
 	return 0;
 }
 
-/* Checks the first of the records, and sets *n to its length. */
+/* Checks the first record and sets *n to its length. */
 static int check_first(const char *p, size_t len, uint64_t *n, struct err *e)
 {
 	size_t digits = count_digits(p, len);

@@ -16,9 +16,9 @@
 
 enum {
 	BLOCK = 512,
-	HEADERS_MAX = 4 << 20, /* of one member */
+	HEADERS_MAX = 4 << 20, /* limit for one member */
 	WINDOW = 64 * 1024,
-	SIZE = 124, /* where fields are in a header */
+	SIZE = 124, /* offsets of fields in a header */
 	SIZE_LEN = 12,
 	TYPE = 156,
 };
@@ -32,37 +32,36 @@ static const char *reason(struct archive *a)
 /* Options of libarchive. */
 static const char concatenated[] = "tar:read_concatenated_archives,hdrcharset=BINARY";
 
-/* The part of a file that is a layer. */
+/* The part of a file that contains a layer. */
 struct span {
 	off_t at, end;
-	off_t window; /* what `data` holds begins here, */
-	size_t held;  /* and is as long as this */
+	off_t window; /* offset of `data` in the file */
+	size_t held;  /* number of bytes in `data` */
 	char data[WINDOW];
 };
 
 /*
- * libarchive gets the headers, block by block, and nothing else: contents go from the
- * descriptor straight to where the caller wants them, and libarchive is told that they
- * were skipped.
+ * libarchive gets only the headers, block by block. Contents go from the descriptor to
+ * the caller without passing through libarchive, which treats them as skipped.
  */
 struct unpack_stream {
 	struct archive *archive;
-	struct archive_entry *entry; /* of the member */
+	struct archive_entry *entry; /* of the current member */
 	struct unpack_member member;
 	int fd;
 	const char *what;
-	struct span *span; /* where a layer lies; NULL: fd is read to its end */
-	bool needs_end;    /* there must be an end-of-archive mark */
-	uint64_t left;     /* contents of the member that are still in fd */
-	uint64_t taken;    /* contents that libarchive has not been told of */
-	bool is_sparse;    /* the member: only libarchive knows where its contents are */
-	bool is_expanding; /* libarchive reads them */
-	int error;         /* errno of a read that failed, or 0 */
+	struct span *span; /* place of a layer; NULL: fd is read to its end */
+	bool needs_end;    /* an end-of-archive marker is required */
+	uint64_t left;     /* contents of the member not yet read from fd */
+	uint64_t taken;    /* contents read, not yet reported to libarchive */
+	bool is_sparse;    /* libarchive must read the member's contents */
+	bool is_expanding; /* libarchive is reading contents */
+	int error;         /* errno of a failed read, or 0 */
 	int (*tee)(void *arg, const void *data, size_t len, struct err *e);
 	void *tee_arg;
-	bool refused; /* by tee(), which said why: */
+	bool refused; /* tee() failed; the reason is in `why` */
 	struct err why;
-	struct buf headers; /* the blocks since the last member's contents */
+	struct buf headers; /* blocks since the contents of the last member */
 	char block[BLOCK];
 };
 
@@ -74,7 +73,7 @@ static bool is_zero(const char *p, size_t len)
 	return true;
 }
 
-/* Fills the window from span->at on; returns how many bytes of it there are, or -1. */
+/* Fills the window from span->at. Returns the number of bytes, or -1. */
 static ssize_t move_window(const struct unpack_stream *s)
 {
 	struct span *span = s->span;
@@ -87,7 +86,7 @@ static ssize_t move_window(const struct unpack_stream *s)
 	return n;
 }
 
-/* The next bytes, at most `len`; fewer only at the end. */
+/* Reads `len` bytes, or fewer at the end. */
 static ssize_t read_bytes(const struct unpack_stream *s, char *to, size_t len)
 {
 	struct span *span = s->span;
@@ -113,7 +112,7 @@ static ssize_t read_bytes(const struct unpack_stream *s, char *to, size_t len)
 	return (ssize_t)done;
 }
 
-/* The same, shown to who wants to see it. */
+/* Does the same and calls tee(). */
 static ssize_t take(struct unpack_stream *s, void *data, size_t len)
 {
 	ssize_t n = read_bytes(s, data, len);
@@ -138,7 +137,7 @@ static la_ssize_t give_block(struct archive *a, void *data, const void **block)
 	if (s->is_expanding)
 		return n;
 	if (s->headers.len >= HEADERS_MAX) {
-		/* Only the zeroes behind an end-of-archive mark have no bound. */
+		/* Only the zeros after an end-of-archive marker may have any length. */
 		if (!is_zero(s->headers.data, s->headers.len)) {
 			archive_set_error(a, EFBIG, "headers too large");
 			return -1;
@@ -149,7 +148,7 @@ static la_ssize_t give_block(struct archive *a, void *data, const void **block)
 	return n;
 }
 
-/* Reads over `len` bytes; returns how many there were. */
+/* Skips `len` bytes. Returns how many were available. */
 static uint64_t discard(struct unpack_stream *s, uint64_t len)
 {
 	static char scratch[65536];
@@ -172,7 +171,10 @@ static uint64_t discard(struct unpack_stream *s, uint64_t len)
 	return done;
 }
 
-/* What was skipped; that it is less tells libarchive of the end. */
+/*
+ * Returns how many bytes were skipped. If it is less than requested, libarchive takes it
+ * as the end.
+ */
 static la_int64_t skip(struct archive *a, void *data, la_int64_t request)
 {
 	struct unpack_stream *s = data;
@@ -255,22 +257,25 @@ void unpack_stream_tee(struct unpack_stream *s,
 	s->tee_arg = arg;
 }
 
-/* Whether the blocks since the last contents begin with an end-of-archive mark. */
+/* Returns whether an end-of-archive marker follows the last contents. */
 static bool ended_with_mark(const struct unpack_stream *s)
 {
 	return s->headers.len >= 2 * BLOCK && is_zero(s->headers.data, s->headers.len);
 }
 
-/* The types of headers that extend another one. */
+/* Types of headers that extend the next header. */
 static const char extending[] = {'x', 'g', 'L', 'K', 'X', 'V'};
 
-/* A header among the member's, and what it holds if it extends another one. */
+/* A header of the member, and its data if it extends another header. */
 struct header {
 	const char *block, *data;
 	uint64_t len;
 };
 
-/* The number in a field of a header: octal digits, or binary behind a set bit. */
+/*
+ * Returns the number in a field of a header: octal digits, or binary if the highest bit
+ * is set.
+ */
 static uint64_t field_number(const char *field, size_t len)
 {
 	uint64_t n = 0;
@@ -286,9 +291,9 @@ static uint64_t field_number(const char *field, size_t len)
 }
 
 /*
- * Goes to the next header among the blocks since the last contents, which libarchive has
- * found to be well-formed. *p begins as s->headers.data. The last header is the member's
- * own; it extends none.
+ * Finds the next header in the blocks since the last contents. libarchive has checked
+ * that these are well-formed. *p must start as s->headers.data. The last header is the
+ * member's own and extends no other header.
  */
 static bool next_header(const struct unpack_stream *s, const char **p, struct header *h)
 {
@@ -308,8 +313,8 @@ static bool next_header(const struct unpack_stream *s, const char **p, struct he
 }
 
 /*
- * Finds the member's pax records, and checks all that stand in front of it; m->name may
- * be NULL.
+ * Finds the pax records of the member and checks all records before it. m->name may be
+ * NULL.
  */
 static int find_records(const struct unpack_stream *s, struct unpack_member *m,
 			struct err *e)
@@ -334,7 +339,7 @@ static int find_records(const struct unpack_stream *s, struct unpack_member *m,
 	return 0;
 }
 
-/* The member's own header, behind those that extend it, or NULL. */
+/* Returns the member's own header, or NULL. */
 static const char *own_header(const struct unpack_stream *s)
 {
 	const char *p = s->headers.data;
@@ -347,8 +352,9 @@ static const char *own_header(const struct unpack_stream *s)
 }
 
 /*
- * Whether the archive holds less, or more, of a file than it has bytes. libarchive tells
- * only where there are holes.
+ * Returns whether the archive stores a file in pieces, so that the stored size differs
+ * from the size of the file. libarchive alone does not report every such file, so the
+ * headers are examined, too.
  */
 static bool is_sparse(const struct unpack_stream *s)
 {
@@ -360,7 +366,10 @@ static bool is_sparse(const struct unpack_stream *s)
 	       memmem(records, len, "SCHILY.realsize=", 16) != NULL;
 }
 
-/* Whether reading or tee() failed, which libarchive takes for the end of the input. */
+/*
+ * Returns whether reading or tee() failed. libarchive treats both as the end of the
+ * input.
+ */
 static bool failed(const struct unpack_stream *s, struct err *e)
 {
 	if (s->refused)
@@ -385,8 +394,8 @@ static int open_stream(struct unpack_stream *s, struct err *e)
 }
 
 /*
- * Whether what there was may be all. A layer needs no mark and no members; but one block
- * of zeros is no mark, though libarchive takes it for one.
+ * Checks the end of the archive. A layer needs neither a marker nor members. A single
+ * block of zeros is not a marker, although libarchive accepts it.
  */
 static int check_end(const struct unpack_stream *s, bool is_empty, struct err *e)
 {
@@ -403,7 +412,10 @@ static int check_end(const struct unpack_stream *s, bool is_empty, struct err *e
 	return 0;
 }
 
-/* libarchive gives no reason for some malformed records. */
+/*
+ * Reports a broken archive. Records are checked first, because libarchive gives no reason
+ * for some malformed records.
+ */
 static int broken(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 {
 	m->name = NULL;
@@ -448,14 +460,14 @@ int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 
 /* --- sparse files --- */
 
-/* Where a sparse file is written to: a file that is at `at`, a stream, or memory. */
+/* The destination of a sparse file: a file, a stream or memory. */
 struct expansion {
-	int fd; /* -1: `out` */
+	int fd; /* -1: write to `out` */
 	bool is_file;
-	off_t at; /* where the contents begin in the file */
+	off_t at; /* offset of the contents in the file */
 	struct buf *out;
-	la_int64_t end;               /* how much there is of the contents */
-	const struct io_watch *watch; /* sees the contents, or NULL */
+	la_int64_t end;               /* length of the contents so far */
+	const struct io_watch *watch; /* may be NULL */
 };
 
 static int put_data(struct expansion *x, const void *data, size_t len)
@@ -469,7 +481,7 @@ static int put_data(struct expansion *x, const void *data, size_t len)
 	return 0;
 }
 
-/* Goes on to `offset`. */
+/* Extends the contents to `offset` with a hole. */
 static int put_hole(struct expansion *x, la_int64_t offset)
 {
 	static const char zeroes[WINDOW];
@@ -486,20 +498,20 @@ static int put_hole(struct expansion *x, la_int64_t offset)
 	return 0;
 }
 
-/* How many bytes of the member are data, by its header. */
+/* Returns how many bytes of the member are data according to its headers. */
 static la_int64_t data_size(struct archive_entry *entry)
 {
 	la_int64_t offset, len, sum = 0;
 
 	if (archive_entry_sparse_reset(entry) == 0)
 		return archive_entry_size(entry);
-	/* A wrong sum is an error of its own, so it may wrap around. */
+	/* The sum may wrap around, because the caller reports a wrong sum as an error. */
 	while (archive_entry_sparse_next(entry, &offset, &len) == ARCHIVE_OK)
 		sum = (la_int64_t)((uint64_t)sum + (uint64_t)len);
 	return sum;
 }
 
-/* Writes the pieces that libarchive finds, and what is between them. */
+/* Writes the pieces that libarchive finds and the holes between them. */
 static int put_pieces(struct unpack_stream *s, struct expansion *x, struct err *e)
 {
 	la_int64_t size = archive_entry_size(s->entry), offset, sum = 0;
@@ -593,7 +605,7 @@ int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct e
 	return 0;
 }
 
-/* --- what layers say of their members --- */
+/* --- metadata of members --- */
 
 struct xattr {
 	const char *name;
@@ -608,7 +620,7 @@ static int compare_xattrs(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* Some archives hold each attribute twice, under the names of two programs. */
+/* Some archives contain each attribute twice, under the keys of two programs. */
 static void add_xattrs(struct archive_entry *entry, struct buf *records)
 {
 	size_t n = (size_t)archive_entry_xattr_reset(entry);
@@ -629,8 +641,8 @@ static void add_xattrs(struct archive_entry *entry, struct buf *records)
 }
 
 /*
- * The time of a negative pax record, which libarchive reads as if its fraction was
- * positive. Returns whether there is one.
+ * Parses a negative mtime of a pax record, because libarchive reads its fraction as
+ * positive. Returns whether there is such a record.
  */
 static bool negative_time(const struct unpack_stream *s, struct unpack_attributes *a)
 {
@@ -655,7 +667,10 @@ static bool negative_time(const struct unpack_stream *s, struct unpack_attribute
 	return true;
 }
 
-/* The mode in the member's header, which libarchive changes where there is an ACL. */
+/*
+ * Returns the mode in the member's header. libarchive changes the mode if there is an
+ * ACL.
+ */
 static uint32_t mode_in_header(const struct unpack_stream *s, uint32_t mode)
 {
 	const char *header = own_header(s);

@@ -38,7 +38,7 @@ static struct archive *new_reader(void)
 	return a;
 }
 
-/* A span of a file, as libarchive reads it. */
+/* A part of a file that libarchive reads. */
 struct span {
 	int fd;
 	off_t at;
@@ -62,7 +62,7 @@ static la_ssize_t give_span(struct archive *a, void *data, const void **block)
 	return n;
 }
 
-/* A reader of what the span holds when it is uncompressed; both are the caller's. */
+/* Returns a reader that uncompresses the span. The caller frees both. */
 static struct archive *span_reader(struct span *s, int fd, off_t offset, uint64_t size)
 {
 	struct archive *a = new_reader();
@@ -86,7 +86,7 @@ static enum compress_format format_of(int fd, off_t offset, uint64_t size)
 	return n > 0 ? compress_detect(magic, (size_t)n) : COMPRESS_NONE;
 }
 
-/* Going by its magic, or by what libarchive finds in it. */
+/* libarchive also detects formats whose magic number compress_detect() does not know. */
 bool unpack_is_compressed(int fd, off_t offset, uint64_t size)
 {
 	if (size == 0 || format_of(fd, offset, size) != COMPRESS_NONE)
@@ -125,7 +125,7 @@ int unpack_inflate(int fd, off_t offset, uint64_t size,
 {
 	enum compress_format format = format_of(fd, offset, size);
 
-	/* libarchive can do these, too, but takes longer. */
+	/* libarchive supports these formats, too, but is slower. */
 	if (format == COMPRESS_GZIP || format == COMPRESS_ZSTD)
 		return compress_inflate(fd, offset, size, write, arg, what, e);
 	struct span *s = mem_zero(1, sizeof *s);
@@ -139,7 +139,7 @@ int unpack_inflate(int fd, off_t offset, uint64_t size,
 	return result;
 }
 
-/* Where what is uncompressed goes. */
+/* The receiver of uncompressed data. */
 struct target {
 	int fd;
 	const char *what;

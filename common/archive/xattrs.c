@@ -11,7 +11,10 @@
 
 static const char key[] = XATTRS_KEY;
 
-/* The length that a record begins with and where its key begins, or false. */
+/*
+ * Parses the length of a record, and sets *digits to the offset of its key. Returns false
+ * if the record is malformed.
+ */
 static bool read_length(const char *p, size_t len, size_t *total, size_t *digits)
 {
 	size_t n = 0, i = 0;

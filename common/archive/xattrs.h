@@ -1,7 +1,11 @@
 /*
- * xattrs: extended attributes, of files and as a tar holds them.
+ * xattrs: extended attributes of files, and their pax records.
  *
- * There they are pax records "LEN SCHILY.xattr.NAME=VALUE\n", one after the other.
+ * A layer stores an extended attribute as the pax record "LEN SCHILY.xattr.NAME=VALUE\n".
+ * This module reads such records and the attributes of files on disk:
+ *
+ *	while (xattrs_next(&records, &len, &x))
+ *		lsetxattr(path, x.name, x.value, x.len, 0);
  */
 #ifndef DT_XATTRS_H
 #define DT_XATTRS_H
@@ -11,37 +15,39 @@
 
 enum { XATTRS_NAME = 256 };
 
-/* What the key of such a record begins with. */
+/* The start of the key of a record. */
 #define XATTRS_KEY "SCHILY.xattr."
 
 struct xattr {
 	char name[XATTRS_NAME]; /* such as "user.x" */
-	const char *value;      /* of xattrs_next(): points into the records */
+	const char *value;      /* from xattrs_next(), points into the records */
 	size_t len;
 };
 
 /*
- * Takes the first attribute off the `*len` bytes of records at `*p`. Returns false if
- * there is none any more. What is no attribute, or has a longer name than Linux has, is
- * passed over.
+ * Reads the next attribute from the *len bytes of records at *p, and advances both.
+ * Returns false if there are no more attributes. Other records, and names that are longer
+ * than Linux allows, are ignored.
  */
 bool xattrs_next(const char **p, size_t *len, struct xattr *x);
 
 /*
- * Calls each() for all attributes of the file `path`, or symlink, in the order of their
- * names, until it returns something but 0. Returns that; or 0, also where the file system
- * knows of no attributes; or -1 and errno if they cannot be read.
+ * Calls each() for all attributes of the file or symlink `path`, sorted by name. Stops
+ * when each() returns another value than 0, and returns that value. Returns 0 if all were
+ * read or the file system has no attributes. Returns -1 with errno set if the attributes
+ * cannot be read.
  */
 int xattrs_read(const char *path, int (*each)(void *arg, const struct xattr *x),
 		void *arg);
 
 /*
- * Whether an attribute of this name is the file's own, and not the machine's: file
- * capabilities, access control lists, and what users and root set.
+ * Returns whether an attribute belongs to the file and should be part of a layer: file
+ * capabilities, access control lists, and attributes that users or root set. Other
+ * attributes depend on the machine.
  */
 bool xattrs_is_own(const char *name);
 
-/* Whether overlayfs keeps its own notes in an attribute of this name. */
+/* Returns whether the attribute is internal data of overlayfs. */
 bool xattrs_is_overlay(const char *name);
 
 #endif
