@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-/* A layer of fewer bytes is not worth a thread of its own. */
+/* For a smaller layer, the start of a thread costs more than it saves. */
 enum { THREAD_FROM = 4 << 20 };
 
 struct layer_part *layer_add(struct layer *l)
@@ -35,7 +35,7 @@ void layer_release(struct layer *l)
 	*l = (struct layer){0};
 }
 
-/* Completes the member with the layer's style and adds its header. */
+/* Sets owner and time from the layer's style and adds the header. */
 static void emit_styled(struct sink *s, const struct layer_style *style,
 			struct tar_member *m)
 {
@@ -47,7 +47,7 @@ static void emit_styled(struct sink *s, const struct layer_style *style,
 	sink_header(s, m);
 }
 
-/* The same with the attributes of its own that an entry has. */
+/* Does the same for an entry with an owner. */
 static void emit_owned(struct sink *s, const struct layer_style *style,
 		       const struct tree *t, const struct tree_owner *owner,
 		       struct tar_member *m)
@@ -62,7 +62,7 @@ static void emit_owned(struct sink *s, const struct layer_style *style,
 	sink_header(s, m);
 }
 
-/* The members that stand for "/nix" and "/nix/store". */
+/* Adds the members for the parent directories, such as "/nix" and "/nix/store". */
 static void emit_parents(const struct layer *l, struct sink *s)
 {
 	char *dir = mem_strdup(l->parents);
@@ -79,15 +79,18 @@ static void emit_parents(const struct layer *l, struct sink *s)
 	free(dir);
 }
 
-/* What is needed while a part is sent. */
+/* The state while a part is written to the sink. */
 struct sending {
 	struct sink *sink;
 	struct tree_reader reader;
-	struct hardlinks links; /* by the entry of the first name */
+	struct hardlinks links; /* value: the entry of the first path */
 	struct buf name, first;
 };
 
-/* The name that the file of this entry was sent by, or NULL: from now on it is. */
+/*
+ * Returns the path under which the file was already written. Returns NULL if this is the
+ * first path of the file.
+ */
 static const char *first_name(struct sending *x, const struct tree *t, uint32_t i)
 {
 	const uint32_t own = t->entry[i].owner;
@@ -140,7 +143,7 @@ static void emit_entry(const struct layer *l, const struct layer_part *part, uin
 		sink_file(x->sink, &x->reader, t, i);
 }
 
-/* Sends the whole layer tar into the sink. */
+/* Writes the complete layer tar to the sink. */
 static void emit(void *arg, struct sink *s)
 {
 	const struct layer *l = arg;
@@ -174,7 +177,7 @@ static void run(struct layer *l, struct sink *s)
 	sink_run(s, emit, l, bytes >= THREAD_FROM);
 }
 
-/* Hashes the layer; returns a file that was touched since the scan, if there is one. */
+/* Hashes the layer. Returns a file that was touched since the scan, if there is one. */
 static struct sink_entry hash(struct layer *l, uint64_t *size, char hex[DIGEST_HEX + 1])
 {
 	struct sink s;
@@ -203,7 +206,10 @@ static bool is_temporary(const struct layer *l)
 	return false;
 }
 
-/* All that a layer's bytes depend on, and how to tell that a file is still the same. */
+/*
+ * Computes the key in the cache from everything that determines the bytes of the layer,
+ * and from the state of each file.
+ */
 static void layer_key(const struct layer *l, char key[DIGEST_HEX + 1])
 {
 	struct digest d;
@@ -223,7 +229,7 @@ static void layer_key(const struct layer *l, char key[DIGEST_HEX + 1])
 	digest_release(&d);
 }
 
-/* The fact that the cache keeps: "DIFF_ID SIZE". */
+/* The cache contains "DIFF_ID SIZE". */
 static bool parse_fact(struct layer *l, const struct buf *fact)
 {
 	if (fact->len < DIGEST_HEX + 2 || fact->data[DIGEST_HEX] != ' ')
@@ -254,8 +260,9 @@ void layer_measure(struct layer *l, const struct cache *cache)
 }
 
 /*
- * The contents of `touched`, or of any file of a layer that was fresh, may have changed
- * before they were written: they did if the layer has another digest now.
+ * Hashes the layer again. The contents of `touched`, or of any file if the layer was
+ * fresh, may have changed between measuring and writing. Then the digest differs and the
+ * process ends.
  */
 static void verify(struct layer *l, struct sink_entry touched)
 {

@@ -1,11 +1,18 @@
 /*
- * layer: from file trees to the bytes of a layer tar.
+ * layer: make a layer tar of file trees.
  *
- * A layer is known by its diff_id, the SHA-256 of its tar, which stands in front of the
- * tar in a layer archive (dt-image(5)). So it is gone through twice: once to find digest
- * and size, once to write it. Both go through the same code, and a file that changed
- * between the two ends the process with a message that names it. If only a file's ctime
- * or inode number changed, the layer is hashed again after it was written.
+ * A layer has a diff_id, the SHA-256 of its tar. In a layer archive (dt-image(5)) the
+ * diff_id precedes the tar. So a layer is produced twice: once to measure it, and once to
+ * write it.
+ *
+ *	struct layer l = {.style = &style};
+ *	tree_scan(&layer_add(&l)->tree, path, NULL);
+ *	layer_measure(&l, &cache);
+ *	layer_write(&l, STDOUT_FILENO);
+ *
+ * Both passes use the same code. A file that changes between them ends the process with a
+ * message that names the file. If only the ctime or the inode number of a file changed,
+ * the layer is hashed again after it was written.
  */
 #ifndef DT_LAYER_H
 #define DT_LAYER_H
@@ -15,7 +22,7 @@
 
 struct cache;
 
-/* What all members of a layer have in common. */
+/* The metadata that all members of a layer share, unless an entry has an owner. */
 struct layer_style {
 	int64_t mtime; /* seconds since 1970 */
 	uint64_t uid, gid;
@@ -23,9 +30,9 @@ struct layer_style {
 };
 
 /*
- * A file tree in a layer. `prefix` is what its root is called ("/nix/store/HASH-NAME");
- * NULL: the root is the layer's root, names are relative to it, and it has a member, ".",
- * only if it has an owner.
+ * A file tree in a layer. `prefix` is the path of its root ("/nix/store/HASH-NAME"). If
+ * `prefix` is NULL, the root of the tree is the root of the layer, and names are relative
+ * to it. Then the root has a member, ".", only if it has an owner.
  */
 struct layer_part {
 	struct tree tree;
@@ -34,31 +41,33 @@ struct layer_part {
 
 struct layer {
 	const struct layer_style *style;
-	char *parents; /* "/nix/store": the directories that begin the layer, or NULL */
+	char *parents; /* directories at the start of the layer, such as "/nix/store", or
+			  NULL */
 	struct layer_part *part;
 	size_t n, cap;
-	uint64_t size; /* of the layer tar, in bytes; from layer_measure() */
-	char diff_id[DIGEST_HEX + 1]; /* its SHA-256; from layer_measure() */
-	bool is_fresh; /* a file may have changed since then without its times telling */
+	uint64_t size; /* size of the tar in bytes; set by layer_measure() */
+	char diff_id[DIGEST_HEX + 1]; /* set by layer_measure() */
+	/* A file changed so recently that a later change may not change its times. */
+	bool is_fresh;
 };
 
-/* A new, empty part. The layer owns it and frees its tree and prefix. */
+/* Adds an empty part. The layer owns it and frees its tree and prefix. */
 struct layer_part *layer_add(struct layer *l);
 
 /* A zeroed struct is an empty layer. */
 void layer_release(struct layer *l);
 
 /*
- * Finds diff_id and size, by reading all files or from the cache. Layers can be measured
- * in several threads at once. The cache's key is a digest over the style and, of every
- * file, name, mode, size, link target, mtime, ctime and inode number.
+ * Determines diff_id and size by reading all files, or from the cache. Several threads
+ * may measure different layers. The key in the cache is a digest of the style, of all
+ * prefixes, and of tree_digest() of each tree.
  */
 void layer_measure(struct layer *l, const struct cache *cache);
 
 /*
- * Writes the layer's tar to `fd`. Ends the process on failure: also if the layer was
- * measured and the bytes may not be those of its digest, or if it was not and a file is
- * not what it was when the trees were scanned.
+ * Writes the layer tar to `fd`. Ends the process on failure. If the layer was measured,
+ * bytes that may differ from the measured digest are a failure. If it was not, a file
+ * that changed since its tree was scanned is a failure.
  */
 void layer_write(struct layer *l, int fd);
 

@@ -13,11 +13,11 @@
 #include <unistd.h>
 
 enum {
-	BLOCK =
-	    64 * 1024, /* what is hashed or written at a time: it stays in the cache */
-	HEADER_ROOM = 4096,     /* a header may fill a block and some more */
-	ZERO_COPY_FROM = BLOCK, /* smaller files are cheaper to read than to splice */
-	PIECES = 32,            /* how far the thread that reads is ahead */
+	/* bytes hashed or written at a time; these fit into the processor's cache */
+	BLOCK = 64 * 1024,
+	HEADER_ROOM = 4096,     /* the headers of the last member may exceed BLOCK */
+	ZERO_COPY_FROM = BLOCK, /* reading smaller files is faster than splice(2) */
+	PIECES = 32,            /* pieces that the reading thread may be ahead */
 };
 
 static void piece_init(struct piece *p)
@@ -42,7 +42,7 @@ void sink_release(struct sink *s)
 	buf_release(&s->own.bytes);
 }
 
-/* Hashes the contents; returns how many bytes there were. */
+/* Hashes the contents of the file. Returns the number of bytes. */
 static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size)
 {
 	static _Thread_local char block[BLOCK];
@@ -73,7 +73,7 @@ static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
 	return (uint64_t)n;
 }
 
-/* Hashes or writes the bytes of a piece, and empties it. */
+/* Hashes or writes the bytes of a piece, and clears them. */
 static void consume_bytes(struct sink *s, struct piece *p)
 {
 	if (s->fd < 0)
@@ -83,7 +83,7 @@ static void consume_bytes(struct sink *s, struct piece *p)
 	buf_clear(&p->bytes);
 }
 
-/* The same, and of the file behind them. */
+/* Does the same with the bytes and the file of a piece. */
 static void sink_consume(struct sink *s, struct piece *p)
 {
 	consume_bytes(s, p);
@@ -101,7 +101,7 @@ static void sink_consume(struct sink *s, struct piece *p)
 	p->touched = (struct sink_entry){0};
 }
 
-/* Lets go of the piece that was made and starts the next one. */
+/* Passes the filled piece on and starts the next piece. */
 static void sink_flush(struct sink *s)
 {
 	if (s->relay == NULL) {
@@ -112,7 +112,7 @@ static void sink_flush(struct sink *s)
 	}
 }
 
-/* Counts what was put into the piece since it was `before` bytes long. */
+/* Counts the bytes that were added since the piece had `before` bytes. */
 static void sink_added(struct sink *s, size_t before)
 {
 	s->total += s->piece->bytes.len - before;
@@ -129,7 +129,7 @@ void sink_zeroes(struct sink *s, size_t n)
 	sink_added(s, before);
 }
 
-/* Reads the span into pieces; returns how many bytes there were. */
+/* Reads the span into pieces. Returns the number of bytes. */
 static uint64_t read_span(struct sink *s, int fd, off_t offset, uint64_t size)
 {
 	uint64_t done = 0;
@@ -209,7 +209,7 @@ void sink_end(struct sink *s)
 	sink_flush(s);
 }
 
-/* What the thread that makes the pieces needs. */
+/* The arguments of the thread that fills the pieces. */
 struct production {
 	struct sink *sink;
 	void (*produce)(void *arg, struct sink *s);

@@ -9,12 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { STORE_DIRECTORY = 0555, ANY_DIRECTORY = 0755 }; /* the modes that nobody chooses */
+/* Directories with these modes do not count as set on purpose. */
+enum { STORE_DIRECTORY = 0555, ANY_DIRECTORY = 0755 };
 
-/* Whether a relative link target leads out of the tree in whose directory it stands. */
+/* Returns whether the relative target of the symlink `i` is outside the tree. */
 static bool leads_out(const struct tree *t, uint32_t i, const char *target)
 {
-	int depth = -1; /* the link itself is no directory on the way */
+	int depth = -1; /* the name of the symlink itself adds no depth */
 
 	for (uint32_t up = i; t->entry[up].parent != TREE_END; up = t->entry[up].parent)
 		depth++;
@@ -32,14 +33,14 @@ static bool leads_out(const struct tree *t, uint32_t i, const char *target)
 }
 
 /*
- * One source's entry on its way into a merged directory; or, where a source is put below
- * the root, a directory that leads there.
+ * An entry of a source that will be part of a merged directory. If the source's `at` is
+ * below the root, it can also be a parent directory of `at`.
  */
 struct candidate {
 	const struct tree_source *source;
 	const char *name;
-	uint32_t entry; /* TREE_END: it only leads there */
-	bool is_copied; /* of TREE_ENV: it is in a directory that is copied */
+	uint32_t entry; /* TREE_END: a parent directory of `at` */
+	bool is_copied; /* of TREE_ENV: inside a directory that is copied */
 };
 
 static const struct tree_entry *entry_of(const struct candidate *c)
@@ -54,14 +55,14 @@ static bool is_directory(const struct candidate *c)
 	return S_ISDIR(entry_of(c)->mode);
 }
 
-/* Whether its leaves become links. */
+/* Returns whether leaves of the candidate become symlinks. */
 static bool is_linked(const struct candidate *c)
 {
 	return c->source->kind == TREE_LINKS ||
 	       (c->source->kind == TREE_ENV && !c->is_copied);
 }
 
-/* By name; among the same names, the sources in the order in which they were given. */
+/* Sorts by name, then by the order of the sources. */
 static int compare_candidates(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
@@ -73,8 +74,9 @@ static int compare_candidates(const void *a, const void *b)
 }
 
 /*
- * The link that stands for leaf `c`: of TREE_LINKS, its own if it is one that works here
- * too, as lndir(1) makes it; buildEnv's lead to the leaf in any case.
+ * Writes the target of the symlink that replaces leaf `c`. A symlink of TREE_LINKS keeps
+ * its own target if the target works here too, as with lndir(1). buildEnv always links to
+ * the leaf.
  */
 static void link_text(const struct candidate *c, struct buf *out)
 {
@@ -93,16 +95,16 @@ static void link_text(const struct candidate *c, struct buf *out)
 	tree_path(t, c->entry, out);
 }
 
-/* --- the merge under way --- */
+/* --- merging --- */
 
 struct merge {
 	struct tree *t;
 	const struct tree_source *sources;
 	size_t n_sources;
-	uint32_t *origins; /* by source: its first origin in t */
-	char **way;        /* by source: the parts of `at`, each ended by a NUL, */
-	struct candidate *
-	    *list; /* by merged directory, until it is filled: its candidates */
+	uint32_t *origins; /* for each source: its first origin in t */
+	char **way; /* for each source: the components of `at`, each ended by NUL */
+	/* For each merged directory: its candidates, until its children are added. */
+	struct candidate **list;
 	size_t *n, cap, cap_n;
 };
 
@@ -155,7 +157,7 @@ static void copy_owner(struct tree *t, uint32_t i, const struct candidate *c)
 			       old->owner[owner].xattrs_len);
 }
 
-/* Fills in what a leaf is. */
+/* Sets the fields of a leaf. */
 static void merge_leaf(struct merge *m, struct tree_entry *e, const struct candidate *c)
 {
 	const struct tree_entry *from = entry_of(c);
@@ -179,7 +181,7 @@ static void merge_leaf(struct merge *m, struct tree_entry *e, const struct candi
 	buf_release(&target);
 }
 
-/* Whether an entry has an owner or attributes that are not those of most files. */
+/* Returns whether an entry has an owner other than root, or extended attributes. */
 static bool is_owned(const struct candidate *c)
 {
 	uint32_t i = entry_of(c)->owner;
@@ -190,7 +192,7 @@ static bool is_owned(const struct candidate *c)
 	return owner->uid != 0 || owner->gid != 0 || owner->xattrs_len > 0;
 }
 
-/* Whether somebody meant the directory to have the attributes that it has. */
+/* Returns whether owner and mode of the directory were set on purpose. */
 static bool is_chosen(const struct candidate *c)
 {
 	const struct tree_source *source = c->source;
@@ -226,7 +228,7 @@ static void merge_attributes(struct merge *m, uint32_t i, const struct candidate
 		tree_set_owner(m->t, i, owner, "", 0);
 }
 
-/* Whether the path is one of the list, or above one. */
+/* Returns whether the path is in the list or is a parent of a path in the list. */
 static bool is_open(char *const *list, const char *path)
 {
 	size_t len = strlen(path);
@@ -238,7 +240,7 @@ static bool is_open(char *const *list, const char *path)
 	return false;
 }
 
-/* Decides which directories of TREE_ENV are copied: those that only one source has. */
+/* Decides which directories of TREE_ENV are copied: those of only one source. */
 static void decide_env(const struct merge *m, uint32_t i, struct candidate *from,
 		       size_t n)
 {
@@ -255,13 +257,16 @@ static void decide_env(const struct merge *m, uint32_t i, struct candidate *from
 			others += j != k && from[j].source->kind == TREE_ENV &&
 				  from[j].source->env == source->env &&
 				  is_linked(&from[j]);
-		/* Those before it are copied only if they were alone, too. */
+		/* An earlier candidate is already copied only if it was alone. */
 		from[k].is_copied = others == 0;
 	}
 	buf_release(&path);
 }
 
-/* Where a candidate was scanned, the merged entry is what its origins rest on. */
+/*
+ * If a candidate is the base of an origin, the merged entry becomes the base of the
+ * copied origin.
+ */
 static void set_bases(const struct merge *m, uint32_t i, const struct candidate *from,
 		      size_t n)
 {
@@ -277,7 +282,7 @@ static void set_bases(const struct merge *m, uint32_t i, const struct candidate 
 	}
 }
 
-/* Adds the entry that all of from[0..n) of one name become. */
+/* Adds the entry for all candidates from[0..n), which have the same name. */
 static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from,
 			size_t n)
 {
@@ -309,7 +314,7 @@ static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from
 	set_directory(m, i, from, n);
 }
 
-/* Appends the children of a candidate to all[0..n); returns how many there are then. */
+/* Appends the children of a candidate to all[0..n). Returns the new n. */
 static size_t add_children(const struct merge *m, const struct candidate *c,
 			   struct candidate **all, size_t n, size_t *cap)
 {
@@ -337,7 +342,7 @@ static size_t add_children(const struct merge *m, const struct candidate *c,
 	return n;
 }
 
-/* The root has attributes if a source keeps those that it has there. */
+/* Sets owner and mode of the root if a source keeps them. */
 static void merge_root(struct merge *m, const struct candidate *roots)
 {
 	for (size_t k = 0; k < m->n_sources; k++) {
@@ -374,7 +379,7 @@ static void merge_directory(struct merge *m, uint32_t i)
 	m->list[i] = NULL;
 }
 
-/* Takes over a source's origins, and gives its root a candidate in the merged root. */
+/* Copies the origins of a source, and makes its root a candidate for the merged root. */
 static void begin_source(struct merge *m, size_t i, struct candidate *root)
 {
 	const struct tree_source *source = &m->sources[i];
@@ -406,7 +411,7 @@ static void begin_source(struct merge *m, size_t i, struct candidate *root)
 	m->t->is_temporary = m->t->is_temporary || t->is_temporary;
 	buf_release(&place);
 
-	/* "" and then the parts of `at`. */
+	/* An empty string and then the components of `at`. */
 	m->way[i] = mem_zero(strlen(source->at) + 3, 1);
 	memcpy(m->way[i] + 1, source->at, strlen(source->at));
 	for (char *p = m->way[i] + 1; *p != '\0'; p++)

@@ -21,7 +21,7 @@ static bool is_directory(const struct tree_entry *e)
 	return S_ISDIR(e->mode);
 }
 
-/* Fills in what stat(2) says of a new entry. */
+/* Sets the fields of a new entry from stat(2). */
 static void set_status(struct tree *t, struct tree_entry *e, const struct stat *st)
 {
 	e->mode = st->st_mode;
@@ -44,8 +44,7 @@ static void set_status(struct tree *t, struct tree_entry *e, const struct stat *
 	}
 }
 
-/* The target of the symlink `name` in `directory`; ends the process if it cannot be read.
- */
+/* Adds the target of the symlink `name` in `directory`. Ends the process on failure. */
 static uint32_t add_target(struct tree *t, int directory, const char *name,
 			   const char *path)
 {
@@ -69,19 +68,19 @@ static int add_xattr(void *arg, const struct xattr *x)
 
 /* --- scanning --- */
 
-/* A scan under way, and the directory that it is in. */
+/* The state of a scan and its current directory. */
 struct scan {
 	struct tree *t;
 	const struct tree_scan *how;
-	char *place; /* how->place without symlinks, or NULL */
+	char *place; /* `how->place` with symlinks resolved, or NULL */
 	uint32_t directory;
 	int fd;
-	struct buf path;    /* where the directory lies */
-	struct buf child;   /* where a child lies */
-	struct buf records; /* its xattrs */
+	struct buf path;    /* path of the directory */
+	struct buf child;   /* path of a child */
+	struct buf records; /* xattrs of a child */
 };
 
-/* The path of `name` in the directory. Changes with the next call. */
+/* Returns the path of `name` in the directory. Valid until the next call. */
 static const char *child_path(struct scan *s, const char *name)
 {
 	struct buf *path = &s->child;
@@ -94,7 +93,10 @@ static const char *child_path(struct scan *s, const char *name)
 	return path->data;
 }
 
-/* Whether the directory, or one it is in, lies at `path`: to go there would never end. */
+/*
+ * Returns whether the current directory or one of its parents is at `path`. Following a
+ * symlink there would never end.
+ */
 static bool is_on_the_way(const struct scan *s, const char *path)
 {
 	struct buf place = {0};
@@ -111,8 +113,8 @@ static bool is_on_the_way(const struct scan *s, const char *path)
 }
 
 /*
- * Where `path` really is, or NULL if it leads nowhere. A link out of the source may lead
- * to what nobody may read; a directory of the source itself is read by its own name.
+ * Resolves all symlinks in `path`. Returns NULL if the target does not exist. If `is_out`
+ * is true, the target may be outside the source and also unreadable.
  */
 static char *find_real(const char *path, bool is_out)
 {
@@ -125,8 +127,8 @@ static char *find_real(const char *path, bool is_out)
 }
 
 /*
- * The directory that the symlink `name` with this target leads to, if it is one to
- * follow, else NULL. The caller frees it.
+ * Returns the directory that replaces the symlink `name` with this target, or NULL if the
+ * symlink is kept. The caller frees the result.
  */
 static char *followed(struct scan *s, const char *name, const char *target)
 {
@@ -151,7 +153,7 @@ static char *followed(struct scan *s, const char *name, const char *target)
 	return NULL;
 }
 
-/* Gives a new entry its owner. */
+/* Sets the owner of a new entry. */
 static void keep_owner(struct scan *s, uint32_t i, const char *name,
 		       const struct stat *st)
 {
@@ -171,7 +173,9 @@ static void keep_owner(struct scan *s, uint32_t i, const char *name,
 	tree_set_owner(s->t, i, &owner, s->records.data, s->records.len);
 }
 
-/* A directory in place of the symlink that leads to it; `link` is the directory's path.
+/*
+ * Turns the entry of a symlink into the directory at `path`. `link` temporarily holds
+ * `path`; see end_directory().
  */
 static void follow(struct scan *s, struct tree_entry *e, const char *path)
 {
@@ -227,7 +231,10 @@ static int compare_entries(const void *a, const void *b, void *names)
 	return utf8_compare((char *)names + x->name, (char *)names + y->name);
 }
 
-/* Sorts the children of a directory, and gives those that were symlinks their origin. */
+/*
+ * Sorts the children of a directory. Directories that replaced symlinks get their own
+ * origin.
+ */
 static void end_directory(struct tree *t, uint32_t directory, uint32_t first)
 {
 	uint32_t n = (uint32_t)t->n - first;

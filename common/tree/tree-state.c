@@ -47,7 +47,7 @@ void tree_digest(const struct tree *t, struct digest *d)
 
 bool tree_is_settled(const struct tree *t)
 {
-	/* Twice the longest tick of the clock by which the kernel stamps files. */
+	/* Twice the longest tick of the kernel's clock for file times. */
 	const int64_t tick = 20000000;
 	struct timespec now;
 

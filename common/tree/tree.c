@@ -49,7 +49,7 @@ uint32_t tree_next(const struct tree *t, uint32_t i)
 	return t->entry[i].count > 0 ? t->entry[i].first : tree_skip(t, i);
 }
 
-/* Appends the path of `i` below `top`, which it is in. */
+/* Appends the path of `i` below its ancestor `top`. */
 static void path_below(const struct tree *t, uint32_t i, uint32_t top, struct buf *out)
 {
 	size_t len = 0;
@@ -58,7 +58,7 @@ static void path_below(const struct tree *t, uint32_t i, uint32_t top, struct bu
 		len += strlen(name_of(t, up)) + 1;
 	if (len == 0)
 		return;
-	len--; /* no slash in front of the first name */
+	len--; /* no slash before the first name */
 	char *end = buf_reserve(out, len) + len;
 	out->len += len;
 	*end = '\0';
@@ -76,7 +76,7 @@ void tree_path(const struct tree *t, uint32_t i, struct buf *out)
 	path_below(t, i, 0, out);
 }
 
-/* Appends where `i` lies in this origin. */
+/* Appends the path of `i` in this origin. */
 static void place_in(const struct tree *t, const struct tree_origin *origin, uint32_t i,
 		     struct buf *out)
 {
@@ -109,7 +109,10 @@ uint32_t tree_find(const struct tree *t, const char *path)
 	return i;
 }
 
-/* What is longer than PATH_MAX is opened in pieces, each below the directory before. */
+/*
+ * A path that is longer than PATH_MAX is opened in parts, each relative to the directory
+ * before it.
+ */
 int tree_open_path(char *path, int flags)
 {
 	int at = AT_FDCWD;

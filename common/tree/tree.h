@@ -1,10 +1,19 @@
 /*
- * tree: a file tree as the sorted list of what a layer holds of it.
+ * tree: a sorted list of the files in a directory tree, with their metadata.
  *
- * Entries are numbered; 0 is the root. The children of a directory have numbers in a row,
- * in the order of utf8_compare(); tree_next() visits all entries in the order of a
- * canonical tar: parents first, sorted name by name along the path. Memory is some 100
- * bytes and the name per entry, no matter how long the paths or the files are.
+ * Layers are made from these lists. A list comes from a scan of the disk, from an
+ * archive, or from a merge of other lists. File contents stay where they are and are
+ * opened by tree_open().
+ *
+ *	struct tree t = {0};
+ *	tree_scan(&t, "/nix/store/HASH-NAME", NULL);
+ *	for (uint32_t i = 0; i != TREE_END; i = tree_next(&t, i))
+ *		...
+ *
+ * Entries are numbered, and 0 is the root. The children of a directory have consecutive
+ * numbers, sorted by utf8_compare(). tree_next() visits entries in the order of a
+ * canonical tar: a directory before its contents, and siblings by name. An entry needs
+ * about 100 bytes of memory and its name.
  */
 #ifndef DT_TREE_H
 #define DT_TREE_H
@@ -21,38 +30,38 @@ struct digest;
 enum { TREE_END = UINT32_MAX };
 
 struct tree_entry {
-	uint64_t size;         /* of a regular file, in bytes; of a device, its st_rdev */
-	int64_t mtime;         /* in ns: has changed if the contents have */
-	int64_t ctime;         /* in ns: has changed if anything has */
-	uint64_t ino;          /* inode number; in an archive, where the contents begin */
+	uint64_t size;         /* size of a regular file in bytes; st_rdev of a device */
+	int64_t mtime;         /* in ns */
+	int64_t ctime;         /* in ns */
+	uint64_t ino;          /* inode number; in an archive, offset of the contents */
 	uint32_t mode;         /* st_mode */
-	uint32_t name;         /* where its name begins in names.data */
-	uint32_t link;         /* of a symlink: where its target begins in names.data */
-	uint32_t parent;       /* TREE_END for the root */
-	uint32_t first, count; /* of a directory: its children */
-	uint32_t origin;       /* below which of the origins it lies on disk */
-	uint32_t owner;        /* which of the owners it has, or TREE_END: any */
-	bool is_implied; /* a directory whose attributes nobody chose: it is there for
-			    what is in it */
+	uint32_t name;         /* offset of its name in names.data */
+	uint32_t link;         /* offset of a symlink's target in names.data */
+	uint32_t parent;       /* parent directory; TREE_END for the root */
+	uint32_t first, count; /* children of a directory */
+	uint32_t origin;       /* index in `origin`: where it is on disk */
+	uint32_t owner;        /* index in `owner`, or TREE_END if it has none */
+	bool is_implied; /* a directory that exists only for its contents: nobody chose
+			    its owner and mode */
 };
 
-/* A place on disk that was scanned, or an archive. */
+/* A scanned place on disk, or an archive. */
 struct tree_origin {
 	char *path;
-	uint32_t base; /* the entry that lies there; what is below it lies below */
-	int archive;   /* its descriptor, which the tree closes; -1 for a place on disk */
+	uint32_t base; /* the entry at this place; its descendants are below this place */
+	int archive;   /* descriptor, closed by the tree; -1 for a place on disk */
 };
 
-/* What an entry has of its own, where a layer's style does not tell. */
+/* The owner of an entry, and other metadata that replaces the layer's style. */
 struct tree_owner {
 	uint64_t uid, gid;
 	bool has_mtime;
-	int64_t mtime; /* seconds since 1970, and */
-	uint32_t nsec; /* nanoseconds after that */
-	uint32_t
-	    xattrs; /* where its pax records SCHILY.xattr.NAME begin in names.data, */
-	uint32_t xattrs_len; /* and how long they are */
-	uint64_t dev, ino;   /* of what has several names; ino is 0 if it has one */
+	int64_t mtime; /* seconds since 1970 */
+	uint32_t nsec; /* nanoseconds after `mtime` */
+	/* Offset and length of its pax records SCHILY.xattr.NAME in names.data. */
+	uint32_t xattrs;
+	uint32_t xattrs_len;
+	uint64_t dev, ino; /* of a file with several hard links, else ino is 0 */
 };
 
 struct tree {
@@ -63,162 +72,187 @@ struct tree {
 	size_t n_origins, cap_origins;
 	struct tree_owner *owner;
 	size_t n_owners, cap_owners;
-	int64_t newest;    /* the latest ctime of all entries, in ns since 1970 */
-	uint64_t bytes;    /* the sizes of all regular files together */
-	bool is_temporary; /* contents are in a temporary file: tree_digest() of the same
-			      tree is another one the next time */
-	bool
-	    has_strangers; /* an owner that is not kept is neither root nor the caller: */
+	int64_t newest;    /* the latest ctime of all entries in ns since 1970 */
+	uint64_t bytes;    /* total size of all regular files */
+	bool is_temporary; /* contents are in a temporary file, so tree_digest() differs
+			      in the next run */
+	/*
+	 * An entry belongs neither to root nor to the caller. The next two fields are its
+	 * owner.
+	 */
+	bool has_strangers;
 	uint64_t stranger_uid, stranger_gid;
 };
 
 void tree_release(struct tree *t);
 
-/* A time of stat(2) in the unit of this module. */
+/* Converts a time of stat(2) to ns since 1970. */
 int64_t tree_ns(struct timespec ts);
 
-/* --- making a tree --- */
+/* --- building a tree --- */
 
-/* Adds a text; returns where it begins in names.data. */
+/* Adds a string and returns its offset in names.data. */
 uint32_t tree_add_text(struct tree *t, const char *s);
 
-/* Adds a zeroed entry without an owner; what it returns is valid until the next one. */
+/* Adds a zeroed entry without an owner. The pointer is valid until the next call. */
 struct tree_entry *tree_add_entry(struct tree *t, uint32_t parent);
 
-/* Adds an origin; returns its number. */
+/* Adds a place on disk and returns its index. */
 uint32_t tree_add_origin(struct tree *t, const char *path, uint32_t base);
 
-/* The same for an archive, whose contents are in `fd`, which the tree closes then. */
+/* Adds an archive with contents in `fd`, which the tree closes. Returns its index. */
 uint32_t tree_add_archive(struct tree *t, const char *path, int fd);
 
-/* Gives entry `i` attributes of its own; `xattrs` are pax records and may be empty. */
+/* Sets the owner of entry `i`. `xattrs` are pax records and may be empty. */
 void tree_set_owner(struct tree *t, uint32_t i, const struct tree_owner *owner,
 		    const void *xattrs, size_t xattrs_len);
 
-/* What tree_scan() does beyond listing; a zeroed struct is none of it. */
+/* Options of tree_scan(). A zeroed struct is the default. */
 struct tree_scan {
-	bool keep_owners; /* owner, group, xattrs_is_own(), which names are one file */
-	bool no_devices;  /* devices and FIFOs end the process */
+	bool keep_owners; /* keep owners, the attributes of xattrs_is_own(), and hard
+			     links */
+	bool no_devices;  /* devices and FIFOs are errors that end the process */
 
 	/*
-	 * Symlinks to directories become these directories, if they lie in the tree
-	 * itself or in the store, whose place on this machine is `place`, and `store` its
-	 * name in links. A link to a directory that it stands in stays a link.
+	 * Replace symlinks to directories by these directories, inside the scanned tree
+	 * and inside the store. `store` is the path of the store in link targets, and
+	 * `place` its path on this machine. A symlink to a directory that contains the
+	 * symlink is kept.
 	 */
 	bool follow;
 	const char *store, *place;
 };
 
 /*
- * Reads the tree at `path` on disk (a directory, a file or a symlink, which is not
- * followed) into the empty tree `t`. What is no directory, file or symlink goes in too;
- * sockets are left out with a warning. Ends the process if anything cannot be read.
+ * Scans `path`, which is a directory, a file or a symlink, into the empty tree `t`. A
+ * symlink at `path` is not followed. Devices and FIFOs are included; sockets are left out
+ * with a warning. `how` may be NULL. Ends the process if anything cannot be read.
  */
 void tree_scan(struct tree *t, const char *path, const struct tree_scan *how);
 
 enum tree_kind {
 	TREE_AS_IS,
-	TREE_COPY,  /* the same, but directories of mode 0555, as in a store, or 0755 are
-		       only  there for what is in them */
-	TREE_LINKS, /* leaves become symlinks into `as_links` */
-	TREE_ENV,   /* so do leaves in a directory that another source of the same `env`
-		       has,   too; other directories are copied */
+	TREE_COPY,  /* directories of mode 0555 or 0755 exist only for their contents,
+		       because most directories of a store have these modes */
+	TREE_LINKS, /* every file becomes a symlink into `as_links` */
+	TREE_ENV, /* like buildEnv: files in a directory that several sources of the same
+		     `env` have become symlinks; a directory of only one source is copied
+		   */
 };
 
-/* One of the trees that tree_merge() lays over each other. */
+/* A source of tree_merge(). */
 struct tree_source {
 	const struct tree *tree;
-	uint32_t root;  /* the entry of it that is put there: in general 0, all of it */
-	const char *at; /* where: a canonical path, "" for the root */
-	bool is_moved;  /* `root` is a directory whose attributes do not count */
-	const bool *is_left; /* by entry: leave it out; NULL: nothing */
-	const bool *is_kept; /* by entry: a directory whose attributes somebody chose,
-				whatever they are; NULL: none */
+	uint32_t root;  /* the entry that is merged, usually 0 for the complete tree */
+	const char *at; /* its canonical path in the result, "" for the root */
+	bool is_moved;  /* owner and mode of the directory `root` are ignored */
+	const bool *is_left; /* for each entry: whether to leave it out; may be NULL */
+	const bool *is_kept; /* for each entry: whether its owner and mode were chosen,
+				whatever they are; may be NULL */
 	enum tree_kind kind;
-	const char *as_links; /* of TREE_LINKS and TREE_ENV: what the tree is called */
+	/* Of TREE_LINKS and TREE_ENV: path of the tree in link targets. */
+	const char *as_links;
 	unsigned env;
-	char *const
-	    *open; /* of TREE_ENV: canonical paths, NULL at the end; these directories,
-		      and those above them, have links in them in any case */
-	bool keeps_links; /* of TREE_ENV: a directory that no other source has becomes a
-			     link, instead of a copy */
-	const struct tree_owner *owner; /* of all its entries; NULL: as they are */
-	const char *said_as;            /* how messages call it */
+	/*
+	 * For TREE_ENV: canonical paths, ended by NULL. The directories at these paths
+	 * and their parents always contain symlinks.
+	 */
+	char *const *open;
+	bool keeps_links; /* of TREE_ENV: a directory of only one source becomes a
+			     symlink, not a copy */
+	const struct tree_owner *owner; /* owner of all entries; NULL: keep owners */
+	const char *said_as;            /* its name in messages */
 };
 
 /*
- * Makes the union of the sources' trees: directories are merged, leaves stay or become
- * links. A symlink that would become one stays as it is, unless it is relative and leads
- * out of its source. Where two sources have a leaf of the same name, the first one wins,
- * and a warning names both unless they are the same link. A leaf against a directory ends
- * the process. A merged directory has the attributes that it has in the first source that
- * chose them, as 0755 without an owner of its own is not; if none did, it is implied,
- * with mode 0755. The root has an owner only if a source's is_kept says so.
+ * Merges the trees of the sources into the empty tree `t`. Directories are merged. All
+ * other entries are leaves, which are kept or become symlinks:
+ *
+ * - A symlink of a TREE_LINKS source keeps its target, unless the target is relative and
+ *   outside the source.
+ * - If two sources have the same leaf, the first source wins. A warning names both
+ *   sources, unless both leaves become the same symlink.
+ * - If one source has a leaf and another has a directory, the process ends.
+ *
+ * A merged directory gets owner and mode from the first source that sets them on purpose.
+ * Mode 0755 without extended attributes and owned by root does not count as set on
+ * purpose; neither does mode 0555, except in a TREE_AS_IS source. The default is mode
+ * 0755, with `is_implied`. The root has an owner only if `is_kept` of a source includes
+ * it.
  */
 void tree_merge(struct tree *t, const struct tree_source *sources, size_t n);
 
 /* --- reading a tree --- */
 
-/* The entry of this canonical path, or TREE_END. */
+/* Returns the entry with this canonical path, or TREE_END. */
 uint32_t tree_find(const struct tree *t, const char *path);
 
-/* The entry after `i` in canonical order, or TREE_END. */
+/* Returns the entry after `i` in canonical order, or TREE_END. */
 uint32_t tree_next(const struct tree *t, uint32_t i);
 
-/* The entry after `i` and all that is below it, or TREE_END. */
+/* Returns the entry after `i` and all its descendants, or TREE_END. */
 uint32_t tree_skip(const struct tree *t, uint32_t i);
 
-/* Appends the path of entry `i` below the root: nothing for the root, "bin/sh". */
+/*
+ * Appends the path of entry `i` below the root, such as "bin/sh". The path of the root is
+ * empty.
+ */
 void tree_path(const struct tree *t, uint32_t i, struct buf *out);
 
-/* Appends where entry `i` lies on disk. */
+/* Appends the path of entry `i` on disk. */
 void tree_location(const struct tree *t, uint32_t i, struct buf *out);
 
-/* Opens files of a tree one after the other; keeps the last directory open. */
+/*
+ * Opens files of a tree one after the other. The directory of the last file stays open.
+ */
 struct tree_reader {
 	int directory;
-	uint32_t parent, origin; /* of which entry `directory` is the descriptor */
+	uint32_t parent, origin; /* the entry that `directory` belongs to */
 	struct buf path;
 };
 
 void tree_reader_init(struct tree_reader *r);
 void tree_reader_release(struct tree_reader *r);
 
-/* open(2) of a path of any length, which is changed. */
+/* open(2) for a path of any length. `path` is modified. */
 int tree_open_path(char *path, int flags);
 
 /*
- * A descriptor of the regular file `i`, in which its contents begin at *offset, or -1 and
- * errno. Never follows a symlink. The caller closes it.
+ * Opens the regular file `i`. Returns a descriptor, in which the contents start at
+ * *offset, or -1 with errno set. Never follows a symlink. The caller closes the
+ * descriptor.
  */
 int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i, off_t *offset);
 
 /*
- * Ends the process, naming the file, unless `fd` still is a regular file of the size and
- * mtime that entry `i` had in the scan, and `got`, how many bytes of it were read, is its
- * size. Returns whether it is another inode or its ctime is another one: either the file
- * has other contents and was given its old mtime, or the optimiser of a store gave it
- * another name. Only the contents can tell which. If the file lies in an archive, `fd` is
- * the archive, and the times are those of the archive.
+ * Checks that file `i` did not change. `fd` must be a regular file with the size and
+ * mtime of the scan, and `got`, the number of bytes read, must be its size. Otherwise the
+ * process ends with a message that names the file.
+ *
+ * Returns true if the inode number or the ctime changed. Either the contents changed and
+ * the mtime was reset, or another hard link was made, as the optimizer of a Nix store
+ * does. Only the contents show the difference.
+ *
+ * If the file is in an archive, `fd` is the archive, and the times are those of the
+ * archive.
  */
 bool tree_is_touched(const struct tree *t, uint32_t i, int fd, uint64_t got);
 
-/* Ends the process: the contents of file `i` are not those that they were. */
+/* Ends the process with the message that file `i` changed. */
 _Noreturn void tree_changed(const struct tree *t, uint32_t i);
 
-/* Ends the process: errno is why entry `i` could not be opened or read. */
+/* Ends the process with errno as the reason why entry `i` cannot be read. */
 _Noreturn void tree_unreadable(const struct tree *t, uint32_t i);
 
 /*
- * Adds to `d` all that tells whether the tree on disk is still the one that was scanned:
- * of every entry, name, mode, size, link target, mtime, ctime, inode number and
- * owner.
+ * Adds the state of the tree on disk to `d`: name, mode, size, link target, mtime, ctime,
+ * inode number and owner of each entry. Equal digests mean that the tree did not change.
  */
 void tree_digest(const struct tree *t, struct digest *d);
 
 /*
- * Whether nothing in it was changed so lately that it could change again without its
- * times telling; what is not settled is not to be remembered by tree_digest().
+ * Returns whether the last change is old enough that a further change would get another
+ * ctime. If it is not, the result of tree_digest() must not be stored in a cache.
  */
 bool tree_is_settled(const struct tree *t);
 
