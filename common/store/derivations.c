@@ -57,7 +57,10 @@ static int ask_graph(struct graph *g, const struct buf *text, const char *file,
 	return result;
 }
 
-/* Reads a file that may be a pipe, unless it begins like a database: 1, 0, or -1. */
+/*
+ * Reads a file, which may be a pipe, unless it starts like a database. Returns 1 for a
+ * database, 0 for a text, or -1.
+ */
 static int read_graph(const char *file, struct buf *text, struct err *e)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC), is_database = 0;

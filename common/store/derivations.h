@@ -1,5 +1,12 @@
 /*
- * derivations: which derivations store paths come from.
+ * derivations: find the derivations that store paths were built from, and read their
+ * outputs.
+ *
+ * An image with its own Nix database should know the deriver of each path. A graph does
+ * not contain derivers, so they are looked up in a database or in an exported graph:
+ *
+ *	if (derivations_find(&graph, &store, file, &e) < 0)
+ *		die("%s", e.text);
  */
 #ifndef DT_DERIVATIONS_H
 #define DT_DERIVATIONS_H
@@ -13,23 +20,25 @@ struct nixdb_output;
 struct store;
 
 /*
- * Sets the derivers of the paths in `g` that `file` knows: a database of Nix or Guix, or
- * a graph that Nix exported (see export.h). An empty file knows none. If `file` is NULL,
- * the store's own database is asked, if the store has one. Returns 0, or -1 and why.
+ * Sets the derivers of the paths in `g` that `file` contains. `file` is a database of Nix
+ * or Guix, or a graph that Nix exported (see nixgraph.h). An empty file contains no
+ * derivers. If `file` is NULL, the database of the store is used if there is one. Returns
+ * 0, or -1 with the reason in `e`.
  */
 int derivations_find(struct graph *g, const struct store *s, const char *file,
 		     struct err *e);
 
-/* What the derivations among the paths of a graph build. A zeroed struct is empty. */
+/* The outputs of the derivations in a graph. A zeroed struct is empty. */
 struct derivations {
 	struct nixdb_output *output;
 	size_t n, cap;
 };
 
 /*
- * Reads each path of `g` whose name ends in ".drv", in this order of the nodes, into the
- * empty `d`. Outputs whose path is not known before they are built are left out. Returns
- * 0, or -1 and why; release it in either case.
+ * Reads each path of `g` whose name ends in ".drv" into the empty `d`. `order` is the
+ * order of the nodes. Outputs with a path that is not known before they are built are
+ * left out. Returns 0, or -1 with the reason in `e`. The caller releases `d` in both
+ * cases.
  */
 int derivations_read(struct derivations *d, const struct graph *g, const uint32_t *order,
 		     struct store *s, struct err *e);

@@ -17,7 +17,7 @@ struct parser {
 	struct err *e;
 };
 
-/* Says where it stopped, and why; returns -1. */
+/* Sets the reason with the current offset. Returns -1. */
 static int refuse(struct parser *p, const char *why)
 {
 	return err_set(p->e, "%s:%zu: %s", p->what, (size_t)(p->at - p->start), why);
@@ -48,7 +48,7 @@ static char unescape(char c)
 	return c == 'n' ? '\n' : c == 'r' ? '\r' : c == 't' ? '\t' : c;
 }
 
-/* Reads a string to p->text. */
+/* Parses a string into p->text. */
 static int parse_text(struct parser *p)
 {
 	buf_clear(&p->text);
@@ -73,7 +73,7 @@ static int parse_text(struct parser *p)
 	return 0;
 }
 
-/* The string that was read last, or NULL and why not. */
+/* Returns the last string as JSON, or NULL with the reason. */
 static json_t *made_string(struct parser *p)
 {
 	json_t *string = json_stringn(p->text.data, p->text.len);
@@ -83,7 +83,7 @@ static json_t *made_string(struct parser *p)
 	return string;
 }
 
-/* The string that stands here, or NULL and why none does. */
+/* Parses a string. Returns it as JSON, or NULL with the reason. */
 static json_t *parse_string(struct parser *p)
 {
 	return parse_text(p) < 0 ? NULL : made_string(p);
@@ -102,7 +102,7 @@ static json_t *parse_path(struct parser *p)
 	return made_string(p);
 }
 
-/* Calls `item`, which returns 0 or -1, for all that a list holds. */
+/* Calls item() for each element of a list. item() returns 0 or -1. */
 static int parse_list(struct parser *p, int (*item)(struct parser *p, json_t *into),
 		      json_t *into)
 {
@@ -131,7 +131,7 @@ static int compare_strings(const void *a, const void *b)
 	return strcmp(json_string_value(*x), json_string_value(*y));
 }
 
-/* A new list of the strings of this one, sorted, each of them once. */
+/* Returns a new list with the same strings, sorted and without duplicates. */
 static json_t *sorted_set(const json_t *list)
 {
 	size_t n = json_array_size(list);
@@ -156,7 +156,10 @@ static json_t *parse_set(struct parser *p, int (*item)(struct parser *p, json_t 
 	return set;
 }
 
-/* What the text says is a hash algorithm as Nix names them: its digits, or 0 if not. */
+/*
+ * Returns the number of hex digits of a hash algorithm in Nix's notation, or 0 if it is
+ * unknown.
+ */
 static size_t hash_digits(const char *algorithm)
 {
 	static const struct {
@@ -185,8 +188,9 @@ static bool is_hash(const char *hash, size_t digits)
 }
 
 /*
- * Which kind of output this is: it has a path if that is known before it is built, an
- * algorithm if its contents tell its path, and a hash if those are known as well.
+ * Checks the fields of an output. The path is empty if it is not known before the build.
+ * The algorithm is set if the path depends on the contents, and the hash also if the
+ * contents are known.
  */
 static int check_output(struct parser *p, const char *path, const char *algorithm,
 			const char *hash)
@@ -251,7 +255,7 @@ out:
 	return result;
 }
 
-/* Reads KEY, VALUE and what is around them, the value by `parse`. */
+/* Parses "(KEY,VALUE)". The functions `key` and `value` parse the two fields. */
 static int parse_pair(struct parser *p, json_t *into, json_t *(*key)(struct parser *),
 		      json_t *(*value)(struct parser *))
 {
@@ -334,8 +338,10 @@ json_t *drv_parse(struct store *s, const char *text, size_t len, const char *wha
 	return drv;
 }
 
-/* Finds the name in the path of an output, HASH-NAME or HASH-NAME-OUTPUT for others than
- * out. */
+/*
+ * Takes the name from the path of an output. The path is HASH-NAME for "out", and
+ * HASH-NAME-OUTPUT for other outputs.
+ */
 static bool find_name_in_outputs(const json_t *drv, struct buf *name)
 {
 	const char *output;
@@ -361,7 +367,7 @@ static bool find_name_in_outputs(const json_t *drv, struct buf *name)
 	return false;
 }
 
-/* Finds the name, where no path tells it, among the variables. */
+/* Takes the name from the variables, if no output has a path. */
 static bool find_name_in_variables(const json_t *drv, struct buf *name)
 {
 	const json_t *env = json_object_get(drv, "env");
@@ -380,7 +386,7 @@ static bool find_name_in_variables(const json_t *drv, struct buf *name)
 	return name->len > 0;
 }
 
-/* What the text refers to, as Nix spells that for its path: "PATH:PATH:". */
+/* Appends the references of the derivation as Nix hashes them: "PATH:PATH:". */
 static void add_references(const json_t *drv, struct buf *out)
 {
 	json_t *all = json_array(), *path;

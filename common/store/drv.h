@@ -1,13 +1,13 @@
 /*
- * drv: store derivations.
+ * drv: parse store derivations, the .drv files of Nix and Guix.
  *
- * A .drv file tells how Nix or Guix builds store paths. It holds a term in ASCII, the
- * ATerm format of the Nix manual ("Derivation ATerm format"):
+ * A derivation describes how a store path is built. The file contains a term in ASCII,
+ * the ATerm format of the Nix manual ("Derivation ATerm format"):
  *
  *	Derive(OUTPUTS,INPUTS,["PATH",...],"SYSTEM","BUILDER",["ARG",...],VARIABLES)
  *
- * OUTPUTS is a list of ("NAME","PATH","ALGORITHM","HASH"), INPUTS one of
- * ("PATH",["OUTPUT",...]), VARIABLES one of ("NAME","VALUE").
+ * OUTPUTS is a list of ("NAME","PATH","ALGORITHM","HASH"), INPUTS is a list of
+ * ("PATH",["OUTPUT",...]), and VARIABLES is a list of ("NAME","VALUE").
  */
 #ifndef DT_DRV_H
 #define DT_DRV_H
@@ -20,25 +20,29 @@ struct buf;
 struct err;
 struct store;
 
-/* What is read into memory of any one derivation is bounded by this many bytes. */
+/* The largest derivation in bytes. */
 enum { DRV_LIMIT = 16 << 20 };
 
 /*
- * Parses a derivation; `what` names it in the reason, which tells the offset, in bytes.
- * All its paths must be store paths of `s` (which the first one tells, if nobody did).
- * Returns a new reference to an object as `nix derivation show` of Nix 2.15 to 2.17 has
- * it under a derivation's path, but for "name"; or NULL and why.
+ * Parses a derivation. Returns a new reference to an object in the form that `nix
+ * derivation show` of Nix 2.15 to 2.17 prints for one path, except that "name" is empty;
+ * see drv_identify(). Returns NULL with the reason in `e` on failure. The reason contains
+ * `what` and the offset in bytes.
  *
- * Like Nix, it takes lists in any order, the last of several variables or inputs of one
- * name, and the first of several outputs. Sets are sorted and have nothing twice.
+ * All paths must be store paths of `s`. If the store directory is not known yet, the
+ * first path sets it.
+ *
+ * Like Nix, the parser accepts lists in any order. If several variables or inputs have
+ * the same name, the last counts. If several outputs have the same name, the first
+ * counts. Sets are sorted and contain no duplicates.
  */
 json_t *drv_parse(struct store *s, const char *text, size_t len, const char *what,
 		  struct err *e);
 
 /*
- * Adds "name" to what drv_parse() made of a text, and writes the path that this text has
- * in the store: it is named by its digest, its name and the paths that it refers to.
- * Returns 0, or -1 and why.
+ * Adds "name" to the result of drv_parse(), and computes the store path of the derivation
+ * from its text. Nix derives the path from the digest of the text, the name and the paths
+ * that the text refers to. Returns 0, or -1 with the reason in `e`.
  */
 int drv_identify(const struct store *s, const char *text, size_t len, json_t *drv,
 		 struct buf *path, struct err *e);

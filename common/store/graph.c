@@ -54,7 +54,7 @@ static int compare_ids(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The word at *p, which moves to the blank or the end behind it; its length. */
+/* Returns the length of the word at *p, and moves *p to the blank or the end after it. */
 static size_t word(const char **p, const char *end)
 {
 	const char *start = *p;
@@ -64,7 +64,7 @@ static size_t word(const char **p, const char *end)
 	return (size_t)(*p - start);
 }
 
-/* Sorts the numbers and drops repeated ones and `self`; returns how many are left. */
+/* Sorts the numbers and removes duplicates and `self`. Returns the new length. */
 static size_t tidy_refs(uint32_t self, uint32_t *refs, size_t n)
 {
 	size_t kept = 0;
@@ -152,7 +152,7 @@ int graph_parse(struct graph *g, const char *text, size_t len, const char *what,
 	return 0;
 }
 
-/* The state of a topological sort: a heap of the nodes that may come next. */
+/* The state of a topological sort: a heap of the nodes that can come next. */
 struct sorter {
 	const struct graph *g;
 	uint32_t *heap;
@@ -192,7 +192,7 @@ static uint32_t pop(struct sorter *s)
 	return first;
 }
 
-/* Names a cycle among the nodes that still wait for a reference. */
+/* Sets the reason to a cycle among the nodes that still wait for a reference. */
 static int report_cycle(const struct graph *g, const size_t *missing, struct err *e)
 {
 	uint32_t at = 0;
@@ -227,7 +227,8 @@ static int report_cycle(const struct graph *g, const size_t *missing, struct err
 int graph_sort(const struct graph *g, uint32_t *order, struct err *e)
 {
 	size_t n = g->paths.n, done = 0;
-	size_t *missing = mem_zero(n, sizeof *missing); /* references not yet in order */
+	/* For each node: the number of references that are not in `order` yet. */
+	size_t *missing = mem_zero(n, sizeof *missing);
 	struct sorter s = {g, mem_zero(n, sizeof *s.heap), 0};
 	struct edges up;
 

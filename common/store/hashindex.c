@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* The slot of this hash part, or the free one where it belongs. */
+/* Returns the slot of this hash part, or the free slot where it belongs. */
 static struct hashindex_entry **find_slot(const struct hashindex *h, const char *hash)
 {
 	for (size_t at = secret_hash(hash, STORE_HASH);; at++) {
@@ -22,7 +22,10 @@ static struct hashindex_entry **find_slot(const struct hashindex *h, const char 
 	}
 }
 
-/* In a long run of characters every window is looked up: this turns most away, fast. */
+/*
+ * Returns the bit of a hash part in the filter. In a long run of characters every
+ * position is tested, and the filter rejects most positions quickly.
+ */
 static size_t filter_bit(const struct hashindex *h, const char *hash)
 {
 	uint64_t w;
@@ -45,7 +48,10 @@ static bool ends_with(const char *s, const char *end)
 	return len >= n && strcmp(s + len - n, end) == 0;
 }
 
-/* Whether `name` is what Nix leaves beside `whole` while it works on that. */
+/*
+ * Returns whether `name` is a temporary file that Nix creates next to `whole` while it
+ * works on that path.
+ */
 static bool is_leftover_of(const char *name, const char *whole)
 {
 	static const char *const tails[] = {".lock", ".check", ".tmp", ".chroot"};
@@ -61,9 +67,9 @@ static bool is_leftover_of(const char *name, const char *whole)
 }
 
 /*
- * Whether it is the lock of a path that is not there itself: 1 or 0, or -1 and why that
- * is not known. A lock that is gone by now counts as one. But HASH-Cargo.lock is a store
- * path.
+ * Returns 1 if `name` is the lock of a path that does not exist, 0 if not, or -1 with the
+ * reason. A lock that has disappeared counts as a lock. A store path may end in ".lock",
+ * too, for example HASH-Cargo.lock.
  */
 static int is_lone_lock(const struct store *store, const char *name, struct err *e)
 {

@@ -12,15 +12,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK = 64 * 1024 }; /* what is handed on at a time: it stays in the cache */
+enum { BLOCK = 64 * 1024 }; /* piece size; fits into the processor's cache */
 
-/* How to go through the tree in the order of a NAR, which is not that of a tree. */
+/*
+ * Links entries in the order of a NAR, which sorts names by bytes and so differs from the
+ * order of a tree.
+ */
 struct link {
-	uint32_t child; /* a directory's first entry, or TREE_END */
-	uint32_t next;  /* the entry after it in the same directory, or TREE_END */
+	uint32_t child; /* first entry of a directory, or TREE_END */
+	uint32_t next;  /* next entry in the same directory, or TREE_END */
 };
 
-/* A NAR under way. */
+/* The state of nar_write(). */
 struct out {
 	const struct tree *t;
 	struct link *link;
@@ -28,7 +31,7 @@ struct out {
 	struct buf block;
 	void (*bytes)(void *arg, const void *data, size_t len);
 	void *arg;
-	uint32_t touched; /* a file that was, or TREE_END */
+	uint32_t touched; /* a file with tree_is_touched(), or TREE_END */
 };
 
 static const char *name_of(const struct tree *t, uint32_t i)
@@ -44,7 +47,7 @@ static int compare_names(const void *a, const void *b, void *out)
 	return strcmp(name_of(t, *x), name_of(t, *y));
 }
 
-/* Links the directory's entries in byte order of their names. */
+/* Links the entries of the directory in byte order of their names. */
 static void link_directory(struct out *o, uint32_t directory)
 {
 	uint32_t first = o->t->entry[directory].first, n = o->t->entry[directory].count;
@@ -92,7 +95,7 @@ static void put_number(struct out *o, uint64_t n)
 	put(o, &le, sizeof le);
 }
 
-/* What fills up a string of `len` bytes. */
+/* Adds the padding of a string of `len` bytes. */
 static void put_padding(struct out *o, uint64_t len)
 {
 	static const char zeroes[8];
@@ -109,7 +112,7 @@ static void put_string(struct out *o, const char *s)
 	put_padding(o, len);
 }
 
-/* Reads the file; returns how many bytes there were, up to its size. */
+/* Adds the contents of the file. Returns the number of bytes, at most its size. */
 static uint64_t put_file(struct out *o, uint32_t i, int fd)
 {
 	uint64_t size = o->t->entry[i].size, done = 0;
@@ -133,7 +136,7 @@ static uint64_t put_file(struct out *o, uint32_t i, int fd)
 static void put_contents(struct out *o, uint32_t i)
 {
 	uint64_t size = o->t->entry[i].size;
-	off_t offset; /* 0: a store path lies in no archive */
+	off_t offset; /* 0, because a store path is not in an archive */
 	int fd = tree_open(&o->reader, o->t, i, &offset);
 
 	if (fd < 0)
@@ -164,7 +167,7 @@ static void put_symlink(struct out *o, uint32_t i)
 	put_string(o, o->t->names.data + o->t->entry[i].link);
 }
 
-/* All of an entry that stands before those in it. */
+/* Adds the part of an entry before its children. */
 static void begin_entry(struct out *o, uint32_t i)
 {
 	const struct tree_entry *e = &o->t->entry[i];

@@ -11,7 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A string in a NAR: its length in 8 bytes, then itself, padded to 8 bytes. */
+/*
+ * Returns the size of a string in a NAR: its length in 8 bytes, and its bytes padded to a
+ * multiple of 8.
+ */
 static uint64_t string(uint64_t len)
 {
 	return 8 + (len + 7) / 8 * 8;
@@ -19,7 +22,7 @@ static uint64_t string(uint64_t len)
 
 #define WORD(s) string(sizeof(s) - 1)
 
-/* A node without what follows its type. */
+/* Returns the size of a node without the fields after its type. */
 static uint64_t node(uint64_t type)
 {
 	return WORD("(") + WORD("type") + type + WORD(")");
@@ -38,16 +41,16 @@ static uint64_t symbolic_link(size_t target_len)
 	return node(WORD("symlink")) + WORD("target") + string(target_len);
 }
 
-/* An entry of a directory without the node in it. */
+/* Returns the size of a directory entry without its node. */
 static uint64_t entry(size_t name_len)
 {
 	return WORD("entry") + WORD("(") + WORD("name") + string(name_len) +
 	       WORD("node") + WORD(")");
 }
 
-/* A walk under way. */
+/* The state of nar_walk(). */
 struct walk {
-	struct buf path; /* where it is */
+	struct buf path; /* path of the current file */
 	const struct nar_visitor *v;
 	uint64_t size;
 };
@@ -79,8 +82,8 @@ static int add_file(struct walk *w, const struct stat *st, struct err *e)
 }
 
 /*
- * Adds `name` in the directory `dir`, which is what w->path names, if it is a file or a
- * symlink. Returns 1 if it is a directory. `type` is a hint of readdir(3).
+ * Adds `name` in the directory `dir` if it is a file or a symlink. w->path is its path.
+ * Returns 1 if it is a directory. `type` is the hint of readdir(3).
  */
 static int add_leaf(struct walk *w, int dir, const char *name, int type, struct err *e)
 {
@@ -110,8 +113,10 @@ static void cut(struct walk *w, size_t len)
 	w->path.data[len] = '\0';
 }
 
-/* Adds the entries of the open directory but for directories, whose names go to
- * `directories`. */
+/*
+ * Adds the entries of the open directory. Subdirectories are not added; their names are
+ * appended to `directories`.
+ */
 static int add_entries(struct walk *w, DIR *dir, struct buf *directories, struct err *e)
 {
 	size_t here = w->path.len;
@@ -137,7 +142,10 @@ static int add_entries(struct walk *w, DIR *dir, struct buf *directories, struct
 	}
 }
 
-/* Directories are gone into only after theirs is closed: depth takes no descriptors. */
+/*
+ * Closes a directory before its subdirectories are visited, so that deep trees need no
+ * more descriptors.
+ */
 static int add_directory(struct walk *w, struct err *e)
 {
 	size_t here = w->path.len;

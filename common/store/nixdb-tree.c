@@ -18,10 +18,10 @@
 #define ROOTS STATE "/gcroots/docker"
 #define SCHEMA "10"
 
-/* A directory that is being made. */
+/* The state of nixdb_write_tree(). */
 struct maker {
 	const char *top;
-	struct buf path; /* of what is made now, below it */
+	struct buf path; /* path of the current file */
 	struct err *e;
 };
 
@@ -37,7 +37,7 @@ static int failed(const struct maker *m)
 	return err_set_errno(m->e, "%s", m->path.data);
 }
 
-/* The mode is set apart, since the umask is no input. */
+/* Sets the mode separately, because output must not depend on the umask. */
 static int make_directory(struct maker *m, const char *name)
 {
 	const char *path = below(m, name);

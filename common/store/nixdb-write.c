@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-/* Nix' tables, with the names that its queries use. */
+/* The tables of Nix, with the names that its queries use. */
 static const char schema[] =
     "pragma page_size = 4096;"
     "pragma auto_vacuum = none;"
@@ -44,12 +44,12 @@ static const char schema[] =
     " foreign key (drv) references ValidPaths(id) on delete cascade);"
     "create index IndexDerivationOutputs on DerivationOutputs(path);";
 
-/* A database that is being made. */
+/* The state of nixdb_write(). */
 struct writer {
 	sqlite3 *sql;
 	sqlite3_stmt *path, *ref, *output;
 	const struct nixdb_contents *from;
-	uint32_t *id; /* node -> its row */
+	uint32_t *id; /* row of each node */
 };
 
 static int failed(const struct writer *w, struct err *e)
@@ -57,7 +57,7 @@ static int failed(const struct writer *w, struct err *e)
 	return err_set(e, "cannot make the database: %s", sqlite3_errmsg(w->sql));
 }
 
-/* Inserts the row whose values are bound. */
+/* Inserts the row with the bound values. */
 static int insert(const struct writer *w, sqlite3_stmt *stmt, struct err *e)
 {
 	int rc = sqlite3_step(stmt);
@@ -79,7 +79,7 @@ static int insert_path(const struct writer *w, uint32_t node, struct err *e)
 	sqlite3_bind_text(w->path, 3, hash.data, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(w->path, 4, w->from->time);
 	sqlite3_bind_int64(w->path, 5, (int64_t)r->size);
-	/* A NULL is bound as one. */
+	/* SQLite binds a NULL pointer as NULL. */
 	sqlite3_bind_text(w->path, 6, w->from->g->node[node].deriver, -1, SQLITE_STATIC);
 	int result = insert(w, w->path, e);
 	buf_release(&hash);

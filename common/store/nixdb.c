@@ -22,20 +22,20 @@
 enum {
 	BUSY_MS = 5000,
 	TRIES = 5,
-	TICK = 1000,       /* steps of SQLite's machine from one on_tick() to the next */
-	TICKS_MIN = 10000, /* how many ticks a query may always take */
-	TICKS_PER_MIB = 2000 /* how many more a MiB of the database permits */
+	TICK = 1000,         /* steps of SQLite's virtual machine per on_tick() */
+	TICKS_MIN = 10000,   /* number of ticks that every query may use */
+	TICKS_PER_MIB = 2000 /* additional ticks for each MiB of the database */
 };
 
-/* By what a change of the files is noticed where SQLite takes no locks. */
+/* The state of the files, to notice changes if SQLite takes no locks. */
 struct state {
-	struct stat main, wal; /* zeroed where there is none */
+	struct stat main, wal; /* zeroed if the file is missing */
 };
 
 struct nixdb {
 	char *file;
 	sqlite3 *sql;
-	bool unlocked; /* read as if nobody could change it */
+	bool unlocked; /* opened without locks */
 	int64_t ticks_left;
 	struct state before;
 };
@@ -65,7 +65,7 @@ static bool is_same_file(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* 1 or 0, or -1 and why the files cannot be examined. */
+/* Returns 1 or 0, or -1 if the files cannot be examined. */
 static int is_unchanged(const char *file, const struct state *before, struct err *e)
 {
 	struct state now;
@@ -82,7 +82,7 @@ bool nixdb_has_magic(const char data[NIXDB_MAGIC])
 	return memcmp(data, magic, sizeof magic) == 0;
 }
 
-/* Whether the file is a database in WAL mode (its header says so): 1 or 0, or -1. */
+/* Returns 1 if the header of the database selects WAL mode, 0 if not, or -1. */
 static int uses_wal(const char *file, struct err *e)
 {
 	enum { HEADER = 100, READ_VERSION = 19 };
@@ -115,7 +115,7 @@ static void disconnect(struct nixdb *db)
 	db->sql = NULL;
 }
 
-/* SQLite goes on while this returns 0. */
+/* SQLite continues while the result is 0. */
 static int on_tick(void *arg)
 {
 	struct nixdb *db = arg;
@@ -124,9 +124,9 @@ static int on_tick(void *arg)
 }
 
 /*
- * Sets how many steps a query, or all queries of a closure, may take. In a damaged
- * database, pages may refer to each other so that a query never ends. An intact one needs
- * less than half a step for each of its bytes: a reference takes about 12 steps and 30
+ * Sets the number of steps for a query, or for all queries of a closure. In a damaged
+ * database, pages may refer to each other so that a query never ends. An intact database
+ * needs less than half a step for each byte: a reference needs about 12 steps and 30
  * bytes.
  */
 static void wind_up(struct nixdb *db)
@@ -137,8 +137,8 @@ static void wind_up(struct nixdb *db)
 }
 
 /*
- * The file is untrusted: a view in place of a table could run for ever, and a function in
- * its schema could do anything.
+ * Restricts SQLite, because the file is untrusted. A view instead of a table could run
+ * forever, and a function in the schema could have any effect.
  */
 static void distrust(struct nixdb *db)
 {
@@ -154,8 +154,8 @@ static void distrust(struct nixdb *db)
 }
 
 /*
- * Opens `file`, which is db->file or a copy of it, and begins a transaction, so that it
- * is really read. Returns SQLite's result; why it failed is in `e`.
+ * Opens `file`, which is db->file or a copy, and starts a transaction, so that SQLite
+ * actually reads the file. Returns the result of SQLite, with the reason in `e`.
  */
 static int connect(struct nixdb *db, const char *file, int flags, const char *query,
 		   struct err *e)
@@ -202,7 +202,7 @@ static int copy_file(const char *from, const char *to, struct err *e)
 	return result;
 }
 
-/* Copies the database and its log to `to`, trying again if they change meanwhile. */
+/* Copies the database and its log to `to`. Tries again if they change meanwhile. */
 static int copy_files(const char *file, const char *to, struct err *e)
 {
 	struct buf from = {0}, copy = {0};
@@ -232,8 +232,8 @@ static int copy_files(const char *file, const char *to, struct err *e)
 }
 
 /*
- * Reads a copy: to see what a log holds SQLite must write beside it, and here it may
- * not. The copy's files have no names any more once it is open.
+ * Opens a copy. To read a log, SQLite must write files next to the database, and here it
+ * has no permission. The files of the copy are unlinked as soon as they are open.
  */
 static int connect_to_copy(struct nixdb *db, struct err *e)
 {
@@ -265,9 +265,9 @@ static int connect_to_copy(struct nixdb *db, struct err *e)
 }
 
 /*
- * Where the log is empty, all is in the database itself, and SQLite is told that nobody
- * writes to it: else it would have to make files beside it. Whether that was true is
- * checked in the end, by is_unchanged().
+ * Opens the database. If the log is empty, the database file is complete and is opened as
+ * immutable. Otherwise SQLite would have to create files next to it. is_unchanged() later
+ * checks that nobody changed the file meanwhile.
  */
 static int connect_somehow(struct nixdb *db, struct err *e)
 {
@@ -330,7 +330,10 @@ static sqlite3_stmt *prepare(const struct nixdb *db, const char *text, struct er
 	return NULL;
 }
 
-/* The store path in a column, checked; NULL and why if it is none. */
+/*
+ * Returns the store path in a column, or NULL with the reason if the value is not a store
+ * path.
+ */
 static const char *column_path(const struct nixdb *db, sqlite3_stmt *stmt, int column,
 			       struct store *store, struct err *e)
 {
@@ -392,15 +395,15 @@ int nixdb_find(struct nixdb *db, const char *dir, const char *hash, struct buf *
 	return found;
 }
 
-/* What a closure, or derivers, are read with. */
+/* The state of reading a closure or derivers. */
 struct reader {
 	struct nixdb *db;
 	struct graph *g;
-	struct store store; /* the one that all paths are in */
+	struct store store; /* the store of all paths */
 	sqlite3_stmt *path, *refs;
 };
 
-/* Looks up the row of a node; returns SQLite's result. */
+/* Looks up the row of a node. Returns the result of SQLite. */
 static int find_path(struct reader *r, uint32_t node)
 {
 	sqlite3_reset(r->path);
@@ -408,7 +411,7 @@ static int find_path(struct reader *r, uint32_t node)
 	return sqlite3_step(r->path);
 }
 
-/* Sets the deriver of a node; to NULL if the database has none. */
+/* Sets the deriver of a node, or NULL if the database has none. */
 static int read_deriver(struct reader *r, uint32_t node, struct err *e)
 {
 	const char *path;
@@ -509,8 +512,8 @@ static int read_closure(struct nixdb *db, struct graph *g, struct err *e)
 }
 
 /*
- * Whether what was just read is of one moment: 1, or 0 if it is to be read again, or -1
- * and why it cannot be.
+ * Returns 1 if the data that was just read is consistent, 0 if it must be read again, or
+ * -1 with the reason.
  */
 static int is_steady(struct nixdb *db, struct err *e)
 {

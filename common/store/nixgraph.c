@@ -14,30 +14,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A text that is being read. */
+/* The state of nixgraph_parse(). */
 struct reader {
 	struct graph *g;
-	struct store store; /* the one that all paths are in */
+	struct store store; /* the store of all paths */
 	const char *what;
 };
 
-/* How much of a foreign text of this length goes into a message. */
+/* Returns how much of an untrusted text of this length is shown in a message. */
 static int shown(size_t len)
 {
 	return len < 300 ? (int)len : 300;
 }
 
-/* Whether it is a store path in the store of all others. */
+/* Returns whether the text is a store path in the same store as all other paths. */
 static bool is_path(struct reader *r, const char *path, size_t len)
 {
 	bool is = len != 0 && store_adopt(&r->store, path, len) == len;
 
+	/* The directory of the store could contain blanks or control characters. */
 	for (size_t i = 0; is && i < len; i++)
-		is = (unsigned char)path[i] > ' '; /* in the store's directory, that is */
+		is = (unsigned char)path[i] > ' ';
 	return is;
 }
 
-/* The node of a store path. Returns 0, or -1 and why it is none. */
+/* Finds the node of a store path. Returns 0, or -1 with the reason. */
 static int node_of(struct reader *r, const char *path, size_t len, uint32_t *node,
 		   struct err *e)
 {
@@ -58,7 +59,7 @@ static int define(struct reader *r, uint32_t node, uint64_t size, uint32_t *refs
 	return 0;
 }
 
-/* Notes the deriver of the node, unless it has one: all are as good. */
+/* Sets the deriver of the node, unless it has one. Any of several derivers is correct. */
 static void set_deriver(struct reader *r, uint32_t node, const char *deriver, size_t len)
 {
 	struct graph_node *n = &r->g->node[node];
@@ -67,7 +68,7 @@ static void set_deriver(struct reader *r, uint32_t node, const char *deriver, si
 		n->deriver = mem_strndup(deriver, len);
 }
 
-/* Whether the text is a store path, as a deriver is, which needs no node. */
+/* Checks that the text is a store path. A deriver need not be a node of the graph. */
 static int check_deriver(struct reader *r, const char *text, size_t len, struct err *e)
 {
 	if (len != 0 && !is_path(r, text, len))
@@ -75,12 +76,12 @@ static int check_deriver(struct reader *r, const char *text, size_t len, struct 
 	return 0;
 }
 
-/* Registrations. */
+/* --- registrations --- */
 
 struct lines {
 	const char *p, *end;
 	size_t number;
-	const char *line; /* the one read last, without its newline */
+	const char *line; /* the last line, without its newline */
 	size_t len;
 };
 
@@ -132,7 +133,10 @@ static int parse_registration(struct reader *r, struct lines *l, struct err *e)
 
 	if (next_node(r, l, &node, e) < 0 || next_line(l, e) < 0)
 		return -1;
-	/* Either the deriver, which is a path or nothing, or a hash, and more to come. */
+	/*
+	 * The line is the deriver, which is a path or empty; or it is a hash, and more
+	 * lines follow.
+	 */
 	bool is_hash = l->len != 0 && *l->line != '/';
 	if (is_hash && (next_number(l, "NAR size", &size, e) < 0 || next_line(l, e) < 0))
 		return -1;
@@ -160,9 +164,9 @@ static int parse_registrations(struct reader *r, const char *text, size_t len,
 	return 0;
 }
 
-/* JSON. */
+/* --- JSON --- */
 
-/* Sets `path` to that in a JSON string, which may lack its directory. */
+/* Sets `path` to the path in a JSON string, which may lack its directory. */
 static void json_path(const struct reader *r, const char *dir, const char *text,
 		      size_t len, struct buf *path)
 {
@@ -210,7 +214,7 @@ static int json_refs(struct reader *r, const char *dir, const json_t *list,
 	return 0;
 }
 
-/* A path's deriver, or null. */
+/* Parses the deriver of a path, which may be null. */
 static int json_deriver(struct reader *r, const char *dir, uint32_t node,
 			const json_t *value, struct err *e)
 {
@@ -228,7 +232,7 @@ static int json_deriver(struct reader *r, const char *dir, uint32_t node,
 	return result;
 }
 
-/* What is known of the path `node`: "narSize", "references" and "deriver". */
+/* Parses the object of the path `node`: "narSize", "references" and "deriver". */
 static int parse_info(struct reader *r, const char *dir, uint32_t node,
 		      const json_t *info, struct err *e)
 {
@@ -255,7 +259,10 @@ static bool is_info(const json_t *value)
 	return json_is_string(json_object_get(value, "path"));
 }
 
-/* An array of objects, each with its "path". Those of invalid paths say so. */
+/*
+ * Parses an array of objects, each with its "path". An object with "valid": false is
+ * skipped.
+ */
 static int parse_infos(struct reader *r, const json_t *list, struct err *e)
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -274,7 +281,7 @@ static int parse_infos(struct reader *r, const json_t *list, struct err *e)
 	return 0;
 }
 
-/* An object with store paths for keys; those that are not valid have no value. */
+/* Parses an object with store paths as keys. The value of an invalid path is null. */
 static int parse_keyed(struct reader *r, const char *dir, json_t *object, struct err *e)
 {
 	for (void *i = json_object_iter(object); i != NULL;
@@ -294,7 +301,7 @@ static int parse_keyed(struct reader *r, const char *dir, json_t *object, struct
 	return 0;
 }
 
-/* The graphs in an .attrs.json: all attributes that look like one. */
+/* Parses the graphs in an .attrs.json: all attributes in the form of a graph. */
 static int parse_attributes(struct reader *r, json_t *attributes, struct err *e)
 {
 	for (void *i = json_object_iter(attributes); i != NULL;
@@ -333,7 +340,7 @@ static int parse_json(struct reader *r, const char *text, size_t len, struct err
 	return result < 0 ? err_set(e, "%s: %s", r->what, why.text) : 0;
 }
 
-/* All three kinds. */
+/* --- all formats --- */
 
 static int check_paths(struct reader *r, struct err *e)
 {

@@ -1,17 +1,21 @@
 /*
- * nixgraph: store graphs as Nix writes them down.
+ * nixgraph: read store graphs in the formats that Nix writes.
  *
- * What is understood, told apart by its looks:
+ * In a Nix build there is no database, but Nix can write the graph of a closure into the
+ * build. The format is detected from the text:
  *
- *   - registrations: the text of exportReferencesGraph, `nix-store --dump-db`, and the
- *     file `registration` of closureInfo. Lines a path: the path, [its hash, its NAR
- *     size,] its deriver or nothing, the number of references, each reference;
- *   - JSON: an array of objects {"path", "narSize", "references"} (a closure graph, and
- *     `nix path-info --json` up to 2.18); an object with such an object, or null, under
- *     each store path (since 2.19); that below "info", paths without their directory,
- * which is "storeDir" (newest); a derivation's .attrs.json, all graphs that
- *     exportReferencesGraph put into it;
- *   - dt-graph(5).
+ * - registrations: the text of exportReferencesGraph, of `nix-store --dump-db`, and of
+ *   the file `registration` of closureInfo. Each path has these lines: the path,
+ *   optionally its hash and NAR size, its deriver or an empty line, the number of
+ *   references, and each reference.
+ * - JSON, an array of objects {"path", "narSize", "references"}: a closure graph, and
+ *   `nix path-info --json` up to 2.18.
+ * - JSON, an object with such an object or null under each store path: `nix path-info
+ *   --json` since 2.19.
+ * - JSON, an object with "storeDir" and such an object in "info", where paths lack their
+ *   directory: the newest `nix path-info --json`.
+ * - JSON, .attrs.json of a derivation, with all graphs that exportReferencesGraph added.
+ * - dt-graph(5).
  */
 #ifndef DT_NIXGRAPH_H
 #define DT_NIXGRAPH_H
@@ -22,27 +26,28 @@
 struct err;
 struct graph;
 
-/* No file is read that is larger. */
+/* The largest file in bytes. */
 enum { NIXGRAPH_LIMIT = 256 << 20 };
 
 /*
- * Reads such a text into the empty graph `g`. `what` names the text. A path may be
- * referred to and not be described: its node stays unknown. A size that is not told is
- * NAR_UNKNOWN. All paths are store paths, of one store. Returns 0, or -1 and why.
+ * Reads a text in one of these formats into the empty graph `g`. `what` names the text. A
+ * path that is only referred to becomes an unknown node. A missing size becomes
+ * NAR_UNKNOWN. All paths must be store paths of one store. Returns 0, or -1 with the
+ * reason in `e`.
  */
 int nixgraph_parse(struct graph *g, const char *text, size_t len, const char *what,
 		   struct err *e);
 
 /*
- * Sets *node to the one with this hash part. Returns 1, or 0 if there is none, or -1 and
- * why: there are two.
+ * Sets *node to the node with this hash part. Returns 1 if there is one, 0 if not, or -1
+ * with the reason in `e` if there are two.
  */
 int nixgraph_find(const struct graph *g, const char *hash, uint32_t *node, struct err *e);
 
 /*
- * Completes `g` by what is known in `all`: gives every path its size and references,
- * adds those it refers to, and so on. Returns 0, or -1 and why: a path is not described
- * in it. `what` names where `all` is from.
+ * Completes `g` to a closure with the data in `all`. Sets the size and references of
+ * every path, adds the paths that it refers to, and so on. `what` is the source of `all`.
+ * Returns 0, or -1 with the reason in `e` if `all` does not describe a path.
  */
 int nixgraph_closure(const struct graph *all, const char *what, struct graph *g,
 		     struct err *e);

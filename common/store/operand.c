@@ -20,7 +20,7 @@
 
 enum { BLOCK = 256 << 10, LINKS_MAX = 40 };
 
-/* Whether the first `len` bytes of a file name lead straight to it. */
+/* Returns whether the first `len` bytes of a file name contain no "//", "." or "..". */
 static bool is_straight(const char *name, size_t len)
 {
 	static const char *const detours[] = {"//", "/./", "/../"};
@@ -31,7 +31,10 @@ static bool is_straight(const char *name, size_t len)
 	return true;
 }
 
-/* The store path that the absolute name begins with, seen from within or without. */
+/*
+ * Returns the store path at the start of the absolute `name`, with or without the store's
+ * root before it.
+ */
 static const char *store_part(struct store *s, const char *name, size_t *len)
 {
 	size_t root = strlen(s->root);
@@ -75,8 +78,9 @@ static void replace(struct buf *b, size_t from, size_t to, const char *text, siz
 }
 
 /*
- * Resolves the next component of the absolute `name`, of which the first *at bytes are
- * free of symlinks, "." and "..". Returns 1, or 0 if there is none, or -1 with errno.
+ * Resolves the next component of the absolute `name`. The first *at bytes contain no
+ * symlink, "." or "..". Returns 1, 0 if there is no other component, or -1 with errno
+ * set.
  */
 static int resolve_next(struct buf *name, size_t *at, int *n_links)
 {
@@ -117,7 +121,10 @@ static int resolve_next(struct buf *name, size_t *at, int *n_links)
 	return 1;
 }
 
-/* Whether it looks like a path in some store, though that may not be on this machine. */
+/*
+ * Returns whether the operand has the form of a store path, even if the path does not
+ * exist on this machine.
+ */
 static bool is_elsewhere(const char *operand)
 {
 	struct store any = {0};
@@ -128,8 +135,8 @@ static bool is_elsewhere(const char *operand)
 }
 
 /*
- * Symlinks are resolved one by one, and only until the name is in the store: a store
- * path that is a symlink itself is not followed.
+ * Resolves symlinks one by one and stops as soon as the name is in the store. So a store
+ * path that is itself a symlink is not followed.
  */
 int operand_root(struct store *s, const char *operand, struct buf *path, struct err *e)
 {
@@ -166,7 +173,7 @@ int operand_root(struct store *s, const char *operand, struct buf *path, struct 
 	return result;
 }
 
-/* A block of the text, in which mentions from `limit` on are left to the next one. */
+/* A block of the text. Mentions from `limit` on are found in the next block. */
 struct block {
 	struct strset *bases;
 	const char *limit;
@@ -180,7 +187,7 @@ static void on_mention(void *arg, const char *hash, size_t len)
 		strset_add(b->bases, hash, len);
 }
 
-/* Blocks overlap by more than the longest mention, so that none is cut. */
+/* Blocks overlap by more than the longest mention, so that no mention is split. */
 int operand_mentions(const struct store *s, int fd, struct strset *bases, bool *empty)
 {
 	size_t overlap = strlen(s->dir) + 1 + STORE_NAME_MAX + 1, kept = 0;
@@ -231,7 +238,7 @@ bool *operand_mentioned(const struct graph *g, const struct store *s, const char
 	return is;
 }
 
-/* Sizes that are being found. */
+/* The state of operand_sizes(). */
 struct sizing {
 	struct graph *g;
 	const bool *skip;

@@ -10,14 +10,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { SEAM = STORE_HASH - 1 }; /* of a hash that two pieces share, one has no more */
+/* Most bytes of a hash that one of two adjacent pieces can contain. */
+enum { SEAM = STORE_HASH - 1 };
 
-/* A NAR that goes by. */
+/* The state while a NAR is hashed. */
 struct passage {
 	struct digest digest;
-	const char *hash; /* STORE_HASH characters, which are looked for */
+	const char *hash; /* STORE_HASH characters to search for */
 	bool found;
-	char seam[2 * SEAM]; /* the last bytes so far, and room for what follows */
+	char seam[2 * SEAM]; /* last bytes of earlier pieces, and room for the next */
 	size_t kept;
 	uint64_t size;
 };
@@ -27,7 +28,7 @@ static bool has(const char *text, size_t len, const char *hash)
 	return memmem(text, len, hash, STORE_HASH) != NULL;
 }
 
-/* Looks for the hash in the piece, and where the one before and this one meet. */
+/* Searches for the hash in the piece and across the boundary with the earlier piece. */
 static void search(struct passage *p, const char *piece, size_t len)
 {
 	size_t begin = len < SEAM ? len : SEAM;
@@ -54,7 +55,7 @@ static void on_bytes(void *arg, const void *data, size_t len)
 		search(p, data, len);
 }
 
-/* Returns what nar_write() does. */
+/* Returns the result of nar_write(). */
 static uint32_t compute(struct pathinfo *r, const struct tree *t, const char *hash)
 {
 	struct passage p = {.hash = hash};
@@ -79,7 +80,7 @@ static void make_key(const struct tree *t, const char *hash, char key[DIGEST_HEX
 	digest_release(&d);
 }
 
-/* The fact that the cache keeps: "SHA256 SELF SIZE", SELF being 0 or 1. */
+/* The cache contains "SHA256 SELF SIZE". SELF is 0 or 1. */
 static bool parse_fact(struct pathinfo *r, const struct buf *fact)
 {
 	enum { SELF = DIGEST_HEX + 1, SIZE = SELF + 2 };
@@ -94,7 +95,9 @@ static bool parse_fact(struct pathinfo *r, const struct buf *fact)
 	       num_parse(fact->data + SIZE, fact->len - SIZE, INT64_MAX, &r->size) == 0;
 }
 
-/* One try; returns a file that may have changed while it was read, or TREE_END. */
+/*
+ * Makes one attempt. Returns a file that may have changed while it was read, or TREE_END.
+ */
 static uint32_t find(struct pathinfo *r, const struct tree *t, const char *hash,
 		     const struct cache *cache)
 {

@@ -23,11 +23,16 @@
 #include <unistd.h>
 
 enum {
-	BUFFER = 128 << 10,       /* what a thread reads at once; stays in its L2 cache */
-	CHUNK = 8 << 20,          /* what a thread takes of a large file */
-	CONTEXT = STORE_HASH + 2, /* "/HASH-n", less one: what blocks overlap by */
-	JOBS_MAX = 4096,          /* files that may wait for a thread */
-	STRANGERS_MAX = 100000, /* hashes of paths that do not exist, kept of one path */
+	BUFFER = 128 << 10, /* size of a read; fits into the L2 cache */
+	CHUNK = 8 << 20,    /* part of a large file for one thread */
+	/* Blocks overlap by this length: one less than the length of "/HASH-n". */
+	CONTEXT = STORE_HASH + 2,
+	JOBS_MAX = 4096, /* files that may wait for a thread */
+	/*
+	 * For one path, at most this many hashes of missing paths are kept. A result with
+	 * more is not cached.
+	 */
+	STRANGERS_MAX = 100000,
 	THREADS = 64,
 };
 
@@ -74,7 +79,7 @@ const char *scan_find(const struct scan *s, const char *hash, struct err *e)
 	return found->name;
 }
 
-/* Where hash parts may be. */
+/* --- finding hash parts --- */
 
 static const bool in_hash[256] = {
     ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1,
@@ -86,9 +91,9 @@ static const bool in_hash[256] = {
 };
 
 /*
- * The next STORE_HASH characters are looked at from their end: at one that cannot be in
- * a hash, all before it are passed over, so that most bytes are never looked at. None is
- * twice: those from p to `good` are known to be of the alphabet.
+ * Tests each window of STORE_HASH characters from its end. At a character that cannot be
+ * in a hash, the search continues after this character, so most bytes are never examined.
+ * No byte is examined twice: the bytes from p to `good` are known to be hash characters.
  */
 void scan_runs(const char *text, size_t len,
 	       void (*found)(void *arg, const char *run, size_t len), void *arg)
@@ -112,52 +117,55 @@ void scan_runs(const char *text, size_t len,
 	}
 }
 
-/* The run. */
+/* --- the scan --- */
 
-/* A store path that is being scanned. */
+/* A store path during its scan. */
 struct visit {
 	uint32_t node;
-	const char *path; /* the graph's */
-	char *where;      /* on this machine */
+	const char *path; /* owned by the graph */
+	char *where;      /* path on this machine */
 	char key[DIGEST_HEX + 1];
 	uint64_t size;
-	struct strset found; /* hashes that exist, and strangers */
+	struct strset found; /* hashes of existing paths, and strangers */
 	size_t n_strangers;
-	size_t pending; /* jobs that are not done */
+	size_t pending; /* unfinished jobs */
 	bool recalled;
 };
 
-/* What a thread takes at once: the walk of a store path, or a chunk of a file in it. */
+/* A job of a thread: the walk of a store path, or a part of a file in it. */
 struct job {
 	struct visit *visit;
-	char *file; /* owned; NULL: the walk */
+	char *file; /* owned; NULL for the walk */
 	uint64_t offset, size;
 };
 
-/* Nodes of the graph from `begun` on wait to be walked, then jobs are made of those. */
+/*
+ * The state of scan_closure(). The nodes from `begun` on are not walked yet. Jobs have
+ * priority over new walks.
+ */
 struct run {
 	const struct scan *s;
 	struct graph *g;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct job *jobs; /* a stack */
+	struct job *jobs; /* used as a stack */
 	size_t n_jobs, cap_jobs;
-	struct visit **visits; /* `begun` of them */
+	struct visit **visits; /* `begun` visits */
 	size_t begun, cap_visits;
-	size_t n_busy, n_idle; /* threads */
+	size_t n_busy, n_idle; /* numbers of threads */
 	bool failed;
 	struct err why;
 };
 
-/* A thread. `found` is of the visit that its job belongs to. */
+/* The state of a thread. `found` belongs to the visit of its job. */
 struct worker {
 	struct run *run;
 	struct visit *visit;
-	char *buffer; /* NULL until a file is read */
+	char *buffer; /* NULL until the first file is read */
 	struct strset found;
 	size_t n_strangers;
-	const struct hashindex_entry *last; /* found last */
-	const char *text, *end;             /* what is being scanned */
+	const struct hashindex_entry *last; /* last result */
+	const char *text, *end;             /* the text during its scan */
 };
 
 static void on_hash(struct worker *w, const struct hashindex_entry *entry,
@@ -168,7 +176,10 @@ static void on_hash(struct worker *w, const struct hashindex_entry *entry,
 	w->last = entry;
 }
 
-/* What looks like a path may come to exist: it is remembered for that day. */
+/*
+ * Remembers a hash that belongs to no path yet ("stranger"). The path may be added to the
+ * store later, and then a cached result must include it.
+ */
 static void on_stranger(struct worker *w, const char *hash)
 {
 	if (store_base_len(hash, (size_t)(w->end - hash)) == 0 ||
@@ -209,14 +220,14 @@ static int scan_open_file(struct worker *w, const struct job *job, int fd, struc
 {
 	uint64_t stop = job->size - job->offset > CHUNK ? job->offset + CHUNK : job->size;
 	uint64_t at = job->offset > 0 ? job->offset - CONTEXT : 0;
-	size_t kept = 0; /* bytes of the last block in front of this one */
+	size_t kept = 0; /* bytes of the last block before this block */
 
 	if (w->buffer == NULL)
 		w->buffer = mem_zero(CONTEXT + BUFFER + 1, 1);
 	char *block = w->buffer + CONTEXT;
 	while (at < stop) {
 		size_t want = stop - at < BUFFER ? (size_t)(stop - at) : BUFFER;
-		/* One more than there should be tells whether the file has grown. */
+		/* Ask for one more byte at the end, to detect that the file has grown. */
 		size_t ask = at + want == job->size ? want + 1 : want;
 		ssize_t n = pread(fd, block, ask, (off_t)at);
 		if (n < 0 && errno == EINTR)
@@ -246,7 +257,7 @@ static int scan_file(struct worker *w, const struct job *job, struct err *e)
 	return result;
 }
 
-/* Leaves the job to whichever thread is free, or returns false if too many wait. */
+/* Adds the job to the queue. Returns false if the queue is full. */
 static bool push_job(struct run *r, const struct job *job)
 {
 	pthread_mutex_lock(&r->lock);
@@ -278,7 +289,10 @@ static int on_file(void *arg, const char *path, uint64_t size, struct err *e)
 	return result;
 }
 
-/* Names the store path's bytes: a path keeps them as long as its top stays the same. */
+/*
+ * Computes the key in the cache. The contents of a store path do not change while its top
+ * file stays the same.
+ */
 static int make_key(struct visit *v, struct err *e)
 {
 	struct buf text = {0};
@@ -296,7 +310,7 @@ static int make_key(struct visit *v, struct err *e)
 	return 0;
 }
 
-/* A fact is "SIZE\n" and "HASH\n" for each hash found. */
+/* The cache contains "SIZE\n", and "HASH\n" for each hash found. */
 static bool recall(const struct run *r, struct visit *v)
 {
 	struct buf fact = {0};
@@ -360,7 +374,9 @@ static int walk(struct worker *w, struct visit *v, struct err *e)
 	return v->recalled ? 0 : nar_walk(v->where, &visitor, &v->size, e);
 }
 
-/* Gives what the thread found to the visit. The lock is held, here and below. */
+/*
+ * Adds the results of the thread to the visit. The caller holds the lock, here and below.
+ */
 static void merge(struct worker *w, struct visit *v)
 {
 	for (size_t i = 0; i < w->found.n; i++) {
@@ -378,7 +394,10 @@ static void merge(struct worker *w, struct visit *v)
 	w->last = NULL;
 }
 
-/* All jobs of the visit are done: its references become known, and wait to be walked. */
+/*
+ * Called after the last job of a visit. Adds its references to the graph, so that they
+ * are scanned next.
+ */
 static int define(struct run *r, struct visit *v, struct err *e)
 {
 	uint32_t *refs = mem_zero(v->found.n, sizeof *refs);
@@ -467,7 +486,9 @@ int scan_closure(const struct scan *s, struct graph *g, struct err *e)
 	    .changed = PTHREAD_COND_INITIALIZER,
 	};
 
-	/* To the pool, each thread is a job; it lasts as long as the run. */
+	/*
+	 * Each job of the pool is one thread of the scan, which runs until the scan ends.
+	 */
 	pool_release(pool_start(THREADS, work, &r));
 	for (size_t i = 0; i < r.n_jobs; i++)
 		free(r.jobs[i].file);

@@ -1,9 +1,15 @@
 /*
- * scan: references found in the files themselves.
+ * scan: find the references of store paths in their files, without Nix and without its
+ * database.
  *
- * What a store path refers to is what Nix would find: each path of the store whose hash
- * part occurs in a file's contents, a symlink's target or a file's name. No database and
- * no Nix is needed. What was found in a path is remembered in the cache.
+ * The result is the same as in Nix. A path refers to each path of the store whose hash
+ * part occurs in the contents of a file, in a symlink target or in a file name. Results
+ * are kept in the cache.
+ *
+ *	struct scan *s = scan_open(&store, &cache, &e);
+ *	if (s == NULL || scan_closure(s, &graph, &e) < 0)
+ *		die("%s", e.text);
+ *	scan_close(s);
  */
 #ifndef DT_SCAN_H
 #define DT_SCAN_H
@@ -17,28 +23,29 @@ struct scan;
 struct store;
 
 /*
- * Lists the store directory; lock files and the like are passed over. `store` and `cache`
- * are kept, not copied. Returns NULL and why on failure; the caller owns the result.
+ * Reads the store directory. Lock files and other temporary files of Nix are ignored.
+ * `store` and `cache` are kept, not copied. Returns NULL with the reason in `e` on
+ * failure. The caller closes the result.
  */
 struct scan *scan_open(const struct store *store, const struct cache *cache,
 		       struct err *e);
 void scan_close(struct scan *s);
 
 /*
- * The HASH-NAME with this hash part, or NULL with an empty reason in `e` if the store
- * has none, with a reason if it has two.
+ * Returns the HASH-NAME with this hash part. Returns NULL with an empty reason if there
+ * is none, and NULL with a reason if there are two.
  */
 const char *scan_find(const struct scan *s, const char *hash, struct err *e);
 
 /*
- * Completes `g`: scans every path in it, adds those found, and so on, on all cores.
- * Returns 0, or -1 and why.
+ * Completes `g` to a closure on all cores: scans every path, adds the paths that it
+ * refers to, and so on. Returns 0, or -1 with the reason in `e`.
  */
 int scan_closure(const struct scan *s, struct graph *g, struct err *e);
 
 /*
- * Calls `found` for each longest run of characters of which hash parts are made, if it
- * has STORE_HASH of them or more, in order.
+ * Calls found() for each maximal run of at least STORE_HASH hash characters, in order.
+ * Hash characters are 0-9 and a-z.
  */
 void scan_runs(const char *text, size_t len,
 	       void (*found)(void *arg, const char *run, size_t len), void *arg);
