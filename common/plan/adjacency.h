@@ -1,9 +1,17 @@
 /*
- * adjacency: who refers to whom in a graph, in both directions.
+ * adjacency: the references and the referrers of each node of a graph.
  *
- * Nodes go by their place in the canonical order, references before their referrers, so
- * that one pass over the places is a pass along or against the references, and nothing
- * depends on the order in which lines came in.
+ * A graph stores only references. Planning also needs the opposite direction, and an
+ * order of the nodes:
+ *
+ *	struct adjacency r;
+ *	if (adjacency_init(&r, &graph, &e) == 0)
+ *		mark_reach(&mark, &r.up, place);        all that depends on `place`
+ *	adjacency_release(&r);
+ *
+ * A node is identified by its place in the canonical order, where references come before
+ * their referrers. So one loop over the places follows the references or the referrers.
+ * Results do not depend on the order of lines in the input.
  */
 #ifndef DT_ADJACENCY_H
 #define DT_ADJACENCY_H
@@ -19,33 +27,38 @@ struct graph;
 
 struct adjacency {
 	size_t n;
-	uint32_t *node;        /* place -> number in the graph */
-	struct edges down, up; /* references, of smaller places; referrers, of larger */
+	uint32_t *node; /* number in the graph of each place */
+	/* References, which have lower places; referrers, which have higher places. */
+	struct edges down, up;
 };
 
-/* Returns 0, or -1 and the cycle; release it in either case. */
+/* Returns 0, or -1 with a cycle in `e`. The caller releases `r` in both cases. */
 int adjacency_init(struct adjacency *r, const struct graph *g, struct err *e);
 void adjacency_release(struct adjacency *r);
 
-/* A set of places that is cheap to empty. */
+/* A set of places that can be emptied in constant time. */
 struct mark {
-	uint32_t *at; /* of place v: in the set if it is `now` */
+	uint32_t *at; /* place v is in the set if at[v] is `now` */
 	uint32_t now;
-	uint32_t *list; /* the n places of the set, in the order in which they came */
+	uint32_t *list; /* the n places of the set, in the order of addition */
 	size_t n;
 };
 
-/* A set for the places below `n`, empty. */
+/* Initializes an empty set for places below `n`. */
 void mark_init(struct mark *m, size_t n);
 void mark_release(struct mark *m);
 void mark_clear(struct mark *m);
 
-/* Whether the place is in the set. */
+/* Returns whether the place is in the set. */
 bool mark_has(const struct mark *m, uint32_t place);
 
 void mark_put(struct mark *m, uint32_t place);
 
-/* Adds the place and all that the edges lead to from it, if it is not yet in the set. */
+/*
+ * Adds the place and all places that can be reached from it. Does nothing if the set
+ * contains the place. All other places in the set must have been added with the same
+ * edges.
+ */
 void mark_reach(struct mark *m, const struct edges *edges, uint32_t place);
 
 #endif

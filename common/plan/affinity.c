@@ -11,17 +11,23 @@
 
 enum { WORD = 64 };
 
-/* What is known of a path before it is in an atom. */
+/* A path before it is assigned to an atom. */
 struct path {
 	const char *path;
 	double size;
 	uint64_t class;
-	uint64_t hash;          /* of its name */
-	uint64_t first, second; /* the least two hashes, by two functions, in its needs */
-	uint32_t place, n_needs, n_images; /* of the sampled events */
+	uint64_t hash; /* hash of its name */
+	/*
+	 * The smallest hash among its needs, with each of two hash functions. Paths with
+	 * similar needs often have equal values.
+	 */
+	uint64_t first, second;
+	uint32_t place, n_needs, n_images; /* counts of sampled events */
 };
 
-/* An event: the place of its path; in both kinds, the places are in ascending order. */
+/*
+ * Events. An event is identified by the place of its path. Places are in ascending order.
+ */
 struct events {
 	uint32_t *place;
 	double *weight;
@@ -99,7 +105,7 @@ size_t affinity_count_common(const struct affinity *k, const uint64_t *a,
 	return n;
 }
 
-/* The power of two that is nearest by ratio. */
+/* Returns the power of two with the smallest ratio to the size. */
 static double round_size(uint64_t size)
 {
 	unsigned log = 0;
@@ -152,9 +158,10 @@ static struct path *describe(const struct graph *g, const struct adjacency *r)
 }
 
 /*
- * Samples about AFFINITY_EVENTS of the updates: a path's name decides whether it is in,
- * with a chance of its weight / step or 1. It then stands for the weight `step`, so that
- * sums are right on average; a weight above that stands for itself.
+ * Samples about AFFINITY_EVENTS of the updates. The name of a path decides whether its
+ * update is in the sample, with a probability of weight / step, at most 1. A sampled
+ * update then has the weight `step`, so that sums are correct on average. An update with
+ * a larger weight keeps its own weight.
  */
 static void sample(struct events *e, const struct path *path, size_t n,
 		   const double *weight)
@@ -164,7 +171,7 @@ static void sample(struct events *e, const struct path *path, size_t n,
 	for (size_t v = 0; v < n; v++)
 		sum += weight[v];
 	for (int round = 0; n > AFFINITY_EVENTS && round < 40; round++) {
-		double expected = 0; /* how many, with this step */
+		double expected = 0; /* expected number of samples with this step */
 		step = round == 0 ? sum / AFFINITY_EVENTS : step;
 		for (size_t v = 0; v < n; v++)
 			expected += weight[v] < step ? weight[v] / step : weight[v] > 0;
@@ -181,7 +188,11 @@ static void sample(struct events *e, const struct path *path, size_t n,
 		e->place[e->n] = (uint32_t)v;
 		e->weight[e->n++] = weight[v] > step ? weight[v] : step;
 	}
-	if (e->n == 0) { /* all that weighs anything is too light to be drawn */
+	/*
+	 * All weights are so small that nothing was sampled. Take the first update with a
+	 * weight.
+	 */
+	if (e->n == 0) {
 		for (size_t v = 0; v < n && e->n == 0; v++) {
 			e->place[0] = (uint32_t)v;
 			e->weight[0] = sum;
@@ -195,7 +206,10 @@ static size_t words_of(const struct events *e)
 	return (e->n + WORD - 1) / WORD;
 }
 
-/* mask[v] becomes the updates number word * WORD and so on that change place v. */
+/*
+ * Sets mask[v] to the updates that change place v, among the WORD updates from number
+ * word * WORD.
+ */
 static void spread_updates(const struct adjacency *r, const struct events *e, size_t word,
 			   uint64_t *mask)
 {
@@ -207,7 +221,7 @@ static void spread_updates(const struct adjacency *r, const struct events *e, si
 			mask[v] |= mask[r->down.to[i]];
 }
 
-/* The same with the images that hold it. */
+/* Does the same with the images that contain place v. */
 static void spread_images(const struct adjacency *r, const struct events *e, size_t word,
 			  uint64_t *mask)
 {
@@ -250,7 +264,7 @@ static int compare_names(const void *a, const void *b)
 				((const struct path *)b)->path);
 }
 
-/* How small paths are told apart, from the finest way to the coarsest. */
+/* How small paths are distinguished, from the finest way to the coarsest. */
 enum { BY_ALL, BY_FIRST_AND_NEEDS, BY_FIRST, BY_NEEDS, BY_NOTHING };
 
 static int compare_numbers(uint64_t a, uint64_t b)
@@ -297,8 +311,9 @@ static int compare_needs(const void *a, const void *b)
 }
 
 /*
- * Sorts the paths by atom and writes where each atom starts. The larger half stay alone;
- * the others are grouped in the finest way that gives few enough atoms.
+ * Sorts the paths by atom and writes the start of each atom. The largest paths, half as
+ * many as there may be atoms, stay alone. The other paths are grouped in the finest way
+ * that gives few enough atoms.
  */
 static size_t make_atoms(struct path *path, size_t n, size_t *first)
 {
@@ -329,7 +344,7 @@ static size_t make_atoms(struct path *path, size_t n, size_t *first)
 	return n_atoms;
 }
 
-/* The sum of the weights for each value of each byte of a row. */
+/* Computes the sum of weights for each value of each byte of a row. */
 static double *make_table(const struct events *e)
 {
 	double *table = mem_zero(words_of(e) * 8 << 8, sizeof *table);

@@ -1,16 +1,23 @@
 /*
- * affinity: which paths of a graph change together and are wanted together.
+ * affinity: measure which paths of a graph change together and are used together.
  *
- * Two kinds of events matter to a layer. An update of a path changes it and all that
- * depends on it: so the updates that change a path are those of all that it needs. An
- * image of a path holds all that the path needs: so the images that hold a path are those
- * of all that depend on it. Each path of the graph counts as one event of each kind.
+ * Paths that change together, and that the same images contain, should share a layer. Two
+ * kinds of events matter:
  *
- * Atoms are what is never taken apart: single paths, or, in a graph of more than
- * AFFINITY_ATOMS of them, small ones that need much the same. In a graph with more than
- * AFFINITY_EVENTS paths, a sample stands for all events. Who is an atom and what is
- * sampled depends on names and sizes, not on hashes or on the order of lines, and little
- * on what else is in the graph.
+ * - An update of a path changes this path and all paths that depend on it. So the updates
+ *   that change a path are those of all paths that it needs.
+ * - An image of a path contains all paths that it needs. So the images that contain a
+ *   path are those of all paths that depend on it.
+ *
+ * Each path of the graph counts as one event of each kind.
+ *
+ * The units of planning are atoms. Normally an atom is one path. In a graph of more than
+ * AFFINITY_ATOMS paths, small paths with similar needs form one atom. In a graph of more
+ * than AFFINITY_EVENTS paths, a sample represents all events.
+ *
+ * Atoms and samples depend on the names and sizes of paths, but not on hashes or on the
+ * order of lines. Other paths of the graph have little influence. So a small change of
+ * the graph changes few layers.
  */
 #ifndef DT_AFFINITY_H
 #define DT_AFFINITY_H
@@ -23,36 +30,56 @@ struct adjacency;
 
 enum { AFFINITY_ATOMS = 1536, AFFINITY_EVENTS = 2048 };
 
-/* A row of bits, `words` words, an event each. */
+/* Events are stored as rows of bits: one bit for each event. */
 struct affinity {
-	size_t n;       /* atoms */
-	size_t n_paths; /* as many as in the graph */
-	uint32_t
-	    *place; /* all places, those of atom i from first[i] up to first[i + 1] */
+	size_t n;       /* number of atoms */
+	size_t n_paths; /* number of paths in the graph */
+	/* All places; place[first[i]] up to place[first[i + 1] - 1] are in atom i. */
+	uint32_t *place;
 	size_t *first;
-	double *size;     /* of atom i, as a power of two: an update that changes a size a
-			     little shall change no plan */
-	double *share;    /* the sum of size / images that hold it, of the atom's paths */
-	size_t words;     /* of a row of updates */
-	uint64_t *update; /* row i: the updates that change one of the atom's paths */
+	/*
+	 * For each atom: the sum of its paths' sizes, each rounded to a power of two. So
+	 * small changes of sizes change no plan.
+	 */
+	double *size;
+	/*
+	 * For each atom: the sum over its paths of size divided by the number of images
+	 * that contain the path.
+	 */
+	double *share;
+	size_t words; /* length of a row of updates */
+	/* Row i: the updates that change at least one path of atom i. */
+	uint64_t *update;
 	size_t image_words;
-	uint64_t *image; /* row i: the images that hold all of the atom's paths */
-	double *table;   /* of row byte k with value b: table[k << 8 | b], NULL if all
-			    updates weigh the same, which is 1 */
-	double weight;   /* of all updates */
+	/*
+	 * Row i: the images that contain all paths of atom i. A row has `image_words`
+	 * words.
+	 */
+	uint64_t *image;
+	/*
+	 * The weight of the updates in byte k of a row with the value b is table[k << 8 |
+	 * b]. NULL if all updates have the weight 1.
+	 */
+	double *table;
+	double weight; /* weight of all updates */
 };
 
 /*
- * Computes the kin of `g`. weight[number] is how likely an update of a node is, 0 or
- * more, of which one is more; `weight` may be NULL, they are all the same then. Nodes
- * whose class[number] differs are in different atoms; `class` may be NULL. So there may
- * be as many atoms more than AFFINITY_ATOMS as there are classes.
+ * Computes the affinity of the paths of `g`. weight[number] is the relative probability
+ * of an update of a node; it is not negative and not always 0. If `weight` is NULL, all
+ * updates are equally likely.
+ *
+ * Nodes with different class[number] are put into different atoms; `class` may be NULL.
+ * So there can be AFFINITY_ATOMS atoms and one more for each class.
  */
 void affinity_init(struct affinity *k, const struct graph *g, const struct adjacency *r,
 		   const double *weight, const uint64_t *class);
 void affinity_release(struct affinity *k);
 
-/* The weight of the updates in a row, or in either of two; and a number of images. */
+/*
+ * Return the weight of the updates in a row, the weight of the updates in at least one of
+ * two rows, the number of images in a row, and the number of images in both of two rows.
+ */
 double affinity_weigh(const struct affinity *k, const uint64_t *row);
 double affinity_weigh_both(const struct affinity *k, const uint64_t *a,
 			   const uint64_t *b);
@@ -60,10 +87,13 @@ size_t affinity_count(const struct affinity *k, const uint64_t *images);
 size_t affinity_count_common(const struct affinity *k, const uint64_t *a,
 			     const uint64_t *b);
 
-/* The order of plans: by name, equal ones by path. */
+/* Compares two paths in the order of plans: by name, then by path. */
 int affinity_compare(const char *a, const char *b);
 
-/* A number all of whose bits depend on all of those of `x`, 0 on 0. */
+/*
+ * Returns a hash of `x`, in which each bit depends on all bits of `x`. The hash of 0 is
+ * 0.
+ */
 uint64_t affinity_mix(uint64_t x);
 
 #endif

@@ -10,26 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A set of primaries, in order, and how many paths have it. */
+/* A sorted set of primaries, and the number of paths with this set. */
 struct set {
 	uint32_t *primary;
 	size_t n, users;
-	uint32_t becomes; /* where the new primary leads its members, in this turn */
-	size_t turn;      /* the turn that `becomes` is of; 0 for none */
+	uint32_t becomes; /* new set of its paths that the new primary needs */
+	size_t turn;      /* turn of `becomes`; 0 for none */
 };
 
 /*
- * The layers so far: each place is in that of its set. `of` is the result of the last
- * turn that stayed within the limit. Sets are never removed, only left.
+ * The current layers. Paths with the same set share a layer. of[place] is the set of a
+ * place. In each turn, one more path becomes a primary; undo() reverts a turn that
+ * exceeds the limit. Sets are never removed, but may lose all users.
  */
 struct split {
 	const struct graph *g;
 	const struct adjacency *r;
 	struct set *set;
-	size_t n_sets, cap_sets, n_used; /* used: those with users */
-	size_t first_new;                /* the first one of this turn */
+	size_t n_sets, cap_sets, n_used; /* n_used: sets with users */
+	size_t first_new;                /* first set of this turn */
 	uint32_t *of;
-	uint32_t *changed, *before; /* what this turn changed, and from which set */
+	/* Places that this turn changed, and their former sets. */
+	uint32_t *changed, *before;
 	size_t n_changed;
 };
 
@@ -62,8 +64,9 @@ static bool is_equal(const struct set *a, const struct set *b)
 }
 
 /*
- * The set that paths of set `id` get which the new primary leads to: those above the new
- * one are hidden by it, unless the new one is itself hidden by one below it.
+ * Returns the new set of paths with set `id` that the new primary needs. The new primary
+ * replaces the primaries that depend on it. If a primary in the set is itself needed by
+ * the new primary, the set does not change.
  */
 static uint32_t derive(struct split *s, uint32_t id, uint32_t added,
 		       const struct mark *below, const struct mark *above)
@@ -82,7 +85,7 @@ static uint32_t derive(struct split *s, uint32_t id, uint32_t added,
 	}
 	primary[n++] = added;
 	qsort(primary, n, sizeof *primary, compare_ids);
-	/* `added` is new, so only sets of this turn can be equal. */
+	/* `added` is a new primary, so only sets of this turn can be equal. */
 	struct set probe = {.primary = primary, .n = n};
 	for (size_t i = s->first_new; i < s->n_sets; i++) {
 		if (is_equal(&s->set[i], &probe)) {
@@ -134,7 +137,7 @@ struct candidate {
 	uint32_t place;
 };
 
-/* The largest first, of one size the last. */
+/* Sorts by size, the largest first, then in descending byte order. */
 static int compare_candidates(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
@@ -144,7 +147,7 @@ static int compare_candidates(const void *a, const void *b)
 	return strcmp(y->path, x->path);
 }
 
-/* By name, equal ones by path. */
+/* Sorts by name, then by path. */
 static int compare_names(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
@@ -156,7 +159,7 @@ static int compare_names(const void *a, const void *b)
 struct layer {
 	uint64_t closure_size;
 	struct candidate *path; /* sorted by name */
-	const char *first;      /* in byte order */
+	const char *first;      /* first path in byte order */
 	size_t n;
 };
 
@@ -183,7 +186,7 @@ static void finish_layer(const struct split *s, struct layer *l, struct mark *be
 	qsort(l->path, l->n, sizeof *l->path, compare_names);
 }
 
-/* Sorts `all` by layer on the way. */
+/* Writes the layers to the plan. */
 static void write_plan(const struct split *s, struct candidate *all, struct mark *below,
 		       struct plan *p)
 {

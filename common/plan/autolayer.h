@@ -1,10 +1,13 @@
 /*
- * autolayer: the layers of nixpkgs' auto-layer.
+ * autolayer: compute the layers that nixpkgs' auto-layer computes.
  *
- * The k largest paths are primaries. A primary is in a layer of its own; any other path
- * is in the layer of its nearest primaries, which are those that refer to it, directly
- * or not, without another primary in between. So a layer is what just the same primaries
- * need. k is the last number before there are more layers than the limit.
+ * The k largest paths are primaries. A primary has its own layer. Any other path belongs
+ * to its nearest primaries: those that depend on it without another primary in between.
+ * Paths with the same nearest primaries share a layer. k is the largest number for which
+ * the number of layers stays within the limit.
+ *
+ *	if (autolayer_plan(&graph, 100, &plan, &e) < 0)
+ *		die("%s", e.text);
  */
 #ifndef DT_AUTOLAYER_H
 #define DT_AUTOLAYER_H
@@ -16,14 +19,15 @@ struct graph;
 struct plan;
 
 /*
- * Fills the empty plan `p` with at most `limit` layers, a limit below 1 being 1. Paths
- * in a layer are in the order of their names, equal ones by hash; layers in that of the
- * size of all that they need, the smallest first. nixpkgs leaves ties to the order of its
- * input, where paths of one size count from the last line up, and of layers to Python's
- * hash seed. Here, paths of one size count from the last in byte order (what nixpkgs
- * does too, its input being sorted), and layers are ordered by their first path.
+ * Fills the empty plan `p` with at most `limit` layers; a limit below 1 counts as 1.
+ * Paths in a layer are sorted by name, then by hash. Layers are sorted by the size of all
+ * paths that they need, the smallest first.
  *
- * Returns 0, or -1 and the cycle that the references form.
+ * In nixpkgs, ties depend on the order of the input and on Python's hash seed. Here,
+ * paths of the same size are taken in descending byte order, which is what nixpkgs does
+ * with its sorted input. Layers of the same size are sorted by their first path.
+ *
+ * Returns 0, or -1 with a cycle in `e`.
  */
 int autolayer_plan(const struct graph *g, size_t limit, struct plan *p, struct err *e);
 

@@ -10,15 +10,16 @@
 
 enum { PASSES_MAX = 20 };
 
-/* The share of strangers in a group that is about half as bad as nothing but strangers.
+/*
+ * The share f of unwanted bytes at which h is about half of its maximum; see cluster.h.
  */
 static const double half = 0.02;
 
-/* Atoms that share a layer; without members, it is free. */
+/* A group of atoms, which will be a layer. A group without members costs nothing. */
 struct group {
 	double size, share, cost;
 	size_t n;
-	uint64_t *update, *image; /* as in the kin: in one of them, in all of them */
+	uint64_t *update, *image; /* as in struct affinity: of any atom; of all atoms */
 };
 
 static double cost_of(const struct affinity *k, double sharing, double size, double share,
@@ -49,7 +50,8 @@ static double cost_alone(const struct affinity *k, double sharing, const struct 
 }
 
 /*
- * The agglomeration. growth[i * n + j] is by how much costs grow if i and j merge.
+ * The state of the merging. growth[i * n + j] is the increase of the cost if i and j
+ * merge.
  */
 struct heap {
 	const struct affinity *k;
@@ -75,7 +77,7 @@ static void set_growth(struct heap *h, uint32_t i, uint32_t j)
 	h->growth[(size_t)i * h->k->n + j] = h->growth[(size_t)j * h->k->n + i] = growth;
 }
 
-/* Group `to` takes in `from`, whose number is free then. */
+/* Adds the group `from` to the group `to`. The number `from` is free then. */
 static void add_group(struct heap *h, uint32_t to, uint32_t from)
 {
 	const struct affinity *k = h->k;
@@ -108,7 +110,10 @@ static bool is_done(void *arg)
 	return h->groups.n_alive <= h->limit;
 }
 
-/* Merges until there are few enough; group[i] becomes the number of one of its atoms. */
+/*
+ * Merges groups until few enough are left. group[i] becomes the number of an atom in the
+ * same group.
+ */
 static void agglomerate(struct heap *h, uint32_t *group)
 {
 	const struct clustering_rule rule = {growth_of, join, is_done, h};
@@ -120,7 +125,7 @@ static void agglomerate(struct heap *h, uint32_t *group)
 	clustering_run(&h->groups, &rule, group);
 }
 
-/* Merges what was in one group before: each into the first of them. */
+/* Merges atoms that were in the same group before, each into the first of them. */
 static void restore(struct heap *h, const uint32_t *before, uint32_t *group)
 {
 	size_t n = h->k->n, n_before = 0;
@@ -128,7 +133,8 @@ static void restore(struct heap *h, const uint32_t *before, uint32_t *group)
 	for (size_t i = 0; i < n; i++)
 		if (before[i] != CLUSTER_ALONE && before[i] >= n_before)
 			n_before = (size_t)before[i] + 1;
-	uint32_t *first = mem_zero(n_before, sizeof *first); /* its number + 1 */
+	/* For each earlier group: the number of its first atom + 1. */
+	uint32_t *first = mem_zero(n_before, sizeof *first);
 	for (uint32_t i = 0; i < n; i++) {
 		if (before[i] == CLUSTER_ALONE)
 			continue;
@@ -143,18 +149,22 @@ static void restore(struct heap *h, const uint32_t *before, uint32_t *group)
 	free(first);
 }
 
-/* The moves afterwards. Groups count from 0 to n_groups - 1. */
+/* The state of the moves. Groups have the numbers 0 to n_groups - 1. */
 struct search {
 	const struct affinity *k;
 	double sharing;
 	size_t n_groups;
 	struct group *group;
-	uint64_t *once, *miss; /* a row a group: updates that change just one member, */
-	uint64_t *less, *more; /* images that just one is not in; and rows for scratch */
+	/*
+	 * For each group: a row of the updates that change exactly one atom, and a row of
+	 * the images that exactly one atom is not in.
+	 */
+	uint64_t *once, *miss;
+	uint64_t *less, *more; /* scratch rows */
 	uint32_t *of;
 };
 
-/* Adds up the members of group `to`. */
+/* Computes the fields of group `to` from its members. */
 static void add_up(struct search *s, uint32_t to)
 {
 	const struct affinity *k = s->k;
@@ -187,7 +197,7 @@ static void add_up(struct search *s, uint32_t to)
 	g->cost = g->n == 0 ? 0 : cost_alone(k, s->sharing, g);
 }
 
-/* What the group of atom `i` costs without it. */
+/* Returns the cost of the group of atom `i` without this atom. */
 static double cost_without(const struct search *s, size_t i)
 {
 	const struct affinity *k = s->k;
@@ -208,7 +218,9 @@ static double cost_without(const struct search *s, size_t i)
 		       affinity_weigh(k, s->less), affinity_count(k, s->more));
 }
 
-/* Moves each atom to the group where it costs least; whether one moved. */
+/*
+ * Moves each atom to the group where it costs least. Returns whether an atom was moved.
+ */
 static bool move_atoms(struct search *s)
 {
 	const struct affinity *k = s->k;
@@ -223,7 +235,10 @@ static bool move_atoms(struct search *s)
 				     k->update + i * k->words,
 				     k->image + i * k->image_words};
 		double saved = s->group[own].cost - cost_without(s, i);
-		/* Rounding must not keep an atom going round. */
+		/*
+		 * Require a real gain, so that rounding errors do not move an atom
+		 * forever.
+		 */
 		double least = saved * (1 - 1e-9);
 		for (uint32_t to = 0; to < s->n_groups; to++) {
 			const struct group *g = &s->group[to];

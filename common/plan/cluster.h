@@ -1,10 +1,10 @@
 /*
- * cluster: few groups of kin.
+ * cluster: divide atoms into a limited number of groups with low cost.
  *
- * The cost of a group is size * (chance that an update changes it + sharing * h). h is
- * 1.02 f / (f + 0.02), f being the share of its bytes that an image which wants one of
- * its paths does not want, on average; of a group of one path it is 0. dt-plans(7) says
- * why.
+ * Each group becomes a layer. The cost of a group is size * (chance that an update
+ * changes it + sharing * h). Let f be the average share of its bytes that an image does
+ * not want although it wants one of the paths. Then h is 1.02 f / (f + 0.02), or 0 for a
+ * group of one path. dt-plans(7) explains the model.
  */
 #ifndef DT_CLUSTER_H
 #define DT_CLUSTER_H
@@ -17,14 +17,14 @@ struct affinity;
 enum { CLUSTER_ALONE = UINT32_MAX };
 
 /*
- * Makes at most `limit` groups of the atoms: first merges the two groups by which the
- * costs grow least until they are few enough, then moves single atoms to where they cost
- * less. Writes the number of each atom's group, below `limit`, to `group`; some numbers
- * may not be in use.
+ * Makes at most `limit` groups of atoms. First it merges the two groups whose merge
+ * increases the cost least, until few enough are left. Then it moves single atoms to
+ * groups where they cost less. Writes the number of each atom's group, below `limit`, to
+ * `group`. Some numbers may be unused.
  *
- * Atoms with the same number in before[] start in one group, those with CLUSTER_ALONE
- * alone, and no atom is moved then: what was together stays together. `before` may be
- * NULL.
+ * If `before` is not NULL, it is an earlier grouping that is kept. Atoms with the same
+ * number in before[] start in one group, atoms with CLUSTER_ALONE start alone, and no
+ * atom is moved. So the result may only merge earlier groups.
  */
 void cluster_kin(const struct affinity *k, size_t limit, double sharing,
 		 const uint32_t *before, uint32_t *group);

@@ -70,7 +70,10 @@ static void merge(struct clustering *c, const struct clustering_rule *rule, uint
 	}
 }
 
-/* The group that it is best to merge now, with nearest[]. Old scores are lower bounds. */
+/*
+ * Returns the group that is best to merge now with its nearest[]. Old scores are lower
+ * bounds, so only the best is checked.
+ */
 static uint32_t find_best(struct clustering *c, const struct clustering_rule *rule)
 {
 	for (;;) {

@@ -1,10 +1,16 @@
 /*
- * clustering: agglomerative clustering.
+ * clustering: agglomerative clustering with a caller's score.
  *
- * The two groups that it is best to merge are merged, again and again, until there is
- * nothing more to do. A group keeps which other group is best for it, and looks again
- * only if one of the two has merged, or if its score is the lowest of all and has grown
- * since: a score may grow while others merge, but not fall.
+ * The two groups with the lowest score are merged again and again. Merging ends when the
+ * caller's is_done() returns true or every score is INFINITY.
+ *
+ *	clustering_init(&c, n);
+ *	clustering_run(&c, &rule, group);
+ *	clustering_release(&c);
+ *
+ * Each group stores its best partner. The partner is searched again only if one of the
+ * two has merged, or if the score is the lowest of all and has grown since. So scores may
+ * grow while other groups merge, but must not fall.
  */
 #ifndef DT_CLUSTERING_H
 #define DT_CLUSTERING_H
@@ -14,17 +20,20 @@
 #include <stdint.h>
 
 struct clustering {
-	size_t n; /* groups at first, with the numbers below n */
+	size_t n; /* initial number of groups, with numbers below n */
 	uint32_t *alive, *nearest;
-	size_t n_alive; /* groups now, in ascending order */
+	size_t n_alive; /* number of current groups; alive[] is in ascending order */
 	double *score;
 };
 
-/* What the groups are. */
+/* The caller's definition of a group. */
 struct clustering_rule {
-	/* How bad it is to merge two groups; INFINITY if that is of no use. */
+	/*
+	 * Returns the score of merging two groups, where lower is better. INFINITY means
+	 * that merging is useless.
+	 */
 	double (*score)(void *arg, uint32_t i, uint32_t j);
-	/* Adds the group `from`, which is not alive any more, to the group `to`. */
+	/* Adds the group `from` to the group `to`. `from` is no longer alive. */
 	void (*join)(void *arg, uint32_t to, uint32_t from);
 	bool (*is_done)(void *arg);
 	void *arg;
@@ -33,12 +42,13 @@ struct clustering_rule {
 void clustering_init(struct clustering *c, size_t n);
 void clustering_release(struct clustering *c);
 
-/* Removes a group that was added to another one before clustering_run(). */
+/* Removes a group that was added to another group before clustering_run(). */
 void clustering_drop(struct clustering *c, uint32_t from);
 
 /*
- * Merges groups. group[i], for n things, is the number of the group that i is in, and
- * becomes that of the group that this one was added to.
+ * Merges groups. For each i below n, group[i] is the number of the group that contains i.
+ * If that group is merged into another group, group[i] becomes the number of the other
+ * group.
  */
 void clustering_run(struct clustering *c, const struct clustering_rule *rule,
 		    uint32_t *group);

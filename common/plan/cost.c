@@ -29,9 +29,10 @@ static bool is_before(const struct graph *g, uint32_t a, uint32_t b)
 }
 
 /*
- * The bytes that would be re-sent by an average update were each path a layer: of each
- * path, its size by the chance that one of its needs is updated. The needs of all paths
- * would be n * n bits; they go up the graph WORD updates at a time.
+ * Computes the bytes that an average update re-sends if each path has its own layer. The
+ * result is the sum over all paths of size times the probability that one of the path's
+ * needs is updated. A complete table of needs has n * n bits. So WORD updates at a time
+ * are passed up the graph.
  */
 static double compute_bound(const struct graph *g, const struct adjacency *r,
 			    const double *chance, const bool *planned)
@@ -151,7 +152,7 @@ void cost_text(const struct cost *c, const struct graph *g, struct buf *out)
 		 g->paths.name[c->worst_path]);
 }
 
-/* A new reference, or NULL and the path that no JSON string can hold. */
+/* Returns a new reference, or NULL with the reason if the path is not UTF-8. */
 static json_t *path_json(const char *path, struct err *e)
 {
 	json_t *text = json_string(path);

@@ -1,9 +1,16 @@
 /*
- * cost: what a plan costs when paths are updated, and what images cost together.
+ * cost: compute how many bytes a plan re-sends in updates, and how many bytes several
+ * images take together.
  *
- * An update of a path changes the path and all that depends on it, and re-sends each
- * layer that holds one of those. Bytes are NAR sizes. Layers of a plan may leave out
- * paths of the graph, which then cost nothing, but lead from one path to another.
+ * The numbers compare plans. An update of a path changes the path and all paths that
+ * depend on it. Every layer with a changed path is sent again:
+ *
+ *	if (cost_init(&c, &graph, &plan, NULL, &e) == 0)
+ *		cost_text(&c, &graph, &out);
+ *	cost_release(&c);
+ *
+ * Bytes are NAR sizes. A plan may leave out paths of the graph. Such paths cost nothing,
+ * but dependencies through them count.
  */
 #ifndef DT_COST_H
 #define DT_COST_H
@@ -18,26 +25,28 @@ struct plan;
 
 struct cost_layer {
 	uint64_t size;
-	double chance; /* that an update re-sends it */
-	uint32_t main; /* its largest path, of those of one size the first */
-	size_t n;      /* paths */
+	double chance; /* probability that an update re-sends it */
+	/* Its largest path; the first in byte order if several have the same size. */
+	uint32_t main;
+	size_t n; /* number of paths */
 };
 
-/* A zeroed struct is that of an empty plan. */
+/* A zeroed struct is the cost of an empty plan. */
 struct cost {
-	struct cost_layer *layer; /* n of them */
+	struct cost_layer *layer; /* n layers */
 	size_t n;
-	uint64_t size; /* of all layers */
-	double mean;   /* bytes that an update re-sends */
-	double
-	    bound; /* the same if each path had a layer of its own: the least there is */
-	uint64_t worst; /* the bytes of the update that re-sends most */
+	uint64_t size; /* size of all layers */
+	double mean;   /* average number of bytes that an update re-sends */
+	/* The same if each path had its own layer, which is the minimum. */
+	double bound;
+	uint64_t worst; /* bytes of the most expensive update */
 	uint32_t worst_path;
 };
 
 /*
- * Computes what the plan costs; weight[number] is how likely an update of a node is, and
- * may be NULL if all are as likely. Returns 0, or -1 and the cycle in the graph.
+ * Computes the cost of the plan. weight[number] is the relative probability of an update
+ * of a node. If `weight` is NULL, all updates are equally likely. Returns 0, or -1 with a
+ * cycle in `e`.
  */
 int cost_init(struct cost *c, const struct graph *g, const struct plan *p,
 	      const double *weight, struct err *e);
@@ -46,23 +55,26 @@ void cost_release(struct cost *c);
 /* Appends the numbers as a table. */
 void cost_text(const struct cost *c, const struct graph *g, struct buf *out);
 
-/* The same as a line of JSON; returns -1 and names the path that is not UTF-8. */
+/*
+ * Appends the numbers as a line of JSON. Returns 0, or -1 with the reason in `e` if a
+ * path is not UTF-8.
+ */
 int cost_json(const struct cost *c, const struct graph *g, const struct plan *p,
 	      struct buf *out, struct err *e);
 
-/* Bytes of some images. */
+/* Sizes of several images in bytes. */
 struct cost_images {
-	uint64_t apart;        /* all of each, nothing being shared */
-	uint64_t held;         /* all layers that differ: what a registry holds */
-	uint64_t bound;        /* all paths that differ: the least that is possible */
-	size_t images, layers; /* how many there are; how many differ */
+	uint64_t apart;        /* all images without sharing */
+	uint64_t held;         /* all distinct layers, as a registry stores them */
+	uint64_t bound;        /* all distinct paths, which is the minimum */
+	size_t images, layers; /* number of images; number of distinct layers */
 };
 
-/* Adds up the images whose plans, n_images of them, are in numbers of `all`. */
+/* Computes the sizes of n_images images. Their plans contain node numbers of `all`. */
 struct cost_images cost_images(const struct graph *all, const struct plan *plans,
 			       size_t n_images);
 
-/* Appends them as lines of text, or as a line of JSON. */
+/* Append the sizes as lines of text, or as a line of JSON. */
 void cost_images_text(const struct cost_images *c, struct buf *out);
 void cost_images_json(const struct cost_images *c, struct buf *out);
 

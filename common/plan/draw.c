@@ -14,7 +14,7 @@
 
 enum { WIDTH = 960, TOP = 84, ROW = 16, LABEL = 300, RIGHT = 150, BOTTOM = 34 };
 
-/* "1.2 MB": decimal units, two or three digits. */
+/* Adds a size in decimal units with two or three digits, such as "1.2 MB". */
 static void add_size(struct buf *out, double bytes)
 {
 	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
@@ -37,7 +37,7 @@ static void add_escaped(struct buf *out, const char *text, size_t len)
 	}
 }
 
-/* The name of a store path, truncated if it is long. */
+/* Adds the name of a store path, truncated if it is long. */
 static void add_name(struct buf *out, const char *path)
 {
 	enum { CHARS_MAX = 34 };
@@ -55,7 +55,10 @@ static void add_name(struct buf *out, const char *path)
 		buf_addstr(out, "\xe2\x80\xa6");
 }
 
-/* From a calm blue at 0 to an orange red at 1, fast at first: most chances are small. */
+/*
+ * Adds a color from blue at 0 to orange red at 1. The color changes quickly at first,
+ * because most probabilities are small.
+ */
 static void add_colour(struct buf *out, double chance)
 {
 	static const int calm[3] = {52, 120, 190}, hot[3] = {214, 64, 20};

@@ -1,5 +1,5 @@
 /*
- * draw: a picture of a plan.
+ * draw: draw a plan as an SVG picture, so that its expensive layers can be seen.
  */
 #ifndef DT_DRAW_H
 #define DT_DRAW_H
@@ -10,9 +10,10 @@ struct err;
 struct graph;
 
 /*
- * Appends an SVG document: a bar a layer, as long as the layer is large, and in it a
- * darker one for the bytes that an average update re-sends of it; its colour tells how
- * likely it is to be re-sent. Returns 0, or -1 and the path that is not UTF-8.
+ * Appends an SVG document with a bar for each layer. The length of the bar is the size of
+ * the layer. A darker bar inside shows the bytes that an average update re-sends. The
+ * color shows the probability that an update re-sends the layer. Returns 0, or -1 with
+ * the reason in `e` if a path is not UTF-8.
  */
 int draw_cost(const struct cost *c, const struct graph *g, struct buf *out,
 	      struct err *e);

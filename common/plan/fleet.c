@@ -14,7 +14,10 @@
 
 enum { WORD = 64 };
 
-/* What some of the images have of a group, and the bytes of that: a layer of theirs. */
+/*
+ * A variant of a group: the part of the group that some images contain, which is a layer
+ * of these images.
+ */
 struct variant {
 	uint64_t *images;
 	double size;
@@ -22,22 +25,22 @@ struct variant {
 
 struct group {
 	double size;
-	double resent; /* bytes an update re-sends of it */
-	double held;   /* bytes of all its variants */
+	double resent; /* bytes that an average update re-sends */
+	double held;   /* total size of all variants */
 	struct variant *variant;
 	size_t n;
-	uint64_t *images; /* those that have any of it */
-	uint64_t *update; /* the updates that change it */
+	uint64_t *images; /* images that contain any part of the group */
+	uint64_t *update; /* updates that change the group */
 };
 
-/* The agglomeration. */
+/* The state of the merging. */
 struct changes {
 	const struct affinity *k;
 	struct group *group;
 	struct clustering groups;
-	size_t words; /* of a set of images */
+	size_t words; /* length of a set of images */
 	size_t n_images, limit;
-	uint64_t *over; /* the images that have too many layers still */
+	uint64_t *over; /* images that still have too many layers */
 };
 
 static size_t count_common(const uint64_t *a, const uint64_t *b, const uint64_t *c,
@@ -50,7 +53,10 @@ static size_t count_common(const uint64_t *a, const uint64_t *b, const uint64_t 
 	return n;
 }
 
-/* Whether the sets have a common image; whether `a` has one that `b` has not. */
+/*
+ * meet() returns whether the sets have a common image. exceeds() returns whether `a` has
+ * an image that `b` does not have.
+ */
 static bool meet(const uint64_t *a, const uint64_t *b, size_t words)
 {
 	for (size_t w = 0; w < words; w++)
@@ -93,8 +99,8 @@ static double resent(const struct affinity *k, double size, const uint64_t *a,
 }
 
 /*
- * What a merger costs for each image that it brings nearer to its limit. It grows as
- * images reach their limits.
+ * Returns the cost of a merge for each image that gets closer to its limit by it. The
+ * score grows while images reach their limits.
  */
 static double score_of(void *arg, uint32_t i, uint32_t j)
 {
@@ -116,7 +122,10 @@ static void add_variant(struct group *g, uint64_t *images, double size)
 	g->held += size;
 }
 
-/* All pairs of what an image can have of the two, nothing of one of them included. */
+/*
+ * Combines each variant of one group with each variant of the other. An image may also
+ * have nothing of one of the groups.
+ */
 static void join_variants(const struct changes *p, const struct group *a,
 			  const struct group *b, struct group *g)
 {
@@ -172,7 +181,7 @@ static void join(void *arg, uint32_t to, uint32_t from)
 	*a = g;
 }
 
-/* Finds the images with more groups than the limit; whether there is none. */
+/* Finds the images with more groups than the limit. Returns whether there are none. */
 static bool is_done(void *arg)
 {
 	struct changes *p = arg;
@@ -192,7 +201,10 @@ static bool is_done(void *arg)
 	return !any;
 }
 
-/* The group of one atom, which is of one class: an image has all of it or nothing. */
+/*
+ * Initializes the group of one atom. All paths of an atom have the same class, so an
+ * image contains all of the atom or nothing.
+ */
 static void start_group(struct changes *p, const struct adjacency *r, uint32_t atom,
 			const bool *const *in, size_t n_images)
 {
@@ -216,7 +228,9 @@ static void start_group(struct changes *p, const struct adjacency *r, uint32_t a
 	}
 }
 
-/* A number for each set of images that some node is in. */
+/*
+ * Returns a number for each node that depends only on the set of images with this node.
+ */
 static uint64_t *classify(size_t n, const bool *const *in, size_t n_images)
 {
 	uint64_t *class = mem_zero(n, sizeof *class);

@@ -1,5 +1,8 @@
 /*
- * fleet: plans of several images that share layers.
+ * fleet: plan the layers of several images together, so that the images share layers.
+ *
+ * Two images share a layer only if it has exactly the same paths in both. Separate plans
+ * rarely have such layers.
  */
 #ifndef DT_FLEET_H
 #define DT_FLEET_H
@@ -12,11 +15,13 @@ struct graph;
 struct plan;
 
 /*
- * Plans the images together: in[i][number] tells whether image i holds a node of `all`.
- * Fills the empty plans, one an image, with numbers of `all`: at most `limit` layers (1
- * or more) each, such that all distinct layers together take few bytes, and of those with
- * few, such that little is re-sent when a path is updated. `weight` and the order of
- * layers and paths are as with transfer_plan(). Returns 0, or -1 and the cycle.
+ * Plans n_images images. in[i][number] is whether image i contains a node of `all`. Fills
+ * the empty plans, one for each image, with node numbers of `all`. Each image has at most
+ * `limit` layers, where `limit` is 1 or more.
+ *
+ * The layers are chosen so that all distinct layers together take few bytes, and so that
+ * few bytes are re-sent when a path is updated. `weight` and the order of layers and
+ * paths are as with transfer_plan(). Returns 0, or -1 with a cycle in `e`.
  */
 int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
 	       size_t limit, const double *weight, struct plan *plans, struct err *e);

@@ -12,7 +12,7 @@
 struct layer {
 	double chance;
 	const char **path; /* in byte order */
-	const char *first; /* in the order of plans */
+	const char *first; /* first path in the order of plans */
 	size_t n;
 };
 

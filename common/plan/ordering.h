@@ -1,5 +1,7 @@
 /*
- * ordering: a plan of groups of kin, in the order of all such plans.
+ * ordering: turn groups of atoms into a plan with a fixed order of layers.
+ *
+ * The order makes plans reproducible, and puts layers that rarely change at the bottom.
  */
 #ifndef DT_ORDERING_H
 #define DT_ORDERING_H
@@ -13,10 +15,10 @@ struct plan;
 struct adjacency;
 
 /*
- * Fills the empty plan `p`: atom i of `k` is in the layer group[i], a number below k->n.
- * Layers are in the order of the chance that an update changes them, the least first,
- * equal ones by name; the paths of a layer in byte order. Leaves out nodes of `g` for
- * which in[number] is false; `in` may be NULL.
+ * Fills the empty plan `p`. Atom i of `k` is in the layer group[i], a number below k->n.
+ * Layers are sorted by the probability that an update changes them, the least likely
+ * first, then by name. Paths in a layer are in byte order. Nodes of `g` for which
+ * in[number] is false are left out; `in` may be NULL.
  */
 void ordering_plan(const struct graph *g, const struct adjacency *r,
 		   const struct affinity *k, const uint32_t *group, const bool *in,

@@ -105,8 +105,9 @@ int piece_whole(struct value *v, const struct graph *g, struct err *e)
 }
 
 /*
- * Deals the nodes of the graph to `n` new graphs in `to`, node i to number part[i], which
- * may be n for none. References between them are dropped. `v` is used up.
+ * Distributes the nodes of the graph to `n` new graphs in `to`. Node i goes to graph
+ * part[i], or is dropped if part[i] is n. References between different graphs are
+ * dropped. `v` is released.
  */
 static void deal(struct value *v, const size_t *part, struct value *to, size_t n)
 {
@@ -142,7 +143,7 @@ static void deal(struct value *v, const size_t *part, struct value *to, size_t n
 	value_release(v);
 }
 
-/* The graph's arcs by the node that they leave in that direction. */
+/* Returns the edges of the graph in this direction. */
 static struct edges edges_of(const struct value *v, enum towards towards)
 {
 	struct edges e;
@@ -217,7 +218,7 @@ void piece_remove(struct value *v, const struct mark *mark)
 	*v = left;
 }
 
-/* All that can be reached from the nodes for which `start` is set. */
+/* Marks all nodes that can be reached from nodes with start[i]. */
 static void reach(const struct value *v, enum towards towards, const bool *start,
 		  struct mark *reached)
 {
@@ -230,7 +231,10 @@ static void reach(const struct value *v, enum towards towards, const bool *start
 	edges_release(&e);
 }
 
-/* Makes `v` its parts; those without nodes are NOTHING if `drop` is set. */
+/*
+ * Replaces `v` by its parts. Parts without nodes become NOTHING if `drop` is true; COMMON
+ * always does.
+ */
 static void make_parts(struct value *v, const size_t *part, bool drop)
 {
 	struct value parts = {.kind = PARTS, .n = N_PARTS};
@@ -298,8 +302,10 @@ void piece_split_off(struct value *v, const bool *target)
 			if (!target[v->arc[i].to])
 				v->arc[kept++] = v->arc[i];
 		v->n_arcs = kept;
-		/* A root that is a target hangs, as all roots do, under one more root,
-		 * and it is the reference from there that is cut. */
+		/*
+		 * As in nixpkgs, all roots have a common artificial root above them. If a
+		 * root is a target, the reference from there to the root is removed.
+		 */
 		for (size_t i = 0; i < v->n; i++)
 			root[i] &= !target[i];
 		reach(v, REFERENCES, root, &rest);

@@ -15,7 +15,10 @@ struct run {
 	struct mark *mark;
 };
 
-/* An operation: checks its arguments (args[0] is the name), applies it to a value. */
+/*
+ * An operation. check() checks its arguments, and apply() applies it to a value. args[0]
+ * is the name.
+ */
 struct operation {
 	const char *name;
 	size_t n_args;
@@ -41,7 +44,7 @@ static int want(const struct value *v, enum kind kind, struct err *e)
 	return err_set(e, "needs %s, not %s", names[kind], names[v->kind]);
 }
 
-/* Without arguments. */
+/* --- operations without arguments --- */
 
 static int check_nothing(const json_t *args, int depth, struct err *e)
 {
@@ -83,7 +86,7 @@ static int flatten(const struct run *r, const json_t *args, struct value *v,
 	return 0;
 }
 
-/* With a number. */
+/* --- operations with a number --- */
 
 static int check_count(const json_t *args, int depth, struct err *e)
 {
@@ -127,7 +130,7 @@ static int limit_layers(const struct run *r, const json_t *args, struct value *v
 	return 0;
 }
 
-/* With paths. */
+/* --- operations with paths --- */
 
 static int check_strings(const json_t *list, struct err *e)
 {
@@ -148,7 +151,7 @@ static int check_path_or_paths(const json_t *args, int depth, struct err *e)
 	return json_is_string(json_array_get(args, 1)) ? 0 : check_paths(args, depth, e);
 }
 
-/* Marks the path's node, if the graph has one. */
+/* Marks the node of the path, if the graph has it. */
 static void mark_path(const struct run *r, const json_t *path)
 {
 	uint32_t id =
@@ -157,7 +160,7 @@ static void mark_path(const struct run *r, const json_t *path)
 		mark_put(r->mark, id);
 }
 
-/* Marks a path, or each of a list of them. */
+/* Marks a path, or each path of a list. */
 static void mark_paths(const struct run *r, const json_t *paths)
 {
 	mark_clear(r->mark);
@@ -242,7 +245,7 @@ static int split_paths(const struct run *r, const json_t *args, struct value *v,
 	return 0;
 }
 
-/* With operations. */
+/* --- operations with operations --- */
 
 static int check_map(const json_t *args, int depth, struct err *e)
 {
@@ -306,7 +309,7 @@ static const struct operation known[] = {
     {"subcomponent_out", 1, check_paths, subcomponent_out},
 };
 
-/* NULL if there is none of the name. */
+/* Returns NULL if there is no operation with this name. */
 static const struct operation *find_operation(const char *name)
 {
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)

@@ -1,9 +1,15 @@
 /*
- * pipeline: layers by the operations of nixpkgs' flatten_references_graph.
+ * pipeline: compute layers with the operations of nixpkgs' flatten_references_graph.
  *
- * A pipeline is a JSON list of operations, [NAME, ARGUMENT...], that starts with the
- * whole graph; each is applied to what the one before it returns: a graph, a list, or the
- * parts main, common and rest. dt-popularity(1) describes them.
+ * A user describes the layers as a JSON list of operations, [NAME, ARGUMENT...]:
+ *
+ *	[["split_paths", ["/nix/store/HASH-bash"]],
+ *	 ["over", "rest", ["split_every", 10]],
+ *	 ["flatten"]]
+ *
+ * The first operation takes the complete graph. Each other operation takes the result of
+ * the operation before it. A result is a graph, a list, or the parts main, common and
+ * rest. dt-popularity(1) describes the operations.
  */
 #ifndef DT_PIPELINE_H
 #define DT_PIPELINE_H
@@ -15,14 +21,17 @@ struct graph;
 struct plan;
 
 /*
- * Applies the operations to `g` and fills the empty plan `p` with the graphs that come
- * out, lists from the first to the last, parts in the order main, common, rest. In a
- * graph, paths are in the order of their sizes, the smallest first, equal ones in byte
- * order.
+ * Applies the operations to `g`. Fills the empty plan `p` with the resulting graphs, one
+ * for each layer. Lists are written from the first element to the last, and parts in the
+ * order main, common, rest. Paths in a layer are sorted by size, the smallest first, then
+ * in byte order.
  *
- * Returns 0, or -1 and the operation at fault: unknown ones, arguments of the wrong
- * kind, operations on what they do not work on, a part that is not there, a lone graph or
- * nothing at the end, and a graph with a cycle.
+ * Returns 0, or -1 with the faulty operation in `e`. These are errors:
+ *
+ * - an unknown operation, and an argument of the wrong kind;
+ * - a value that the operation does not support, and a part that does not exist;
+ * - a single graph or no path at the end;
+ * - a graph with a cycle.
  */
 int pipeline_plan(const json_t *operations, const struct graph *g, struct plan *p,
 		  struct err *e);

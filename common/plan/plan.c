@@ -58,7 +58,7 @@ void plan_write(const struct plan *p, const struct graph *g, struct buf *out)
 	}
 }
 
-/* Where words are read from, and who gets them. */
+/* The callback of plan_scan() and the current layer. */
 struct reader {
 	int (*on_path)(void *arg, const char *path, size_t layer, struct err *e);
 	void *arg;
@@ -118,7 +118,7 @@ int plan_scan(const char *text, size_t len, const char *what,
 	return 0;
 }
 
-/* A plan that is being parsed. */
+/* The arguments of add_path(). */
 struct parser {
 	struct plan *p;
 	const struct graph *g;

@@ -1,8 +1,13 @@
 /*
- * plan: which store paths go into which layer; the stream of dt-plan(5).
+ * plan: the list of store paths in each layer, and the stream of dt-plan(5).
  *
- * A path is its number in a graph. A plan is filled path by path, layer by layer, the
- * bottom layer first. A zeroed struct is a plan without layers.
+ * A planner fills a plan path by path and layer by layer, starting with the bottom layer:
+ *
+ *	plan_add(&p, node);
+ *	plan_close(&p);
+ *	plan_write(&p, &graph, &out);
+ *
+ * A path is its node number in a graph. A zeroed struct is a plan without layers.
  */
 #ifndef DT_PLAN_H
 #define DT_PLAN_H
@@ -15,24 +20,27 @@ struct err;
 struct graph;
 
 struct plan {
-	uint32_t *path; /* layer i holds path[plan_start(p, i)] up to path[end[i] - 1] */
+	uint32_t *path; /* layer i has path[plan_start(p, i)] up to path[end[i] - 1] */
 	size_t *end;
-	size_t n, n_paths; /* layers; paths in all of them */
+	size_t n, n_paths; /* number of layers; number of paths in all layers */
 	size_t cap, cap_paths;
 };
 
 void plan_release(struct plan *p);
 
-/* Puts the path into the layer that is being filled. */
+/* Adds the path to the current layer. */
 void plan_add(struct plan *p, uint32_t path);
 
-/* Ends the layer that is being filled; one that got no path is none. */
+/* Ends the current layer. A layer without paths is dropped. */
 void plan_close(struct plan *p);
 
-/* Where the paths of layer `i` start. */
+/* Returns the index of the first path of layer `i`. */
 size_t plan_start(const struct plan *p, size_t i);
 
-/* Fills the empty plan `p` with that of `from`, in another graph that has its paths. */
+/*
+ * Fills the empty plan `p` with the layers of `from`. The graph `g` must contain all
+ * paths of `from`.
+ */
 void plan_translate(struct plan *p, const struct graph *g, const struct plan *from,
 		    const struct graph *from_graph);
 
@@ -40,25 +48,26 @@ void plan_translate(struct plan *p, const struct graph *g, const struct plan *fr
 void plan_write(const struct plan *p, const struct graph *g, struct buf *out);
 
 /*
- * Reads lines of dt-plan(5) and calls `on_path` for each path in order, with the number
- * of its layer, which counts from 0; it returns 0, or -1 and why the path is refused.
- * Refuses an empty text, empty lines and words, NUL bytes, a path that is twice in a
- * line, and a truncated last line. `what` names the text: "stdin:12: ...". Returns 0, or
- * -1 and why.
+ * Reads lines of dt-plan(5) and calls on_path() for each path in order. `layer` is the
+ * number of its layer, starting at 0. on_path() returns 0, or -1 with the reason in `e`.
+ *
+ * These are errors: an empty text, empty lines and words, a NUL byte, a duplicate path in
+ * a line, and a truncated last line. `what` names the text in the reason: "stdin:12:
+ * ...". Returns 0, or -1 with the reason in `e`.
  */
 int plan_scan(const char *text, size_t len, const char *what,
 	      int (*on_path)(void *arg, const char *path, size_t layer, struct err *e),
 	      void *arg, struct err *e);
 
 /*
- * The same into the empty plan `p`. Refuses paths that are not in the graph. Paths of the
- * graph that no line names are in no layer; a path may be in several. Returns 0, or -1
- * and why.
+ * Reads a plan into the empty plan `p`. A path that is not in the graph is an error. A
+ * path of the graph may be in no layer or in several layers. Returns 0, or -1 with the
+ * reason in `e`.
  */
 int plan_parse(struct plan *p, const struct graph *g, const char *text, size_t len,
 	       const char *what, struct err *e);
 
-/* The same from a file, "-" being standard input. */
+/* Does the same with a file; "-" is standard input. */
 int plan_read(struct plan *p, const struct graph *g, const char *file, struct err *e);
 
 #endif

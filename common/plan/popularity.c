@@ -14,10 +14,10 @@
 #include <string.h>
 
 /*
- * The number of ways grows exponentially with the depth of a graph and fits no machine
- * word. So all numbers are computed a digit at a time, the lowest first, as one adds on
- * paper. A digit is DIGIT_BITS wide and kept in 128 bits: one for each of 2^32 nodes can
- * be summed before a carry has to be taken off.
+ * The number of reference chains ("ways") grows exponentially with the depth of a graph
+ * and does not fit into a machine word. So all numbers are computed digit by digit, the
+ * lowest first, like an addition on paper. A digit has DIGIT_BITS bits and is stored in
+ * 128 bits. So 2^32 digits, one for each node, can be added before a carry is needed.
  */
 typedef unsigned __int128 digit;
 
@@ -25,16 +25,19 @@ enum { DIGIT_BITS = 96, BLOCK = 64, GROUP = 8, SUMS = 1 << GROUP };
 
 static const digit digit_mask = ((digit)1 << DIGIT_BITS) - 1;
 
-/* What one digit's turn works on. Nodes go by their place in the relation. */
+/*
+ * The state of the computation of one digit. Nodes are identified by their place in the
+ * adjacency.
+ */
 struct tally {
 	struct adjacency r;
-	digit *ways, *score;   /* this digit of both numbers */
-	uint64_t *ways_carry;  /* into the next digit */
-	uint64_t *score_carry; /* likewise */
-	uint64_t *mask; /* who of a block of places leads to this one; 0 between uses */
+	digit *ways, *score;  /* current digit of both numbers */
+	uint64_t *ways_carry; /* carry into the next digit */
+	uint64_t *score_carry;
+	uint64_t *mask; /* places of a block that lead to this place; 0 between uses */
 };
 
-/* A place, and where it stands in the order by all digits so far. */
+/* A place, and its rank in the order by all digits so far. */
 struct item {
 	digit score;
 	uint32_t rank, place;
@@ -66,13 +69,13 @@ static int tally_init(struct tally *t, const struct graph *g, struct err *e)
 	t->ways_carry = mem_zero(n, sizeof *t->ways_carry);
 	t->score_carry = mem_zero(n, sizeof *t->score_carry);
 	t->mask = mem_zero(n, sizeof *t->mask);
-	/* To the lowest digit, the one way to each root comes in as a carry. */
+	/* Each root has one way, which is added to the lowest digit as a carry. */
 	for (size_t v = 0; v < n; v++)
 		t->ways_carry[v] = t->r.up.first[v] == t->r.up.first[v + 1];
 	return 0;
 }
 
-/* The ways to a node are those to its referrers, summed. */
+/* Computes the ways to each node: the sum of the ways to its referrers. */
 static void count_ways(struct tally *t)
 {
 	const struct edges *down = &t->r.down;
@@ -88,7 +91,7 @@ static void count_ways(struct tally *t)
 	}
 }
 
-/* sums[b] becomes the sum of those ways[i] whose bit i is set in b. */
+/* Sets sums[b] to the sum of those ways[i] whose bit i is set in b. */
 static void sum_subsets(const digit *ways, size_t n, digit sums[SUMS])
 {
 	sums[0] = 0;
@@ -98,9 +101,9 @@ static void sum_subsets(const digit *ways, size_t n, digit sums[SUMS])
 }
 
 /*
- * Adds the ways to each of up to BLOCK places, those before `end`, to the scores of all
- * that they lead to. A whole table of who leads to whom would have n * n bits; a block's
- * worth of it goes down the graph as a mask a node.
+ * For up to BLOCK places before `end`, adds the ways to each place to the scores of all
+ * its needs. A complete table of needs has n * n bits. So each node has a mask of the
+ * places in the block that lead to it, and the masks are passed down the graph.
  */
 static void add_block(struct tally *t, size_t end)
 {
@@ -132,7 +135,7 @@ static void add_block(struct tally *t, size_t end)
 	}
 }
 
-/* Computes the next digit of all scores. Returns whether there are higher ones. */
+/* Computes the next digit of all scores. Returns whether there are more digits. */
 static bool next_digit(struct tally *t)
 {
 	size_t n = t->r.n;
@@ -156,7 +159,7 @@ static int compare_keys(const void *a, const void *b)
 	return strcmp(((const struct key *)a)->text, ((const struct key *)b)->text);
 }
 
-/* All places in the order of their names. */
+/* Returns all places, sorted by name. */
 static struct item *items_by_name(const struct tally *t, const struct graph *g)
 {
 	struct item *items = mem_zero(t->r.n, sizeof *items);
@@ -191,7 +194,7 @@ static int compare_items(const void *a, const void *b)
 	return x->rank < y->rank ? -1 : x->rank > y->rank;
 }
 
-/* Sorting by one digit after the other, the lowest first, sorts by the whole numbers. */
+/* Stable sorting by each digit, the lowest first, sorts by the complete numbers. */
 static void sort_by_digit(const struct tally *t, struct item *items)
 {
 	for (size_t i = 0; i < t->r.n; i++) {
@@ -201,7 +204,7 @@ static void sort_by_digit(const struct tally *t, struct item *items)
 	qsort(items, t->r.n, sizeof *items, compare_items);
 }
 
-/* Appends a number of `n` digits, the lowest first, which are used up. */
+/* Appends a number of `n` digits, the lowest first. The digits are overwritten. */
 static void add_decimal(struct buf *out, digit *digits, size_t n)
 {
 	static const uint64_t chunk = 1000000000;
@@ -229,7 +232,7 @@ int popularity_order(const struct graph *g, uint32_t *order, struct buf *scores,
 		     struct err *e)
 {
 	struct tally t;
-	digit *kept = NULL; /* n_digits a place */
+	digit *kept = NULL; /* n_digits for each place */
 	size_t n_digits = 0;
 
 	if (tally_init(&t, g, e) < 0) {

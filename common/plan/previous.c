@@ -14,14 +14,14 @@
 
 enum { EXACT, NAMED, UNVERSIONED, N_WAYS };
 
-/* Strings, each with the layer in which it first came. */
+/* Strings with the layer in which each first appears. */
 struct index {
 	struct strset names;
 	uint32_t *layer;
 	size_t cap;
 };
 
-/* What of a path is compared in that way. */
+/* Returns the part of a path that is compared in this way. */
 static const char *part(const char *path, int way, size_t *len)
 {
 	const char *name = way == EXACT ? path : store_name(path);

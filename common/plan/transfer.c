@@ -10,13 +10,13 @@
 #include <stdlib.h>
 
 /*
- * How much sharing with other images counts against small updates. With many layers there
- * is room for both; with few, large paths that stand alone are what images share. The
- * numbers are measured, see dt-plans(7).
+ * The weight of sharing with other images against small updates. With many layers, both
+ * are possible. With few layers, large paths with their own layers are what images share.
+ * The numbers were measured; see dt-plans(7).
  */
 static const double sharing_layers = 7, sharing_max = 1.2;
 
-/* The layer of each atom before: that of the first of its paths which had one. */
+/* Returns the earlier layer of each atom: that of its first path which had a layer. */
 static uint32_t *layers_before(const struct affinity *k, const struct adjacency *r,
 			       const uint32_t *previous)
 {

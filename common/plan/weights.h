@@ -1,5 +1,11 @@
 /*
- * weights: how likely an update of each path is.
+ * weights: read the relative probability that each path is updated.
+ *
+ * Planners otherwise assume that all updates are equally likely. A user can state, for
+ * example, that an application changes more often than libc:
+ *
+ *	1 *
+ *	50 my-app-*
  */
 #ifndef DT_WEIGHTS_H
 #define DT_WEIGHTS_H
@@ -10,17 +16,22 @@ struct err;
 struct graph;
 
 /*
- * Reads lines "WEIGHT PATTERN": a number from 0 to 1000000, one blank, and a pattern of
- * fnmatch(3) that is to match a whole path, or, if it has no '/', a path's name without
- * its directory and hash. Of the lines that match a path, the last one counts; a path
- * that none matches weighs 1. Lines that are empty or start with '#' are skipped. Writes
- * the weight of each node of `g` to weight[number]. `what` names the text. Returns 0, or
- * -1 and why: a malformed line, or no path that weighs anything.
+ * Reads lines "WEIGHT PATTERN" and writes the weight of each node of `g` to
+ * weight[number]. WEIGHT is a number from 0 to 1000000, and one blank follows. PATTERN is
+ * a pattern of fnmatch(3). A pattern with a '/' must match the complete path. Any other
+ * pattern must match the name of the path without its directory and hash.
+ *
+ * If several lines match a path, the last line counts. A path without a match has the
+ * weight 1. Empty lines and lines that start with '#' are skipped. `what` names the text.
+ * Returns 0, or -1 with the reason in `e` if a line is malformed or all weights are 0.
  */
 int weights_parse(double *weight, const struct graph *g, const char *text, size_t len,
 		  const char *what, struct err *e);
 
-/* The same from a file, "-" being standard input: a new array, or NULL and why. */
+/*
+ * Does the same with a file; "-" is standard input. Returns a new array, or NULL with the
+ * reason in `e`.
+ */
 double *weights_read(const struct graph *g, const char *file, struct err *e);
 
 #endif
