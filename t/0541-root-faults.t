@@ -49,7 +49,7 @@ root_run "$work/tree" "$CHROOT" "$COMMANDS" dt-layer --raw --tree "$work/tree" -
 END
 chmod 755 "$T/run"
 
-user=(env "HOME=$T/tmp" setpriv --reuid=30001 --regid=30001 --clear-groups)
+user=(env "HOME=$T/tmp" setpriv --reuid=30011 --regid=30011 --clear-groups)
 # as KIND COMMAND...: root; a user; a user who may make no user namespaces, because of a chroot.
 as() {
 	local kind=$1

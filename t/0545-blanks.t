@@ -7,7 +7,7 @@ need timeout busybox bwrap fakeroot jq perl proot setpriv unshare
 
 mkdir "$T/host" "$T/bin" "$T/store"
 chmod 755 "$T"
-user=(env "HOME=$T/tmp" setpriv --reuid=30001 --regid=30001 --clear-groups)
+user=(env "HOME=$T/tmp" setpriv --reuid=30021 --regid=30021 --clear-groups)
 # as KIND COMMAND...: root; a user who may make no user namespaces, because of a chroot.
 as() {
 	local kind=$1
