@@ -14,7 +14,6 @@ mkdir -p "$store" "$T/s$a" "$T/other"
 head -c 300000 /dev/urandom >"$T/s$a/file"
 echo "$a" >plan
 dt-layer --store s <plan >layers.tar
-on() { local file=$1; shift; "$@" <"$file"; }
 
 # --- pipelines ---
 

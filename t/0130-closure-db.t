@@ -9,7 +9,6 @@ need jq nix nix-build nix-store python3 runuser
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
 in_nix() { "$t_dir/with-nix" "$small" "$@"; }
-root() { sed -n "s/^$1 //p" "$small/roots"; }
 all=$(root everything)
 
 # A tool that nobody else may start either.
@@ -230,7 +229,6 @@ fails 1 "^dt-closure: $gone: not a valid path in .*db.sqlite\$" 'a path that is 
 	dt-closure --store "$small" "$gone"
 twin=/nix/store/$(echo "${all##*/}" | cut -c1-32)-twin
 echo "exec ${all#/}.tar" >"$T/text"
-on() { "${@:2}" <"$1"; }
 ok '--text' on "$T/text" dt-closure --store "$small" --text
 same '--text is as a root' "$T/out" "$T/db"
 ok '--text without --store: that of the database' on "$T/text" dt-closure --db "$db" --text

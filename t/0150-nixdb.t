@@ -9,8 +9,6 @@ need cmp jq nix nix-hash nix-store python3 runuser strace taskset
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
 in_nix() { "$t_dir/with-nix" "$small" "$@"; }
-root() { sed -n "s/^$1 //p" "$small/roots"; }
-on() { local file=$1; shift; "$@" <"$file"; }
 chmod 755 "$T"
 
 # query DATABASE SQL: the rows, NULL apart from an empty string.

@@ -7,7 +7,6 @@ need /usr/bin/python3 perl mknod jq unshare
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
 
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
 reference() { "$t_dir/fixtures/layer.py" "$@"; }
 members() { archive members "$1"; }
 plan() { printf '%s\n' "$*"; }

@@ -14,11 +14,9 @@ mkdir "$T/s$a"
 echo a >"$T/s$a/file"
 echo b >"$T/s$b"
 
-on() { local file=$1; shift; "$@" <"$file"; }
 layer() { dt-layer --store "$T/s" "${@}"; }
 # shellcheck disable=SC2059 # it is one
 plan() { printf "$@" >"$T/plan"; } # FORMAT ARG...
-ended() { "$t_dir/fixtures/archive.py" ended "$1"; }
 
 # is_cut DESCRIPTION FILE: no reader takes what a failed run left.
 is_cut() {

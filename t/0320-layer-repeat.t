@@ -8,7 +8,6 @@ need localedef runuser taskset unshare jq nix-store
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
 roots() { awk '$1 ~ /^(bash|hard-links|hello|odd-names|plain-file|self-reference|symlink)$/ { print $2 }' "$small/roots"; }
-root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 chmod 755 "$T"
 
 jq -n --arg odd "$(root odd-names)" --arg hello "$(root hello)" --arg links "$(root hard-links)" '{

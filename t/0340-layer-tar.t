@@ -8,7 +8,6 @@ need bsdtar bzip2 python3 runuser setcap setfattr tar xz zstd
 
 chmod 755 "$T"
 cd "$T" || exit 1
-on() { local file=$1; shift; "$@" <"$file"; }
 raw() { dt-layer --raw "$@"; }
 
 # What a system has: owners, modes, devices, hard links, attributes, holes.

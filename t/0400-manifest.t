@@ -5,9 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 need /usr/bin/python3 jq nix-hash skopeo
 
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
-ended() { if [ -s "$1" ]; then archive ended "$1"; else echo no; fi; }
-on() { local file=$1; shift; "$@" <"$file"; }
 
 # layers NAME...: a layer archive, $T/layers/NAME each, of a file each.
 layers() {

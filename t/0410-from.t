@@ -6,9 +6,6 @@
 . "$t_dir/docker.sh"
 need /usr/bin/python3 jq skopeo podman gzip xz bzip2 zstd
 
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
-ended() { if [ -s "$1" ]; then archive ended "$1"; else echo no; fi; }
-on() { local file=$1; shift; "$@" <"$file"; }
 mkdir "$T/tree"
 echo mine >"$T/tree/mine"
 dt-layer --tree "$T/tree" >"$T/layers"

@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 need /usr/bin/python3 unshare gzip zstd jq
 
-on() { local file=$1; shift; "$@" <"$file"; }
 mkdir "$T/tree" "$T/mine"
 truncate -s 30M "$T/tree/zeroes"
 echo mine >"$T/mine/mine"

@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 need /usr/bin/python3 jq skopeo umoci tar
 
-on() { local file=$1; shift; "$@" <"$file"; }
 cd "$T" || exit 1
 mkdir -p "$T/lower/etc" "$T/upper/etc" "$T/mine/etc"
 echo lower >"$T/lower/etc/lower"

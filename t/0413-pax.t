@@ -6,7 +6,6 @@
 need /usr/bin/python3 jq
 
 export PYTHONPATH=$t_dir/fixtures PYTHONDONTWRITEBYTECODE=1
-on() { local file=$1; shift; "$@" <"$file"; }
 mkdir "$T/tree" "$T/bad" "$T/good"
 echo mine >"$T/tree/mine"
 dt-layer --tree "$T/tree" >"$T/layers.tar"

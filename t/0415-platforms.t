@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 need /usr/bin/python3 jq busybox bsdtar fakeroot
 
-on() { local file=$1; shift; "$@" <"$file"; }
 cd "$T" || exit 1
 
 # An image for this machine, one for another one, in which /bin is a symlink, and one for FreeBSD.

@@ -5,8 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 need /usr/bin/python3 jq
 
-on() { local file=$1; shift; "$@" <"$file"; }
-ended() { if [ -s "$1" ]; then "$t_dir/fixtures/archive.py" ended "$1"; else echo no; fi; }
 history_of() { (
 	set -o pipefail
 	dt-manifest --inspect --from "$1" | jq -r '.image.history[].comment'

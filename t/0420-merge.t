@@ -5,9 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 need /usr/bin/python3 jq perl gzip xz zstd
 
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
-ended() { if [ -s "$1" ]; then archive ended "$1"; else echo no; fi; }
-on() { local file=$1; shift; "$@" <"$file"; }
 diff_id() { archive members "$T/$1.layers" | jq -r '"sha256:" + .sha256'; }
 for kind in good bad several; do
 	mkdir "$T/$kind"

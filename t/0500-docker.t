@@ -9,10 +9,7 @@ need /usr/bin/python3 jq ctr
 small=${DT_TEST_SMALL:-/var/tmp/dt-small} large=${DT_TEST_LARGE:-/var/tmp/dt-large}
 ok 'a real store' "$t_dir/realstore" small "$small"
 ok 'a large one' "$t_dir/realstore" large "$large"
-root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 hello=$(root hello) bash=$(root bash) coreutils=$(root coreutils)
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
-on() { local file=$1; shift; "$@" <"$file"; }
 start_dockerd
 
 # layers PATH...: a layer archive of their closure.

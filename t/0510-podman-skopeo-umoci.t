@@ -8,10 +8,7 @@ need jq podman skopeo umoci gzip zstd
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
-root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 hello=$(root hello)
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
-on() { local file=$1; shift; "$@" <"$file"; }
 
 jq -n --arg hello "$hello" '{Entrypoint: [$hello + "/bin/hello"], Env: ["A=1"], Labels: {a: "b"}, User: "1000"}' >"$T/config.json"
 echo "$hello" | dt-closure --store "$small" | dt-popularity | dt-layer --store "$small" |

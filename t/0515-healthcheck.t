@@ -6,7 +6,6 @@
 . "$t_dir/docker.sh"
 need jq podman skopeo ctr
 
-on() { local file=$1; shift; "$@" <"$file"; }
 
 mkdir "$T/tree"
 echo hello >"$T/tree/hello"

@@ -8,11 +8,8 @@ need jq setsid pgrep zstd xz
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
-root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 hello=$(root hello) bash=$(root bash)
 links=$(root hard-links) self=$(root self-reference) odd=$(root odd-names) # need nothing else, and little room
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
-ended() { if [ -s "$1" ]; then archive ended "$1"; else echo no; fi; }
 mkdir "$T/tmp"
 export TMPDIR=$T/tmp
 tool() { dt-stream-layered-image --store "$small" "$@"; }
@@ -369,7 +366,6 @@ for bad in name:1 'name:["x"]' tag:1 'fromImage:{}' 'contents:{}' 'contents:[1]'
 	bad_spec "${bad%%:*} must be .*" "{\"name\": \"x\", \"${bad%%:*}\": ${bad#*:}}"
 done
 fails 1 "^dt-stream-layered-image: $T/none.json: cannot be read\$" 'a spec that is not there' tool "$T/none.json"
-on() { local file=$1; shift; "$@" <"$file"; }
 fails 1 '^dt-stream-layered-image: stdin: empty, a JSON object is expected$' 'no spec on stdin' tool
 fails 2 '^dt-stream-layered-image: unexpected operand .*' 'two specs' tool "$T/spec.json" "$T/spec.json"
 for bad in 'name: "a b"' 'name: ""' 'tag: "a b"' 'tag: ""' 'architecture: "a b"' 'created: "then"'; do

@@ -9,7 +9,6 @@ need jq podman skopeo
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
 hello=$(awk '$1 == "hello" { print $2 }' "$small/roots")
-on() { local file=$1; shift; "$@" <"$file"; }
 
 echo "$hello" | dt-closure --store "$small" | dt-popularity | dt-layer --store "$small" |
 	dt-manifest --name hello --tag 1 >"$T/hello.tar"

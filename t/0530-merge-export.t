@@ -8,10 +8,7 @@ need /usr/bin/python3 jq podman skopeo ctr gzip zstd
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
-root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 hello=$(root hello) bash=$(root bash) coreutils=$(root coreutils)
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
-on() { local file=$1; shift; "$@" <"$file"; }
 start_dockerd
 echo '{}' >"$DOCKER_CONFIG/config.json" # podman looks for it, too
 cd "$T" || exit 1

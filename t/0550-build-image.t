@@ -6,7 +6,6 @@
 . "$(dirname "$0")/lib.sh"
 need jq nix-build nix-store python3 rsync setsid zstd
 
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
 mkdir -m 1777 "$T/tmp"
 chmod 755 "$T"
 

@@ -9,9 +9,7 @@ need jq bwrap fakeroot setcap setpriv nix-store python3 zstd
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
-root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 hello=$(root hello) links=$(root hard-links) self=$(root self-reference) odd=$(root odd-names) file=$(root plain-file)
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
 mkdir -m 1777 "$T/tmp"
 chmod 755 "$T"
 export TMPDIR=$T/tmp

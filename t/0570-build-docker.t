@@ -10,7 +10,6 @@ need jq python3 skopeo zstd
 small=${DT_TEST_SMALL:-/var/tmp/dt-small} large=${DT_TEST_LARGE:-/var/tmp/dt-large}
 ok 'a real store' "$t_dir/realstore" small "$small"
 ok 'a large one' "$t_dir/realstore" large "$large"
-root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 large() { awk -v name="$1" '$1 == name { print $2 }' "$large/roots"; }
 start_dockerd
 

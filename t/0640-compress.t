@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 need gzip pigz zstd python3 bsdtar taskset xz openssl
 
-on() { local file=$1; shift; "$@" <"$file"; }
 full() { "$@" >/dev/full; }
 
 # noise BYTES: bytes that nothing compresses, always the same.

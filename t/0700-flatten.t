@@ -5,7 +5,6 @@
 need /usr/bin/python3
 
 layers() { "$t_dir/fixtures/layers.py" "$@"; }
-ended() { if [ -s "$1" ]; then "$t_dir/fixtures/archive.py" ended "$1"; else echo no; fi; }
 for seed in 1 2; do
 	mkdir "$T/$seed"
 	layers random "$seed" 250 "$T/$seed" >"$T/$seed/said" 2>&1 &

@@ -8,8 +8,6 @@ need /usr/bin/python3 perl gzip xz bzip2 zstd tar bsdtar mtree setpriv
 layers() { "$t_dir/fixtures/layers.py" "$@"; }
 bases() { "$t_dir/fixtures/bases.py" "$@"; }
 flat() { "$t_dir/fixtures/flat.py" "$@"; }
-ended() { if [ -s "$1" ]; then "$t_dir/fixtures/archive.py" ended "$1"; else echo no; fi; }
-on() { local file=$1; shift; "$@" <"$file"; }
 cd "$T" || exit 1
 for kind in good bad several; do
 	mkdir "$kind"

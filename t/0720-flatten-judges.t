@@ -9,7 +9,6 @@ need /usr/bin/python3 tar umoci podman skopeo jq
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
 judge() { "$t_dir/fixtures/judge.py" "$@"; }
-on() { local file=$1; shift; "$@" <"$file"; }
 cd "$T" || exit 1
 
 # Where they differ, by the rule that has it so. u: umoci; p: podman, on vfs; d: docker, on overlay2; with
@@ -193,7 +192,6 @@ asks docker d directory-mtime,symlink-mode,other-xattrs docker_load docker_tree 
 
 # --- real images, by all of them ---
 
-root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 bash=$(root bash) coreutils=$(root coreutils)
 mkdir -p root/{bin,tmp,data/sub}
 ln -s "$bash/bin/bash" root/bin/sh

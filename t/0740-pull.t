@@ -8,7 +8,6 @@
 need skopeo jq strace busybox
 unset http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY REGISTRY_AUTH_FILE XDG_RUNTIME_DIR
 start_registry r
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
 
 # --- images of many kinds, pushed by skopeo ---
 

@@ -25,7 +25,6 @@ want() {
 	sri=sha256-$(openssl dgst -sha256 -binary "$T/want.tar" | base64)
 }
 spec() { jq -n "{imageName: \"$r/my/app\", imageDigest: \"$digest\", sha256: \"$hash\", tlsVerify: false} + ($1)" >"$T/spec.json"; }
-on() { local file=$1; shift; "$@" <"$file"; }
 
 # --- dt-pull-image ---
 

@@ -8,8 +8,6 @@ need busybox chroot fakeroot jq python3 setpriv tar unshare
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
-root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
-archive() { "$t_dir/fixtures/archive.py" "$@"; }
 mkdir -m 1777 "$T/tmp"
 chmod 755 "$T"
 export TMPDIR=$T/tmp

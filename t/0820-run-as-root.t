@@ -79,7 +79,6 @@ fails 1 'runAsRoot failed with status 125$' 'diskSize' bash -c \
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
-root() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 # builds NUMBER NAME JQ-OBJECT: docker loads the image; in the object, $bash and the like are
 # store paths, and $setup is a text that makes the account web.
 builds() {

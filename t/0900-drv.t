@@ -10,7 +10,6 @@ small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
 features='nix-command ca-derivations impure-derivations'
 in_nix() { "$t_dir/with-nix" "$@"; }
-on() { local file=$1; shift; "$@" <"$file"; }
 
 # shown DIR PATH...: by Nix, its keys sorted
 shown() { in_nix "$1" nix --option experimental-features "$features" show-derivation "${@:2}" | jq -S .; }

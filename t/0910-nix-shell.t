@@ -14,7 +14,6 @@ export TMPDIR=$T/tmp
 tool() { dt-stream-nix-shell-image --store "$S" "$@"; }
 user=(env "HOME=$T/tmp" "DT_CACHE=$T/tmp/.cache-of-user" setpriv --reuid=30001 --regid=30001 --clear-groups)
 as_user() { "${user[@]}" dt-stream-nix-shell-image --store "$S" "$@"; }
-on() { local file=$1; shift; "$@" <"$file"; }
 left() { ls "$T/tmp"; }
 bash=$(root bash) hello=$(root hello)
 

@@ -85,6 +85,18 @@ like() {
 	[ "$status" -eq 0 ] || { echo "no line of /$3/ in:"; cat "$2"; } | t_note
 }
 
+# on FILE COMMAND...: runs the command with its standard input from the file.
+on() { "${@:2}" <"$1"; }
+
+# archive COMMAND ARG...: t/fixtures/archive.py, which reads image archives.
+archive() { "$t_dir/fixtures/archive.py" "$@"; }
+
+# ended FILE: prints yes if the archive has an end-of-archive mark, otherwise no.
+ended() { if [ -s "$1" ]; then archive ended "$1"; else echo no; fi; }
+
+# root NAME: prints the store path of this name in the store $small, which t/realstore has made.
+root() { awk -v name="$1" '$1 == name { print $2 }' "${small:?}/roots"; }
+
 # need COMMAND...: stops the test with an error if one of the programs is missing.
 need() {
 	local c
