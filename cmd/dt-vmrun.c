@@ -65,18 +65,24 @@ static const struct opt option_table[] = {
     {IMAGE_OPT_FROM, "from", "FILE", "the image archive (standard input)"},
     IMAGE_OPTIONS,
     {OPT_NO_IMAGE, "no-image", NULL, "there is no image, and nothing on standard input"},
-    {OPT_TREE, "tree", "DIR", "lay DIR's contents over the image, for the layer too"},
+    {OPT_TREE, "add-tree", "DIR", "lay DIR's contents over the image, for the layer too"},
     {OPT_BIND, "bind", "PATH", "let the script read this path, or FROM at PATH"},
     {OPT_DISK_SIZE, "disk-size", "MIB", "how much it may write (1024)"},
     {OPT_MEMORY, "memory", "MIB", "the virtual machine's memory (512)"},
     {OPT_BACKEND, "backend", "NAME", "auto, kvm, tcg or userns (DT_BACKEND, else auto)"},
     {OPT_KERNEL, "kernel", "FILE", "the virtual machine's kernel (one in /boot)"},
     {OPT_TIMEOUT, "timeout", "SECONDS", "end what runs longer (never)"},
-    {OPT_MTIME, "mtime", "TIME",
+    {OPT_MTIME, "clamp-mtime", "TIME",
      "latest file time (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
     {OPT_COMMENT, "comment", "TEXT", "what the image's history says of the layer"},
     {OPT_PRINT_BUSYBOX, "print-busybox", NULL,
      "only print the path of the static busybox that it uses"},
+    {0},
+};
+
+static const struct opt_moved moved[] = {
+    {"mtime", "--clamp-mtime"},
+    {"tree", "--add-tree"},
     {0},
 };
 
@@ -85,6 +91,7 @@ static const struct opt_tool tool = {
     .purpose =
 	"Runs a script as root on top of an image and writes what it changed as a layer.",
     .options = option_table,
+    .moved = moved,
 };
 
 /* Parses PATH or FROM:PATH. */
@@ -123,7 +130,7 @@ static void set_option(struct options *o, int key)
 		j->memory = num_option("memory", optarg, MEMORY_MIN, MIB_MAX);
 		break;
 	case OPT_MTIME:
-		j->mtime = timestamp_option("mtime", optarg);
+		j->mtime = timestamp_option("clamp-mtime", optarg);
 		break;
 	case OPT_NO_IMAGE:
 		o->is_empty = true;

@@ -117,7 +117,7 @@ b nixdb 'dt-nixdb --store "$S" <graph'
 b graph-of-db 'dt-closure --db nixdb --store "$S" "$root"'
 printf 'mkdir -p /made/dir; echo text >/made/file; rm -f /etc/motd; chmod 700 /made/dir; ln -s file /made/link\n' >script
 b vmrun 'dt-vmrun script <image-from'
-b vmrun-none 'dt-vmrun --no-image --tree tree --mtime 2001-02-03T04:05:06Z script'
+b vmrun-none 'dt-vmrun --no-image --add-tree tree --clamp-mtime 2001-02-03T04:05:06Z script'
 
 # --- the functions ---
 spec build.json '{name: "b", tag: "1", compressor: "none", copyToRoot: [$root, "\($W)/tree"], config: {Cmd: ["\($root)/bin/x"]}, extraCommands: "echo 1 >extra"}'

@@ -81,13 +81,17 @@ echo tree >"$T/tree/etc/issue"
 ln -s x "$T/tree/bin/y"
 echo bound >"$T/bound/in/file"
 script "cat /etc/issue $T/bound/in/file >/out; ! touch $T/bound/x"
-ok 'a tree over the image, a directory beside it' vmrun plain --tree "$T/tree" --bind "$T/bound"
+ok 'a tree over the image, a directory beside it' vmrun plain --add-tree "$T/tree" --bind "$T/bound"
 is 'both are read, and the tree is in the layer' "$(cut -d ' ' -f 1-4,6 "$T/shown")" \
 	"$(printf '%s\n' 'bin 5 755 0:0' 'bin/y 2 777 0:0 x' 'etc 5 755 0:0' \
 		"etc/issue 0 644 0:0 $(echo tree | sha256sum | head -c 8)" \
 		"out 0 644 0:0 $(printf 'tree\nbound\n' | sha256sum | head -c 8)")"
 script 'echo x >/x'
-ok 'no image' dt-vmrun --no-image --mtime @1234567890 "$T/script"
+for moved in tree:add-tree mtime:clamp-mtime; do
+	fails 125 "^dt-vmrun: --${moved%:*} is now --${moved#*:}: try 'dt-vmrun --help'\$" "--${moved%:*}, of former versions" \
+		dt-vmrun "--${moved%:*}" x "$T/script"
+done
+ok 'no image' dt-vmrun --no-image --clamp-mtime @1234567890 "$T/script"
 is 'the time' "$(python3 "$t_dir/fixtures/vmimage.py" show <"$T/out" | cut -d ' ' -f 1-5)" 'x 0 644 0:0 1.23457e+09'
 nothing_left 'success'
 
@@ -113,7 +117,7 @@ refuses 125 'script: it runs longer than 1 s$' 'one that takes too long' plain '
 refuses 125 'what changed is more than 8 MiB$' 'one that writes too much' plain 'yes | head -c 9000000 >/x' --disk-size 8
 refuses 125 '/dev: it is no directory in the image$' 'an image with a link for /dev' linked ':'
 refuses 125 ': not an absolute path$' 'a relative bind' plain ':' --bind x
-refuses 125 ': No such file or directory$' 'a tree that is not there' plain ':' --tree "$T/none"
+refuses 125 ': No such file or directory$' 'a tree that is not there' plain ':' --add-tree "$T/none"
 fails 127 'none: No such file or directory$' 'a script that is not there' dt-vmrun --no-image "$T/none"
 fails 125 'truncated|no end|[Tt]runcated' 'an image that is truncated' dt-vmrun --from <(head -c 5000 "$T/plain.tar") "$T/script"
 cut() { head -c 5000 "$T/plain.tar" | dt-vmrun "$T/script"; }

@@ -106,7 +106,7 @@ is 'and its layer' "$(shown)" x
 
 mkdir -p "$T/tree/a/b"
 echo mine >"$T/tree/a/b/file"
-failing() { strace -f -qq -o /dev/null -e "inject=$1" dt-vmrun --from "$T/plain.tar" --tree "$T/tree" "$T/script"; }
+failing() { strace -f -qq -o /dev/null -e "inject=$1" dt-vmrun --from "$T/plain.tar" --add-tree "$T/tree" "$T/script"; }
 script ':'
 fails 125 'Operation not permitted$' 'nothing can be unmounted' failing umount2:error=EPERM
 is 'the tree is still there' "$(cat "$T/tree/a/b/file")" mine

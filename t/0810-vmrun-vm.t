@@ -41,7 +41,7 @@ cat /etc/issue $T/bound/in/run $T/alone >/out; $T/bound/in/run >/ran
 rm -r /lib; mkdir /lib; echo d >/lib/d; rm /gone/z; rmdir /gone
 truncate -s 5000000 /holes; echo end >>/holes; yes | head -c 3000000 >/large
 echo new >/etc/new; touch /$(printf 'n%.0s' {1..250}); chmod 711 /; echo hello; echo x >/tmp/x; rm /tmp/x"
-options=(--from "$T/corners.tar" --tree "$T/tree" --bind "$T/bound" --bind "$T/alone" --mtime @1000000000)
+options=(--from "$T/corners.tar" --add-tree "$T/tree" --bind "$T/bound" --bind "$T/alone" --clamp-mtime @1000000000)
 ok 'without a virtual machine' dt-vmrun --backend userns "${options[@]}" "$T/script"
 mv "$T/out" "$T/userns.tar"
 umask 0 # what is for this user only is so in any case

@@ -79,7 +79,7 @@ run_as_root() {
 		binds+=(--bind "$REPLY:$path")
 	done
 	key_options limits --disk-size diskSize --memory buildVMMemorySize
-	run_script "${base[@]}" --tree "$tree" "${binds[@]}" "${limits[@]}" "$work/runAsRoot" >"$work/archive"
+	run_script "${base[@]}" --add-tree "$tree" "${binds[@]}" "${limits[@]}" "$work/runAsRoot" >"$work/archive"
 	run tar -xOf "$work/archive" --wildcards 'blobs/sha256/*' >"$work/run"
 	run rm -r "$work/archive" "$tree"
 	run mkdir "$tree"
