@@ -1,6 +1,5 @@
 /*
- * dt-manifest: an image of layers: configuration, history, names, base image; or the
- * images of several archives in one.
+ * dt-manifest: an image of layers: configuration, history, names, base image.
  *
  * stdin: a layer archive; stdout: an image archive; both dt-image(5).
  */
@@ -15,7 +14,6 @@
 #include "image/config.h"
 #include "image/image.h"
 #include "image/layerinput.h"
-#include "image/merge.h"
 #include "image/reference.h"
 #include "image/writer.h"
 
@@ -35,21 +33,11 @@ struct options {
 	char *name; /* in lower case, owned */
 	const char *tag, *config;
 	struct image_choice base; /* its platform is the image's, too */
-	bool inspect, merge, verify;
+	bool verify;
 	int64_t created;
-	char **file; /* what to merge */
-	size_t n_files;
 };
 
-enum {
-	OPT_CONFIG = 1,
-	OPT_CREATED,
-	OPT_INSPECT,
-	OPT_MERGE,
-	OPT_NAME,
-	OPT_TAG,
-	OPT_VERIFY
-};
+enum { OPT_CONFIG = 1, OPT_CREATED, OPT_NAME, OPT_TAG, OPT_VERIFY };
 
 static const struct opt option_table[] = {
     {OPT_NAME, "name", "NAME", "the image's name, put in lower case"},
@@ -63,16 +51,20 @@ static const struct opt option_table[] = {
     {IMAGE_OPT_FROM, "from", "FILE", "an image archive to build on"},
     IMAGE_OPTIONS_NAME,
     {OPT_VERIFY, "verify", NULL, "compare all layers with their digests"},
-    {OPT_INSPECT, "inspect", NULL, "only print what the --from image is, as JSON"},
-    {OPT_MERGE, "merge", NULL,
-     "write all images of the archives FILE, and read no layers"},
+    {0},
+};
+
+static const struct opt_moved moved[] = {
+    {"inspect", "dt-inspect"},
+    {"merge", "dt-merge"},
     {0},
 };
 
 static const struct opt_tool tool = {
-    .synopsis = "--name NAME [OPTION]... <LAYERS >IMAGE, or --merge FILE... >IMAGES",
+    .synopsis = "--name NAME [OPTION]... <LAYERS >IMAGE",
     .purpose = "Reads a layer archive and writes an image archive of its layers.",
     .options = option_table,
+    .moved = moved,
 };
 
 static void set_name(struct options *o, const char *value)
@@ -87,60 +79,32 @@ static void set_name(struct options *o, const char *value)
 		die_usage("--name: %s", why.text);
 }
 
-/* What goes with --merge: archives, --arch and --max-unpacked. */
-static void check_merge(const struct options *o, bool has_others)
+static void check_options(const struct options *o)
 {
-	size_t from_stdin = 0;
-
-	if (has_others)
-		die_usage("of the other options, only --arch and --max-unpacked go with "
-			  "--merge");
-	if (o->n_files == 0)
-		die_usage("--merge: of which archives?");
-	for (size_t i = 0; i < o->n_files; i++)
-		from_stdin += strcmp(o->file[i], "-") == 0;
-	if (from_stdin > 1)
-		die_usage("standard input can be read but once");
-}
-
-/* What goes with the layers on standard input, or with --inspect. */
-static void check_build(const struct options *o)
-{
-	if (o->n_files > 0)
-		die_usage("unexpected operand '%s'", o->file[0]);
 	const char *from = o->base.from;
-	if (from == NULL && (o->base.name != NULL || o->base.tag != NULL || o->inspect))
-		die_usage("--from-name, --from-tag and --inspect go with --from");
-	if (o->name == NULL && !o->inspect)
+
+	if (from == NULL && (o->base.name != NULL || o->base.tag != NULL))
+		die_usage("--from-name and --from-tag go with --from");
+	if (o->name == NULL)
 		die_usage("--name is missing");
-	bool uses_stdin = (from != NULL && strcmp(from, "-") == 0) ||
-			  (o->config != NULL && strcmp(o->config, "-") == 0);
-	if (uses_stdin && !o->inspect)
+	if ((from != NULL && strcmp(from, "-") == 0) ||
+	    (o->config != NULL && strcmp(o->config, "-") == 0))
 		die_usage("standard input is for the layers");
 }
 
 static void parse_args(struct options *o, int argc, char **argv)
 {
-	bool has_others = false; /* than what goes with --merge */
 	struct err why;
 
 	*o = (struct options){.created = timestamp_default()};
 	image_choice_init(&o->base);
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
-		has_others = has_others || (key != OPT_MERGE && key != IMAGE_OPT_ARCH &&
-					    key != IMAGE_OPT_MAX_UNPACKED);
 		switch (key) {
 		case OPT_CONFIG:
 			o->config = optarg;
 			break;
 		case OPT_CREATED:
 			o->created = timestamp_option("created", optarg);
-			break;
-		case OPT_INSPECT:
-			o->inspect = true;
-			break;
-		case OPT_MERGE:
-			o->merge = true;
 			break;
 		case OPT_NAME:
 			set_name(o, optarg);
@@ -157,12 +121,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 			image_choice_option(&o->base, key, optarg);
 		}
 	}
-	o->file = argv + optind;
-	o->n_files = (size_t)(argc - optind);
-	if (o->merge)
-		check_merge(o, has_others);
-	else
-		check_build(o);
+	if (optind < argc)
+		die_usage("unexpected operand '%s'", argv[optind]);
+	check_options(o);
 }
 
 /* The image in the making. */
@@ -223,24 +184,6 @@ static void check_count(const struct build *b)
 		warn("%zu layers; Docker loads no image of more than %d", n, LAYERS_WARN);
 }
 
-/* What --inspect prints. */
-static void inspect(const struct image *base)
-{
-	json_t *doc = json_object(), *layers = json_array();
-	struct buf text = {0};
-
-	for (size_t i = 0; i < base->n; i++)
-		json_array_append_new(layers, json_digest(base->layer[i].diff_id));
-	json_object_set(doc, "repoTags", base->tags);
-	json_object_set_new(doc, "layers", layers);
-	json_object_set(doc, "image", base->config);
-	json_write(doc, &text);
-	buf_addch(&text, '\n');
-	io_finish_text(&text);
-	json_decref(doc);
-	buf_release(&text);
-}
-
 /* The layers, of the base image and of the input. */
 static void copy_layers(struct build *b, const struct options *o,
 			const struct image *base, const char *created)
@@ -279,21 +222,6 @@ static void build_image(const struct options *o, const struct image *base)
 	writer_release(&b.writer);
 }
 
-/* What --merge writes. */
-static void merge_images(const struct options *o)
-{
-	struct writer w = {.fd = 1};
-	struct err why;
-
-	io_pipe_grow(1);
-	if (merge_write(&w, o->file, o->n_files, &o->base, &why) < 0)
-		die("%s", why.text);
-	progress_end();
-	writer_end(&w);
-	io_finish();
-	writer_release(&w);
-}
-
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -303,15 +231,10 @@ int main(int argc, char **argv)
 	err_init("dt-manifest");
 	io_init();
 	parse_args(&o, argc, argv);
-	io_begin(opt_output(), o.inspect ? IO_TEXT : IO_BINARY);
+	io_begin(opt_output(), IO_BINARY);
 	if (o.base.from != NULL && image_open(&base, &o.base, &why) < 0)
 		die("%s", why.text);
-	if (o.inspect)
-		inspect(&base);
-	else if (o.merge)
-		merge_images(&o);
-	else
-		build_image(&o, &base);
+	build_image(&o, &base);
 	image_release(&base);
 	free(o.name);
 	return 0;

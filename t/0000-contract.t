@@ -56,13 +56,26 @@ sample() {
 		args=(--store "$T/s")
 		printf '%s\n' "$lib" "$app" >"$input"
 		;;
+	dt-root)
+		mkdir -p "$T/tree/etc"
+		echo hello >"$T/tree/etc/motd"
+		args=(--tree "$T/tree")
+		input=/dev/null cut=''
+		return
+		;;
 	dt-manifest)
 		args=(--name sample)
 		printf '%s\n' "$lib" "$app" | dt-layer --store "$T/s" >"$input"
 		perl -0777 -pe 's/\0+\z//' "$input" >"$cut" # the end-of-archive mark
 		return
 		;;
-	dt-flatten)
+	dt-merge)
+		args=(-)
+		printf '%s\n' "$lib" "$app" | dt-layer --store "$T/s" | dt-manifest --name sample >"$input"
+		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
+		return
+		;;
+	dt-flatten | dt-inspect)
 		printf '%s\n' "$lib" "$app" | dt-layer --store "$T/s" | dt-manifest --name sample >"$input"
 		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
 		return
@@ -229,7 +242,7 @@ check_terminal() { # TOOL, after `sample`
 	local command
 	printf -v command '%q ' "$1" "${args[@]}"
 	script -qec "$command <$input" /dev/null >"$T/out" 2>&1 </dev/null
-	if [[ $1 =~ ^dt-(closure|popularity|fleet|cost|drv)$ ]]; then
+	if [[ $1 =~ ^dt-(closure|popularity|fleet|cost|drv|inspect)$ ]]; then
 		is "$1 to a terminal" "$(tr -d '\r' <"$T/out")" "$(on "$input" "$1" "${args[@]}")"
 	else
 		is "$1 to a terminal" "$(tr -d '\r' <"$T/out")" \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-layer: layers of store paths are, to the byte, what Python's tarfile makes of them.
+# dt-layer and dt-root: layers of store paths, of a directory and of links are, to the byte, what Python's tarfile makes of them.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 need /usr/bin/python3 perl mknod jq unshare
@@ -292,12 +292,12 @@ is 'a layer of it in an image' "$(awk 'NR == 1 { print $3 }' "$T/list")" \
 	"$(((size + 10239) / 10240 * 10240))"
 like 'the image is whole' "$T/list" ' manifest\.json$'
 
-# --- --tree: a directory's contents at the root ---
+# --- dt-root --tree: a directory's contents at the root ---
 
 tree_is() { # DESCRIPTION DIR [--OPTION=VALUE]...
 	local what=$1 dir=$2
 	shift 2
-	dt-layer --raw --tree "$dir" "$@" >"$T/got.tar"
+	dt-root --raw --tree "$dir" "$@" >"$T/got.tar"
 	reference --tree "$@" "$dir" >"$T/want.tar"
 	same "$what" "$T/got.tar" "$T/want.tar"
 }
@@ -320,29 +320,29 @@ mkfifo -m 640 "$T/tree/dev/fifo"
 mknod -m 600 "$T/tree/dev/block" b 7 1000
 mknod -m 666 "$T/tree/dev/char" c 1 3
 tree_is '--tree: FIFOs and devices' "$T/tree"
-dt-layer --raw --tree "$T/tree" >"$T/want.tar"
+dt-root --raw --tree "$T/tree" >"$T/want.tar"
 ln -s tree "$T/tree-link"
 for dir in ./tree tree/ tree/. ./../"${T##*/}"/tree "$T/tree-link" tree-link/; do
-	dt-layer --raw --tree "$dir" >"$T/got.tar"
+	dt-root --raw --tree "$dir" >"$T/got.tar"
 	same "--tree $dir" "$T/got.tar" "$T/want.tar"
 done
 /usr/bin/python3 -c 'import os, socket, sys
 os.chdir(sys.argv[1])
 socket.socket(socket.AF_UNIX).bind("dev/socket")' "$T/tree"
-dt-layer --raw --tree "$T/tree" >"$T/got.tar" 2>"$T/err"
+dt-root --raw --tree "$T/tree" >"$T/got.tar" 2>"$T/err"
 same '--tree: a socket is left out' "$T/got.tar" "$T/want.tar"
-is '--tree: which is said, and whose files become root'"'"'s' "$(sort "$T/err")" "dt-layer: $T/tree/dev/socket: a socket, left out
-dt-layer: $T/tree: files of owner 1000:1000 become 0:0; --owner keep keeps the owners in a --tree"
+is '--tree: which is said, and whose files become root'"'"'s' "$(sort "$T/err")" "dt-root: $T/tree/dev/socket: a socket, left out
+dt-root: $T/tree: files of owner 1000:1000 become 0:0; --owner keep keeps the owners in a --tree"
 
-dt-layer --tree "$T/tree" >"$T/got.tar" 2>/dev/null
+dt-root --tree "$T/tree" >"$T/got.tar" 2>/dev/null
 is '--tree: the layer in an archive' "$(members "$T/got.tar" | jq -r '.sha256, .note.history.comment')" \
 	"$(sha256sum <"$T/want.tar" | cut -d ' ' -f 1)"$'\ncustomisation layer'
-dt-layer --tree "$T/empty" --comment 'ä "b"' >"$T/got.tar"
+dt-root --tree "$T/empty" --comment 'ä "b"' >"$T/got.tar"
 is '--comment' "$(members "$T/got.tar" | jq -r .note.history.comment)" 'ä "b"'
-fails 1 '^dt-layer: the comment of a layer is not UTF-8$' 'a --comment that is not UTF-8' dt-layer --tree "$T/empty" --comment $'\xff'
+fails 1 '^dt-root: the comment of a layer is not UTF-8$' 'a --comment that is not UTF-8' dt-root --tree "$T/empty" --comment $'\xff'
 is 'a --comment that is not UTF-8: no end of archive' "$(archive ended "$T/out")" no
-fails 1 "^dt-layer: $T/nowhere: No such file" '--tree of what is not there' dt-layer --tree "$T/nowhere"
-fails 1 "^dt-layer: $T/tree/bin/hello: not a directory" '--tree of a file' dt-layer --tree "$T/tree/bin/hello"
+fails 1 "^dt-root: $T/nowhere: No such file" '--tree of what is not there' dt-root --tree "$T/nowhere"
+fails 1 "^dt-root: $T/tree/bin/hello: not a directory" '--tree of a file' dt-root --tree "$T/tree/bin/hello"
 
 # Several --tree.
 mkdir -p "$T"/{m1,m2}/{both,only}
@@ -354,7 +354,7 @@ echo 2 >"$T/m2/both/two"
 echo 1 >"$T/m1/file"
 echo 22 >"$T/m2/file"
 echo 2 >"$T/m2/zwei"
-dt-layer --raw --tree "$T/m1" --tree "$T/m2" >"$T/got.tar" 2>"$T/err"
+dt-root --raw --tree "$T/m1" --tree "$T/m2" >"$T/got.tar" 2>"$T/err"
 is 'several --tree: all of them, directories as in the first' "$(archive ls "$T/got.tar")" "d0700 both
 -0644 both/one
 -0644 both/two
@@ -363,15 +363,15 @@ d0750 only
 -0644 zwei"
 is 'several --tree: the first has precedence' "$(tar -xOf "$T/got.tar" file)" 1
 is 'several --tree: which is said' "$(cat "$T/err")" \
-	"dt-layer: /file is in both $T/m1 and $T/m2; the first one is taken"
+	"dt-root: /file is in both $T/m1 and $T/m2; the first one is taken"
 mkdir "$T/m3"
 echo >"$T/m3/both"
-fails 1 "^dt-layer: /both is a directory in one and not in the other of $T/m1 and $T/m3\$" \
-	'several --tree: a directory against a file' dt-layer --tree "$T/m1" --tree "$T/m3"
-fails 1 "^dt-layer: /both is a directory in one and not in the other of $T/m3 and $T/m1\$" \
-	'several --tree: a file against a directory' dt-layer --tree "$T/m3" --tree "$T/m1"
+fails 1 "^dt-root: /both is a directory in one and not in the other of $T/m1 and $T/m3\$" \
+	'several --tree: a directory against a file' dt-root --tree "$T/m1" --tree "$T/m3"
+fails 1 "^dt-root: /both is a directory in one and not in the other of $T/m3 and $T/m1\$" \
+	'several --tree: a file against a directory' dt-root --tree "$T/m3" --tree "$T/m1"
 
-# --- --links: links to what is in a package ---
+# --- dt-root --links: links to what is in a package ---
 
 a=$(store_path pkg_a) b=$(store_path pkg_b) c=$(store_path pkg_c)
 mkdir -p "$T/s$a"/{bin,lib,share/doc/a,etc} "$T/s$b"/{bin,share/doc/b,libexec} "$T/s$c"
@@ -395,7 +395,7 @@ chmod 700 "$T/s$b/share"
 ln -s "$a" "$T/s$c/bin"
 layer_is 'a package' "$a"
 
-links() { dt-layer --store "$T/s" --raw "$@"; }
+links() { dt-root --store "$T/s" --raw "$@"; }
 of_a="d0755 bin
 l0777 bin/a b
 ?\" -> $a/bin/a b
@@ -431,13 +431,13 @@ like '--links, several: from both' "$T/list" "^d0755 share/doc/a\$"
 like '--links, several: empty directories' "$T/list" "^d0755 share/doc/b\$"
 is '--links, several: nothing twice' "$(archive ls "$T/got.tar" | sort | uniq -d)" ''
 is '--links, several: a conflict is said, the same link is none' "$(cat "$T/err")" \
-	"dt-layer: /bin/hello is in both $a and $b; the first one is taken"
+	"dt-root: /bin/hello is in both $a and $b; the first one is taken"
 links --links "$b" --links "$a" >"$T/got.tar" 2>"$T/err"
 archive ls "$T/got.tar" >"$T/list"
 like '--links, the other way round: the first is first' "$T/list" "^l0777 bin/hello -> $b/bin/hello\$"
 is '--links, the other way round: said so' "$(cat "$T/err")" \
-	"dt-layer: /bin/hello is in both $b and $a; the first one is taken"
-fails 1 "^dt-layer: /bin is a directory in one and not in the other of $a and $c\$" \
+	"dt-root: /bin/hello is in both $b and $a; the first one is taken"
+fails 1 "^dt-root: /bin is a directory in one and not in the other of $a and $c\$" \
 	'--links: a directory against a link' links --links "$a" --links "$c"
 
 ln -s "$a" "$T/s$(store_path to_a)"
@@ -448,7 +448,7 @@ mount --bind "$1/s/nix" /nix && shift && exec "$@"
 END
 at_nix() { unshare -m bash "$T/at-nix" "$T" "$@"; }
 mkdir -p /nix
-at_nix dt-layer --raw --links "$to_a" >"$T/got.tar"
+at_nix dt-root --raw --links "$to_a" >"$T/got.tar"
 archive ls "$T/got.tar" >"$T/list"
 like '--links of a path that is a symlink' "$T/list" "^l0777 bin/hello -> $to_a/bin/hello\$"
 links --links "$a/share" >"$T/got.tar"
@@ -467,15 +467,15 @@ like '--tree over --links: the tree first' "$T/list" '^-0644 bin/hello$'
 like '--tree over --links: its directories' "$T/list" '^d0711 bin$'
 like '--tree over --links: what the package adds' "$T/list" "^l0777 lib/liba.so.1.2 -> $a/lib/liba.so.1.2\$"
 is '--tree over --links: said so' "$(cat "$T/err")" \
-	"dt-layer: /bin/hello is in both $T/over and $a; the first one is taken"
+	"dt-root: /bin/hello is in both $T/over and $a; the first one is taken"
 links --links "$a" --tree "$T/over" >"$T/got.tar" 2>/dev/null
 archive ls "$T/got.tar" >"$T/list"
 like '--links over --tree: the package first' "$T/list" "^l0777 bin/hello -> $a/bin/hello\$"
 like '--links over --tree: the directories are those of the tree' "$T/list" '^d0711 bin$'
 like '--links over --tree: what the tree adds' "$T/list" '^d0755 new$'
 
-fails 1 "^dt-layer: --links $T/over: not in a store\$" '--links of what is in no store' links --links "$T/over"
-fails 1 "^dt-layer: $(store_path file): not a directory" '--links of a file' links --links "$(store_path file)"
+fails 1 "^dt-root: --links $T/over: not in a store\$" '--links of what is in no store' links --links "$T/over"
+fails 1 "^dt-root: $(store_path file): not a directory" '--links of a file' links --links "$(store_path file)"
 fails 1 "$(store_path missing): No such file or directory\$" '--links of what is not there' links --links "$(store_path missing)"
 
 # --- what a store path may not hold ---

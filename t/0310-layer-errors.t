@@ -65,20 +65,27 @@ bad_plan '1: 12: not a path in the store /nix/store' 'no plan but another stream
 echo "$a" | dt-layer --store "$T/s" >"$T/archive"
 fails 1 '^dt-layer: stdin' 'no plan but another stream: an archive' on "$T/archive" layer
 head -c 269000000 /dev/zero >"$T/huge"
-fails 1 '^dt-layer: stdin: File too large$' 'a plan without end' on "$T/huge" layer
+fails 1 '^dt-layer: stdin: more than 268435456 bytes$' 'a plan without end' on "$T/huge" layer
 rm "$T/huge"
 fails 1 '^dt-layer: stdin: Is a directory$' 'stdin is a directory' on "$T" layer
 plan '%s\n%s\n' "$a" "$b"
 fails 1 '^dt-layer: --raw writes one layer, but the plan has 2$' '--raw and two layers' on "$T/plan" layer --raw
-fails 2 "^dt-layer: --comment, --from, --keep-dirlinks and --owner keep go with --tree, --tar, --copy, --links, --env or --single: try 'dt-layer --help'$" \
-	'--comment and a plan' on "$T/plan" layer --comment x
-fails 2 "^dt-layer: --keep-directories goes with --owner keep: try 'dt-layer --help'$" '--keep-directories alone' \
-	dt-layer --tree "$T" --keep-directories /dev/null
+for option in '--tree' '--tar' '--copy' '--links' '--comment' '--keep-dirlinks' '--keep-directories' \
+	'--from' '--from-name' '--from-tag' '--arch' '--os' '--max-unpacked' '--owner keep'; do
+	# shellcheck disable=SC2086 # words
+	fails 2 "^dt-layer: $option is now dt-root $option: try 'dt-layer --help'$" "$option is answered with the new spelling" \
+		on "$T/plan" layer $option x
+done
+fails 2 "^dt-layer: --single is now dt-root --plan -: try 'dt-layer --help'$" '--single' on "$T/plan" layer --single
+fails 2 "^dt-layer: --env is now dt-root --env, which takes a file: try 'dt-layer --help'$" '--env' layer --env '{}'
+fails 2 "^dt-layer: --keep-folders is now dt-root --keep-directories: " '--keep-folders' layer --keep-folders x
+fails 2 "^dt-root: --keep-directories goes with --owner keep: try 'dt-root --help'$" '--keep-directories alone' \
+	dt-root --tree "$T" --keep-directories /dev/null
 printf a >"$T/list"
-fails 1 "^dt-layer: $T/list: truncated, no NUL ends the last name$" '--keep-directories that is truncated' \
-	dt-layer --tree "$T" --owner keep --keep-directories "$T/list"
-fails 1 "^dt-layer: $T/none: No such file or directory$" '--keep-directories that is not there' \
-	dt-layer --tree "$T" --owner keep --keep-directories "$T/none"
+fails 1 "^dt-root: $T/list: truncated, no NUL ends the last name$" '--keep-directories that is truncated' \
+	dt-root --tree "$T" --owner keep --keep-directories "$T/list"
+fails 1 "^dt-root: $T/none: No such file or directory$" '--keep-directories that is not there' \
+	dt-root --tree "$T" --owner keep --keep-directories "$T/none"
 fails 1 "^dt-layer: --store $T/none: No such file or directory\$" '--store of what is not there' \
 	on "$T/plan" dt-layer --store "$T/none"
 
@@ -108,7 +115,7 @@ chmod 700 "$T/s$secret/d"
 fails 1 "^dt-layer: $T/s$secret/d: Permission denied\$" 'a directory that may not be read' nobody dt-layer --store "$T/s"
 chmod 744 "$T/s$secret/d"
 fails 1 "^dt-layer: $T/s$secret/d/file: Permission denied\$" 'a directory that may not be searched' nobody dt-layer --store "$T/s"
-fails 1 "^dt-layer: $T/s$secret/d/file: Permission denied\$" 'in a --tree' nobody dt-layer --tree "$T/s$secret"
+fails 1 "^dt-root: $T/s$secret/d/file: Permission denied\$" 'in a --tree' nobody dt-root --tree "$T/s$secret"
 
 # --- files that change ---
 
@@ -218,15 +225,15 @@ hashing 'shrinks' 'truncate -s 1000000 "$file"'
 
 full() { "$@" >/dev/full; }
 closed() { "$@" >&-; }
-for options in '' --raw "--tree $T/s$a" "--links $a"; do
+for command in dt-layer 'dt-layer --raw' "dt-root --tree $T/s$a" "dt-root --links $a" 'dt-root --plan -'; do
 	for path in "$a" "$first"; do
 		plan '%s\n' "$path"
 		# shellcheck disable=SC2086 # a list
-		fails 1 '^dt-layer: (writing )?standard output: No space left on device$' \
-			"no room: $options ${path##*-}" full on "$T/plan" layer $options
+		fails 1 '^dt-[a-z]*: (writing )?standard output: No space left on device$' \
+			"no room: $command ${path##*-}" full on "$T/plan" $command --store "$T/s"
 		# shellcheck disable=SC2086 # a list
-		fails 1 '^dt-layer: standard output: Bad file descriptor$' \
-			"stdout closed: $options ${path##*-}" closed on "$T/plan" layer $options
+		fails 1 '^dt-[a-z]*: standard output: Bad file descriptor$' \
+			"stdout closed: $command ${path##*-}" closed on "$T/plan" $command --store "$T/s"
 	done
 done
 

@@ -205,15 +205,15 @@ mkdir -p "$T/tree/d"
 echo one >"$T/tree/d/file"
 echo other >"$T/tree/other"
 ln -s d/file "$T/tree/link"
-tree() { dt-layer --raw --tree "$T/tree"; }
+tree() { dt-root --raw --tree "$T/tree"; }
 changes() { # DESCRIPTION COMMAND...
 	local what=$1 old
 	shift
-	dt-layer --tree "$T/tree" >"$T/old.tar"
-	old=$(dt-layer --raw --tree "$T/tree" | sha256sum | cut -d ' ' -f 1)
+	dt-root --tree "$T/tree" >"$T/old.tar"
+	old=$(dt-root --raw --tree "$T/tree" | sha256sum | cut -d ' ' -f 1)
 	"$@"
-	dt-layer --tree "$T/tree" >"$T/got.tar"
-	dt-layer --no-cache --tree "$T/tree" >"$T/want.tar"
+	dt-root --tree "$T/tree" >"$T/got.tar"
+	dt-root --no-cache --tree "$T/tree" >"$T/want.tar"
 	same "a tree: $what" "$T/got.tar" "$T/want.tar"
 	is "a tree: $what: which tells" \
 		"$([ "$(tree | sha256sum | cut -d ' ' -f 1)" != "$old" ] && echo changed)" changed
@@ -238,8 +238,8 @@ for pause in 0 0.3; do
 	changes 'and back' mv "$T/tree/d/FILE" "$T/tree/d/file"
 done
 for mtime in 1 2; do
-	dt-layer --mtime "@$mtime" --tree "$T/tree" >"$T/got.tar"
-	dt-layer --no-cache --mtime "@$mtime" --tree "$T/tree" >"$T/want.tar"
+	dt-root --mtime "@$mtime" --tree "$T/tree" >"$T/got.tar"
+	dt-root --no-cache --mtime "@$mtime" --tree "$T/tree" >"$T/want.tar"
 	same "a tree: --mtime $mtime" "$T/got.tar" "$T/want.tar"
 done
 

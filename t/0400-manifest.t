@@ -12,7 +12,7 @@ layers() {
 	for name; do
 		mkdir -p "$T/tree/$name" "$T/layers"
 		echo "$name" >"$T/tree/$name/$name"
-		dt-layer --tree "$T/tree/$name" --comment "layer $name" >"$T/layers/$name"
+		dt-root --tree "$T/tree/$name" --comment "layer $name" >"$T/layers/$name"
 	done
 }
 layers a b c
@@ -56,7 +56,7 @@ is 'the platform is that of this machine' "$(shown '[.config.architecture, .conf
 is 'the name' "$(shown '.docker[0].RepoTags')" '["x:t"]'
 same 'an image is a layer archive' <(on "$T/image" dt-manifest --name x --tag t) "$T/image"
 
-dt-layer --tree "$T/tree/a" --comment '' >"$T/uncommented"
+dt-root --tree "$T/tree/a" --comment '' >"$T/uncommented"
 image_of "$T/uncommented" --name x
 is 'a layer without a comment' "$(shown '.config.history')" '[{"created":"1970-01-01T00:00:01Z"}]'
 
@@ -357,8 +357,8 @@ image_of "$b" --name other --tag t
 cp "$T/image" "$T/oci"
 configured '{"Healthcheck":{"Test":["CMD","x"]}}'
 cp "$T/image" "$T/docker"
-ok "Docker's media types: read again by --inspect" dt-manifest --inspect --from "$T/docker"
-is "Docker's media types: --inspect" "$(jq -c '[.repoTags, .image.config]' "$T/out")" '[["x:t"],{"Healthcheck":{"Test":["CMD","x"]}}]'
+ok "Docker's media types: read again by dt-inspect" dt-inspect "$T/docker"
+is "Docker's media types: dt-inspect" "$(jq -c '[.repoTags, .image.config]' "$T/out")" '[["x:t"],{"Healthcheck":{"Test":["CMD","x"]}}]'
 ok "Docker's media types: dt-flatten reads it" dt-flatten "$T/docker"
 is "Docker's media types: its files" "$(archive ls "$T/out")" '-0644 a'
 image_of "$b" --name x --tag t --from "$T/docker"
@@ -371,9 +371,9 @@ is 'an image on top without it: the media types' "$(types | jq -c '.[1]')" "\"$o
 mkdir "$T/layout"
 tar -xf "$T/docker" -C "$T/layout"
 tar -cf "$T/oci.tar" -C "$T/layout" index.json oci-layout blobs
-ok "Docker's media types in an OCI layout: --inspect" dt-manifest --inspect --from "$T/oci.tar"
+ok "Docker's media types in an OCI layout: dt-inspect" dt-inspect "$T/oci.tar"
 is "Docker's media types in an OCI layout: the image" "$(jq -c .image.config "$T/out")" '{"Healthcheck":{"Test":["CMD","x"]}}'
-ok "Docker's media types: merged" dt-manifest --merge "$T/docker" "$T/oci"
+ok "Docker's media types: merged" dt-merge "$T/docker" "$T/oci"
 cp "$T/out" "$T/both"
 ok "Docker's and OCI's media types in one archive" archive images "$T/both"
 
@@ -497,7 +497,7 @@ all=()
 for i in {1..128}; do
 	mkdir "$T/tree/n$i"
 	ln -s "$i" "$T/tree/n$i/n$i"
-	dt-layer --no-cache --tree "$T/tree/n$i" --comment "" >"$T/layers/n$i"
+	dt-root --no-cache --tree "$T/tree/n$i" --comment "" >"$T/layers/n$i"
 	all+=("$T/layers/n$i")
 done
 for n in 1 125 126 127; do
@@ -522,19 +522,29 @@ image_of "$T/many" --name x
 is 'one layer three times' "$(shown '[.config.rootfs.diff_ids, .manifest.layers] | map(length)')" '[3,3]'
 whole 'one layer three times'
 
-# --- --inspect ---
+# --- dt-inspect ---
 
 printf '{"Env":["B=1"]}' >"$T/config.json"
 on "$T/aba" dt-manifest --name x --tag t --config "$T/config.json" >"$T/image"
 archive show "$T/image" >"$T/shown"
-ok '--inspect' dt-manifest --inspect --from "$T/image"
-is '--inspect: what it prints' "$(jq -cS . "$T/out")" \
+ok 'dt-inspect' dt-inspect "$T/image"
+is 'dt-inspect: what it prints' "$(jq -cS . "$T/out")" \
 	"$(jq -cS '{repoTags: .docker[0].RepoTags, layers: .config.rootfs.diff_ids, image: .config}' "$T/shown")"
-on "$T/image" dt-manifest --inspect --from - >"$T/got"
-is '--inspect --from -' "$(jq -cS . "$T/got")" "$(jq -cS . "$T/out")"
-for option in --inspect '--from-name x' '--from-tag x'; do
+on "$T/image" dt-inspect >"$T/got"
+same 'dt-inspect: of standard input' "$T/got" "$T/out"
+on "$T/image" dt-inspect - >"$T/got"
+same 'dt-inspect -' "$T/got" "$T/out"
+for wrong in 'a b' '--from a' '--name x'; do
 	# shellcheck disable=SC2086 # a list
-	fails 2 '^dt-manifest: --from-name, --from-tag and --inspect go with --from' "$option without --from" \
+	fails 2 "^dt-inspect: .*: try 'dt-inspect --help'\$" "dt-inspect $wrong" dt-inspect $wrong
+done
+for moved in inspect merge; do
+	fails 2 "^dt-manifest: --$moved is now dt-$moved: try 'dt-manifest --help'\$" "--$moved is answered with the new name" \
+		dt-manifest "--$moved" "$T/image"
+done
+for option in '--from-name x' '--from-tag x'; do
+	# shellcheck disable=SC2086 # a list
+	fails 2 '^dt-manifest: --from-name and --from-tag go with --from' "$option without --from" \
 		on "$a" dt-manifest --name x $option
 done
 
@@ -560,7 +570,7 @@ gzip -c "$a" >"$T/in"
 bad_input 'a compressed archive' '.*' "$T/in"
 tar -C "$T/tree" -cf "$T/in" a
 bad_input 'a tar of files' "member '.*' is not of a layer archive" "$T/in"
-dt-layer --raw --tree "$T/tree/a" >"$T/in"
+dt-root --raw --tree "$T/tree/a" >"$T/in"
 bad_input 'a bare layer' "member '.*' is not of a layer archive" "$T/in"
 skopeo copy -q "docker-archive:$T/image" "docker-archive:$T/foreign.tar:x:t" 2>/dev/null
 bad_input "another tool's archive" '.*' "$T/foreign.tar"

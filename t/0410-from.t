@@ -8,7 +8,7 @@ need /usr/bin/python3 jq skopeo podman gzip xz bzip2 zstd
 
 mkdir "$T/tree"
 echo mine >"$T/tree/mine"
-dt-layer --tree "$T/tree" >"$T/layers"
+dt-root --tree "$T/tree" >"$T/layers"
 mine=$(archive members "$T/layers" | jq -r .sha256)
 mapfile -t base_ids < <("$t_dir/fixtures/bases.py" diff-ids)
 for kind in good bad several; do
@@ -68,11 +68,11 @@ for name, data in files.items():
 out.close()
 END
 }
-dt-layer --raw --tree "$T/tree" >"$T/one"
+dt-root --raw --tree "$T/tree" >"$T/one"
 head -c 1024 /dev/zero >"$T/two"
 { cat "$T/one"; head -c 20480 /dev/zero; echo and more; } >"$T/three"
 mkdir "$T/nothing"
-dt-layer --raw --tree "$T/nothing" >"$T/four"
+dt-root --raw --tree "$T/nothing" >"$T/four"
 twice "$T/one" "$T/two" "$T/one" "$T/three" "$T/four" "$T/one" >"$T/base.tar"
 on "$T/layers" dt-manifest --name x --from "$T/base.tar" >"$T/image" 2>"$T/err"
 is 'layers of all sorts, some of them again and again: a whole image' "$?:$(archive check "$T/image" 2>&1)" 0:
@@ -131,7 +131,7 @@ ok 'skopeo copies it to an OCI layout' skopeo copy -q --insecure-policy --dest-c
 tar -C "$T/layout" -cf "$T/layout.tar" .
 takes "skopeo's OCI layout in a tar, compressed by zstd" "$T/layout.tar" --from-tag 1
 on "$T/layers" dt-manifest --name x --tag t --from "$T/base.tar" >"$T/ours.tar"
-dt-manifest --inspect --from "$T/ours.tar" >"$T/inspected"
+dt-inspect "$T/ours.tar" >"$T/inspected"
 is "dt's own" "$(jq -c '[.repoTags, .image.config.Env, (.layers | length)]' "$T/inspected")" '[["x:t"],["BASE=1"],3]'
 
 # --- several images ---
@@ -139,7 +139,7 @@ is "dt's own" "$(jq -c '[.repoTags, .image.config.Env, (.layers | length)]' "$T/
 chosen() { # DESCRIPTION WANTED [OPTION]...: the image with this label is taken
 	local what=$1 want=$2
 	shift 2
-	is "$what" "$(dt-manifest --inspect --from "$T/several.tar" "$@" 2>&1 | jq -r .image.config.Labels.image)" "$want"
+	is "$what" "$(dt-inspect "$@" "$T/several.tar" 2>&1 | jq -r .image.config.Labels.image)" "$want"
 }
 for kind in docker oci; do
 	cp "$T/several/$kind-several.tar" "$T/several.tar"

@@ -8,8 +8,8 @@ need /usr/bin/python3 unshare gzip zstd jq
 mkdir "$T/tree" "$T/mine"
 truncate -s 30M "$T/tree/zeroes"
 echo mine >"$T/mine/mine"
-dt-layer --raw --tree "$T/tree" >"$T/layer.tar"
-dt-layer --tree "$T/mine" >"$T/layers"
+dt-root --raw --tree "$T/tree" >"$T/layer.tar"
+dt-root --tree "$T/mine" >"$T/layers"
 size=$(stat -c %s "$T/layer.tar")
 
 # image TIMES [--copies]: an archive that lists the compressed layer this often, as one member or as copies.
@@ -52,12 +52,12 @@ ok 'a layer that is listed 40 times, in the space of one' in_small 35 dt-flatten
 same 'the same files' "$T/out" "$T/flat"
 ok 'the same by --no-verify' in_small 35 dt-flatten --no-verify "$T/forty.tar"
 fails 1 'No space left on device$' '40 copies do not fit' in_small 35 dt-flatten "$T/copies.tar"
-ok 'dt-layer --from, in the space of one' in_small 35 dt-layer --tree "$T/mine" --from "$T/forty.tar"
-ok 'dt-manifest --inspect, in no space' in_small 1 dt-manifest --inspect --from "$T/forty.tar"
+ok 'dt-root --from, in the space of one' in_small 35 dt-root --tree "$T/mine" --from "$T/forty.tar"
+ok 'dt-inspect, in no space' in_small 1 dt-inspect "$T/forty.tar"
 from() { on "$T/layers" in_small 35 dt-manifest --name x --from "$T/forty.tar"; }
 ok 'dt-manifest --from, in the space of one' from
-is 'all are listed' "$(on "$T/out" dt-manifest --inspect --from - | jq '.layers | length')" 41
-ok 'dt-manifest --merge, in the space of one' in_small 35 dt-manifest --merge "$T/forty.tar" "$T/one.tar"
+is 'all are listed' "$(on "$T/out" dt-inspect | jq '.layers | length')" 41
+ok 'dt-merge, in the space of one' in_small 35 dt-merge "$T/forty.tar" "$T/one.tar"
 
 # One blob, listed for two digests.
 /usr/bin/python3 - "$T/forty.tar" "$T/wrong.tar" <<'END'
@@ -88,17 +88,17 @@ too_much 'a byte more' "$((size - 1))" dt-flatten --max-unpacked "$((size - 1))"
 too_much 'the sum of all layers' 1G dt-flatten --max-unpacked 1024M "$T/copies.tar"
 is 'the message names the layer' "$(grep -c 'copies.tar: layer 3[0-9]' "$T/err")" 1
 ok 'the sum of all layers, just met' dt-flatten --no-verify --max-unpacked $((40 * size)) "$T/copies.tar"
-too_much 'dt-layer --from' 29M dt-layer --tree "$T/mine" --from "$T/one.tar" --max-unpacked 29M
+too_much 'dt-root --from' 29M dt-root --tree "$T/mine" --from "$T/one.tar" --max-unpacked 29M
 from() { on "$T/layers" dt-manifest --name x --from "$T/one.tar" "$@"; }
 too_much 'dt-manifest --from' 29M from --max-unpacked 29M
-merge() { dt-manifest --merge "$@" "$T/one.tar" "$T/one.tar.gz"; }
+merge() { dt-merge "$@" "$T/one.tar" "$T/one.tar.gz"; }
 gzip -c "$T/one.tar" >"$T/one.tar.gz"
 unpacked=$((size + $(stat -c %s "$T/one.tar")))
-ok 'dt-manifest --merge, just met' merge --max-unpacked "$unpacked"
-too_much 'dt-manifest --merge' "$((unpacked - 1))" merge --max-unpacked "$((unpacked - 1))"
+ok 'dt-merge, just met' merge --max-unpacked "$unpacked"
+too_much 'dt-merge' "$((unpacked - 1))" merge --max-unpacked "$((unpacked - 1))"
 too_much 'a compressed archive counts' 1K dt-flatten --max-unpacked 1K "$T/one.tar.gz"
 zstd -q "$T/layer.tar"
-too_much 'dt-layer --tar' 29M dt-layer --tar "$T/layer.tar.zst" --max-unpacked 29M
+too_much 'dt-root --tar' 29M dt-root --tar "$T/layer.tar.zst" --max-unpacked 29M
 vmrun() {
 	local status=0
 	on "$T/one.tar" dt-vmrun --backend userns --max-unpacked 29M "$T/script" || status=$?
@@ -126,8 +126,8 @@ same 'and gives the same' "$T/out" "$T/flat"
 # The holes of a sparse file count, since they are written to the output.
 truncate -s 64M "$T/sparse"
 tar -C "$T" -S --format=gnu -cf "$T/sparse.tar" sparse
-too_much 'the holes of a sparse file' 63M dt-layer --tar "$T/sparse.tar" --max-unpacked 63M
-ok 'the holes of a sparse file, just met' dt-layer --tar "$T/sparse.tar" --max-unpacked 64M
+too_much 'the holes of a sparse file' 63M dt-root --tar "$T/sparse.tar" --max-unpacked 63M
+ok 'the holes of a sparse file, just met' dt-root --tar "$T/sparse.tar" --max-unpacked 64M
 
 # --- the option ---
 

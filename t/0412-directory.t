@@ -11,8 +11,8 @@ echo lower >"$T/lower/etc/lower"
 truncate -s 3M "$T/lower/zeroes"
 echo upper >"$T/upper/etc/upper"
 echo mine >"$T/mine/etc/mine"
-dt-layer --tree "$T/mine" >"$T/layers"
-{ dt-layer --tree "$T/lower"; dt-layer --tree "$T/upper"; } >"$T/base.layers"
+dt-root --tree "$T/mine" >"$T/layers"
+{ dt-root --tree "$T/lower"; dt-root --tree "$T/upper"; } >"$T/base.layers"
 for arch in amd64 arm64; do
 	echo "{\"Env\": [\"ARCH=$arch\"]}" >"$T/config"
 	on "$T/base.layers" dt-manifest --name base --tag 1 --arch "$arch" --config "$T/config" >"$T/$arch.tar"
@@ -42,14 +42,14 @@ for kind in gzip zstd plain; do
 	for from in "$kind" "$kind.tar"; do
 		on "$T/layers" dt-manifest --name x --tag t --from "$T/$from" --arch amd64 >"$T/image.$from" 2>"$T/err"
 		is "$from: dt-manifest --from: status, and silent" "$?:$(cat "$T/err")" 0:
-		dt-manifest --inspect --from "$T/$from" >"$T/inspect.$from"
-		dt-manifest --merge "$T/$from" >"$T/merge.$from" 2>/dev/null
-		dt-layer --tree "$T/mine" --from "$T/$from" >"$T/layer.$from"
+		dt-inspect "$T/$from" >"$T/inspect.$from"
+		dt-merge "$T/$from" >"$T/merge.$from" 2>/dev/null
+		dt-root --tree "$T/mine" --from "$T/$from" >"$T/layer.$from"
 	done
 	for what in image inspect merge layer; do
 		same "$kind: $what: as from the archive" "$T/$what.$kind" "$T/$what.$kind.tar"
 	done
-	is "$kind: its layers and ours" "$(dt-manifest --inspect --from "$T/image.$kind" | jq '.layers | length')" 3
+	is "$kind: its layers and ours" "$(dt-inspect "$T/image.$kind" | jq '.layers | length')" 3
 done
 ln -s gzip "$T/link"
 ok 'a symlink to the directory' dt-flatten "$T/link"
@@ -83,9 +83,9 @@ fails 1 "^dt-flatten: $T/gzip: no image \(any name\):2 in it; it has base:1 othe
 "$t_dir/fixtures/platforms.py" oci "$T/amd64.tar" "$T/arm64.tar" >"$T/platforms.tar"
 ok 'skopeo writes two platforms' copy --all "oci-archive:$T/platforms.tar" "oci:$T/platforms:base:1"
 for arch in amd64 arm64; do
-	is "--arch $arch" "$(dt-manifest --inspect --from "$T/platforms" --arch "$arch" | jq -c .image.config.Env)" "[\"ARCH=$arch\"]"
+	is "--arch $arch" "$(dt-inspect --arch "$arch" "$T/platforms" | jq -c .image.config.Env)" "[\"ARCH=$arch\"]"
 done
-fails 1 "^dt-manifest: $T/platforms: no image .*" '--arch of none' dt-manifest --inspect --from "$T/platforms" --arch riscv64
+fails 1 "^dt-inspect: $T/platforms: no image .*" '--arch of none' dt-inspect --arch riscv64 "$T/platforms"
 
 # --- what is wrong ---
 
@@ -179,7 +179,7 @@ for script in dt-build-image dt-build-layered-image dt-stream-layered-image; do
 		cp "$T/out" "$T/$script.$from"
 	done
 	same "$script: as from the archive" "$T/$script.gzip" "$T/$script.gzip.tar"
-	is "$script: it has the layers" "$(dt-manifest --inspect --from "$T/$script.gzip" | jq '.layers | length >= 2')" true
+	is "$script: it has the layers" "$(dt-inspect "$T/$script.gzip" | jq '.layers | length >= 2')" true
 done
 
 finish

@@ -8,7 +8,7 @@ need /usr/bin/python3 jq
 export PYTHONPATH=$t_dir/fixtures PYTHONDONTWRITEBYTECODE=1
 mkdir "$T/tree" "$T/bad" "$T/good"
 echo mine >"$T/tree/mine"
-dt-layer --tree "$T/tree" >"$T/layers.tar"
+dt-root --tree "$T/tree" >"$T/layers.tar"
 on "$T/layers.tar" dt-manifest --name x --tag t >"$T/plain.tar"
 
 # --- malformed records ---
@@ -76,22 +76,22 @@ for file in "$T/bad"/*.layer; do
 	*) is "$name: GNU tar reports it" "$(tar -tf "$file" >/dev/null 2>&1; echo $?)" 2 ;;
 	esac
 	fails 1 "^dt-flatten: .*/$name.image: layer 1$says" "$name: in a layer" dt-flatten "$T/bad/$name.image"
-	fails 1 "^dt-layer: .*/$name.layer$says" "$name: in a rootfs tar" dt-layer --tar "$file"
-	fails 1 "^dt-manifest: .*/$name.outer$says" "$name: in an image archive" dt-manifest --inspect --from "$T/bad/$name.outer"
+	fails 1 "^dt-root: .*/$name.layer$says" "$name: in a rootfs tar" dt-root --tar "$file"
+	fails 1 "^dt-inspect: .*/$name.outer$says" "$name: in an image archive" dt-inspect "$T/bad/$name.outer"
 	fails 1 "^dt-manifest: stdin$says" "$name: in a layer archive" on "$file" dt-manifest --name x
 	fails 1 "^dt-compress: stdin$says" "$name: in what is compressed" on "$file" dt-compress --format gz
 done
 for file in "$T/good"/*.layer; do
 	name=${file##*/} name=${name%.layer}
 	ok "$name: in a layer" dt-flatten "$T/good/$name.image"
-	ok "$name: in a rootfs tar" dt-layer --tar "$file"
-	ok "$name: in an image archive" dt-manifest --inspect --from "$T/good/$name.outer"
+	ok "$name: in a rootfs tar" dt-root --tar "$file"
+	ok "$name: in an image archive" dt-inspect "$T/good/$name.outer"
 done
-fails 1 "$says" 'in a global header' dt-layer --tar "$T/global"
-fails 1 "$says" 'in a header whose size is binary' dt-layer --tar "$T/binary"
-fails 1 "$says" 'behind a long name of GNU tar' dt-layer --tar "$T/long"
-fails 1 "'1x' is no value of size\$" 'the value is named' dt-layer --tar "$T/bad/a size that is none.layer"
-fails 1 'its length, 99, is beyond the end of its header$' 'the length is named' dt-layer --tar "$T/bad/a length beyond the header.layer"
+fails 1 "$says" 'in a global header' dt-root --tar "$T/global"
+fails 1 "$says" 'in a header whose size is binary' dt-root --tar "$T/binary"
+fails 1 "$says" 'behind a long name of GNU tar' dt-root --tar "$T/long"
+fails 1 "'1x' is no value of size\$" 'the value is named' dt-root --tar "$T/bad/a size that is none.layer"
+fails 1 'its length, 99, is beyond the end of its header$' 'the length is named' dt-root --tar "$T/bad/a length beyond the header.layer"
 
 # --- sparse members ---
 
@@ -106,7 +106,7 @@ with open(sys.argv[1], 'wb') as out:
         out.write(random.randbytes(size))
     out.truncate(30 << 20)
 END
-dt-layer --tree "$T/holes" | dt-manifest --name a --tag b >"$T/image.tar"
+dt-root --tree "$T/holes" | dt-manifest --name a --tag b >"$T/image.tar"
 tar -C "$T/image" -xf "$T/image.tar"
 mapfile -t layer < <(find "$T/image" -type f -size +20M)
 is 'the image has one large file' "${#layer[@]}" 1
@@ -120,14 +120,14 @@ for format in gnu 'pax --sparse-version=0.0' 'pax --sparse-version=0.1' 'pax --s
 	ok "$format: dt-manifest --from" on "$T/layers.tar" dt-manifest --name x --tag t --from "$T/again.tar"
 	on "$T/layers.tar" dt-manifest --name x --tag t --from "$T/image.tar" >"$T/want"
 	same "$format: the image is that of the archive without holes" "$T/out" "$T/want"
-	ok "$format: dt-manifest --merge" dt-manifest --merge "$T/again.tar"
+	ok "$format: dt-merge" dt-merge "$T/again.tar"
 	fails 1 'more than 20M to unpack in all' "$format: the holes count" dt-flatten --max-unpacked 20M "$T/again.tar"
 	ok "$format: compressed" on "$T/again.tar" dt-compress --format zstd
 	cp "$T/out" "$T/again.tar.zst"
-	ok "$format: and read again" dt-manifest --inspect --from "$T/again.tar.zst"
+	ok "$format: and read again" dt-inspect "$T/again.tar.zst"
 	# shellcheck disable=SC2086 # options
 	tar -C "$T/holes" -S --format=$format -cf "$T/layer.tar" sparse
-	ok "$format: a rootfs tar" dt-layer --tar "$T/layer.tar" --raw
+	ok "$format: a rootfs tar" dt-root --tar "$T/layer.tar" --raw
 	is "$format: its file" "$(tar -xOf "$T/out" sparse | sha256sum)" "$(sha256sum <"$T/holes/sparse")"
 done
 

@@ -15,9 +15,9 @@ echo here | tee here/which >here/bin/old
 echo there | tee there/which >there/usr/bin/old
 ln -s usr/bin there/bin
 echo bsd >bsd/which
-dt-layer --tree here | dt-manifest --name x --tag 1 --arch "$here" >here.tar
-dt-layer --tree there | dt-manifest --name x --tag 1 --arch "$there" >there.tar
-dt-layer --tree bsd | dt-manifest --name x --tag 1 --arch "$here" --os freebsd >bsd.tar
+dt-root --tree here | dt-manifest --name x --tag 1 --arch "$here" >here.tar
+dt-root --tree there | dt-manifest --name x --tag 1 --arch "$there" >there.tar
+dt-root --tree bsd | dt-manifest --name x --tag 1 --arch "$here" --os freebsd >bsd.tar
 for form in nested flat oci; do
 	"$t_dir/fixtures/platforms.py" $form there.tar here.tar bsd.tar >"$form.tar"
 done
@@ -28,10 +28,10 @@ which() {
 	local file=$1
 	shift
 	dt-flatten "$@" "$file" which | tar -xO
-	dt-manifest --inspect --from "$file" "$@" | jq -r .image.architecture | sed "s/^$there$/there/; s/^$here$/here/"
+	dt-inspect "$@" "$file" | jq -r .image.architecture | sed "s/^$there$/there/; s/^$here$/here/"
 	mkdir -p new/bin
 	touch new/bin/new
-	dt-layer --tree new --keep-dirlinks --from "$file" "$@" --raw 2>/dev/null | tar -t | sed 's,^usr/bin/new$,there,; s,^bin/new$,here,; /\/$/d'
+	dt-root --tree new --keep-dirlinks --from "$file" "$@" --raw 2>/dev/null | tar -t | sed 's,^usr/bin/new$,there,; s,^bin/new$,here,; /\/$/d'
 	on "$file" dt-vmrun --backend userns "$@" script | tar -xO --wildcards 'blobs/*' 2>/dev/null | tar -xO copy
 }
 
@@ -41,9 +41,9 @@ for form in nested flat oci; do
 	is "$form: by name" "$(which $form.tar --from-name x --from-tag 1 --arch "$there")" $'there\nthere\nthere\nthere'
 	is "$form: another system" "$(dt-flatten --os freebsd $form.tar which | tar -xO)" bsd
 	fails 1 "^dt-flatten: $form.tar: no image .*" "$form, dt-flatten: one that is not there" dt-flatten --arch s390x $form.tar
-	fails 1 "^dt-manifest: $form.tar: no image .*" "$form, dt-manifest: one that is not there" \
-		dt-manifest --inspect --from $form.tar --arch s390x
-	fails 1 "^dt-layer: $form.tar: no image .*" "$form, dt-layer: one that is not there" dt-layer --tree new --from $form.tar --arch s390x
+	fails 1 "^dt-inspect: $form.tar: no image .*" "$form, dt-inspect: one that is not there" \
+		dt-inspect --arch s390x $form.tar
+	fails 1 "^dt-root: $form.tar: no image .*" "$form, dt-root: one that is not there" dt-root --tree new --from $form.tar --arch s390x
 	fails 125 '^dt-vmrun: stdin: no image .*' "$form, dt-vmrun: one that is not there" \
 		on $form.tar dt-vmrun --backend userns --arch s390x script
 done
@@ -53,7 +53,7 @@ is "none for this machine: manifest.json's" "$(which others.tar)" $'there\nthere
 "$t_dir/fixtures/platforms.py" nested there.tar there.tar >one.tar
 is "one platform only: manifest.json's, as of an archive without platforms" "$(dt-flatten --arch s390x one.tar which | tar -xO)" there
 
-for tool in 'dt-layer --tree new' 'dt-layer --links new'; do
+for tool in 'dt-root --tree new' 'dt-root --links new'; do
 	for option in '--from-name x' '--from-tag 1' "--arch $there" '--os linux'; do
 		# shellcheck disable=SC2086 # words
 		fails 2 'go with --from' "$tool $option, without --from" $tool $option

@@ -7,7 +7,7 @@ need /usr/bin/python3 jq
 
 history_of() { (
 	set -o pipefail
-	dt-manifest --inspect --from "$1" | jq -r '.image.history[].comment'
+	dt-inspect "$1" | jq -r '.image.history[].comment'
 ); }
 LIMIT=4194304
 
@@ -42,7 +42,7 @@ for line, comment in zip(open(sys.argv[1]), open(sys.argv[2])):
 END
 )" ''
 mkdir "$T/tree"
-dt-layer --tree "$T/tree" >"$T/one"
+dt-root --tree "$T/tree" >"$T/one"
 ok 'it is a base image' on "$T/one" dt-manifest --name y --from "$T/image"
 head -n 50 "$T/plan" >"$T/half"
 on "$T/half" dt-layer --store "$T" >"$T/layers"
@@ -59,7 +59,7 @@ layers() {
 	mkdir -p "$T/tree"
 	for ((i = 0; i < $2; i++)); do
 		echo "$i" >"$T/tree/file"
-		dt-layer --tree "$T/tree" --comment "$1$i"
+		dt-root --tree "$T/tree" --comment "$1$i"
 	done
 }
 text=$(head -c 120000 /dev/zero | tr '\0' x)
@@ -88,7 +88,7 @@ config "$fill" >"$T/config"
 ok 'a configuration of the limit' on "$T/one" dt-manifest --name x --config "$T/config"
 cp "$T/out" "$T/image"
 is 'it has the limit' "$(config_size "$T/image")" "$LIMIT"
-ok 'it is read again' dt-manifest --inspect --from "$T/image"
+ok 'it is read again' dt-inspect "$T/image"
 config "$((fill + 1))" >"$T/config"
 fails 1 "^dt-manifest: $says\$" 'a byte more' on "$T/one" dt-manifest --name x --config "$T/config"
 
@@ -134,11 +134,11 @@ for part in range(3):
         out.addfile(info, io.BytesIO(data))
     out.close()
 END
-ok '3,000 images' dt-manifest --merge "$T/many0.tar" "$T/many1.tar"
+ok '3,000 images' dt-merge "$T/many0.tar" "$T/many1.tar"
 cp "$T/out" "$T/image"
-ok 'are read again' dt-manifest --merge "$T/image"
-fails 1 '^dt-manifest: 4500 images, but dt reads at most 4096; merge fewer of them$' '4,500 images' \
-	dt-manifest --merge "$T/many0.tar" "$T/many1.tar" "$T/many2.tar"
+ok 'are read again' dt-merge "$T/image"
+fails 1 '^dt-merge: 4500 images, but dt reads at most 4096; merge fewer of them$' '4,500 images' \
+	dt-merge "$T/many0.tar" "$T/many1.tar" "$T/many2.tar"
 is '4,500 images: no end of archive' "$(ended "$T/out")" no
 
 finish

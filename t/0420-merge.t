@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-manifest --merge, and the scripts dt-merge-images and dt-export-image.
+# dt-merge, and the scripts dt-merge-images and dt-export-image.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # `fails` runs functions
 . "$(dirname "$0")/lib.sh"
@@ -14,7 +14,7 @@ cd "$T" || exit 1
 for name in a b c; do
 	mkdir -p "tree/$name"
 	echo "$name" >"tree/$name/$name"
-	dt-layer --tree "tree/$name" --comment "layer $name" >"$name.layers"
+	dt-root --tree "tree/$name" --comment "layer $name" >"$name.layers"
 done
 echo '{"Env": ["A=1"], "Cmd": ["a"]}' >config.json
 dt-manifest --name a --tag 1 --config config.json <a.layers >a.tar
@@ -26,7 +26,7 @@ cat c.layers a.layers c.layers | dt-manifest --name c --arch s390x >c.tar
 merged() {
 	local what=$1 warning=$2 status=0
 	shift 2
-	dt-manifest --merge "$@" >merged 2>err </dev/null || status=$?
+	dt-merge "$@" >merged 2>err </dev/null || status=$?
 	archive images merged >shown 2>not-whole
 	is "$what: status, and whole" "$status:$(cat not-whole)" 0:
 	is "$what: what is said" "$(grep -Evx -- "${warning:-nothing}" err)$([ -z "$warning" ] || wc -l <err)" "${warning:+1}"
@@ -53,7 +53,7 @@ is 'three images: no member has an owner or a time' \
 mv merged abc.tar
 merged 'the images merged again' '' abc.tar
 same 'the images merged again: the same' merged abc.tar
-dt-manifest --merge b.tar c.tar >bc.tar
+dt-merge b.tar c.tar >bc.tar
 merged 'merged step by step' '' a.tar bc.tar
 same 'merged step by step: the same' merged abc.tar
 merged 'another order' '' c.tar a.tar b.tar
@@ -78,18 +78,18 @@ mv merged a19.tar
 merged 'both of them again' '' a19.tar
 same 'both of them again: the same' merged a19.tar
 dt-manifest --name docker.io/library/a --tag 1 <b.layers >stolen.tar
-merged 'two images of a name' 'dt-manifest: stolen.tar: docker.io/library/a:1 names another image in a.tar; the last one gets it' a.tar stolen.tar
+merged 'two images of a name' 'dt-merge: stolen.tar: docker.io/library/a:1 names another image in a.tar; the last one gets it' a.tar stolen.tar
 is 'two images of a name: the last one has it' "$(images .tags)" $'[]\n["a:1"]'
 mv merged stolen2.tar
 merged 'an image without a name' '' stolen2.tar
 same 'an image without a name: has none' merged stolen2.tar
-merged 'it gets its name back' 'dt-manifest: a.tar: a:1 names another image in stolen2.tar; the last one gets it' stolen2.tar a.tar
+merged 'it gets its name back' 'dt-merge: a.tar: a:1 names another image in stolen2.tar; the last one gets it' stolen2.tar a.tar
 is 'it gets its name back: the order is that of the images' "$(images .tags)" $'["a:1"]\n[]'
 
 for kind in docker oci; do
 	cp "several/$kind-several.tar" several.tar
 	status=0
-	dt-manifest --merge several.tar a.tar >merged 2>err || status=$?
+	dt-merge several.tar a.tar >merged 2>err || status=$?
 	archive images merged >shown 2>not-whole
 	is "$kind, several: status, and whole" "$status:$(cat not-whole)" 0:
 	is "$kind, several: all of them" "$(images '.config.config.Labels.image')" "$(printf '"%d"\n' {0..8}; echo null)"
@@ -105,10 +105,10 @@ for kind in docker oci; do
 [${untagged:-}]
 [\"a:1\"]"
 	unset untagged
-	like "$kind, several: a name twice" err '^dt-manifest: several.tar: redis:1 names another image in several.tar; the last one gets it$'
-	like "$kind, several: no name" err "^dt-manifest: several.tar: 'Redis' is not an image name: .*; that name is left out\$"
+	like "$kind, several: a name twice" err '^dt-merge: several.tar: redis:1 names another image in several.tar; the last one gets it$'
+	like "$kind, several: no name" err "^dt-merge: several.tar: 'Redis' is not an image name: .*; that name is left out\$"
 	is "$kind, several: what else is said" "$(grep -v -e ' redis:1 ' -e "'Redis'" err)" \
-		"$([ "$kind" = docker ] || echo "dt-manifest: several.tar: an image has a tag, 'untagged', but no name, and stays without")"
+		"$([ "$kind" = docker ] || echo "dt-merge: several.tar: an image has a tag, 'untagged', but no name, and stays without")"
 done
 
 # --- dialects ---
@@ -119,14 +119,14 @@ for base in good/*.tar; do
 	kind=${base##*/} warning='' tags='["base:1"]'
 	case $kind in
 	no-tags.tar | empty-tags.tar) tags='[]' ;;
-	oci.tar | oci-with-dots.tar) tags='[]' warning="dt-manifest: $base: an image has a tag, '1', but no name, and stays without" ;;
+	oci.tar | oci-with-dots.tar) tags='[]' warning="dt-merge: $base: an image has a tag, '1', but no name, and stays without" ;;
 	oci-*) tags='[]' ;;
 	esac
 	merged "$kind" "$warning" --arch amd64 a.tar "$base"
 	is "$kind: ID, names, layers" "$(images '[.id, .tags, .layers]' | sed -n 2p)" "[\"$base_id\",$tags,$base_layers]"
 done
 rm good/oci-platforms.tar # which has two images for amd64
-dt-manifest --merge --arch amd64 good/*.tar >merged 2>err
+dt-merge --arch amd64 good/*.tar >merged 2>err
 archive images merged >shown 2>not-whole
 is 'all dialects at once: whole' "$(cat not-whole)" ''
 is 'all dialects at once: one image' "$(images '[.id, .tags, .layers]')" "[\"$base_id\",[\"base:1\"],$base_layers]"
@@ -143,9 +143,9 @@ xz -k b.tar
 zstd -q c.tar
 merged 'compressed by gzip, xz, zstd' '' a.tar.gz b.tar.xz c.tar.zst
 same 'compressed by gzip, xz, zstd: the same' merged abc.tar
-ok 'standard input' on a.tar.gz dt-manifest --merge - b.tar c.tar
+ok 'standard input' on a.tar.gz dt-merge - b.tar c.tar
 same 'standard input: the same' out abc.tar
-from_pipe() { xz -c b.tar | dt-manifest --merge a.tar - c.tar; }
+from_pipe() { xz -c b.tar | dt-merge a.tar - c.tar; }
 ok 'a pipe' from_pipe
 same 'a pipe: the same' out abc.tar
 cp -- a.tar --odd
@@ -162,16 +162,16 @@ TMPDIR=$T/none merged 'plain files need none' '' a.tar b.tar
 for wrong in '' '--name x' '--name x a.tar' '--tag 1 a.tar' '--from a.tar b.tar' '--inspect a.tar' '--config config.json a.tar' \
 	'--created @0 a.tar' '--os linux a.tar' '--from-name a a.tar' '- -' '- a.tar -' '--arch A a.tar'; do
 	# shellcheck disable=SC2086 # a list
-	fails 2 "^dt-manifest: .*: try 'dt-manifest --help'\$" "--merge $wrong" dt-manifest --merge $wrong
-	is "--merge $wrong: nothing" "$(wc -c <out)" 0
+	fails 2 "^dt-merge: .*: try 'dt-merge --help'\$" "dt-merge $wrong" dt-merge $wrong
+	is "dt-merge $wrong: nothing" "$(wc -c <out)" 0
 done
-fails 2 "^dt-manifest: unexpected operand 'a.tar'" 'operands go with --merge only' on a.layers dt-manifest --name x a.tar
+fails 2 "^dt-manifest: unexpected operand 'a.tar'" 'dt-manifest takes no operands' on a.layers dt-manifest --name x a.tar
 
 # refuses DESCRIPTION REGEX FILE...
 refuses() {
 	local what=$1 regex=$2
 	shift 2
-	fails 1 "^dt-manifest: $regex\$" "$what" timeout 20 dt-manifest --merge --arch amd64 "$@"
+	fails 1 "^dt-merge: $regex\$" "$what" timeout 20 dt-merge --arch amd64 "$@"
 	is "$what: no end of archive" "$(ended out):$(grep -ac manifest.json out)" no:0
 }
 for base in bad/*.tar; do
@@ -191,13 +191,13 @@ for file in a.tar a.tar.gz b.tar.xz c.tar.zst; do
 		refuses "$file, cut after $cut bytes of $size" 'cut.tar: .*' b.tar cut.tar
 	done
 done
-cut_pipe() { head -c 3000 a.tar | dt-manifest --merge b.tar -; }
-fails 1 '^dt-manifest: stdin: .*$' 'a cut pipe' cut_pipe
+cut_pipe() { head -c 3000 a.tar | dt-merge b.tar -; }
+fails 1 '^dt-merge: stdin: .*$' 'a cut pipe' cut_pipe
 is 'a cut pipe: no end of archive' "$(ended out)" no
 perl -0777 -pe 's/(?<=\0)a\n(?=\0)/b\n/' a.tar >damaged.tar
 refuses 'a layer that was changed' 'damaged.tar: layer 1 has the digest [0-9a-f]*, not its diff_id .*' damaged.tar
 full() { "$@" >/dev/full; }
-fails 1 '^dt-manifest: standard output: ' 'no room' full dt-manifest --merge a.tar b.tar
+fails 1 '^dt-merge: standard output: ' 'no room' full dt-merge a.tar b.tar
 
 fails 1 '^dt-manifest: stdin: not an image archive of one image; others go in by --from$' \
 	'several images are no base image' on abc.tar dt-manifest --name x
@@ -235,11 +235,11 @@ bad_spec 'spec.json: unknown key name' '{"images": ["a.tar"], "name": "x"}'
 bad_spec 'spec.json: the spec is not a JSON object' '["a.tar"]'
 bad_spec 'spec.json: empty, a JSON object is expected' ''
 echo '{"images": ["a.tar", "none.tar"]}' >spec.json
-fails 1 '^dt-manifest: none.tar: No such file or directory$' 'an image that is not there' dt-merge-images spec.json
+fails 1 '^dt-merge: none.tar: No such file or directory$' 'an image that is not there' dt-merge-images spec.json
 is 'an image that is not there: nothing' "$(wc -c <out)" 0
 head -c 2000 b.tar >cut.tar
 echo '{"images": ["a.tar", "cut.tar"]}' >spec.json
-fails 1 '^dt-manifest: cut.tar: .*$' 'an image that is truncated' dt-merge-images spec.json
+fails 1 '^dt-merge: cut.tar: .*$' 'an image that is truncated' dt-merge-images spec.json
 is 'an image that is truncated: no image' "$(ended out)" no
 fails 2 "^dt-merge-images: unknown option '--store'" 'no --store' dt-merge-images --store / spec.json
 

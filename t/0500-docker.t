@@ -14,7 +14,7 @@ start_dockerd
 
 # layers PATH...: a layer archive of their closure.
 layers() { dt-closure --store "$small" "$@" | dt-popularity --max-layers 98 | dt-layer --store "$small"; }
-links() { dt-layer --store "$small" --tree "$T/root" "${@/#/--links=}"; }
+links() { dt-root --store "$small" --tree "$T/root" "${@/#/--links=}"; }
 loaded() { # DESCRIPTION IMAGE: `docker load` was run by `ok`
 	is "$1: the name that Docker tells" "$(cat "$T/out")" "Loaded image: $2"
 }
@@ -159,13 +159,13 @@ is 'postgres counts' "$(tail -n 1 "$T/out")" 500500
 
 echo '{"Cmd": ["hello"], "Env": ["A=1"]}' >"$T/config.json"
 docker save hello:1 >"$T/saved.tar"
-ok 'docker save is a base' dt-manifest --inspect --from "$T/saved.tar"
+ok 'docker save is a base' dt-inspect "$T/saved.tar"
 is 'docker save is a base: the same layers' "$(jq -c '[.layers, .repoTags]' "$T/out")" \
 	"$(jq -c '[.config.rootfs.diff_ids, ["hello:1"]]' "$T/shown")"
 mkdir "$T/bin"
 ln -s "$hello/bin/hello" "$T/bin/hello"
 load_on_top() {
-	dt-layer --tree "$T/bin" | dt-manifest --from "$1" --name top --tag 1 --config "$T/config.json" "${@:2}" | docker load -q
+	dt-root --tree "$T/bin" | dt-manifest --from "$1" --name top --tag 1 --config "$T/config.json" "${@:2}" | docker load -q
 }
 ok 'on top of what docker saved' load_on_top "$T/saved.tar"
 loaded 'on top of what docker saved' top:1

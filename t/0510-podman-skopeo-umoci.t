@@ -45,7 +45,7 @@ for i in {1..126}; do
 done >"$T/plan"
 {
 	dt-layer --store "$T/many" <"$T/plan"
-	dt-layer --tree "$T/many"
+	dt-root --tree "$T/many"
 } | dt-manifest --name many --tag 1 2>"$T/err" >"$T/many.tar"
 is '127 layers are warned of' "$(cat "$T/err")" 'dt-manifest: 127 layers; Docker loads no image of more than 125'
 ok '127 layers: podman loads them' in_podman load -q -i "$T/many.tar"
@@ -86,7 +86,7 @@ is 'skopeo: as it is' "$(jq -r '.manifests[] | select(.annotations["org.opencont
 for to in docker-archive oci-archive; do
 	rm -f "$T/back.tar"
 	skopeo copy -q --insecure-policy "oci-archive:$T/hello.tar" "$to:$T/back.tar:example/hello:1"
-	ok "what skopeo makes of it, an $to, is a base" dt-manifest --inspect --from "$T/back.tar"
+	ok "what skopeo makes of it, an $to, is a base" dt-inspect "$T/back.tar"
 	is "$to: the same layers and configuration" "$(jq -cS '[.layers, .image]' "$T/out")" \
 		"$(jq -cS '[.config.rootfs.diff_ids, .config]' "$T/shown")"
 done
@@ -100,7 +100,7 @@ chmod 1777 "$T/tree/tmp"
 chmod 4755 "$T/tree/etc"
 {
 	dt-popularity --max-layers 12 <"$T/graph" | dt-layer --store "$small"
-	dt-layer --store "$small" --tree "$T/tree" --links "$hello"
+	dt-root --store "$small" --tree "$T/tree" --links "$hello"
 } | dt-manifest --name all --tag v1 --config "$T/config.json" >"$T/all.tar"
 tar -xf "$T/all.tar" -C "$T/layout2" 2>/dev/null
 is 'umoci lists it' "$(umoci list --layout "$T/layout2")" v1

@@ -11,7 +11,7 @@ mkdir "$T/tree"
 echo hello >"$T/tree/hello"
 echo '{"Cmd": ["/hello"], "Healthcheck": {"Test": ["CMD", "/hello", "now"], "Interval": 30000000000, "Retries": 5},
 	"OnBuild": ["RUN x"], "Shell": ["/bin/ash", "-c"], "StopTimeout": 7}' >"$T/config.json"
-dt-layer --tree "$T/tree" | dt-manifest --name healthy --tag 1 --config "$T/config.json" >"$T/image.tar"
+dt-root --tree "$T/tree" | dt-manifest --name healthy --tag 1 --config "$T/config.json" >"$T/image.tar"
 want=$(jq -cS '{Healthcheck, OnBuild, Shell}' "$T/config.json")
 keys='{Healthcheck, OnBuild, Shell}'
 
@@ -27,7 +27,7 @@ is "podman: the container's Healthcheck" "$(in_podman container inspect c | jq -
 in_podman rm c >/dev/null 2>&1 # it reports that there is no systemd
 ok 'podman loads it as an OCI archive' in_podman pull -q "oci-archive:$T/image.tar"
 in_podman save -q --format docker-archive -o "$T/saved.tar" healthy:1
-ok 'what podman saves is a base' dt-manifest --inspect --from "$T/saved.tar"
+ok 'what podman saves is a base' dt-inspect "$T/saved.tar"
 is 'what podman saves: all of the configuration' "$(jq -cS ".image.config | $keys" "$T/out")" "$want"
 
 # --- skopeo ---

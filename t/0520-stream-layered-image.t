@@ -28,7 +28,7 @@ streams() {
 	spec "$2"
 	rm -f "$T/shown"
 	tool "$T/spec.json" >"$T/image" 2>"$T/err" || status=$?
-	sed -i "/^dt-layer: .nix-support.depends is in both/d" "$T/err" # all packages have one
+	sed -i "/^dt-root: .nix-support.depends is in both/d" "$T/err" # all packages have one
 	archive show "$T/image" >"$T/shown" 2>"$T/not-whole"
 	is "$1: a whole image, nothing said" "$status:$(cat "$T/err" "$T/not-whole")" 0:
 	is "$1: no scratch directory is left" "$(ls -A "$T/tmp")" ''
@@ -275,9 +275,9 @@ refuses 1 'dt-stream-layered-image: maxLayers is 5, but the base image has 5 lay
 	'maxLayers is no more than the base has' '{fromImage: ($T + "/three.tar"), contents: $coreutils, maxLayers: 5}'
 refuses 1 'dt-stream-layered-image: maxLayers leaves no layer for store paths' \
 	'maxLayers leaves no layer' '{fromImage: ($T + "/three.tar"), contents: $coreutils, maxLayers: 6}'
-refuses 1 "dt-manifest: $T/none.tar: No such file or directory" 'a base that is not there' '{fromImage: ($T + "/none.tar")}'
+refuses 1 "dt-inspect: $T/none.tar: No such file or directory" 'a base that is not there' '{fromImage: ($T + "/none.tar")}'
 head -c 20000 "$T/two.tar" >"$T/cut.tar"
-refuses 1 "dt-manifest: $T/cut.tar: .*" 'a base that is cut' '{fromImage: ($T + "/cut.tar")}'
+refuses 1 "dt-inspect: $T/cut.tar: .*" 'a base that is cut' '{fromImage: ($T + "/cut.tar")}'
 
 # --- a Docker ---
 
@@ -371,7 +371,7 @@ fails 2 '^dt-stream-layered-image: unexpected operand .*' 'two specs' tool "$T/s
 for bad in 'name: "a b"' 'name: ""' 'tag: "a b"' 'tag: ""' 'architecture: "a b"' 'created: "then"'; do
 	refuses 2 'dt-manifest: --[a-z]*:? .*' "what dt-manifest does not take, $bad" "{$bad}"
 done
-refuses 2 'dt-layer: --mtime .*' 'what dt-layer does not take' '{mtime: "then"}'
+refuses 2 'dt-root: --mtime .*' 'what dt-root does not take' '{mtime: "then"}'
 spec '{contents: $hello, uid: 99999999999}'
 tool "$T/spec.json" >"$T/out" 2>"$T/err"
 like 'an owner out of range is refused' "$T/err" '^dt-layer: --owner takes UID:GID'
@@ -448,7 +448,7 @@ for next in script tool; do
 	if [ "$next" = script ]; then
 		next() { dt-stream-layered-image --store "$small" -o "$T/dir/other" "$T/other.json"; }
 	else
-		next() { dt-layer --tree "$T/dir" -o "$T/dir/other"; }
+		next() { dt-root --tree "$T/dir" -o "$T/dir/other"; }
 	fi
 	ok "the next $next" next
 	is "the next $next: the draft of a script that lives stays" "$(drafts)" 1

@@ -33,7 +33,7 @@ layers "$bash" "$hello" "$coreutils" | dt-manifest --name example/Bash --config 
 mkdir -p owned/srv/deep
 echo theirs >owned/srv/deep/file
 chmod 2750 owned/srv/deep
-dt-layer --tree owned --owner 1000:3000000 >owned.layers
+dt-root --tree owned --owner 1000:3000000 >owned.layers
 dt-manifest --from bash.tar --name owned --tag 2 <owned.layers | zstd -q >owned.tar.zst
 
 # What Docker makes of each alone.
@@ -107,13 +107,13 @@ is 'skopeo: all blobs bear their digests' "$(cat wrong)" ''
 
 # --- archives of other tools ---
 
-dt-manifest --merge saved.tar >from-docker.tar
+dt-merge saved.tar >from-docker.tar
 archive images from-docker.tar >shown
 is 'an archive of docker save: images and names' "$(jq -c '[.id, .tags[]]' shown)" \
 	"$(paste -d ' ' ids names | sed -n '1p;3p' | jq -Rc 'split(" ")')"
 in_podman save -q --multi-image-archive -o several.tar "${name[0]}" "${name[1]}" 2>/dev/null
 in_podman save -q --format oci-archive -o oci.tar owned:2 2>/dev/null
-ok 'archives of podman' dt-manifest --merge several.tar oci.tar
+ok 'archives of podman' dt-merge several.tar oci.tar
 mv out from-podman.tar
 archive images from-podman.tar >shown
 oci_manifest=$(tar -xOf oci.tar index.json | jq -r '.manifests[0].digest' | tr : /)
@@ -121,7 +121,7 @@ is 'archives of podman: images' "$(jq -r .id shown)" \
 	"$(head -n 2 ids; tar -xOf oci.tar "blobs/$oci_manifest" | jq -r .config.digest)"
 is 'archives of podman: names' "$(jq -r '.tags[]' shown | sed 's,.*/,,')" "$(sed 's,.*/,,' names)"
 skopeo copy -q --insecure-policy oci-archive:merged.tar:2 oci-archive:skopeo.tar:docker.io/library/owned:2
-ok 'Docker and skopeo, merged' dt-manifest --merge from-docker.tar bash.tar skopeo.tar
+ok 'Docker and skopeo, merged' dt-merge from-docker.tar bash.tar skopeo.tar
 archive images out >shown
 is 'Docker and skopeo, merged: each image once' "$(jq -r .id shown | sort)" "$(sort ids)"
 is 'Docker and skopeo, merged: names' "$(jq -r '.tags[]' shown | sort)" "$(sort names)"
@@ -130,9 +130,9 @@ is 'Docker and skopeo, merged: names' "$(jq -r '.tags[]' shown | sort)" "$(sort 
 
 no_images
 dt-manifest --name hello --tag 1 <owned.layers >moved.tar
-dt-manifest --merge hello.tar.gz bash.tar moved.tar >merged2.tar 2>err
+dt-merge hello.tar.gz bash.tar moved.tar >merged2.tar 2>err
 is 'a name that two images have: a warning' "$(cat err)" \
-	'dt-manifest: moved.tar: hello:1 names another image in hello.tar.gz; the last one gets it'
+	'dt-merge: moved.tar: hello:1 names another image in hello.tar.gz; the last one gets it'
 for file in hello.tar.gz moved.tar; do docker load -q <"$file" >/dev/null 2>&1; done
 moved=$(docker_id hello:1)
 is 'a name that two images have: Docker gives it to the last one' "$moved" "$(archive show moved.tar | jq -r .id)"

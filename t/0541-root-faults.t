@@ -28,7 +28,7 @@ wrap() { # NAME FILE
 	END
 	chmod 755 "$T/bin/$1"
 }
-for name in awk bwrap chmod chown cp cut dt-layer dt-vmrun fakeroot find getcap getfattr getopt grep head id ldd ln mkdir \
+for name in awk bwrap chmod chown cp cut dt-layer dt-root dt-vmrun fakeroot find getcap getfattr getopt grep head id ldd ln mkdir \
 	mkfifo newuidmap paste perl proot realpath rmdir sed setpriv setsid sort tee true unshare xargs; do
 	wrap "$name" "$(type -P "$name")"
 done
@@ -45,7 +45,7 @@ make_work
 export PATH=${0%/*}/bin:$PATH
 run mkdir "$work/tree"
 : >"${0%/*}/calls"
-root_run "$work/tree" "$CHROOT" "$COMMANDS" dt-layer --raw --tree "$work/tree" --owner keep
+root_run "$work/tree" "$CHROOT" "$COMMANDS" dt-root --raw --tree "$work/tree" --owner keep
 END
 chmod 755 "$T/run"
 

@@ -141,7 +141,7 @@ SH
 copies_as() {
 	local flags=$1 what=$2 list=$3
 	shift 3
-	builds "$what" "{copyToRoot: $list, keepContentsDirlinks: $([ "$flags" = -rltK ] && echo true || echo false)}" '^dt-layer: .* is in both '
+	builds "$what" "{copyToRoot: $list, keepContentsDirlinks: $([ "$flags" = -rltK ] && echo true || echo false)}" '^dt-root: .* is in both '
 	python3 "$T/listing.py" "$T/layer" >"$T/got"
 	in_nix bash -euc ". $T/rsync.sh" - "$flags" "$T/rsynced" "$@"
 	# Nix' own environments have this, and no links that lead nowhere, as those of nixpkgs have.
@@ -165,11 +165,11 @@ builds 'a link to the directory that it is in' '{copyToRoot: $loop}'
 is 'a link to the directory that it is in stays a link' "$(at_root)" 'd0755 share
 -0444 share/file
 l0777 share/self -> .'
-builds 'two of a kind' '{copyToRoot: [$one, $three]}' '^dt-layer: \/(nix-support|etc\/same).* is in both '
+builds 'two of a kind' '{copyToRoot: [$one, $three]}' '^dt-root: \/(nix-support|etc\/same).* is in both '
 is 'of two files the last one counts' "$(layer | tar -xO etc/same)" three
 spec '{copyToRoot: [$one, $three]}'
 tool "$T/spec.json" 2>&1 >/dev/null | grep -F etc/same >"$T/err"
-is 'and a warning names both' "$(cat "$T/err")" "dt-layer: /etc/same is in both $three and $one; the first one is taken"
+is 'and a warning names both' "$(cat "$T/err")" "dt-root: /etc/same is in both $three and $one; the first one is taken"
 
 # --- environments, as Nix' own buildEnv and rsync make them ---
 
@@ -327,7 +327,7 @@ is 'a base is tried that docker wrote' "$(ls "$T"/base/docker-2*.tar | wc -l)" 2
 is 'without a base all is there' "$(grep -c " ${one#/}" <<<"$alone")" "$(find "$T$one" | wc -l)"
 jq '.fromImage = $T' --arg T "$T/base/docker-20.tar" "$T/spec.json" >"$T/from.json"
 tool "$T/from.json" >"$T/image" 2>"$T/err"
-is 'UsrMerge: a warning' "$(grep -c '^dt-layer: /bin is a symlink in ' "$T/err")" 1
+is 'UsrMerge: a warning' "$(grep -c '^dt-root: /bin is a symlink in ' "$T/err")" 1
 ok 'UsrMerge: flattened' dt-flatten "$T/image"
 tar -tvf "$T/out" | awk '{ print $1, $2, $6, $7, $8 }' >"$T/flat"
 is 'UsrMerge: /bin is what it was, and what is in it can be found' "$(grep -E ' (bin|usr/bin/(|two|again))( |$)' "$T/flat" | sed 's/ *$//')" \
@@ -440,13 +440,13 @@ spec '{copyToRoot: $one}'
 tool "$T/spec.json" >"$T/out"
 same 'contents is copyToRoot' "$T/out" "$T/image"
 refuses 1 'dt-build-image: copyToRoot and contents are the same; contents is its old name' 'both' '{contents: $one, copyToRoot: $one}'
-refuses 1 "dt-layer: .*: not a directory, .*" 'a store path that is a file' '{copyToRoot: $file}'
-refuses 1 "dt-layer: .*: not a directory, .*" 'a plain file' '{copyToRoot: ($T + "/spec.json")}'
+refuses 1 "dt-root: .*: not a directory, .*" 'a store path that is a file' '{copyToRoot: $file}'
+refuses 1 "dt-root: .*: not a directory, .*" 'a plain file' '{copyToRoot: ($T + "/spec.json")}'
 refuses 1 'dt-build-image: copyToRoot: /proc/none: no such path' 'a path that is not there' '{copyToRoot: "/proc/none"}'
 refuses 1 'dt-build-image: copyToRoot: : no such path' 'a path of no name' '{copyToRoot: ""}'
 refuses 1 'dt-closure: copyToRoot, config: .* is mentioned but not there' 'a store path that is not there' '{copyToRoot: ($one | sub("/[0-9a-z]{32}"; "/00000000000000000000000000000000"))}'
 refuses 1 "dt-build-image: copyToRoot: unknown key pathToLink of an object with paths" 'an environment with an unknown key' '{copyToRoot: {paths: [], pathToLink: []}}'
-refuses 1 'dt-layer: /etc is a directory in one and not in the other .*' 'a directory against a file' '{copyToRoot: [$one, ($T + "/etc-file")]}' < <(mkdir "$T/etc-file" && touch "$T/etc-file/etc")
+refuses 1 'dt-root: /etc is a directory in one and not in the other .*' 'a directory against a file' '{copyToRoot: [$one, ($T + "/etc-file")]}' < <(mkdir "$T/etc-file" && touch "$T/etc-file/etc")
 bad_spec() { # REGEX TEXT
 	printf '%s' "$2" >"$T/bad.json"
 	fails 1 "^dt-build-image: $T/bad.json: $1\$" "a bad spec: $2" tool "$T/bad.json"
@@ -464,7 +464,7 @@ fails 1 "^dt-build-image: $T/none.json: cannot be read\$" 'a spec that is not th
 
 # --- the database ---
 
-builds '[11] a database' '{copyToRoot: [$two, {paths: [$three], pathsToLink: ["/bin"]}], includeNixDB: true, config: {Env: ["X=" + $file + ":" + $one + "/bin:" + $two]}}' '^dt-layer: .* is in both '
+builds '[11] a database' '{copyToRoot: [$two, {paths: [$three], pathsToLink: ["/bin"]}], includeNixDB: true, config: {Env: ["X=" + $file + ":" + $one + "/bin:" + $two]}}' '^dt-root: .* is in both '
 dt-flatten "$T/image" | tar -x -C "$T/moved root" --recursive-unlink
 rm -rf "$T/rootfs"
 mkdir "$T/rootfs"

@@ -167,7 +167,7 @@ builds 'a base' '{extraCommands: "mkdir -p usr/bin; mkdir -m 1777 tmp; echo base
 cp "$T/image" "$T/it's a base.tar"
 spec '{fromImage: ($T + "/it\u0027s a base.tar"), contents: $hello, config: {Cmd: ["/bin/hello"]}}'
 tool "$T/spec.json" >"$T/image" 2>"$T/err"
-is 'UsrMerge: status, warning' "$?:$(cat "$T/err")" "0:dt-layer: /bin is a symlink in $T/it's a base.tar; what $hello has there goes to /usr/bin"
+is 'UsrMerge: status, warning' "$?:$(cat "$T/err")" "0:dt-root: /bin is a symlink in $T/it's a base.tar; what $hello has there goes to /usr/bin"
 dt-flatten "$T/image" | tar -tv | awk '$6 ~ /^(bin|usr\/bin\/.|tmp)/ { print $1, $6, $7, $8 }' >"$T/list"
 is 'UsrMerge: /bin stays, and the file is where it leads' "$(sed 's/ *$//' "$T/list")" "lrwxrwxrwx bin -> usr/bin
 drwxrwxrwt tmp/

@@ -127,7 +127,7 @@ for script in build layered; do
 	"$script" "UsrMerge, $script" '{fromImage: ($T + "/merged.tar"), '"$([ "$script" = build ] && echo copyToRoot || echo contents)"': $hello, config: {Cmd: ["/bin/hello"]}}'
 	says "UsrMerge, $script: what is new" 'Hello, world!' in_docker x:t
 	says "UsrMerge, $script: what was there" /bin/ls in_docker x:t /bin/sh -c '/bin/ls /bin/ls'
-	like "UsrMerge, $script: a warning" "$T/warnings" '^dt-layer: /bin is a symlink in '
+	like "UsrMerge, $script: a warning" "$T/warnings" '^dt-root: /bin is a symlink in '
 done
 
 # --- environment helpers ---

@@ -76,12 +76,12 @@ is 'is at its place, with all that it needs' "$(store_paths)" "$all"
 
 cp image.tar base.tar
 builds 'a layered image on a base image that has its store paths' '{fromImage: "\($T)/base.tar", contents: $hello}' dt-stream-layered-image
-is 'has only the customisation layer above it' "$(dt-manifest --inspect --from image.tar | jq '.layers | length')" 2
+is 'has only the customisation layer above it' "$(dt-inspect image.tar | jq '.layers | length')" 2
 is 'and all store paths' "$(store_paths)" "$all"
 builds 'a base image that has some of them' '{compressor: "none", config: {Cmd: [$busybox]}}'
 cp image.tar base.tar
 builds 'a layered image on it' '{fromImage: "\($T)/base.tar", contents: $hello}' dt-stream-layered-image
 is 'has all of them' "$(store_paths)" "$all"
-is 'and stores none twice' "$(dt-manifest --inspect --from image.tar | jq -r '.image.history[1:][].comment' | grep -c busybox)" 0
+is 'and stores none twice' "$(dt-inspect image.tar | jq -r '.image.history[1:][].comment' | grep -c busybox)" 0
 
 finish

@@ -50,7 +50,7 @@ ok 'the quickstart' quickstart
 cp "$T/out" "$T/first"
 is 'it complains of nothing' "$(cat "$T/err")" ''
 image=$copy/sample/hello.tar
-ok 'its image is one' dt-manifest --inspect --from "$image"
+ok 'its image is one' dt-inspect "$image"
 cp "$T/out" "$T/inspected"
 while read -r path; do
 	like "the table shows a layer of ${path##*-}" "$T/first" "^  [0-9a-f]{12} +[0-9]+  $path\$"

@@ -208,7 +208,7 @@ ok 'gzip is whole after the last write alone' python3 "$T/writes.py" "$T/zero.ta
 mkdir -p "$T/tree/a" "$T/tree/b"
 echo one >"$T/tree/a/one"
 echo two >"$T/tree/b/two"
-{ dt-layer --tree "$T/tree/a"; dt-layer --tree "$T/tree/b"; } >"$T/layers"
+{ dt-root --tree "$T/tree/a"; dt-root --tree "$T/tree/b"; } >"$T/layers"
 python3 -c 'import sys
 data = sys.stdin.buffer.read()
 sys.stdout.buffer.write(data.replace(b"\0two\n", b"\0tWo\n"))' <"$T/layers" >"$T/flipped"

@@ -280,8 +280,8 @@ echo blank >'directory/etc/with blank'
 ln -s etc/hello directory/bin/hello
 printf 'x%.0s' {1..3000} >directory/bin/x
 chmod 4755 directory/bin/x
-dt-layer --tree directory --uname '' --gname '' --raw >directory.want
-dt-layer --tree directory | dt-manifest --name x | dt-flatten >directory.tar
+dt-root --tree directory --uname '' --gname '' --raw >directory.want
+dt-root --tree directory | dt-manifest --name x | dt-flatten >directory.tar
 same "dt's own images, through a pipe" directory.tar directory.want
 
 # GNU tar's sparse files.

@@ -203,7 +203,7 @@ jq -n --arg path "$bash/bin:$coreutils/bin" '{Env: ["PATH=" + $path], Entrypoint
 {
 	dt-closure --store "$small" "$bash" "$coreutils" "$(root hello)" "$(root hard-links)" "$(root odd-names)" |
 		dt-popularity --max-layers 12 | dt-layer --store "$small"
-	dt-layer --tree root
+	dt-root --tree root
 } | dt-manifest --name real --tag 0 --config config.json >real.tar
 
 # told DESCRIPTION TREE: it is the tree in flat.tar.

@@ -16,16 +16,16 @@ layer() {
 	rm -rf "$T/tree"
 	mkdir -p "$T/tree/d$1"
 	openssl enc -aes-128-ctr -nosalt -K "$(printf %032x "$1")" -iv 0 -in /dev/zero 2>/dev/null | head -c "$2" >"$T/tree/d$1/file"
-	dt-layer --tree "$T/tree" --comment "layer $1"
+	dt-root --tree "$T/tree" --comment "layer $1"
 }
 # busybox, so that it runs
 base() {
 	rm -rf "$T/tree"
 	mkdir -p "$T/tree/bin"
 	cp "$(command -v busybox)" "$T/tree/bin/"
-	dt-layer --tree "$T/tree"
+	dt-root --tree "$T/tree"
 }
-empty() { rm -rf "$T/tree" && mkdir "$T/tree" && dt-layer --tree "$T/tree"; }
+empty() { rm -rf "$T/tree" && mkdir "$T/tree" && dt-root --tree "$T/tree"; }
 echo '{"Cmd": ["/bin/busybox", "echo", "<hello> & \"goodbye\""], "Env": ["A=é"], "Labels": {"a<b": "c"}}' >"$T/config.json"
 make_image() { dt-manifest --name x --tag 1 --arch amd64 --config "$T/config.json"; }
 push() { # REPOSITORY FILE [OPTION]...
@@ -122,9 +122,9 @@ ok '--format dt: an image archive' archive check "$T/dt.tar"
 is '--format dt: nothing wrong with it' "$(cat "$T/out")" ''
 is '--format dt: the configuration, to the byte' "$(tar -xOf "$T/dt.tar" "$(tar -xOf "$T/dt.tar" manifest.json | jq -r '.[0].Config')" | sha256sum)" \
 	"$(skopeo inspect --raw --config --tls-verify=false "docker://$r/many:1" | sha256sum)"
-ok '--format dt: a base image' dt-manifest --inspect --from "$T/dt.tar"
+ok '--format dt: a base image' dt-inspect "$T/dt.tar"
 is '--format dt: its layers' "$(jq -r '.layers | length' "$T/out")" 31
-ok 'what skopeo would write is a base image, too' dt-manifest --inspect --from "$T/got.many"
+ok 'what skopeo would write is a base image, too' dt-inspect "$T/got.many"
 ok '--format dt, a layer twice' pull --format dt "$r/twice@$(digest twice)"
 is '--format dt, a layer twice: stored once' "$(tar -tf "$T/out" | grep -c blobs)" 4
 

@@ -275,7 +275,7 @@ start_registry r "  tls: {certificate: $T/server.crt, key: $T/server.key}" \
 	"auth: {htpasswd: {realm: here, path: $T/htpasswd}}"
 mkdir "$T/tree"
 echo hello >"$T/tree/file"
-dt-layer --tree "$T/tree" | dt-manifest --name x --tag 1 --arch amd64 >"$T/x.tar"
+dt-root --tree "$T/tree" | dt-manifest --name x --tag 1 --arch amd64 >"$T/x.tar"
 skopeo copy -q --insecure-policy --dest-tls-verify=false --dest-creds user:sesame "docker-archive:$T/x.tar" "docker://$r/x/y:1"
 skopeo copy -q --insecure-policy --src-tls-verify=false --src-creds user:sesame "docker://$r/x/y:1" "docker-archive:$T/want.tar:x:1"
 file "$T/auth.json" <<<"{\"auths\": {\"$r\": {\"auth\": \"$auth\"}}}"

@@ -11,7 +11,7 @@ start_liar
 
 mkdir "$T/tree"
 echo hello >"$T/tree/file"
-dt-layer --tree "$T/tree" | dt-manifest --name x --tag 1 --arch amd64 >"$T/x.tar"
+dt-root --tree "$T/tree" | dt-manifest --name x --tag 1 --arch amd64 >"$T/x.tar"
 for tag in 1 latest; do
 	skopeo copy -q --insecure-policy --dest-tls-verify=false "docker-archive:$T/x.tar" "docker://$r/my/app:$tag"
 done

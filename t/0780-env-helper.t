@@ -55,7 +55,7 @@ is 'fakeNss: another time and owner' "$(tar --numeric-owner -tvf "$T/layer" | aw
 directory fakeNss --passwd-line 'nixbld:x:1000:100:Build user:/build:/noshell' --passwd-line=a:::::: --group-line 'nixbld:!:100:'
 is 'fakeNss: more users, between root and nobody' "$(cut -d : -f 1,5 "$T/fakeNss/etc/passwd")" $'root:root user\nnixbld:Build user\na:\nnobody:nobody'
 is 'fakeNss: more groups' "$(cat "$T/fakeNss/etc/group")" $'root:x:0:\nnixbld:!:100:\nnobody:x:65534:'
-ok 'fakeNss: the directory is that of the layer' dt-layer --tree "$T/fakeNss" --comment fakeNss
+ok 'fakeNss: the directory is that of the layer' dt-root --tree "$T/fakeNss" --comment fakeNss
 cp "$T/out" "$T/tree.tar"
 ok 'fakeNss: the layer' dt-env-helper fakeNss --passwd-line 'nixbld:x:1000:100:Build user:/build:/noshell' --passwd-line=a:::::: --group-line 'nixbld:!:100:'
 same 'fakeNss: the same bytes, by both ways' "$T/out" "$T/tree.tar"
@@ -175,7 +175,7 @@ fails 1 "^dt-env-helper: $T/fakeNss: File exists\$" 'a directory that is there' 
 ln -s nowhere "$T/dangling"
 fails 1 "^dt-env-helper: $T/dangling: File exists\$" 'a link to nowhere' dt-env-helper fakeNss --directory "$T/dangling"
 fails 1 '^dt-env-helper: cannot make a scratch directory /proc/none/x' 'no directory to make it in' dt-env-helper fakeNss --directory /proc/none/x
-fails 2 "^dt-layer: --owner takes UID:GID" 'an owner that is none' dt-env-helper fakeNss --owner x
+fails 2 "^dt-root: --owner takes UID:GID" 'an owner that is none' dt-env-helper fakeNss --owner x
 clean 'after all these'
 
 # --- shadowSetup ---
@@ -252,7 +252,7 @@ composed() {
 composed >"$T/layers"
 by_hand() { dt-manifest --name x <"$T/layers"; }
 ok 'layers of helpers are composed by cat' by_hand
-is 'layers of helpers: history' "$(dt-manifest --inspect --from "$T/out" | jq -rc '[.image.history[-2:][].comment]')" '["binSh","fakeNss"]'
+is 'layers of helpers: history' "$(dt-inspect "$T/out" | jq -rc '[.image.history[-2:][].comment]')" '["binSh","fakeNss"]'
 
 # shows DESCRIPTION TOOL JQ-OBJECT [STORE]: $T/list is all that an image of that has but for
 # what is in store paths.

@@ -17,7 +17,7 @@ emulated() {
 	same "$1: it is the same image" out "$1.tar"
 }
 flat() { dt-flatten "$1.tar" "${@:2}" | tar -xO; }
-layers() { dt-manifest --inspect --from "$1.tar" | jq '.layers | length'; }
+layers() { dt-inspect "$1.tar" | jq '.layers | length'; }
 
 # A base of dockerd's making, with programs of this machine and their libraries.
 "$t_dir/fixtures/programs" base bash cat chown ls mkdir id touch useradd groupadd
@@ -111,7 +111,7 @@ is '[22] on top of all layers' "$(layers writable)" "$(($(layers layered) + 1))"
 
 mkdir -p twice
 echo twice >twice/twice
-dt-layer --tree twice >twice.layer
+dt-root --tree twice >twice.layer
 cat twice.layer twice.layer | dt-manifest --from real.tar --name twice --tag 1 >twice-base.tar
 is '[27] a base that has one layer twice' "$(tar -xOf twice-base.tar manifest.json 2>/dev/null | jq '.[0].Layers | length - (unique | length)')" 1
 builds 27 twice '{fromImage: "twice-base.tar", runAsRoot: "#!/bin/bash\ncat /twice >/thrice"}'

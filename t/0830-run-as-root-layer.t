@@ -15,11 +15,11 @@ mkdir -p s/nix/store
 "$t_dir/fixtures/programs" programs bash cat chmod chown dd ln mkdir mkfifo mknod mv rm rmdir setcap setfattr touch truncate
 python3 "$t_dir/fixtures/vmimage.py" deep >deep.tar
 {
-	dt-layer --tree programs | dt-manifest --from deep.tar --name base --tag 1 >base.tar
+	dt-root --tree programs | dt-manifest --from deep.tar --name base --tag 1 >base.tar
 	mkdir -p one/more
-	dt-layer --tree one | dt-manifest --from base.tar --name most --tag 1 >most.tar
+	dt-root --tree one | dt-manifest --from base.tar --name most --tag 1 >most.tar
 } 2>/dev/null
-is 'a base of as many layers as there may be' "$(dt-manifest --inspect --from most.tar | jq '.layers | length')" 127
+is 'a base of as many layers as there may be' "$(dt-inspect most.tar | jq '.layers | length')" 127
 
 # Everything but devices, which an unprivileged user cannot make.
 long=$(printf 'long%.0s' {1..40})
@@ -149,8 +149,8 @@ show <out | without_times | sed "s/ system.posix_acl_access='[^']*'//" >want # t
 like 'a device' want '^new/disk 4 644 3:4'
 ok 'an image' builds plain '{}'
 is 'the same in its layer' "$(top plain)" "$(cat want)"
-is 'the base is as it was' "$(dt-manifest --inspect --from plain.tar | jq -c '.layers[:-1]')" \
-	"$(dt-manifest --inspect --from base.tar | jq -c .layers)"
+is 'the base is as it was' "$(dt-inspect plain.tar | jq -c '.layers[:-1]')" \
+	"$(dt-inspect base.tar | jq -c .layers)"
 ok 'again' builds again '{name: "plain"}'
 same 'the same image' again.tar plain.tar
 
@@ -204,7 +204,7 @@ cp -a programs/bin links/usr/bin
 chmod 1777 links/tmp
 ln -s usr/bin links/bin
 ln -s run links/moved
-dt-layer --tree links | dt-manifest --from corners.tar --name base --tag 2 >linked.tar
+dt-root --tree links | dt-manifest --from corners.tar --name base --tag 2 >linked.tar
 sed -i 's/echo x/printf x/' script
 ok 'extraCommands' builds extra '{fromImage: "linked.tar", extraCommands: "
 	stat -c \"%n %F %a %u:%g %t,%T\" new/* >seen

@@ -15,7 +15,7 @@ ln -s "$(printf '/target%.0s' {1..580})" tree/sizes/link
 echo utf-8 >$'tree/sizes/\xc3\xbc'
 echo none >$'tree/sizes/\xff'
 python3 "$t_dir/fixtures/vmimage.py" corners >corners.tar
-dt-layer --tree tree | dt-manifest --from corners.tar --name x --tag 1 >image.tar
+dt-root --tree tree | dt-manifest --from corners.tar --name x --tag 1 >image.tar
 rm -r tree
 
 # list DIR: all that is in it, but for what fsck.erofs does not set: set-id bits, attributes

@@ -29,7 +29,7 @@ builds() {
 	spec "$drv" "$3"
 	"${4:-tool}" "$T/spec.json" >"$T/image" 2>"$T/err" || status=$?
 	is "$1: an image, nothing said, nothing left" "$status:$(cat "$T/err"):$(left)" 0::
-	dt-manifest --inspect --from "$T/image" >"$T/shown"
+	dt-inspect "$T/image" >"$T/shown"
 	dt-flatten "$T/image" >"$T/flat"
 	tar -tf "$T/flat" | sed -nE 's,^nix/store/([^/]+)/?$,/nix/store/\1,p' | sort >"$T/store"
 	rm -rf "$T/files"

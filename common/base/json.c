@@ -22,16 +22,17 @@ json_t *json_parse(const char *text, size_t len, const char *what, struct err *e
 
 json_t *json_read_file(const char *file, size_t limit, struct err *e)
 {
+	const char *what = io_name(file);
 	struct buf text = {0};
 	json_t *doc = NULL;
 
 	if (io_slurp_file(file, &text, limit) < 0) {
 		if (errno == EFBIG)
-			err_set(e, "%s: more than %zu bytes of JSON", file, limit);
+			err_set(e, "%s: more than %zu bytes of JSON", what, limit);
 		else
-			err_set_errno(e, "%s", file);
+			err_set_errno(e, "%s", what);
 	} else {
-		doc = json_parse(text.data, text.len, file, e);
+		doc = json_parse(text.data, text.len, what, e);
 	}
 	buf_release(&text);
 	return doc;

@@ -56,15 +56,19 @@ enum {
 
 /* Rows for a tool's option table. Tools with an option --from add its row themselves. */
 /* clang-format off */
-#define IMAGE_OPTIONS_NAME \
-	{IMAGE_OPT_NAME, "from-name", "NAME", "of the images in it, the one of this name"}, \
-	{IMAGE_OPT_TAG, "from-tag", "TAG", "of the images in it, the one of this tag"}, \
+#define IMAGE_OPTION_MAX_UNPACKED \
 	{IMAGE_OPT_MAX_UNPACKED, "max-unpacked", "SIZE", \
 	 "unpack at most this many bytes; K, M, G or T may follow (256G)"}
+#define IMAGE_OPTION_ARCH \
+	{IMAGE_OPT_ARCH, "arch", "ARCH", "choose the image for this architecture (this machine's)"}
+#define IMAGE_OPTIONS_NAME \
+	{IMAGE_OPT_NAME, "from-name", "NAME", "choose the image with this name"}, \
+	{IMAGE_OPT_TAG, "from-tag", "TAG", "choose the image with this tag"}, \
+	IMAGE_OPTION_MAX_UNPACKED
 #define IMAGE_OPTIONS \
 	IMAGE_OPTIONS_NAME, \
-	{IMAGE_OPT_ARCH, "arch", "ARCH", "of its platforms, this architecture (this machine's)"}, \
-	{IMAGE_OPT_OS, "os", "OS", "and this operating system (linux)"}
+	IMAGE_OPTION_ARCH, \
+	{IMAGE_OPT_OS, "os", "OS", "choose the image for this operating system (linux)"}
 /* clang-format on */
 
 /* Selects any image for Linux on this machine's architecture. */

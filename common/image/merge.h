@@ -1,7 +1,7 @@
 /*
  * merge: write the images of several archives into one archive.
  *
- * dt-manifest --merge uses it. Layers that several images share are stored once.
+ * dt-merge uses it. Layers that several images share are stored once.
  */
 #ifndef DT_MERGE_H
 #define DT_MERGE_H

@@ -2,6 +2,7 @@
 
 #include "archive/path.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/pool.h"
@@ -121,14 +122,19 @@ static char **open_directories(const json_t *doc)
 	return open;
 }
 
-int sources_add_env(struct sources *s, const char *json, struct err *e)
+int sources_add_env(struct sources *s, const char *file, struct err *e)
 {
-	json_t *doc = json_parse(json, strlen(json), "an environment", e), *path;
+	json_t *doc = json_read_file(file, JSON_LIMIT, e), *path;
 	int result = -1;
+	struct err why;
 	size_t i;
 
-	if (doc == NULL || check_env(doc, e) < 0)
+	if (doc == NULL)
+		return -1;
+	if (check_env(doc, &why) < 0) {
+		err_set(e, "%s: %s", io_name(file), why.text);
 		goto out;
+	}
 	json_array_foreach(json_object_get(doc, "paths"), i, path)
 	{
 		check_in_store(s, "env", json_string_value(path));

@@ -2,8 +2,8 @@
  * sources: what goes into one layer, from several places.
  *
  * Directories, rootfs tars, links to packages, environments and complete store paths
- * become one tree; with
- * an image below them, their directories go where that one's symlinks lead.
+ * become one tree. With an image below them, their directories go where the symlinks of
+ * the image lead.
  */
 #ifndef DT_SOURCES_H
 #define DT_SOURCES_H
@@ -62,11 +62,11 @@ void sources_add(struct sources *s, enum tree_kind kind, const char *path);
 void sources_add_tar(struct sources *s, const char *file);
 
 /*
- * Adds an environment as nixpkgs' buildEnv makes it: a JSON object of "paths", a list of
- * store paths, and "pathsToLink", a list of directories in them (["/"]). 0, or -1 and
- * why.
+ * Adds an environment as nixpkgs' buildEnv makes it. The file ("-": standard input) has
+ * a JSON object of "paths", a list of store paths, and "pathsToLink", a list of
+ * directories in them (["/"]). Returns 0, or -1 and why not.
  */
-int sources_add_env(struct sources *s, const char *json, struct err *e);
+int sources_add_env(struct sources *s, const char *file, struct err *e);
 
 /*
  * Adds the store path itself, at its own place, owned by 0:0; nothing if the image below

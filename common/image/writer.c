@@ -13,6 +13,7 @@
 #include "image/layercheck.h"
 #include "image/layernote.h"
 #include "image/reference.h"
+#include "tree/layer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,14 @@ bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
 	buf_release(&name);
 	buf_release(&records);
 	return true;
+}
+
+void writer_layer(struct writer *w, struct layer *l, const char *comment)
+{
+	if (!writer_begin(w, l->diff_id, l->size, comment, strlen(comment)))
+		return;
+	layer_write(l, w->fd);
+	writer_pad(w, l->size);
 }
 
 void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,

@@ -28,6 +28,7 @@
 struct buf;
 struct err;
 struct image;
+struct layer;
 struct layernote;
 struct unpack_stream;
 
@@ -54,6 +55,12 @@ bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
 
 /* Pads an entry of `size` bytes to a multiple of the tar block size. */
 void writer_pad(struct writer *w, uint64_t size);
+
+/*
+ * Writes a complete layer that layer_measure() measured. Does nothing if the archive has
+ * the layer already.
+ */
+void writer_layer(struct writer *w, struct layer *l, const char *comment);
 
 /*
  * Writes a complete layer from the first `size` bytes of the file `fd`. Does nothing if

@@ -118,6 +118,21 @@ int plan_scan(const char *text, size_t len, const char *what,
 	return 0;
 }
 
+int plan_scan_file(const char *file,
+		   int (*on_path)(void *arg, const char *path, size_t layer,
+				  struct err *e),
+		   void *arg, struct err *e)
+{
+	const char *what = io_name(file);
+	struct buf text = {0};
+	int result = io_slurp_as(file, what, &text, GRAPH_LIMIT, e);
+
+	if (result == 0)
+		result = plan_scan(text.data, text.len, what, on_path, arg, e);
+	buf_release(&text);
+	return result;
+}
+
 /* The arguments of add_path(). */
 struct parser {
 	struct plan *p;
@@ -149,12 +164,9 @@ int plan_parse(struct plan *p, const struct graph *g, const char *text, size_t l
 
 int plan_read(struct plan *p, const struct graph *g, const char *file, struct err *e)
 {
-	const char *what = io_name(file);
-	struct buf text = {0};
-	int result = io_slurp_as(file, what, &text, GRAPH_LIMIT, e);
+	struct parser parser = {p, g};
+	int result = plan_scan_file(file, add_path, &parser, e);
 
-	if (result == 0)
-		result = plan_parse(p, g, text.data, text.len, what, e);
-	buf_release(&text);
+	plan_close(p);
 	return result;
 }

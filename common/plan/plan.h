@@ -59,6 +59,12 @@ int plan_scan(const char *text, size_t len, const char *what,
 	      int (*on_path)(void *arg, const char *path, size_t layer, struct err *e),
 	      void *arg, struct err *e);
 
+/* The same of a file, "-" being standard input. */
+int plan_scan_file(const char *file,
+		   int (*on_path)(void *arg, const char *path, size_t layer,
+				  struct err *e),
+		   void *arg, struct err *e);
+
 /*
  * Reads a plan into the empty plan `p`. A path that is not in the graph is an error. A
  * path of the graph may be in no layer or in several layers. Returns 0, or -1 with the

@@ -18,7 +18,10 @@
 #define DT_LAYER_H
 
 #include "base/digest.h"
+#include "base/opt.h"
 #include "tree/tree.h"
+
+#include <stdbool.h>
 
 struct cache;
 
@@ -28,6 +31,41 @@ struct layer_style {
 	uint64_t uid, gid;
 	const char *uname, *gname;
 };
+
+/*
+ * The options of a style, which every tool that makes layers has:
+ *
+ *	static const struct opt option_table[] = {LAYER_STYLE_OPTIONS, {0}};
+ *	layer_style_init(&style);
+ *	while ((key = opt_next(argc, argv, &tool)) != -1)
+ *		if (!layer_style_option(&style, key, optarg))
+ *			...
+ *
+ * The keys of the tools' own options are lower. --owner is an option of the tool, since
+ * not all tools take the same values: see layer_style_owner().
+ */
+enum { LAYER_OPT_MTIME = 200, LAYER_OPT_UNAME, LAYER_OPT_GNAME };
+
+/* clang-format off */
+#define LAYER_STYLE_OPTIONS \
+	{LAYER_OPT_MTIME, "mtime", "TIME", \
+	 "time of all files (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"}, \
+	{LAYER_OPT_UNAME, "uname", "NAME", "the owner's name (root)"}, \
+	{LAYER_OPT_GNAME, "gname", "NAME", "the group's name (root)"}
+/* clang-format on */
+
+/* The defaults of the options. */
+void layer_style_init(struct layer_style *s);
+
+/*
+ * Takes an option. Returns false if its key is not in the enum above. Ends the process if
+ * the value is wrong.
+ */
+bool layer_style_option(struct layer_style *s, int key, const char *value);
+
+/* Sets the owner from the text UID:GID. Returns 0, or -1 if the text is something else.
+ */
+int layer_style_owner(struct layer_style *s, const char *value);
 
 /*
  * A file tree in a layer. `prefix` is the path of its root ("/nix/store/HASH-NAME"). If

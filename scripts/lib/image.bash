@@ -52,9 +52,9 @@ run_commands() {
 	[ "$status" -eq 0 ] || die "$1 failed with status $status"
 }
 
-# unpack_layer DIR OPTION...: unpacks the layer that dt-layer makes with these options into DIR.
+# unpack_layer DIR OPTION...: unpacks the layer that dt-root makes with these options into DIR.
 unpack_layer() {
-	run dt-layer --raw "${store[@]}" "${@:2}" >"$work/unpacked.tar"
+	run dt-root --raw "${store[@]}" "${@:2}" >"$work/unpacked.tar"
 	run tar --no-unquote --no-same-owner --warning=no-unknown-keyword -xpf "$work/unpacked.tar" -C "$1"
 	run rm "$work/unpacked.tar"
 }
@@ -254,7 +254,7 @@ find_compressor() {
 check_image() {
 	printf '%s\n' "${key[config]-"{}"}" >"$work/config"
 	run mkdir "$work/empty"
-	run dt-layer --no-cache --tree "$work/empty" >"$work/empty.tar"
+	run dt-root --no-cache --tree "$work/empty" >"$work/empty.tar"
 	run_about config "$work/config" dt-manifest "$@" --config "$work/config" <"$work/empty.tar" >"$work/output"
 }
 

@@ -22,7 +22,7 @@ layered_image() {
 	check_image "${image[@]}" "${arch[@]}"
 	room=0
 	if [ ! -v 'key[layeringPipeline]' ]; then
-		find_room "${from[@]}" "${arch[@]}"
+		find_room "${arch[@]}"
 		room=$REPLY
 	fi
 
@@ -51,7 +51,7 @@ layered_image() {
 find_room() {
 	local max=${key[maxLayers]-100} base=0 other=1 limit=125
 	if [ -v 'key[fromImage]' ]; then
-		run dt-manifest --inspect "$@" >"$work/base"
+		run dt-inspect "$@" -- "${key[fromImage]}" >"$work/base"
 		capture jq '.layers | length' "$work/base"
 		base=$REPLY
 	fi
@@ -83,7 +83,7 @@ make_plan() {
 	fi
 }
 
-# find_contents ARRAY: sets the array to options of dt-layer for the key contents. A store path
+# find_contents ARRAY: sets the array to options of dt-root for the key contents. A store path
 # becomes --links; helpers and other directories become --tree.
 find_contents() {
 	local -n content_options=$1
@@ -101,7 +101,7 @@ find_contents() {
 }
 
 # customise ARRAY OPTION...: makes $work/customisation, a layer with the contents after the commands
-# of the specification were run. The array and the OPTIONs are options of dt-layer; the array names
+# of the specification were run. The array and the OPTIONs are options of dt-root; the array names
 # the contents.
 customise() {
 	local -n chosen=$1
@@ -113,7 +113,7 @@ customise() {
 		sources=()
 	fi
 	[ -z "$commands" ] || run_commands extraCommands "$work/tree"
-	layer=(dt-layer --no-cache "${store[@]}" "${@:2}" --tree "$work/tree" "${sources[@]}")
+	layer=(dt-root --no-cache "${store[@]}" "${@:2}" --tree "$work/tree" "${sources[@]}")
 	if [ -n "$fake_commands" ]; then
 		root_run "$work/tree" "${key[enableFakechroot]-false}" "$fake_commands" \
 			"${layer[@]}" --owner keep >"$work/customisation"
@@ -124,13 +124,13 @@ customise() {
 
 # layered_database ARRAY KEY...: makes $work/database, a layer with the Nix database for the store
 # paths in $work/graph. The store paths that these keys mention are garbage collector roots. The
-# array has options of dt-layer.
+# array has options of dt-root.
 layered_database() {
 	local -n time_options=$1
 	local owner
 	key_options owner --owner databaseOwner
 	make_database "$work/graph" "${@:2}"
-	run dt-layer --no-cache "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
+	run dt-root --no-cache "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
 }
 
 # layered_layers OPTION...: prints the layers, the bottom one first. The options are those of

@@ -12,7 +12,7 @@ declare -gA key
 # --compress. KEYS is a jq expression for the table of known keys, see spec.jq; in it, $compress is
 # whether the image will be compressed.
 #
-# Sets $key, see spec_take; $store, options for dt-closure and dt-layer; and $compress, true or
+# Sets $key, see spec_take; $store, options for dt-closure, dt-layer and dt-root; and $compress, true or
 # false. Makes $work, where the file `spec` is the specification.
 spec_begin() {
 	local summary=$1 features=$2 keys=$3 file print_build_args=false to=- kind=binary

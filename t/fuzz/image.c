@@ -24,7 +24,7 @@ static void read_layers(const struct image *im, int null)
 	}
 }
 
-/* Any bytes may be given to --from or --merge: images come of it, or a reason. */
+/* dt-merge and the options --from take any bytes: the result is images, or a reason. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct image_choice choice;

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-layer: copies, environments, owners as on disk, one layer of all, on top of an image.
+# dt-root: copies, environments, owners as on disk, one layer of all, on top of an image.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
@@ -27,11 +27,11 @@ chmod 1755 "$S$dep/lib/sub" # a mode that somebody chose
 
 # list [OPTION]...: the members of the one layer, as TYPEMODE OWNER NAME [-> TARGET]; messages in $T/said.
 list() {
-	dt-layer --store "$S" --raw "$@" 2>"$T/said" </dev/null >"$T/layer.tar" || echo "status $?"
+	dt-root --store "$S" --raw "$@" 2>"$T/said" </dev/null >"$T/layer.tar" || echo "status $?"
 	show "$T/layer.tar"
 }
 show() { tar --numeric-owner -tvf "$1" 2>&1 | awk '{ name = $6; for (i = 7; i <= NF; i++) name = name " " $i; print $1, $2, name }'; }
-said() { sed 's/^dt-layer: //' "$T/said"; }
+said() { sed 's/^dt-root: //' "$T/said"; }
 
 # --- copies ---
 
@@ -57,9 +57,9 @@ lrwxrwxrwx 0/0 lib/outside -> /etc
 drwxr-xr-x 0/0 lib/up/
 lrwxrwxrwx 0/0 lib/up/second -> two
 -r--r--r-- 0/0 lib/up/two"
-fails 1 "^dt-layer: $T/s$dep/lib(/file)?: Input/output error\$" 'a copy: a link that cannot be followed for a damaged disk' \
+fails 1 "^dt-root: $T/s$dep/lib(/file)?: Input/output error\$" 'a copy: a link that cannot be followed for a damaged disk' \
 	env ASAN_OPTIONS=detect_leaks=0 strace -fqq -o /dev/null -P "$T/s$dep/lib" -e inject=readlink:error=EIO \
-	dt-layer --store "$S" --raw --copy "$two"
+	dt-root --store "$S" --raw --copy "$two"
 is 'a copy: what the files hold' "$(tar -xOf "$T/layer.tar" lib/deep/sub/text lib/up/two)" $'sub\ntwo'
 is '--keep-dirlinks: all links stay' "$(list --copy "$two" --keep-dirlinks | grep -c ^l)" 7
 mkdir -p "$T/plain/lib/deep" "$T/plain/tmp"
@@ -83,13 +83,13 @@ lrwxrwxrwx 0/0 via -> real"
 is '--keep-dirlinks: in any order' "$(list --keep-dirlinks --copy "$T/more" --copy "$T/links" | grep more)" '-rw-r--r-- 0/0 real/more'
 ln -sfn via2 "$T/links/via"
 ln -sfn via "$T/links/via2"
-fails 1 'dt-layer: /via is a directory in one and not in the other' '--keep-dirlinks: links that go round in a circle lead nowhere' \
-	timeout 20 dt-layer --raw --keep-dirlinks --copy "$T/links" --copy "$T/more"
+fails 1 'dt-root: /via is a directory in one and not in the other' '--keep-dirlinks: links that go round in a circle lead nowhere' \
+	timeout 20 dt-root --raw --keep-dirlinks --copy "$T/links" --copy "$T/more"
 
 # --- environments ---
 
 env() { jq -nc --args '{paths: $ARGS.positional} + '"$1" -- "${@:2}"; }
-is 'an environment of one: its directories are copied, in the root are links' "$(list --env "$(env '{}' "$one" "$(store_path two)")" | grep -v lib/)" \
+is 'an environment of one: its directories are copied, in the root are links' "$(list --env <(env '{}' "$one" "$(store_path two)") | grep -v lib/)" \
 	"drwxr-xr-x 0/0 bin/
 lrwxrwxrwx 0/0 bin/one -> $one/bin/one
 lrwxrwxrwx 0/0 bin/second -> $two/bin/second
@@ -97,27 +97,33 @@ lrwxrwxrwx 0/0 bin/two -> $two/bin/two
 drwxr-xr-x 0/0 share/
 drwxr-xr-x 0/0 share/one/
 -r--r--r-- 0/0 share/one/text"
-is 'an environment: a directory that one path has is copied' "$(list --env "$(env '{}' "$one")")" \
+is 'an environment: a directory that one path has is copied' "$(list --env <(env '{}' "$one"))" \
 	"drwxr-xr-x 0/0 bin/
 -r--r--r-- 0/0 bin/one
 drwxr-xr-x 0/0 share/
 drwxr-xr-x 0/0 share/one/
 -r--r--r-- 0/0 share/one/text"
-is 'pathsToLink: links in just these' "$(list --env "$(env '{pathsToLink: ["/bin/"]}' "$one")")" \
+is 'pathsToLink: links in just these' "$(list --env <(env '{pathsToLink: ["/bin/"]}' "$one"))" \
 	"drwxr-xr-x 0/0 bin/
 lrwxrwxrwx 0/0 bin/one -> $one/bin/one"
-is 'pathsToLink: a directory below' "$(list --env "$(env '{pathsToLink: ["/share/one", "/none"]}' "$one")")" \
+is 'pathsToLink: a directory below' "$(list --env <(env '{pathsToLink: ["/share/one", "/none"]}' "$one"))" \
 	"drwxr-xr-x 0/0 share/
 drwxr-xr-x 0/0 share/one/
 lrwxrwxrwx 0/0 share/one/text -> $one/share/one/text"
-list --env "$(env '{}' "$one")" --env "$(env '{}' "$one")" >/dev/null
+list --env <(env '{}' "$one") --env <(env '{}' "$one") >/dev/null
 is 'two environments are none of each other' "$(said)" \
 	"/bin/one is in both $one and $one; the first one is taken
 /share/one/text is in both $one and $one; the first one is taken"
 for json in '[]' '{}' '{"paths": "/x"}' '{"paths": [1]}' '{"paths": [], "x": 1}' '{"paths": [], "pathsToLink": "/bin"}' '{' ''; do
-	fails 1 '^dt-layer: --env: ' "no environment: $json" dt-layer --raw --env "$json"
+	printf %s "$json" >"$T/env.json"
+	fails 1 "^dt-root: $T/env.json:" "no environment: $json" dt-root --raw --env "$T/env.json"
 done
-fails 1 '^dt-layer: --env /bin: not in a store' 'an environment of what is in no store' dt-layer --raw --env '{"paths": ["/bin"]}'
+echo '{"paths": ["/bin"]}' >"$T/env.json"
+fails 1 '^dt-root: --env /bin: not in a store' 'an environment of what is in no store' dt-root --raw --env "$T/env.json"
+fails 1 "^dt-root: $T/none: No such file or directory\$" '--env of what is not there' dt-root --raw --env "$T/none"
+env '{}' "$one" >"$T/env.json"
+is '--env: of standard input' "$(dt-root --store "$S" --raw --env - <"$T/env.json" | sha256sum)" \
+	"$(dt-root --store "$S" --raw --env "$T/env.json" | sha256sum)"
 
 # --- owners ---
 
@@ -133,7 +139,7 @@ setcap cap_net_raw+ep p
 setfattr -n user.note -v text p
 exec "$@"
 END
-as_root() { (cd "$T/own" && fakeroot -- bash -e "$T/as-root" dt-layer --raw --tree . --owner keep); }
+as_root() { (cd "$T/own" && fakeroot -- bash -e "$T/as-root" dt-root --raw --tree . --owner keep); }
 ok '--owner keep, under fakeroot' as_root
 cp "$T/out" "$T/kept.tar"
 is '--owner keep: owners, modes, devices' "$(show "$T/kept.tar")" \
@@ -160,18 +166,18 @@ is 'a --copy has the owners of the layer' "$(list --owner 5:6 --copy "$T/own" | 
 # --- one layer of all, on top of an image ---
 
 plan() { printf '%s\n' "$one $two" "$dep"; }
-single() { plan | dt-layer --store "$S" --raw --single "$@" 2>"$T/said" >"$T/layer.tar" || echo "status $?"; show "$T/layer.tar"; }
-is '--single: the plan and a tree; what is in the store is 0:0' "$(single --owner 7:8 --tree "$T/more" | awk '{ print $2, $3 }' | grep -v -e "${one#/}/." -e "${two#/}/." -e "${dep#/}/.")" \
+single() { plan | dt-root --store "$S" --raw --plan - "$@" 2>"$T/said" >"$T/layer.tar" || echo "status $?"; show "$T/layer.tar"; }
+is '--plan: the plan and a tree; what is in the store is 0:0' "$(single --owner 7:8 --tree "$T/more" | awk '{ print $2, $3 }' | grep -v -e "${one#/}/." -e "${two#/}/." -e "${dep#/}/.")" \
 	"0/0 nix/
 0/0 nix/store/
 $(printf '0/0 %s/\n' "${one#/}" "${two#/}" "${dep#/}" | sort)
 7/8 via/
 7/8 via/more"
-is '--single: store paths are as they are' "$(grep -c "nix/store/${two##*/}/lib/deep -> $dep/lib" <(show "$T/layer.tar"))" 1
-is '--single: each name comes once' "$(tar -tf "$T/layer.tar" | sort | uniq -d)" ''
-is '--single: sorted along the path' "$(tar -tf "$T/layer.tar" | grep /$ | tr / '\1')" "$(tar -tf "$T/layer.tar" | grep /$ | tr / '\1' | sort)"
-is '--single: of two plans that hold the same paths' "$(plan | sort -r | dt-layer --store "$S" --raw --single | sha256sum)" \
-	"$(plan | dt-layer --store "$S" --raw --single | sha256sum)"
+is '--plan: store paths are as they are' "$(grep -c "nix/store/${two##*/}/lib/deep -> $dep/lib" <(show "$T/layer.tar"))" 1
+is '--plan: each name comes once' "$(tar -tf "$T/layer.tar" | sort | uniq -d)" ''
+is '--plan: sorted along the path' "$(tar -tf "$T/layer.tar" | grep /$ | tr / '\1')" "$(tar -tf "$T/layer.tar" | grep /$ | tr / '\1' | sort)"
+is '--plan: of two plans that hold the same paths' "$(plan | sort -r | dt-root --store "$S" --raw --plan - | sha256sum)" \
+	"$(plan | dt-root --store "$S" --raw --plan - | sha256sum)"
 
 mkdir -p "$T/base"/{usr/bin,usr/lib,tmp,etc,opt} "$T/base$two"
 chmod 1777 "$T/base/tmp"
@@ -181,7 +187,7 @@ ln -s /lib2 "$T/base/lib"
 ln -s usr/lib "$T/base/lib2"
 ln -s nowhere "$T/base/dangling"
 ln -s usr/bin/tool "$T/base/opt/tool"
-on_base() { fakeroot -- bash -ec 'chown -h 3:4 "$0/usr/lib"; exec dt-layer --tree "$0" --owner keep --mtime @1000000000' "$T/base"; }
+on_base() { fakeroot -- bash -ec 'chown -h 3:4 "$0/usr/lib"; exec dt-root --tree "$0" --owner keep --mtime @1000000000' "$T/base"; }
 on_base | dt-manifest --name base --tag 1 >"$T/base.tar"
 mkdir -p "$T/new"/{bin,lib/new,tmp,dangling,usr,opt/tool}
 echo b >"$T/new/bin/b"
@@ -229,7 +235,7 @@ drwxr-xr-x 0/0 tmp/
 drwxr-xr-x 0/0 usr/
 drwxr-xr-x 0/0 usr/bin/"
 is '--keep-directories: but for the others' "$(said | sed "s,$T/,,g" | grep -c -e ^/lib -e ^/dangling)" 0
-kept() { fakeroot -- bash -ec 'chown 5 "$0/tmp"; exec dt-layer --raw --tree "$0" --owner keep --from "$1"' "$T/new" "$T/base.tar" 2>/dev/null; }
+kept() { fakeroot -- bash -ec 'chown 5 "$0/tmp"; exec dt-root --raw --tree "$0" --owner keep --from "$1"' "$T/new" "$T/base.tar" 2>/dev/null; }
 kept >"$T/layer.tar"
 is '--from: an owner does' "$(show "$T/layer.tar" | grep tmp/$)" 'drwxr-xr-x 5/0 tmp/'
 ln -s "$two" "$S$(store_path link)"
@@ -245,19 +251,34 @@ for kind in ./ / ''; do
 	tar -C "$T" -cf "$T/other.tar" manifest.json config.json spelled.tar
 	is "--from: a base that spells its names '${kind}nix'" "$(single --from "$T/other.tar" | grep -c "nix/store/${two##*/}")" 0
 done
-fails 1 '^dt-layer: .*none: No such file' '--from of what is not there' dt-layer --raw --tree "$T/new" --from "$T/none"
+fails 1 '^dt-root: .*none: No such file' '--from of what is not there' dt-root --raw --tree "$T/new" --from "$T/none"
 head -c 3000 "$T/base.tar" >"$T/cut.tar"
-fails 1 '^dt-layer: .*/cut.tar: ' '--from of what is truncated' dt-layer --raw --tree "$T/new" --from "$T/cut.tar"
-fails 1 '^dt-layer: .*: no image x:' '--from-name' dt-layer --raw --tree "$T/new" --from "$T/base.tar" --from-name x
-fails 2 '^dt-layer: --from-name, --from-tag, --arch and --os go with --from' '--from-name without --from' dt-layer --raw --tree "$T/new" --from-name x
-fails 2 '^dt-layer: standard input can be read but once: ' '--from - and a plan' dt-layer --raw --single --from -
-fails 1 '^dt-layer: stdin: empty' '--single without a plan' dt-layer --raw --single --tree "$T/new"
+fails 1 '^dt-root: .*/cut.tar: ' '--from of what is truncated' dt-root --raw --tree "$T/new" --from "$T/cut.tar"
+fails 1 '^dt-root: .*: no image x:' '--from-name' dt-root --raw --tree "$T/new" --from "$T/base.tar" --from-name x
+fails 2 '^dt-root: --from-name, --from-tag, --arch and --os go with --from' '--from-name without --from' dt-root --raw --tree "$T/new" --from-name x
+for pair in '--plan - --from -' '--plan - --plan -' '--env - --tar -' '--tree / --owner keep --keep-directories - --from -'; do
+	# shellcheck disable=SC2086 # words
+	fails 2 '^dt-root: standard input can be read but once: ' "$pair" dt-root --raw $pair
+done
+fails 2 "^dt-root: no files for the layer: .* is missing: try 'dt-root --help'\$" 'no files' dt-root --comment x
+plan >"$T/plan"
+single >/dev/null
+dt-root --store "$S" --raw --plan "$T/plan" >"$T/got.tar"
+same '--plan FILE' "$T/got.tar" "$T/layer.tar"
+head -n 1 "$T/plan" >"$T/plan.1"
+tail -n +2 "$T/plan" >"$T/plan.2"
+dt-root --store "$S" --raw --plan "$T/plan.1" --plan "$T/plan.2" >"$T/got.tar"
+same 'several --plan' "$T/got.tar" "$T/layer.tar"
+echo /etc >"$T/plan.1"
+fails 1 "^dt-root: $T/plan.1:1: /etc: not a path in the store " 'a wrong plan' dt-root --raw --store "$S" --plan "$T/plan.1"
+fails 1 "^dt-root: $T/none: No such file or directory\$" 'a plan that is not there' dt-root --raw --plan "$T/none"
+fails 1 '^dt-root: stdin: empty' '--plan without a plan' dt-root --raw --plan - --tree "$T/new"
 
 # The same again, in and out of the cache, and with the order of names in a directory turned round.
-dt-layer --store "$S" --copy "$two" --links "$one" >"$T/first" 2>/dev/null
-dt-layer --store "$S" --copy "$two" --links "$one" >"$T/second" 2>/dev/null
+dt-root --store "$S" --copy "$two" --links "$one" >"$T/first" 2>/dev/null
+dt-root --store "$S" --copy "$two" --links "$one" >"$T/second" 2>/dev/null
 same 'from the cache' "$T/first" "$T/second"
-dt-layer --no-cache --store "$S" --copy "$two" --links "$one" >"$T/second" 2>/dev/null
+dt-root --no-cache --store "$S" --copy "$two" --links "$one" >"$T/second" 2>/dev/null
 same 'without the cache' "$T/first" "$T/second"
 
 finish

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-layer --tar: a rootfs tar becomes a layer, with the owners in it. Untrusted tars.
+# dt-root --tar: a rootfs tar becomes a layer, with the owners in it. Untrusted tars.
 # And what is said of owners that are lost.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # functions are run by name, and text by other shells
@@ -8,7 +8,7 @@ need bsdtar bzip2 python3 runuser setcap setfattr tar xz zstd
 
 chmod 755 "$T"
 cd "$T" || exit 1
-raw() { dt-layer --raw "$@"; }
+raw() { dt-root --raw "$@"; }
 
 # What a system has: owners, modes, devices, hard links, attributes, holes.
 mkdir -p r/bin r/dev r/etc/secret r/home/user r/é
@@ -62,17 +62,17 @@ for command in gzip bzip2 xz zstd; do
 	gives "$command" raw --tar r.z
 	gives "$command, from a pipe" from_pipe r.z
 done
-dt-layer --owner keep --tree r | dt-manifest --name r | dt-flatten >flat.tar
+dt-root --owner keep --tree r | dt-manifest --name r | dt-flatten >flat.tar
 gives "dt-flatten's output" raw --tar flat.tar
-dt-layer --tar r.tar | dt-manifest --name r | dt-flatten >flat2.tar
+dt-root --tar r.tar | dt-manifest --name r | dt-flatten >flat2.tar
 same 'an image of it has the same files' flat2.tar flat.tar
-dt-layer --mtime 5 --owner keep --tree r >mtime.want
-dt-layer --mtime 5 --tar r.tar >mtime.got
+dt-root --mtime @5 --owner keep --tree r >mtime.want
+dt-root --mtime @5 --tar r.tar >mtime.got
 same 'times are those of --mtime' mtime.got mtime.want
-dt-layer --owner keep --tar r.tar >keep.got
-dt-layer --tar r.tar >keep.want
+dt-root --owner keep --tar r.tar >keep.got
+dt-root --tar r.tar >keep.want
 same '--owner keep changes nothing' keep.got keep.want
-fails 2 '^dt-layer: --owner UID:GID does not go with --tar, .*' 'another owner' dt-layer --owner 7:8 --tar r.tar
+fails 2 '^dt-root: --owner UID:GID does not go with --tar, .*' 'another owner' dt-root --owner 7:8 --tar r.tar
 
 # With others.
 mkdir -p more/etc other/bin
@@ -85,15 +85,15 @@ same 'two tars' got2.tar want2.tar
 raw --tar r.tar --tree more >got2.tar
 is 'a tar and a directory' "$(tar -tv --numeric-owner -f got2.tar)" "$(tar -tv --numeric-owner -f want2.tar)"
 raw --tar r.tar --tree other >got2.tar 2>err
-is 'the first one wins' "$(cat err)" 'dt-layer: /bin/link is in both r.tar and other; the first one is taken'
+is 'the first one wins' "$(cat err)" 'dt-root: /bin/link is in both r.tar and other; the first one is taken'
 same 'the first one wins: it is as if the second were not there' got2.tar want.tar
-fails 1 '^dt-layer: /etc is a directory in one and not in the other of r.tar and file$' 'a directory against a file' \
-	bash -c 'mkdir file; echo >file/etc; dt-layer --tar r.tar --tree file'
+fails 1 '^dt-root: /etc is a directory in one and not in the other of r.tar and file$' 'a directory against a file' \
+	bash -c 'mkdir file; echo >file/etc; dt-root --tar r.tar --tree file'
 
 # On top of an image whose /bin is a symlink.
 mkdir -p usr/usr/bin
 ln -s usr/bin usr/bin
-dt-layer --tree usr | dt-manifest --name usr >usr.tar
+dt-root --tree usr | dt-manifest --name usr >usr.tar
 raw --from usr.tar --tar r.tar 2>err | tar -t | grep ping >names
 is 'what is in /bin goes to /usr/bin' "$(cat names)" usr/bin/ping
 like 'a warning names the tar' err 'what r.tar has there goes to /usr/bin$'
@@ -116,7 +116,7 @@ put('deep', [t.file('d/' * 3000 + 'x')])
 put('escape', [t.file('../../etc/x', 'x'), t.file('/abs', 'x'), t.symlink('l', '..'), t.file('l/y', 'y')])
 END
 refuses() { # DESCRIPTION REGEX FILE
-	fails 1 "^dt-layer: $3: $2\$" "$1" dt-layer --tar "$3"
+	fails 1 "^dt-root: $3: $2\$" "$1" dt-root --tar "$3"
 	is "$1: nothing comes out" "$(wc -c <"$T/out")" 0
 }
 refuses 'a whiteout' "'etc/.wh.passwd' is a whiteout: this is a layer, not a rootfs" bad-whiteout.tar
@@ -141,9 +141,9 @@ for size in 1000 100000 150000; do
 	refuses "compressed, truncated at $size bytes" '.*' bad-cut.tar.gz
 done
 is 'no name leads out' "$(raw --tar bad-escape.tar 2>/dev/null | tar -t | tr '\n' ' ')" 'abs etc/ etc/x l/ l/y '
-fails 2 '^dt-layer: standard input can be read but once: ' 'two from standard input' dt-layer --tar - --tar -
-fails 2 '^dt-layer: standard input can be read but once: ' 'a tar and a plan' dt-layer --tar - --single
-fails 2 '^dt-layer: standard input can be read but once: ' 'a tar and an image' dt-layer --tar - --from -
+fails 2 '^dt-root: standard input can be read but once: ' 'two from standard input' dt-root --tar - --tar -
+fails 2 '^dt-root: standard input can be read but once: ' 'a tar and a plan' dt-root --tar - --plan -
+fails 2 '^dt-root: standard input can be read but once: ' 'a tar and an image' dt-root --tar - --from -
 
 # --- what changes ---
 
@@ -158,7 +158,7 @@ changing() { # DESCRIPTION COMMAND STATUS MESSAGE: COMMAND runs after the digest
 	tar -C big -cf big.tar .
 	touch -d '1 hour ago' big.tar
 	sleep 0.1
-	dt-layer --tar big.tar >fifo 2>err &
+	dt-root --tar big.tar >fifo 2>err &
 	pid=$!
 	exec 3<fifo
 	head -c 1000 <&3 >changed
@@ -169,27 +169,27 @@ changing() { # DESCRIPTION COMMAND STATUS MESSAGE: COMMAND runs after the digest
 	is "$1: status" "$status" "$3"
 	is "$1: message" "$(sed 's/[ab]:/FILE:/' err)" "$4"
 }
-message='dt-layer: big.tar/FILE: changed while it was read'
+message='dt-root: big.tar/FILE: changed while it was read'
 change='printf x | dd of=big.tar bs=1 seek=5000000 conv=notrunc status=none'
 changing 'the tar changes' "$change" 1 "$message"
 changing 'the tar changes, its times do not' "touch -r big.tar times; $change; touch -r times big.tar" 1 "$message"
 changing 'the tar gets another name' 'ln -f big.tar link.tar' 0 ''
 rm -rf "$DT_CACHE"
 facts() { find "$DT_CACHE" -type f 2>/dev/null | wc -l; }
-dt-layer --tar big.tar >first
+dt-root --tar big.tar >first
 is 'its digest is remembered' "$(facts)" 1
-dt-layer --tar big.tar >second
+dt-root --tar big.tar >second
 same 'and it comes out again' second first
 touch -r big.tar times
 printf y | dd of=big.tar bs=1 seek=5000000 conv=notrunc status=none
 touch -r times big.tar
 sleep 0.1
-dt-layer --tar big.tar >second
-dt-layer --no-cache --tar big.tar >third
+dt-root --tar big.tar >second
+dt-root --no-cache --tar big.tar >third
 same 'but not of a tar that was changed in secret' second third
 is 'another one it is' "$(cmp -s first second; echo $?)" 1
 rm -rf "$DT_CACHE"
-gzip -c big.tar | dt-layer --tar - >second
+gzip -c big.tar | dt-root --tar - >second
 same 'compressed, from a pipe' second third
 is 'of that nothing is remembered' "$(facts)" 0
 
@@ -198,7 +198,7 @@ is 'of that nothing is remembered' "$(facts)" 0
 lost() { # DESCRIPTION LINE OPTION...
 	local what=$1 line=$2
 	shift 2
-	dt-layer "$@" 2>err >out
+	dt-root "$@" 2>err >out
 	is "owners: $what" "$?:$(cat err)" "0:$line"
 }
 mkdir -p own strange/d group
@@ -209,18 +209,18 @@ chown 12:34 strange/d/file
 chown 0:42 group/shadow
 keeps='become 0:0; --owner keep keeps the owners in a --tree'
 lost "root's" '' --tree own
-lost "another user's" "dt-layer: strange: files of owner 12:34 $keeps" --tree strange
-lost "another group's" "dt-layer: group: files of owner 0:42 $keeps" --tree group
-lost 'said once' "dt-layer: strange: files of owner 12:34 $keeps" --tree strange --tree group --copy own
-lost 'copies' "dt-layer: strange: files of owner 12:34 $keeps" --copy strange
+lost "another user's" "dt-root: strange: files of owner 12:34 $keeps" --tree strange
+lost "another group's" "dt-root: group: files of owner 0:42 $keeps" --tree group
+lost 'said once' "dt-root: strange: files of owner 12:34 $keeps" --tree strange --tree group --copy own
+lost 'copies' "dt-root: strange: files of owner 12:34 $keeps" --copy strange
 lost 'kept' '' --tree strange --owner keep
-lost 'copies have none to keep' "dt-layer: group: files of owner 0:42 $keeps" --tree strange --copy group --owner keep
+lost 'copies have none to keep' "dt-root: group: files of owner 0:42 $keeps" --tree strange --copy group --owner keep
 lost 'chosen' '' --tree strange --owner 0:0
 mkdir -m 777 home
 as_nobody() { runuser -u nobody -- env HOME="$T/home" DT_CACHE='' "PATH=$PATH" "$@"; }
 as_nobody bash -c 'mkdir home/tree; echo >home/tree/file'
-is "owners: the caller's own" "$(as_nobody dt-layer --tree home/tree 2>&1 >/dev/null)" ''
-is "owners: neither the caller's nor root's" "$(as_nobody dt-layer --tree strange 2>&1 >/dev/null)" \
-	"dt-layer: strange: files of owner 12:34 $keeps"
+is "owners: the caller's own" "$(as_nobody dt-root --tree home/tree 2>&1 >/dev/null)" ''
+is "owners: neither the caller's nor root's" "$(as_nobody dt-root --tree strange 2>&1 >/dev/null)" \
+	"dt-root: strange: files of owner 12:34 $keeps"
 
 finish
