@@ -155,7 +155,7 @@ static void add_file(struct unpack_index *x, int at, const char *name, const cha
 static int add_blobs(struct unpack_index *x, const char *file, struct err *e)
 {
 	int fd = open_below(x->fd, blobs, O_DIRECTORY);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *dir = io_opendir(fd);
 	struct buf member = {0};
 	struct dirent *entry;
 

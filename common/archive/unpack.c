@@ -170,32 +170,39 @@ int unpack_span(int fd, off_t offset, uint64_t size, const char *what, struct er
 	return t.fd;
 }
 
+/* Replaces a pipe, a device or a socket by a temporary file with its contents. */
+static int make_regular(int *fd, struct stat *st, const char *file, struct err *e)
+{
+	if (fstat(*fd, st) < 0)
+		return err_set_errno(e, "%s", file);
+	if (S_ISREG(st->st_mode))
+		return 0;
+	int copy = io_tmpfile();
+	if (copy < 0 || io_copy(*fd, NULL, copy, INT64_MAX) < 0) {
+		err_set_errno(e, "%s: copying it to a temporary file", file);
+		if (copy >= 0)
+			close(copy);
+		return -1;
+	}
+	close(*fd);
+	*fd = copy;
+	return fstat(copy, st) == 0 ? 0 : err_set_errno(e, "%s", file);
+}
+
 int unpack_open(const char *name, const char *what, struct err *e)
 {
-	bool is_stdin = strcmp(name, "-") == 0;
-	const char *file = is_stdin ? "stdin" : name;
-	int fd = is_stdin ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
+	const char *file = io_name(name);
+	int fd =
+	    strcmp(name, "-") == 0 ? dup(STDIN_FILENO) : open(name, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return err_set_errno(e, "%s", file);
-	if (!S_ISREG(st.st_mode)) {
-		int copy = io_tmpfile();
-		if (copy < 0 || io_copy(fd, NULL, copy, INT64_MAX) < 0) {
-			close(fd);
-			return err_set_errno(e, "%s: copying it to a temporary file",
-					     file);
-		}
-		close(fd);
-		fd = copy;
-		if (fstat(fd, &st) < 0)
-			return err_set_errno(e, "%s", file);
-	}
-	if (st.st_size == 0) {
-		close(fd);
-		return err_set(e, "%s: empty, not %s", file, what);
-	}
-	int plain = unpack_span(fd, 0, (uint64_t)st.st_size, file, e);
+	int plain = make_regular(&fd, &st, file, e);
+	if (plain == 0 && st.st_size == 0)
+		plain = err_set(e, "%s: empty, not %s", file, what);
+	if (plain == 0)
+		plain = unpack_span(fd, 0, (uint64_t)st.st_size, file, e);
 	if (plain == UNPACK_PLAIN)
 		return fd;
 	close(fd);

@@ -228,6 +228,18 @@ int io_slurp_as(const char *file, const char *what, struct buf *b, size_t limit,
 	return err_set_errno(e, "%s", what);
 }
 
+DIR *io_opendir(int fd)
+{
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (dir == NULL && fd >= 0) {
+		int saved = errno;
+		close(fd);
+		errno = saved;
+	}
+	return dir;
+}
+
 int io_stat(const char *file, struct stat *st)
 {
 	if (stat(file, st) == 0)
@@ -236,13 +248,17 @@ int io_stat(const char *file, struct stat *st)
 	return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
 }
 
-int io_tmpfile(void)
+const char *io_tmpdir(void)
 {
 	const char *dir = getenv("TMPDIR");
-	char name[4096];
 
-	if (dir == NULL || *dir == '\0')
-		dir = "/tmp";
+	return dir != NULL && *dir != '\0' ? dir : "/tmp";
+}
+
+int io_tmpfile(void)
+{
+	const char *dir = io_tmpdir();
+	char name[4096];
 	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
 		return fd;

@@ -16,6 +16,7 @@
 #ifndef DT_IO_H
 #define DT_IO_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -88,13 +89,22 @@ int io_slurp_as(const char *file, const char *what, struct buf *b, size_t limit,
 		struct err *e);
 
 /*
+ * Does the same as fdopendir(3), but also closes `fd` on failure. Returns NULL if `fd` is
+ * -1, which may come from a failed open(2); errno does not change then.
+ */
+DIR *io_opendir(int fd);
+
+/*
  * Calls stat(2) on a file that may be missing. Returns 1 if the file exists, 0 if it is
  * missing, and -1 with errno set on other errors. `st` is zeroed unless the file exists.
  */
 int io_stat(const char *file, struct stat *st);
 
+/* Returns the directory for temporary files: $TMPDIR, or /tmp if that is not set. */
+const char *io_tmpdir(void);
+
 /*
- * Opens a new temporary file without a name in $TMPDIR or /tmp. The file disappears with
+ * Opens a new temporary file without a name in io_tmpdir(). The file disappears with
  * the process.
  */
 int io_tmpfile(void);

@@ -23,6 +23,8 @@ static void become(const char *const argv[], int out, int log, const int *keep, 
 	size_t n_words = 0;
 	sigset_t none;
 
+	if (null < 0)
+		return;
 	while (argv[n_words] != NULL)
 		n_words++;
 	char **words = mem_zero(n_words + 1, sizeof *words);
@@ -33,8 +35,8 @@ static void become(const char *const argv[], int out, int log, const int *keep, 
 	 */
 	int out_copy = fcntl(out >= 0 ? out : null, F_DUPFD, 3);
 	int log_copy = fcntl(log >= 0 ? log : null, F_DUPFD, 3);
-	if (dup2(null, STDIN_FILENO) < 0 || dup2(out_copy, STDOUT_FILENO) < 0 ||
-	    dup2(log_copy, STDERR_FILENO) < 0)
+	if (out_copy < 0 || log_copy < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	    dup2(out_copy, STDOUT_FILENO) < 0 || dup2(log_copy, STDERR_FILENO) < 0)
 		return;
 	syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
 	for (size_t i = 0; i < n; i++)

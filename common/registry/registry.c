@@ -79,6 +79,8 @@ struct registry *registry_new(const struct reference *ref,
 
 void registry_release(struct registry *r)
 {
+	if (r == NULL)
+		return;
 	for (size_t i = 0; i < r->n; i++) {
 		login_release(r->endpoint[i].login);
 		free(r->endpoint[i].host);

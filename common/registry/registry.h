@@ -36,6 +36,8 @@ struct registry_options {
  */
 struct registry *registry_new(const struct reference *ref,
 			      const struct registry_options *o);
+
+/* Does nothing if `r` is NULL. */
 void registry_release(struct registry *r);
 
 /*

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/hardlinks.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -389,7 +390,7 @@ static int list_directory(struct packer *k, int fd, struct entry **entry, size_t
 	size_t cap = 0;
 	struct dirent *d;
 	int result = 0, again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = again >= 0 ? fdopendir(again) : NULL;
+	DIR *dir = io_opendir(again);
 
 	*entry = NULL;
 	*n = 0;
@@ -414,7 +415,7 @@ static int list_directory(struct packer *k, int fd, struct entry **entry, size_t
 static int is_empty(struct packer *k, int fd)
 {
 	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = again >= 0 ? fdopendir(again) : NULL;
+	DIR *dir = io_opendir(again);
 	size_t n = 0;
 
 	if (dir == NULL)

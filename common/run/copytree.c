@@ -83,7 +83,7 @@ static int lay_entry(int from, int to, const char *name, struct err *e)
 static int lay_all(int from, int to, struct err *e)
 {
 	int again = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
-	DIR *dir = again >= 0 ? fdopendir(again) : NULL;
+	DIR *dir = io_opendir(again);
 	struct dirent *d;
 
 	if (dir == NULL)

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/io.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -151,12 +152,10 @@ static int add_directory(struct walk *w, struct err *e)
 	size_t here = w->path.len;
 	struct buf directories = {0};
 	int fd = open(w->path.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = io_opendir(fd);
 
-	if (fd < 0)
-		return err_set_errno(e, "%s", w->path.data);
-	DIR *dir = fdopendir(fd);
 	if (dir == NULL)
-		die("out of memory");
+		return err_set_errno(e, "%s", w->path.data);
 	w->size += node(WORD("directory"));
 	int result = add_entries(w, dir, &directories, e);
 	closedir(dir);

@@ -4,6 +4,7 @@
 #include "archive/tar.h"
 #include "archive/xattrs.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 
@@ -262,7 +263,7 @@ static void scan_directory(struct scan *s, uint32_t directory)
 	buf_add(&opened, s->path.data, s->path.len);
 	s->directory = directory;
 	s->fd = tree_open_path(opened.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-	DIR *dir = s->fd < 0 ? NULL : fdopendir(s->fd);
+	DIR *dir = io_opendir(s->fd);
 	if (dir == NULL)
 		die_errno("%s", s->path.data);
 	uint32_t first = (uint32_t)s->t->n;
