@@ -206,7 +206,7 @@ static int enter_namespaces(struct keeper *k, struct err *e)
 static void empty(int top, const char *name, size_t *moved)
 {
 	int fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *dir = io_opendir(fd);
 	struct dirent *d;
 	char as[32];
 
@@ -228,7 +228,7 @@ static void empty(int top, const char *name, size_t *moved)
 static void remove_stage(const char *stage)
 {
 	int top = open(stage, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = top >= 0 ? fdopendir(top) : NULL;
+	DIR *dir = io_opendir(top);
 	struct dirent *d;
 	size_t moved = 0, removed = 1;
 
@@ -250,11 +250,9 @@ static void remove_stage(const char *stage)
 
 static int make_stage(struct keeper *k, struct err *e)
 {
-	const char *dir = getenv("TMPDIR");
-
-	if (dir == NULL || *dir == '\0')
-		dir = "/tmp";
+	const char *dir = io_tmpdir();
 	int n = snprintf(k->stage, sizeof k->stage, "%s/dt-vmrun.XXXXXX", dir);
+
 	if (n >= (int)sizeof k->stage)
 		errno = ENAMETOOLONG;
 	else if (mkdtemp(k->stage) != NULL)

@@ -238,11 +238,9 @@ static int copy_files(const char *file, const char *to, struct err *e)
 static int connect_to_copy(struct nixdb *db, struct err *e)
 {
 	static const char *const made[] = {"", "-wal", "-journal", "-shm"};
-	const char *tmp = getenv("TMPDIR");
 	struct buf dir = {0}, copy = {0};
 
-	buf_addf(&dir, "%s/dt-closure.XXXXXX",
-		 tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
+	buf_addf(&dir, "%s/%s.XXXXXX", io_tmpdir(), err_tool());
 	if (mkdtemp(dir.data) == NULL) {
 		err_set_errno(e, "%s", dir.data);
 		buf_release(&dir);
