@@ -49,32 +49,32 @@ int adjacency_init(struct adjacency *r, const struct graph *g, struct err *e)
 	return 0;
 }
 
-void mark_init(struct mark *m, size_t n)
+void adjacency_mark_init(struct adjacency_mark *m, size_t n)
 {
-	*m = (struct mark){.now = 1};
+	*m = (struct adjacency_mark){.now = 1};
 	m->at = mem_zero(n, sizeof *m->at);
 	m->list = mem_zero(n, sizeof *m->list);
 }
 
-void mark_release(struct mark *m)
+void adjacency_mark_release(struct adjacency_mark *m)
 {
 	free(m->at);
 	free(m->list);
-	*m = (struct mark){0};
+	*m = (struct adjacency_mark){0};
 }
 
-void mark_clear(struct mark *m)
+void adjacency_mark_clear(struct adjacency_mark *m)
 {
 	m->n = 0;
 	m->now++;
 }
 
-bool mark_has(const struct mark *m, uint32_t place)
+bool adjacency_mark_has(const struct adjacency_mark *m, uint32_t place)
 {
 	return m->at[place] == m->now;
 }
 
-void mark_put(struct mark *m, uint32_t place)
+void adjacency_mark_put(struct adjacency_mark *m, uint32_t place)
 {
 	if (m->at[place] == m->now)
 		return;
@@ -82,14 +82,15 @@ void mark_put(struct mark *m, uint32_t place)
 	m->list[m->n++] = place;
 }
 
-void mark_reach(struct mark *m, const struct edges *edges, uint32_t place)
+void adjacency_mark_reach(struct adjacency_mark *m, const struct edges *edges,
+			  uint32_t place)
 {
 	size_t next = m->n;
 
-	mark_put(m, place);
+	adjacency_mark_put(m, place);
 	for (; next < m->n; next++) {
 		uint32_t at = m->list[next];
 		for (size_t i = edges->first[at]; i < edges->first[at + 1]; i++)
-			mark_put(m, edges->to[i]);
+			adjacency_mark_put(m, edges->to[i]);
 	}
 }

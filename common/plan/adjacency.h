@@ -6,8 +6,8 @@
  *
  *	struct adjacency r;
  *	if (adjacency_init(&r, &graph, &e) == 0)
- *		mark_reach(&mark, &r.up, place);        all that depends on `place`
- *	adjacency_release(&r);
+ *		adjacency_mark_reach(&mark, &r.up, place);        all that depends on
+ *`place` adjacency_release(&r);
  *
  * A node is identified by its place in the canonical order, where references come before
  * their referrers. So one loop over the places follows the references or the referrers.
@@ -37,7 +37,7 @@ int adjacency_init(struct adjacency *r, const struct graph *g, struct err *e);
 void adjacency_release(struct adjacency *r);
 
 /* A set of places that can be emptied in constant time. */
-struct mark {
+struct adjacency_mark {
 	uint32_t *at; /* place v is in the set if at[v] is `now` */
 	uint32_t now;
 	uint32_t *list; /* the n places of the set, in the order of addition */
@@ -45,20 +45,21 @@ struct mark {
 };
 
 /* Initializes an empty set for places below `n`. */
-void mark_init(struct mark *m, size_t n);
-void mark_release(struct mark *m);
-void mark_clear(struct mark *m);
+void adjacency_mark_init(struct adjacency_mark *m, size_t n);
+void adjacency_mark_release(struct adjacency_mark *m);
+void adjacency_mark_clear(struct adjacency_mark *m);
 
 /* Returns whether the place is in the set. */
-bool mark_has(const struct mark *m, uint32_t place);
+bool adjacency_mark_has(const struct adjacency_mark *m, uint32_t place);
 
-void mark_put(struct mark *m, uint32_t place);
+void adjacency_mark_put(struct adjacency_mark *m, uint32_t place);
 
 /*
  * Adds the place and all places that can be reached from it. Does nothing if the set
  * contains the place. All other places in the set must have been added with the same
  * edges.
  */
-void mark_reach(struct mark *m, const struct edges *edges, uint32_t place);
+void adjacency_mark_reach(struct adjacency_mark *m, const struct edges *edges,
+			  uint32_t place);
 
 #endif

@@ -281,7 +281,7 @@ static unsigned magnitude(uint32_t n)
 	return log;
 }
 
-static int compare_kin(const struct path *a, const struct path *b, int way)
+static int compare_by(const struct path *a, const struct path *b, int way)
 {
 	int order = compare_numbers(a->class, b->class);
 
@@ -297,7 +297,7 @@ static int compare_kin(const struct path *a, const struct path *b, int way)
 static int compare_all(const void *a, const void *b)
 {
 	const struct path *x = a, *y = b;
-	int order = compare_kin(x, y, BY_ALL);
+	int order = compare_by(x, y, BY_ALL);
 
 	return order != 0 ? order : compare_names(a, b);
 }
@@ -305,7 +305,7 @@ static int compare_all(const void *a, const void *b)
 static int compare_needs(const void *a, const void *b)
 {
 	const struct path *x = a, *y = b;
-	int order = compare_kin(x, y, BY_NEEDS);
+	int order = compare_by(x, y, BY_NEEDS);
 
 	return order != 0 ? order : compare_names(a, b);
 }
@@ -335,7 +335,7 @@ static size_t make_atoms(struct path *path, size_t n, size_t *first)
 		for (n_atoms = 0; n_atoms < n_alone; n_atoms++)
 			first[n_atoms] = n_atoms;
 		for (size_t i = 0; i < n_small; i++)
-			if (i == 0 || compare_kin(&small[i - 1], &small[i], way) != 0)
+			if (i == 0 || compare_by(&small[i - 1], &small[i], way) != 0)
 				first[n_atoms++] = n_alone + i;
 		if (n_atoms <= AFFINITY_ATOMS || way == BY_NOTHING)
 			break;

@@ -69,18 +69,19 @@ static bool is_equal(const struct set *a, const struct set *b)
  * the new primary, the set does not change.
  */
 static uint32_t derive(struct split *s, uint32_t id, uint32_t added,
-		       const struct mark *below, const struct mark *above)
+		       const struct adjacency_mark *below,
+		       const struct adjacency_mark *above)
 {
 	const struct set *from = &s->set[id];
 	uint32_t *primary = mem_zero(from->n + 1, sizeof *primary);
 	size_t n = 0;
 
 	for (size_t i = 0; i < from->n; i++) {
-		if (mark_has(below, from->primary[i])) {
+		if (adjacency_mark_has(below, from->primary[i])) {
 			free(primary);
 			return id;
 		}
-		if (!mark_has(above, from->primary[i]))
+		if (!adjacency_mark_has(above, from->primary[i]))
 			primary[n++] = from->primary[i];
 	}
 	primary[n++] = added;
@@ -96,15 +97,15 @@ static uint32_t derive(struct split *s, uint32_t id, uint32_t added,
 	return add_set(s, primary, n);
 }
 
-static void make_primary(struct split *s, uint32_t added, size_t turn, struct mark *below,
-			 struct mark *above)
+static void make_primary(struct split *s, uint32_t added, size_t turn,
+			 struct adjacency_mark *below, struct adjacency_mark *above)
 {
 	s->n_changed = 0;
 	s->first_new = s->n_sets;
-	mark_clear(below);
-	mark_clear(above);
-	mark_reach(below, &s->r->down, added);
-	mark_reach(above, &s->r->up, added);
+	adjacency_mark_clear(below);
+	adjacency_mark_clear(above);
+	adjacency_mark_reach(below, &s->r->down, added);
+	adjacency_mark_reach(above, &s->r->up, added);
 	uint32_t *alone = mem_zero(1, sizeof *alone);
 	alone[0] = added;
 	uint32_t own = add_set(s, alone, 1);
@@ -131,7 +132,7 @@ static void undo(struct split *s)
 		move(s, s->changed[i], s->before[i]);
 }
 
-struct candidate {
+struct sized_path {
 	uint64_t size;
 	const char *path;
 	uint32_t place;
@@ -140,7 +141,7 @@ struct candidate {
 /* Sorts by size, the largest first, then in descending byte order. */
 static int compare_candidates(const void *a, const void *b)
 {
-	const struct candidate *x = a, *y = b;
+	const struct sized_path *x = a, *y = b;
 
 	if (x->size != y->size)
 		return x->size > y->size ? -1 : 1;
@@ -150,34 +151,35 @@ static int compare_candidates(const void *a, const void *b)
 /* Sorts by name, then by path. */
 static int compare_names(const void *a, const void *b)
 {
-	const struct candidate *x = a, *y = b;
+	const struct sized_path *x = a, *y = b;
 	int order = strcmp(store_name(x->path), store_name(y->path));
 
 	return order != 0 ? order : strcmp(x->path, y->path);
 }
 
-struct layer {
+struct split_layer {
 	uint64_t closure_size;
-	struct candidate *path; /* sorted by name */
-	const char *first;      /* first path in byte order */
+	struct sized_path *path; /* sorted by name */
+	const char *first;       /* first path in byte order */
 	size_t n;
 };
 
 static int compare_layers(const void *a, const void *b)
 {
-	const struct layer *x = a, *y = b;
+	const struct split_layer *x = a, *y = b;
 
 	if (x->closure_size != y->closure_size)
 		return x->closure_size < y->closure_size ? -1 : 1;
 	return strcmp(x->first, y->first);
 }
 
-static void finish_layer(const struct split *s, struct layer *l, struct mark *below)
+static void finish_layer(const struct split *s, struct split_layer *l,
+			 struct adjacency_mark *below)
 {
-	mark_clear(below);
+	adjacency_mark_clear(below);
 	l->first = l->path[0].path;
 	for (size_t i = 0; i < l->n; i++) {
-		mark_reach(below, &s->r->down, l->path[i].place);
+		adjacency_mark_reach(below, &s->r->down, l->path[i].place);
 		if (strcmp(l->path[i].path, l->first) < 0)
 			l->first = l->path[i].path;
 	}
@@ -187,11 +189,11 @@ static void finish_layer(const struct split *s, struct layer *l, struct mark *be
 }
 
 /* Writes the layers to the plan. */
-static void write_plan(const struct split *s, struct candidate *all, struct mark *below,
-		       struct plan *p)
+static void write_plan(const struct split *s, struct sized_path *all,
+		       struct adjacency_mark *below, struct plan *p)
 {
-	struct layer *layer = mem_zero(s->n_sets, sizeof *layer);
-	struct candidate *by_layer = mem_zero(s->r->n, sizeof *by_layer);
+	struct split_layer *layer = mem_zero(s->n_sets, sizeof *layer);
+	struct sized_path *by_layer = mem_zero(s->r->n, sizeof *by_layer);
 	size_t at = 0;
 
 	for (size_t id = 0; id < s->n_sets; id++) {
@@ -199,7 +201,7 @@ static void write_plan(const struct split *s, struct candidate *all, struct mark
 		at += s->set[id].users;
 	}
 	for (size_t i = 0; i < s->r->n; i++) {
-		struct layer *l = &layer[s->of[all[i].place]];
+		struct split_layer *l = &layer[s->of[all[i].place]];
 		l->path[l->n++] = all[i];
 	}
 	size_t n = 0;
@@ -228,10 +230,10 @@ int autolayer_plan(const struct graph *g, size_t limit, struct plan *p, struct e
 		return -1;
 	}
 	struct split s = {.g = g, .r = &r, .n_used = 1};
-	struct mark below, above;
-	struct candidate *all = mem_zero(r.n, sizeof *all);
-	mark_init(&below, r.n);
-	mark_init(&above, r.n);
+	struct adjacency_mark below, above;
+	struct sized_path *all = mem_zero(r.n, sizeof *all);
+	adjacency_mark_init(&below, r.n);
+	adjacency_mark_init(&above, r.n);
 	s.of = mem_zero(r.n, sizeof *s.of);
 	s.changed = mem_zero(r.n, sizeof *s.changed);
 	s.before = mem_zero(r.n, sizeof *s.before);
@@ -239,8 +241,8 @@ int autolayer_plan(const struct graph *g, size_t limit, struct plan *p, struct e
 	s.set[0].users = r.n;
 	for (size_t v = 0; v < r.n; v++) {
 		uint32_t node = r.node[v];
-		all[v] = (struct candidate){g->node[node].size, g->paths.name[node],
-					    (uint32_t)v};
+		all[v] = (struct sized_path){g->node[node].size, g->paths.name[node],
+					     (uint32_t)v};
 	}
 	qsort(all, r.n, sizeof *all, compare_candidates);
 	for (size_t k = 0; k < r.n; k++) {
@@ -258,8 +260,8 @@ int autolayer_plan(const struct graph *g, size_t limit, struct plan *p, struct e
 	free(s.changed);
 	free(s.before);
 	free(all);
-	mark_release(&below);
-	mark_release(&above);
+	adjacency_mark_release(&below);
+	adjacency_mark_release(&above);
 	adjacency_release(&r);
 	return 0;
 }

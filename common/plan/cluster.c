@@ -286,8 +286,8 @@ static void improve(struct search *s)
 	free(rows);
 }
 
-void cluster_kin(const struct affinity *k, size_t limit, double sharing,
-		 const uint32_t *before, uint32_t *group)
+void cluster_atoms(const struct affinity *k, size_t limit, double sharing,
+		   const uint32_t *before, uint32_t *group)
 {
 	size_t n = k->n;
 

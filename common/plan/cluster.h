@@ -26,7 +26,7 @@ enum { CLUSTER_ALONE = UINT32_MAX };
  * number in before[] start in one group, atoms with CLUSTER_ALONE start alone, and no
  * atom is moved. So the result may only merge earlier groups.
  */
-void cluster_kin(const struct affinity *k, size_t limit, double sharing,
-		 const uint32_t *before, uint32_t *group);
+void cluster_atoms(const struct affinity *k, size_t limit, double sharing,
+		   const uint32_t *before, uint32_t *group);
 
 #endif

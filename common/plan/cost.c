@@ -72,7 +72,7 @@ int cost_init(struct cost *c, const struct graph *g, const struct plan *p,
 	      const double *weight, struct err *e)
 {
 	struct adjacency r;
-	struct mark needs;
+	struct adjacency_mark needs;
 	double sum = 0;
 
 	*c = (struct cost){.n = p->n};
@@ -92,13 +92,13 @@ int cost_init(struct cost *c, const struct graph *g, const struct plan *p,
 	for (size_t v = 0; v < r.n; v++)
 		chance[v] /= sum;
 	c->layer = mem_zero(p->n, sizeof *c->layer);
-	mark_init(&needs, r.n);
+	adjacency_mark_init(&needs, r.n);
 	for (size_t i = 0; i < p->n; i++) {
 		struct cost_layer *l = &c->layer[i];
-		mark_clear(&needs);
+		adjacency_mark_clear(&needs);
 		l->main = p->path[plan_start(p, i)];
 		for (size_t k = plan_start(p, i); k < p->end[i]; k++, l->n++) {
-			mark_reach(&needs, &r.down, place[p->path[k]]);
+			adjacency_mark_reach(&needs, &r.down, place[p->path[k]]);
 			planned[place[p->path[k]]] = true;
 			l->size += g->node[p->path[k]].size;
 			if (is_before(g, p->path[k], l->main))
@@ -120,7 +120,7 @@ int cost_init(struct cost *c, const struct graph *g, const struct plan *p,
 		c->worst = sent[v];
 	}
 	c->bound = compute_bound(g, &r, chance, planned);
-	mark_release(&needs);
+	adjacency_mark_release(&needs);
 	free(chance);
 	free(sent);
 	free(planned);

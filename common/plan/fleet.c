@@ -23,7 +23,7 @@ struct variant {
 	double size;
 };
 
-struct group {
+struct fleet_group {
 	double size;
 	double resent; /* bytes that an average update re-sends */
 	double held;   /* total size of all variants */
@@ -34,9 +34,9 @@ struct group {
 };
 
 /* The state of the merging. */
-struct changes {
+struct fleet {
 	const struct affinity *k;
-	struct group *group;
+	struct fleet_group *group;
 	struct clustering groups;
 	size_t words; /* length of a set of images */
 	size_t n_images, limit;
@@ -73,8 +73,8 @@ static bool exceeds(const uint64_t *a, const uint64_t *b, size_t words)
 	return false;
 }
 
-static double held_together(const struct changes *p, const struct group *a,
-			    const struct group *b)
+static double held_together(const struct fleet *p, const struct fleet_group *a,
+			    const struct fleet_group *b)
 {
 	double held = 0;
 
@@ -104,8 +104,8 @@ static double resent(const struct affinity *k, double size, const uint64_t *a,
  */
 static double score_of(void *arg, uint32_t i, uint32_t j)
 {
-	const struct changes *p = arg;
-	const struct group *a = &p->group[i], *b = &p->group[j];
+	const struct fleet *p = arg;
+	const struct fleet_group *a = &p->group[i], *b = &p->group[j];
 	size_t gain = count_common(a->images, b->images, p->over, p->words);
 
 	if (gain == 0)
@@ -116,7 +116,7 @@ static double score_of(void *arg, uint32_t i, uint32_t j)
 	return grown / (double)gain;
 }
 
-static void add_variant(struct group *g, uint64_t *images, double size)
+static void add_variant(struct fleet_group *g, uint64_t *images, double size)
 {
 	g->variant[g->n++] = (struct variant){images, size};
 	g->held += size;
@@ -126,8 +126,8 @@ static void add_variant(struct group *g, uint64_t *images, double size)
  * Combines each variant of one group with each variant of the other. An image may also
  * have nothing of one of the groups.
  */
-static void join_variants(const struct changes *p, const struct group *a,
-			  const struct group *b, struct group *g)
+static void join_variants(const struct fleet *p, const struct fleet_group *a,
+			  const struct fleet_group *b, struct fleet_group *g)
 {
 	struct variant none_a = {mem_zero(p->words, 8), 0},
 		       none_b = {mem_zero(p->words, 8), 0};
@@ -153,7 +153,7 @@ static void join_variants(const struct changes *p, const struct group *a,
 	free(none_b.images);
 }
 
-static void release_variants(struct group *g)
+static void release_variants(struct fleet_group *g)
 {
 	for (size_t i = 0; i < g->n; i++)
 		free(g->variant[i].images);
@@ -162,8 +162,8 @@ static void release_variants(struct group *g)
 
 static void join(void *arg, uint32_t to, uint32_t from)
 {
-	struct changes *p = arg;
-	struct group *a = &p->group[to], *b = &p->group[from], g = *a;
+	struct fleet *p = arg;
+	struct fleet_group *a = &p->group[to], *b = &p->group[from], g = *a;
 
 	g.held = 0;
 	g.n = 0;
@@ -184,7 +184,7 @@ static void join(void *arg, uint32_t to, uint32_t from)
 /* Finds the images with more groups than the limit. Returns whether there are none. */
 static bool is_done(void *arg)
 {
-	struct changes *p = arg;
+	struct fleet *p = arg;
 	bool any = false;
 
 	for (size_t i = 0; i < p->n_images; i++) {
@@ -205,14 +205,14 @@ static bool is_done(void *arg)
  * Initializes the group of one atom. All paths of an atom have the same class, so an
  * image contains all of the atom or nothing.
  */
-static void start_group(struct changes *p, const struct adjacency *r, uint32_t atom,
+static void start_group(struct fleet *p, const struct adjacency *r, uint32_t atom,
 			const bool *const *in, size_t n_images)
 {
 	const struct affinity *k = p->k;
-	struct group *g = &p->group[atom];
+	struct fleet_group *g = &p->group[atom];
 	uint32_t node = r->node[k->place[k->first[atom]]];
 
-	*g = (struct group){.size = k->size[atom]};
+	*g = (struct fleet_group){.size = k->size[atom]};
 	g->images = mem_zero(p->words, sizeof *g->images);
 	g->update = mem_zero(k->words, sizeof *g->update);
 	memcpy(g->update, k->update + atom * k->words, k->words * sizeof *g->update);
@@ -242,7 +242,7 @@ static uint64_t *classify(size_t n, const bool *const *in, size_t n_images)
 	return class;
 }
 
-static void pack_init(struct changes *p, const struct adjacency *r, const bool *const *in)
+static void init_groups(struct fleet *p, const struct adjacency *r, const bool *const *in)
 {
 	size_t n = p->k->n;
 
@@ -254,7 +254,7 @@ static void pack_init(struct changes *p, const struct adjacency *r, const bool *
 		start_group(p, r, i, in, p->n_images);
 }
 
-static void pack_release(struct changes *p)
+static void release_groups(struct fleet *p)
 {
 	for (size_t i = 0; i < p->groups.n; i++) {
 		release_variants(&p->group[i]);
@@ -271,7 +271,7 @@ int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
 {
 	struct adjacency r;
 	struct affinity k;
-	struct changes p = {.k = &k, .n_images = n_images, .limit = limit};
+	struct fleet p = {.k = &k, .n_images = n_images, .limit = limit};
 	const struct clustering_rule rule = {score_of, join, is_done, &p};
 
 	if (adjacency_init(&r, all, e) < 0) {
@@ -283,11 +283,11 @@ int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
 	uint32_t *group = mem_zero(k.n, sizeof *group);
 	for (size_t i = 0; i < k.n; i++)
 		group[i] = (uint32_t)i;
-	pack_init(&p, &r, in);
+	init_groups(&p, &r, in);
 	clustering_run(&p.groups, &rule, group);
 	for (size_t i = 0; i < n_images; i++)
 		ordering_plan(all, &r, &k, group, in[i], &plans[i]);
-	pack_release(&p);
+	release_groups(&p);
 	free(group);
 	free(class);
 	affinity_release(&k);

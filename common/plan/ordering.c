@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct layer {
+struct ordered_layer {
 	double chance;
 	const char **path; /* in byte order */
 	const char *first; /* first path in the order of plans */
@@ -23,7 +23,7 @@ static int compare_paths(const void *a, const void *b)
 
 static int compare_layers(const void *a, const void *b)
 {
-	const struct layer *x = a, *y = b;
+	const struct ordered_layer *x = a, *y = b;
 
 	if (x->n == 0 || y->n == 0)
 		return x->n == 0 ? y->n != 0 : -1;
@@ -36,7 +36,7 @@ void ordering_plan(const struct graph *g, const struct adjacency *r,
 		   const struct affinity *k, const uint32_t *group, const bool *in,
 		   struct plan *p)
 {
-	struct layer *layer = mem_zero(k->n, sizeof *layer);
+	struct ordered_layer *layer = mem_zero(k->n, sizeof *layer);
 	const char **path = mem_zero(k->n_paths, sizeof *path), **next = path;
 	uint64_t *row = mem_zero(k->words, sizeof *row);
 
@@ -49,7 +49,7 @@ void ordering_plan(const struct graph *g, const struct adjacency *r,
 	}
 	for (size_t i = 0; i < k->n; i++)
 		for (size_t at = k->first[i]; at < k->first[i + 1]; at++) {
-			struct layer *l = &layer[group[i]];
+			struct ordered_layer *l = &layer[group[i]];
 			uint32_t node = r->node[k->place[at]];
 			const char *name = g->paths.name[node];
 			if (in != NULL && !in[node])

@@ -8,28 +8,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-void value_release(struct value *v)
+void piece_release(struct piece *v)
 {
 	for (size_t i = 0; v->item != NULL && i < v->n; i++)
-		value_release(&v->item[i]);
+		piece_release(&v->item[i]);
 	free(v->item);
 	free(v->node);
 	free(v->arc);
-	*v = (struct value){0};
+	*v = (struct piece){0};
 }
 
-static size_t count_graphs(const struct value *v)
+static size_t count_graphs(const struct piece *v)
 {
-	size_t n = v->kind == GRAPH;
+	size_t n = v->kind == PIECE_GRAPH;
 
 	for (size_t i = 0; v->item != NULL && i < v->n; i++)
 		n += count_graphs(&v->item[i]);
 	return n;
 }
 
-static void move_graphs(struct value *v, struct value *flat)
+static void move_graphs(struct piece *v, struct piece *flat)
 {
-	if (v->kind == GRAPH) {
+	if (v->kind == PIECE_GRAPH) {
 		flat->item[flat->n++] = *v;
 		return;
 	}
@@ -38,19 +38,19 @@ static void move_graphs(struct value *v, struct value *flat)
 	free(v->item);
 }
 
-void value_flatten(struct value *v, struct value *flat)
+void piece_flatten(struct piece *v, struct piece *flat)
 {
 	flat->item =
 	    mem_resize(flat->item, flat->n + count_graphs(v), sizeof *flat->item);
 	move_graphs(v, flat);
-	*v = (struct value){.kind = NOTHING};
+	*v = (struct piece){.kind = PIECE_NOTHING};
 }
 
-int part_number(const char *key)
+int piece_part(const char *key)
 {
-	static const char *const names[N_PARTS] = {"main", "common", "rest"};
+	static const char *const names[PIECE_N_PARTS] = {"main", "common", "rest"};
 
-	for (int i = 0; i < N_PARTS; i++)
+	for (int i = 0; i < PIECE_N_PARTS; i++)
 		if (strcmp(names[i], key) == 0)
 			return i;
 	return -1;
@@ -71,7 +71,7 @@ static int compare_sizes(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
-int piece_whole(struct value *v, const struct graph *g, struct err *e)
+int piece_whole(struct piece *v, const struct graph *g, struct err *e)
 {
 	size_t n = g->paths.n;
 	uint32_t *place = mem_zero(n, sizeof *place);
@@ -81,7 +81,7 @@ int piece_whole(struct value *v, const struct graph *g, struct err *e)
 		return -1;
 	}
 	struct by_size *all = mem_zero(n, sizeof *all);
-	*v = (struct value){.kind = GRAPH, .n = n};
+	*v = (struct piece){.kind = PIECE_GRAPH, .n = n};
 	for (size_t i = 0; i < n; i++) {
 		all[i] = (struct by_size){g->node[i].size, g->paths.name[i], (uint32_t)i};
 		v->n_arcs += g->node[i].n_refs;
@@ -97,7 +97,8 @@ int piece_whole(struct value *v, const struct graph *g, struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		const struct graph_node *node = &g->node[v->node[i]];
 		for (size_t k = 0; k < node->n_refs; k++)
-			v->arc[at++] = (struct arc){(uint32_t)i, place[node->refs[k]]};
+			v->arc[at++] =
+			    (struct piece_arc){(uint32_t)i, place[node->refs[k]]};
 	}
 	free(all);
 	free(place);
@@ -109,7 +110,7 @@ int piece_whole(struct value *v, const struct graph *g, struct err *e)
  * part[i], or is dropped if part[i] is n. References between different graphs are
  * dropped. `v` is released.
  */
-static void deal(struct value *v, const size_t *part, struct value *to, size_t n)
+static void deal(struct piece *v, const size_t *part, struct piece *to, size_t n)
 {
 	uint32_t *place = mem_zero(v->n, sizeof *place);
 
@@ -120,7 +121,7 @@ static void deal(struct value *v, const size_t *part, struct value *to, size_t n
 		if (part[v->arc[i].from] == part[v->arc[i].to] && part[v->arc[i].to] < n)
 			to[part[v->arc[i].to]].n_arcs++;
 	for (size_t i = 0; i < n; i++) {
-		to[i].kind = GRAPH;
+		to[i].kind = PIECE_GRAPH;
 		to[i].node = mem_zero(to[i].n, sizeof *to[i].node);
 		to[i].arc = mem_zero(to[i].n_arcs, sizeof *to[i].arc);
 		to[i].n = to[i].n_arcs = 0;
@@ -128,39 +129,39 @@ static void deal(struct value *v, const size_t *part, struct value *to, size_t n
 	for (size_t i = 0; i < v->n; i++) {
 		if (part[i] >= n)
 			continue;
-		struct value *t = &to[part[i]];
+		struct piece *t = &to[part[i]];
 		place[i] = (uint32_t)t->n;
 		t->node[t->n++] = v->node[i];
 	}
 	for (size_t i = 0; i < v->n_arcs; i++) {
-		struct arc a = v->arc[i];
+		struct piece_arc a = v->arc[i];
 		if (part[a.from] != part[a.to] || part[a.to] >= n)
 			continue;
-		struct value *t = &to[part[a.to]];
-		t->arc[t->n_arcs++] = (struct arc){place[a.from], place[a.to]};
+		struct piece *t = &to[part[a.to]];
+		t->arc[t->n_arcs++] = (struct piece_arc){place[a.from], place[a.to]};
 	}
 	free(place);
-	value_release(v);
+	piece_release(v);
 }
 
 /* Returns the edges of the graph in this direction. */
-static struct edges edges_of(const struct value *v, enum towards towards)
+static struct edges edges_of(const struct piece *v, enum piece_direction direction)
 {
 	struct edges e;
-	bool out = towards == REFERENCES;
+	bool out = direction == PIECE_REFERENCES;
 
 	edges_init(&e, v->n);
 	for (size_t i = 0; i < v->n_arcs; i++)
 		edges_count(&e, out ? v->arc[i].from : v->arc[i].to, 1);
 	edges_begin(&e);
 	for (size_t i = 0; i < v->n_arcs; i++) {
-		struct arc a = v->arc[i];
+		struct piece_arc a = v->arc[i];
 		edges_add(&e, out ? a.from : a.to, out ? a.to : a.from);
 	}
 	return e;
 }
 
-int piece_by_popularity(struct value *v, const struct graph *g, struct err *e)
+int piece_by_popularity(struct piece *v, const struct graph *g, struct err *e)
 {
 	struct graph sub = {0};
 	uint32_t *order = mem_zero(v->n, sizeof *order);
@@ -169,7 +170,7 @@ int piece_by_popularity(struct value *v, const struct graph *g, struct err *e)
 		const char *path = g->paths.name[v->node[i]];
 		graph_node(&sub, path, strlen(path));
 	}
-	struct edges down = edges_of(v, REFERENCES);
+	struct edges down = edges_of(v, PIECE_REFERENCES);
 	for (size_t i = 0; i < v->n; i++) {
 		size_t n = down.first[i + 1] - down.first[i];
 		uint32_t *refs = mem_zero(n, sizeof *refs);
@@ -179,23 +180,23 @@ int piece_by_popularity(struct value *v, const struct graph *g, struct err *e)
 	}
 	edges_release(&down);
 	int result = v->n == 0 ? 0 : popularity_order(&sub, order, NULL, e);
-	struct value list = {.kind = LIST, .n = v->n};
+	struct piece list = {.kind = PIECE_LIST, .n = v->n};
 	list.item = mem_zero(v->n, sizeof *list.item);
 	for (size_t i = 0; i < v->n; i++) {
-		list.item[i] = (struct value){.kind = GRAPH, .n = 1};
+		list.item[i] = (struct piece){.kind = PIECE_GRAPH, .n = 1};
 		list.item[i].node = mem_zero(1, sizeof *list.item[i].node);
 		list.item[i].node[0] = v->node[order[i]];
 	}
-	value_release(v);
+	piece_release(v);
 	*v = list;
 	free(order);
 	graph_release(&sub);
 	return result;
 }
 
-void piece_split(struct value *v, size_t count)
+void piece_split(struct piece *v, size_t count)
 {
-	struct value list = {.kind = LIST, .n = v->n / count + (v->n % count != 0)};
+	struct piece list = {.kind = PIECE_LIST, .n = v->n / count + (v->n % count != 0)};
 	size_t *part = mem_zero(v->n, sizeof *part);
 
 	list.item = mem_zero(list.n, sizeof *list.item);
@@ -206,83 +207,86 @@ void piece_split(struct value *v, size_t count)
 	*v = list;
 }
 
-void piece_remove(struct value *v, const struct mark *mark)
+void piece_remove(struct piece *v, const struct adjacency_mark *mark)
 {
-	struct value left = {0};
+	struct piece left = {0};
 	size_t *part = mem_zero(v->n, sizeof *part);
 
 	for (size_t i = 0; i < v->n; i++)
-		part[i] = mark_has(mark, v->node[i]);
+		part[i] = adjacency_mark_has(mark, v->node[i]);
 	deal(v, part, &left, 1);
 	free(part);
 	*v = left;
 }
 
 /* Marks all nodes that can be reached from nodes with start[i]. */
-static void reach(const struct value *v, enum towards towards, const bool *start,
-		  struct mark *reached)
+static void reach(const struct piece *v, enum piece_direction direction,
+		  const bool *start, struct adjacency_mark *reached)
 {
-	struct edges e = edges_of(v, towards);
+	struct edges e = edges_of(v, direction);
 
-	mark_init(reached, v->n);
+	adjacency_mark_init(reached, v->n);
 	for (size_t i = 0; i < v->n; i++)
 		if (start[i])
-			mark_reach(reached, &e, (uint32_t)i);
+			adjacency_mark_reach(reached, &e, (uint32_t)i);
 	edges_release(&e);
 }
 
 /*
- * Replaces `v` by its parts. Parts without nodes become NOTHING if `drop` is true; COMMON
- * always does.
+ * Replaces `v` by its parts. Parts without nodes become PIECE_NOTHING if `drop` is true;
+ * PIECE_COMMON always does.
  */
-static void make_parts(struct value *v, const size_t *part, bool drop)
+static void make_parts(struct piece *v, const size_t *part, bool drop)
 {
-	struct value parts = {.kind = PARTS, .n = N_PARTS};
+	struct piece parts = {.kind = PIECE_PARTS, .n = PIECE_N_PARTS};
 
-	parts.item = mem_zero(N_PARTS, sizeof *parts.item);
-	deal(v, part, parts.item, N_PARTS);
-	for (size_t i = 0; i < N_PARTS; i++) {
-		if (parts.item[i].n != 0 || (!drop && i != COMMON))
+	parts.item = mem_zero(PIECE_N_PARTS, sizeof *parts.item);
+	deal(v, part, parts.item, PIECE_N_PARTS);
+	for (size_t i = 0; i < PIECE_N_PARTS; i++) {
+		if (parts.item[i].n != 0 || (!drop && i != PIECE_COMMON))
 			continue;
-		value_release(&parts.item[i]);
-		parts.item[i].kind = NOTHING;
+		piece_release(&parts.item[i]);
+		parts.item[i].kind = PIECE_NOTHING;
 	}
 	*v = parts;
 }
 
-void piece_subcomponent(struct value *v, const struct mark *mark, enum towards towards)
+void piece_subcomponent(struct piece *v, const struct adjacency_mark *mark,
+			enum piece_direction direction)
 {
 	size_t *part = mem_zero(v->n, sizeof *part);
 	bool *start = mem_zero(v->n, sizeof *start);
-	struct mark reached;
+	struct adjacency_mark reached;
 
 	piece_target(v, mark, start);
-	reach(v, towards, start, &reached);
+	reach(v, direction, start, &reached);
 	for (size_t i = 0; i < v->n; i++)
-		part[i] = mark_has(&reached, (uint32_t)i) ? MAIN : REST;
+		part[i] =
+		    adjacency_mark_has(&reached, (uint32_t)i) ? PIECE_MAIN : PIECE_REST;
 	make_parts(v, part, false);
-	mark_release(&reached);
+	adjacency_mark_release(&reached);
 	free(start);
 	free(part);
 }
 
-void piece_target(const struct value *v, const struct mark *mark, bool *target)
+void piece_target(const struct piece *v, const struct adjacency_mark *mark, bool *target)
 {
 	for (size_t i = 0; i < v->n; i++)
-		target[i] |= mark_has(mark, v->node[i]);
+		target[i] |= adjacency_mark_has(mark, v->node[i]);
 }
 
-void piece_target_children(const struct value *v, const struct mark *mark, bool *target)
+void piece_target_children(const struct piece *v, const struct adjacency_mark *mark,
+			   bool *target)
 {
 	for (size_t i = 0; i < v->n_arcs; i++)
-		target[v->arc[i].to] |= mark_has(mark, v->node[v->arc[i].from]);
+		target[v->arc[i].to] |= adjacency_mark_has(mark, v->node[v->arc[i].from]);
 }
 
-void piece_split_off(struct value *v, const bool *target)
+void piece_split_off(struct piece *v, const bool *target)
 {
 	size_t *part = mem_zero(v->n, sizeof *part), n_targets = 0, n_roots = 0, kept = 0;
 	bool *root = mem_zero(v->n, sizeof *root), root_is_target = false;
-	struct mark off, rest;
+	struct adjacency_mark off, rest;
 
 	memset(root, true, v->n * sizeof *root);
 	for (size_t i = 0; i < v->n_arcs; i++)
@@ -292,11 +296,11 @@ void piece_split_off(struct value *v, const bool *target)
 		n_roots += root[i];
 		root_is_target |= root[i] && target[i];
 	}
-	reach(v, REFERENCES, target, &off);
+	reach(v, PIECE_REFERENCES, target, &off);
 	if (n_targets == 0 || (n_roots == 1 && root_is_target)) {
 		for (size_t i = 0; i < v->n; i++)
-			part[i] = n_targets == 0 ? REST : MAIN;
-		mark_init(&rest, 0);
+			part[i] = n_targets == 0 ? PIECE_REST : PIECE_MAIN;
+		adjacency_mark_init(&rest, 0);
 	} else {
 		for (size_t i = 0; i < v->n_arcs; i++)
 			if (!target[v->arc[i].to])
@@ -308,23 +312,25 @@ void piece_split_off(struct value *v, const bool *target)
 		 */
 		for (size_t i = 0; i < v->n; i++)
 			root[i] &= !target[i];
-		reach(v, REFERENCES, root, &rest);
+		reach(v, PIECE_REFERENCES, root, &rest);
 		for (size_t i = 0; i < v->n; i++) {
-			bool is_off = mark_has(&off, (uint32_t)i);
-			bool is_rest = mark_has(&rest, (uint32_t)i);
-			part[i] = !is_off ? REST : is_rest ? COMMON : MAIN;
+			bool is_off = adjacency_mark_has(&off, (uint32_t)i);
+			bool is_rest = adjacency_mark_has(&rest, (uint32_t)i);
+			part[i] = !is_off   ? PIECE_REST
+				  : is_rest ? PIECE_COMMON
+					    : PIECE_MAIN;
 		}
 	}
 	make_parts(v, part, true);
-	mark_release(&off);
-	mark_release(&rest);
+	adjacency_mark_release(&off);
+	adjacency_mark_release(&rest);
 	free(root);
 	free(part);
 }
 
-void list_merge(struct value *v, size_t first)
+void piece_merge(struct piece *v, size_t first)
 {
-	struct value all = {.kind = GRAPH};
+	struct piece all = {.kind = PIECE_GRAPH};
 
 	for (size_t i = first; i < v->n; i++) {
 		all.n += v->item[i].n;
@@ -334,14 +340,14 @@ void list_merge(struct value *v, size_t first)
 	all.arc = mem_zero(all.n_arcs, sizeof *all.arc);
 	all.n = all.n_arcs = 0;
 	for (size_t i = first; i < v->n; i++) {
-		struct value *from = &v->item[i];
+		struct piece *from = &v->item[i];
 		for (size_t k = 0; k < from->n_arcs; k++)
 			all.arc[all.n_arcs++] =
-			    (struct arc){from->arc[k].from + (uint32_t)all.n,
-					 from->arc[k].to + (uint32_t)all.n};
+			    (struct piece_arc){from->arc[k].from + (uint32_t)all.n,
+					       from->arc[k].to + (uint32_t)all.n};
 		for (size_t k = 0; k < from->n; k++)
 			all.node[all.n++] = from->node[k];
-		value_release(from);
+		piece_release(from);
 	}
 	v->item[first] = all;
 	v->n = first + 1;

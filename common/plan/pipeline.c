@@ -10,9 +10,9 @@
 
 enum { DEPTH_MAX = 64 };
 
-struct run {
+struct context {
 	const struct graph *g;
-	struct mark *mark;
+	struct adjacency_mark *mark;
 };
 
 /*
@@ -23,18 +23,18 @@ struct operation {
 	const char *name;
 	size_t n_args;
 	int (*check)(const json_t *args, int depth, struct err *e);
-	int (*apply)(const struct run *r, const json_t *args, struct value *v,
+	int (*apply)(const struct context *r, const json_t *args, struct piece *v,
 		     struct err *e);
 };
 
 static int check_list(const json_t *operations, int depth, struct err *e);
 static int check_operation(const json_t *operation, int depth, struct err *e);
-static int apply_list(const struct run *r, const json_t *operations, struct value *v,
+static int apply_list(const struct context *r, const json_t *operations, struct piece *v,
 		      struct err *e);
-static int apply_operation(const struct run *r, const json_t *operation, struct value *v,
-			   struct err *e);
+static int apply_operation(const struct context *r, const json_t *operation,
+			   struct piece *v, struct err *e);
 
-static int want(const struct value *v, enum kind kind, struct err *e)
+static int want(const struct piece *v, enum piece_kind kind, struct err *e)
 {
 	static const char *const names[] = {"a graph", "a list",
 					    "the parts main, common and rest"};
@@ -52,36 +52,36 @@ static int check_nothing(const json_t *args, int depth, struct err *e)
 	return 0;
 }
 
-static int popularity_contest(const struct run *r, const json_t *args, struct value *v,
-			      struct err *e)
+static int popularity_contest(const struct context *r, const json_t *args,
+			      struct piece *v, struct err *e)
 {
 	(void)args;
-	return want(v, GRAPH, e) < 0 ? -1 : piece_by_popularity(v, r->g, e);
+	return want(v, PIECE_GRAPH, e) < 0 ? -1 : piece_by_popularity(v, r->g, e);
 }
 
-static int reverse(const struct run *r, const json_t *args, struct value *v,
+static int reverse(const struct context *r, const json_t *args, struct piece *v,
 		   struct err *e)
 {
 	(void)r, (void)args;
-	if (want(v, LIST, e) < 0)
+	if (want(v, PIECE_LIST, e) < 0)
 		return -1;
 	for (size_t i = 0; i < v->n / 2; i++) {
-		struct value item = v->item[i];
+		struct piece item = v->item[i];
 		v->item[i] = v->item[v->n - 1 - i];
 		v->item[v->n - 1 - i] = item;
 	}
 	return 0;
 }
 
-static int flatten(const struct run *r, const json_t *args, struct value *v,
+static int flatten(const struct context *r, const json_t *args, struct piece *v,
 		   struct err *e)
 {
-	struct value flat = {.kind = LIST};
+	struct piece flat = {.kind = PIECE_LIST};
 
 	(void)r, (void)args;
-	if (v->kind == GRAPH)
+	if (v->kind == PIECE_GRAPH)
 		return err_set(e, "needs a list or parts, not a graph");
-	value_flatten(v, &flat);
+	piece_flatten(v, &flat);
 	*v = flat;
 	return 0;
 }
@@ -103,30 +103,30 @@ static size_t count_of(const json_t *args)
 	return (size_t)json_integer_value(json_array_get(args, 1));
 }
 
-static int split_every(const struct run *r, const json_t *args, struct value *v,
+static int split_every(const struct context *r, const json_t *args, struct piece *v,
 		       struct err *e)
 {
 	(void)r;
-	if (want(v, GRAPH, e) < 0)
+	if (want(v, PIECE_GRAPH, e) < 0)
 		return -1;
 	piece_split(v, count_of(args));
 	return 0;
 }
 
-static int limit_layers(const struct run *r, const json_t *args, struct value *v,
+static int limit_layers(const struct context *r, const json_t *args, struct piece *v,
 			struct err *e)
 {
 	size_t limit = count_of(args);
 
 	(void)r;
-	if (want(v, LIST, e) < 0)
+	if (want(v, PIECE_LIST, e) < 0)
 		return -1;
 	if (v->n <= limit)
 		return 0;
 	for (size_t i = limit - 1; i < v->n; i++)
-		if (v->item[i].kind != GRAPH)
+		if (v->item[i].kind != PIECE_GRAPH)
 			return err_set(e, "can merge only graphs: 'flatten' comes first");
-	list_merge(v, limit - 1);
+	piece_merge(v, limit - 1);
 	return 0;
 }
 
@@ -152,54 +152,54 @@ static int check_path_or_paths(const json_t *args, int depth, struct err *e)
 }
 
 /* Marks the node of the path, if the graph has it. */
-static void mark_path(const struct run *r, const json_t *path)
+static void mark_path(const struct context *r, const json_t *path)
 {
 	uint32_t id =
 	    strset_find(&r->g->paths, json_string_value(path), json_string_length(path));
 	if (id != STRSET_NONE)
-		mark_put(r->mark, id);
+		adjacency_mark_put(r->mark, id);
 }
 
 /* Marks a path, or each path of a list. */
-static void mark_paths(const struct run *r, const json_t *paths)
+static void mark_paths(const struct context *r, const json_t *paths)
 {
-	mark_clear(r->mark);
+	adjacency_mark_clear(r->mark);
 	if (json_is_string(paths))
 		mark_path(r, paths);
 	for (size_t i = 0; i < json_array_size(paths); i++)
 		mark_path(r, json_array_get(paths, i));
 }
 
-static int remove_paths(const struct run *r, const json_t *args, struct value *v,
+static int remove_paths(const struct context *r, const json_t *args, struct piece *v,
 			struct err *e)
 {
-	if (want(v, GRAPH, e) < 0)
+	if (want(v, PIECE_GRAPH, e) < 0)
 		return -1;
 	mark_paths(r, json_array_get(args, 1));
 	piece_remove(v, r->mark);
 	return 0;
 }
 
-static int subcomponent(const struct run *r, const json_t *args, enum towards towards,
-			struct value *v, struct err *e)
+static int subcomponent(const struct context *r, const json_t *args,
+			enum piece_direction direction, struct piece *v, struct err *e)
 {
-	if (want(v, GRAPH, e) < 0)
+	if (want(v, PIECE_GRAPH, e) < 0)
 		return -1;
 	mark_paths(r, json_array_get(args, 1));
-	piece_subcomponent(v, r->mark, towards);
+	piece_subcomponent(v, r->mark, direction);
 	return 0;
 }
 
-static int subcomponent_out(const struct run *r, const json_t *args, struct value *v,
+static int subcomponent_out(const struct context *r, const json_t *args, struct piece *v,
 			    struct err *e)
 {
-	return subcomponent(r, args, REFERENCES, v, e);
+	return subcomponent(r, args, PIECE_REFERENCES, v, e);
 }
 
-static int subcomponent_in(const struct run *r, const json_t *args, struct value *v,
+static int subcomponent_in(const struct context *r, const json_t *args, struct piece *v,
 			   struct err *e)
 {
-	return subcomponent(r, args, REFERRERS, v, e);
+	return subcomponent(r, args, PIECE_REFERRERS, v, e);
 }
 
 static int check_specs(const json_t *args, int depth, struct err *e)
@@ -221,13 +221,13 @@ static int check_specs(const json_t *args, int depth, struct err *e)
 	return json_is_array(specs) ? 0 : err_set(e, "takes a list");
 }
 
-static int split_paths(const struct run *r, const json_t *args, struct value *v,
+static int split_paths(const struct context *r, const json_t *args, struct piece *v,
 		       struct err *e)
 {
 	const json_t *specs = json_array_get(args, 1);
 	bool *target;
 
-	if (want(v, GRAPH, e) < 0)
+	if (want(v, PIECE_GRAPH, e) < 0)
 		return -1;
 	target = mem_zero(v->n, sizeof *target);
 	for (size_t i = 0; i < json_array_size(specs); i++) {
@@ -252,9 +252,10 @@ static int check_map(const json_t *args, int depth, struct err *e)
 	return check_operation(json_array_get(args, 1), depth, e);
 }
 
-static int map(const struct run *r, const json_t *args, struct value *v, struct err *e)
+static int map(const struct context *r, const json_t *args, struct piece *v,
+	       struct err *e)
 {
-	if (want(v, LIST, e) < 0)
+	if (want(v, PIECE_LIST, e) < 0)
 		return -1;
 	for (size_t i = 0; i < v->n; i++)
 		if (apply_operation(r, json_array_get(args, 1), &v->item[i], e) < 0)
@@ -267,7 +268,7 @@ static int check_pipe(const json_t *args, int depth, struct err *e)
 	return check_list(json_array_get(args, 1), depth, e);
 }
 
-static int pipe_through(const struct run *r, const json_t *args, struct value *v,
+static int pipe_through(const struct context *r, const json_t *args, struct piece *v,
 			struct err *e)
 {
 	return apply_list(r, json_array_get(args, 1), v, e);
@@ -277,19 +278,20 @@ static int check_over(const json_t *args, int depth, struct err *e)
 {
 	const char *key = json_string_value(json_array_get(args, 1));
 
-	if (key == NULL || part_number(key) < 0)
+	if (key == NULL || piece_part(key) < 0)
 		return err_set(e, "takes 'main', 'common' or 'rest' and an operation");
 	return check_operation(json_array_get(args, 2), depth, e);
 }
 
-static int over(const struct run *r, const json_t *args, struct value *v, struct err *e)
+static int over(const struct context *r, const json_t *args, struct piece *v,
+		struct err *e)
 {
 	const char *key = json_string_value(json_array_get(args, 1));
 
-	if (want(v, PARTS, e) < 0)
+	if (want(v, PIECE_PARTS, e) < 0)
 		return -1;
-	struct value *part = &v->item[part_number(key)];
-	if (part->kind == NOTHING)
+	struct piece *part = &v->item[piece_part(key)];
+	if (part->kind == PIECE_NOTHING)
 		return err_set(e, "there is no part '%s'", key);
 	return apply_operation(r, json_array_get(args, 2), part, e);
 }
@@ -355,8 +357,8 @@ static int check_list(const json_t *operations, int depth, struct err *e)
 	return 0;
 }
 
-static int apply_operation(const struct run *r, const json_t *operation, struct value *v,
-			   struct err *e)
+static int apply_operation(const struct context *r, const json_t *operation,
+			   struct piece *v, struct err *e)
 {
 	const struct operation *o = operation_of(operation);
 	struct err why;
@@ -366,7 +368,7 @@ static int apply_operation(const struct run *r, const json_t *operation, struct 
 	return 0;
 }
 
-static int apply_list(const struct run *r, const json_t *operations, struct value *v,
+static int apply_list(const struct context *r, const json_t *operations, struct piece *v,
 		      struct err *e)
 {
 	struct err why;
@@ -377,7 +379,7 @@ static int apply_list(const struct run *r, const json_t *operations, struct valu
 	return 0;
 }
 
-static void write_plan(const struct value *flat, struct plan *p)
+static void write_plan(const struct piece *flat, struct plan *p)
 {
 	for (size_t i = 0; i < flat->n; i++) {
 		for (size_t k = 0; k < flat->item[i].n; k++)
@@ -389,25 +391,25 @@ static void write_plan(const struct value *flat, struct plan *p)
 int pipeline_plan(const json_t *operations, const struct graph *g, struct plan *p,
 		  struct err *e)
 {
-	struct value all, flat = {.kind = LIST};
-	struct mark mark;
-	struct run run = {g, &mark};
+	struct piece all, flat = {.kind = PIECE_LIST};
+	struct adjacency_mark mark;
+	struct context run = {g, &mark};
 
 	if (check_list(operations, 0, e) < 0)
 		return -1;
 	if (piece_whole(&all, g, e) < 0)
 		return -1;
-	mark_init(&mark, g->paths.n);
+	adjacency_mark_init(&mark, g->paths.n);
 	int result = apply_list(&run, operations, &all, e);
-	if (result == 0 && all.kind == GRAPH)
+	if (result == 0 && all.kind == PIECE_GRAPH)
 		result = err_set(e, "a lone graph at the end, not a list of layers: "
 				    "'split_every' or 'popularity_contest' makes one");
-	value_flatten(&all, &flat);
+	piece_flatten(&all, &flat);
 	if (result == 0)
 		write_plan(&flat, p);
 	if (result == 0 && p->n == 0)
 		result = err_set(e, "no path is left for a layer");
-	value_release(&flat);
-	mark_release(&mark);
+	piece_release(&flat);
+	adjacency_mark_release(&mark);
 	return result;
 }

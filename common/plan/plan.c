@@ -59,13 +59,13 @@ void plan_write(const struct plan *p, const struct graph *g, struct buf *out)
 }
 
 /* The callback of plan_scan() and the current layer. */
-struct reader {
+struct line_reader {
 	int (*on_path)(void *arg, const char *path, size_t layer, struct err *e);
 	void *arg;
 	size_t layer;
 };
 
-static int read_line(const struct reader *r, const char *at, const char *end,
+static int read_line(const struct line_reader *r, const char *at, const char *end,
 		     struct err *e)
 {
 	struct strset seen = {0};
@@ -97,7 +97,7 @@ int plan_scan(const char *text, size_t len, const char *what,
 	      int (*on_path)(void *arg, const char *path, size_t layer, struct err *e),
 	      void *arg, struct err *e)
 {
-	struct reader r = {.on_path = on_path, .arg = arg};
+	struct line_reader r = {.on_path = on_path, .arg = arg};
 	struct err why;
 
 	if (len == 0)
@@ -134,14 +134,14 @@ int plan_scan_file(const char *file,
 }
 
 /* The arguments of add_path(). */
-struct parser {
+struct plan_parser {
 	struct plan *p;
 	const struct graph *g;
 };
 
 static int add_path(void *arg, const char *path, size_t layer, struct err *e)
 {
-	const struct parser *parser = arg;
+	const struct plan_parser *parser = arg;
 	uint32_t node = strset_find(&parser->g->paths, path, strlen(path));
 
 	if (node == STRSET_NONE)
@@ -155,7 +155,7 @@ static int add_path(void *arg, const char *path, size_t layer, struct err *e)
 int plan_parse(struct plan *p, const struct graph *g, const char *text, size_t len,
 	       const char *what, struct err *e)
 {
-	struct parser parser = {p, g};
+	struct plan_parser parser = {p, g};
 	int result = plan_scan(text, len, what, add_path, &parser, e);
 
 	plan_close(p);

@@ -47,8 +47,8 @@ int transfer_plan(const struct graph *g, size_t limit, const double *weight,
 	double sharing = sharing_layers / (double)limit;
 	sharing *= sharing;
 	uint32_t *before = previous == NULL ? NULL : layers_before(&k, &r, previous);
-	cluster_kin(&k, limit, sharing < sharing_max ? sharing : sharing_max, before,
-		    group);
+	cluster_atoms(&k, limit, sharing < sharing_max ? sharing : sharing_max, before,
+		      group);
 	free(before);
 	ordering_plan(g, &r, &k, group, NULL, p);
 	free(group);

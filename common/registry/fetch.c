@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK = 256 << 10, PIECES = 4 };
+enum { BLOCK = 256 << 10, CHUNKS = 4 };
 
 /* --- downloads --- */
 
@@ -210,29 +210,29 @@ struct plain {
 	int fd;
 	struct digest sum;
 	uint64_t size;
-	struct ring *relay;  /* of struct piece */
+	struct ring *ring;   /* of struct chunk */
 	_Atomic bool failed; /* then `why` is set */
 	struct err why;
 };
 
-struct piece {
+struct chunk {
 	size_t len;
 	char data[BLOCK];
 };
 
-static void *finish_pieces(void *arg)
+static void *finish_chunks(void *arg)
 {
 	struct plain *p = arg;
-	struct piece *piece;
+	struct chunk *chunk;
 
-	while ((piece = ring_take(p->relay)) != NULL) {
-		digest_update(&p->sum, piece->data, piece->len);
-		p->size += piece->len;
-		if (!p->failed && io_write(p->fd, piece->data, piece->len) < 0) {
+	while ((chunk = ring_take(p->ring)) != NULL) {
+		digest_update(&p->sum, chunk->data, chunk->len);
+		p->size += chunk->len;
+		if (!p->failed && io_write(p->fd, chunk->data, chunk->len) < 0) {
 			err_set_errno(&p->why, "a temporary file, in TMPDIR");
 			p->failed = true;
 		}
-		ring_return(p->relay);
+		ring_return(p->ring);
 	}
 	return NULL;
 }
@@ -244,12 +244,12 @@ static int take_plain(void *arg, const void *data, size_t len, struct err *e)
 
 	(void)e;
 	while (len > 0 && !p->failed) {
-		struct piece *piece = ring_fill(p->relay);
-		piece->len = len < sizeof piece->data ? len : sizeof piece->data;
-		memcpy(piece->data, from, piece->len);
-		from += piece->len;
-		len -= piece->len;
-		ring_pass(p->relay);
+		struct chunk *chunk = ring_fill(p->ring);
+		chunk->len = len < sizeof chunk->data ? len : sizeof chunk->data;
+		memcpy(chunk->data, from, chunk->len);
+		from += chunk->len;
+		len -= chunk->len;
+		ring_pass(p->ring);
 	}
 	return p->failed ? -1 : 0;
 }
@@ -282,13 +282,13 @@ static int inflate(int fd, uint64_t size, struct plain *p, const char *what,
 {
 	pthread_t thread;
 
-	p->relay = ring_new(PIECES, sizeof(struct piece));
-	if (pthread_create(&thread, NULL, finish_pieces, p) != 0)
+	p->ring = ring_new(CHUNKS, sizeof(struct chunk));
+	if (pthread_create(&thread, NULL, finish_chunks, p) != 0)
 		die("cannot start a thread");
 	int result = unpack_inflate(fd, 0, size, take_plain, p, what, e);
-	ring_end(p->relay);
+	ring_end(p->ring);
 	pthread_join(thread, NULL);
-	ring_release(p->relay);
+	ring_release(p->ring);
 	if (p->failed) {
 		*e = p->why;
 		result = -1;

@@ -20,7 +20,7 @@ enum {
 	PIECES = 32,            /* pieces that the reading thread may be ahead */
 };
 
-static void piece_init(struct piece *p)
+static void piece_init(struct sink_piece *p)
 {
 	p->fd = -1;
 	buf_reserve(&p->bytes, BLOCK + HEADER_ROOM);
@@ -43,7 +43,7 @@ void sink_release(struct sink *s)
 }
 
 /* Hashes the contents of the file. Returns the number of bytes. */
-static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size)
+static uint64_t digest_file(struct sink *s, const struct sink_piece *p, uint64_t size)
 {
 	static _Thread_local char block[BLOCK];
 	uint64_t done = 0;
@@ -61,7 +61,7 @@ static uint64_t digest_file(struct sink *s, const struct piece *p, uint64_t size
 	return done;
 }
 
-static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
+static uint64_t write_file(struct sink *s, const struct sink_piece *p, uint64_t size)
 {
 	off_t offset = p->offset;
 	int64_t n = io_copy(p->fd, &offset, s->fd, size);
@@ -74,7 +74,7 @@ static uint64_t write_file(struct sink *s, const struct piece *p, uint64_t size)
 }
 
 /* Hashes or writes the bytes of a piece, and clears them. */
-static void consume_bytes(struct sink *s, struct piece *p)
+static void consume_bytes(struct sink *s, struct sink_piece *p)
 {
 	if (s->fd < 0)
 		digest_update(&s->digest, p->bytes.data, p->bytes.len);
@@ -84,7 +84,7 @@ static void consume_bytes(struct sink *s, struct piece *p)
 }
 
 /* Does the same with the bytes and the file of a piece. */
-static void sink_consume(struct sink *s, struct piece *p)
+static void sink_consume(struct sink *s, struct sink_piece *p)
 {
 	consume_bytes(s, p);
 	if (p->fd >= 0) {
@@ -104,11 +104,11 @@ static void sink_consume(struct sink *s, struct piece *p)
 /* Passes the filled piece on and starts the next piece. */
 static void sink_flush(struct sink *s)
 {
-	if (s->relay == NULL) {
+	if (s->ring == NULL) {
 		sink_consume(s, s->piece);
 	} else {
-		ring_pass(s->relay);
-		s->piece = ring_fill(s->relay);
+		ring_pass(s->ring);
+		s->piece = ring_fill(s->ring);
 	}
 }
 
@@ -220,10 +220,10 @@ static void *make_pieces(void *arg)
 {
 	struct production *p = arg;
 
-	p->sink->piece = ring_fill(p->sink->relay);
+	p->sink->piece = ring_fill(p->sink->ring);
 	p->produce(p->arg, p->sink);
 	sink_flush(p->sink);
-	ring_end(p->sink->relay);
+	ring_end(p->sink->ring);
 	return NULL;
 }
 
@@ -232,25 +232,25 @@ void sink_run(struct sink *s, void (*produce)(void *arg, struct sink *s), void *
 {
 	struct production production = {s, produce, arg};
 	pthread_t thread;
-	struct piece *p;
+	struct sink_piece *p;
 
 	if (!in_thread) {
 		produce(arg, s);
 		sink_flush(s);
 		return;
 	}
-	s->relay = ring_new(PIECES, sizeof *p);
+	s->ring = ring_new(PIECES, sizeof *p);
 	for (size_t i = 0; i < PIECES; i++)
-		piece_init(ring_slot(s->relay, i));
+		piece_init(ring_slot(s->ring, i));
 	if (pthread_create(&thread, NULL, make_pieces, &production) != 0)
 		die("cannot start a thread");
-	while ((p = ring_take(s->relay)) != NULL) {
+	while ((p = ring_take(s->ring)) != NULL) {
 		sink_consume(s, p);
-		ring_return(s->relay);
+		ring_return(s->ring);
 	}
 	pthread_join(thread, NULL);
 	for (size_t i = 0; i < PIECES; i++)
-		buf_release(&((struct piece *)ring_slot(s->relay, i))->bytes);
-	ring_release(s->relay);
-	s->relay = NULL;
+		buf_release(&((struct sink_piece *)ring_slot(s->ring, i))->bytes);
+	ring_release(s->ring);
+	s->ring = NULL;
 }

@@ -36,7 +36,7 @@ struct sink_entry {
  * A piece of a layer: bytes, followed by the contents of a file if `fd` is not -1. The
  * consumer of the piece reads and closes the file.
  */
-struct piece {
+struct sink_piece {
 	struct buf bytes;
 	int fd;
 	off_t offset;           /* offset of the contents in `fd` */
@@ -51,9 +51,9 @@ struct sink {
 	uint64_t total;       /* bytes so far */
 	/* A file for which tree_is_touched() is true, if there is one. */
 	struct sink_entry touched;
-	struct piece *piece; /* the piece that is being filled */
-	struct piece own;    /* the only piece if there is no `relay` */
-	struct ring *relay;  /* queue to the thread that hashes or writes, or NULL */
+	struct sink_piece *piece; /* the piece that is being filled */
+	struct sink_piece own;    /* the only piece if there is no `ring` */
+	struct ring *ring;        /* queue to the thread that hashes or writes, or NULL */
 };
 
 void sink_init(struct sink *s, int fd);
