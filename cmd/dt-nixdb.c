@@ -84,9 +84,9 @@ struct work {
 	struct store store;
 	struct cache cache;
 	struct graph g;
-	uint32_t *order;               /* the nodes; a path comes after its references */
-	uint32_t *turn;                /* the nodes, largest first */
-	struct pathinfo *registration; /* by node */
+	uint32_t *order;           /* the nodes; a path comes after its references */
+	uint32_t *turn;            /* the nodes, largest first */
+	struct pathinfo *pathinfo; /* by node */
 	struct derivations derivations;
 };
 
@@ -119,7 +119,7 @@ static void find_registration(void *arg, size_t turn)
 	struct work *w = arg;
 	uint32_t node = w->turn[turn];
 	const char *path = w->g.paths.name[node];
-	struct pathinfo *r = &w->registration[node];
+	struct pathinfo *r = &w->pathinfo[node];
 
 	pathinfo_find(r, &w->store, path, &w->cache);
 	if (r->size != w->g.node[node].size)
@@ -135,7 +135,7 @@ static void find_registrations(struct work *w)
 {
 	size_t n = w->g.paths.n;
 
-	w->registration = mem_zero(n, sizeof *w->registration);
+	w->pathinfo = mem_zero(n, sizeof *w->pathinfo);
 	w->turn = mem_zero(n, sizeof *w->turn);
 	for (size_t i = 0; i < n; i++)
 		w->turn[i] = (uint32_t)i;
@@ -157,7 +157,7 @@ static void make_database(const struct work *w, int64_t time, struct buf *out)
 	const struct nixdb_contents contents = {
 	    .g = &w->g,
 	    .order = w->order,
-	    .registration = w->registration,
+	    .pathinfo = w->pathinfo,
 	    .output = w->derivations.output,
 	    .n_outputs = w->derivations.n,
 	    .time = time,
@@ -199,7 +199,7 @@ static void release_work(struct work *w)
 {
 	free(w->order);
 	free(w->turn);
-	free(w->registration);
+	free(w->pathinfo);
 	derivations_release(&w->derivations);
 	graph_release(&w->g);
 	cache_release(&w->cache);

@@ -64,28 +64,28 @@ enum compress_format compress_detect(const void *data, size_t len)
 }
 
 /* The compressed input and the receiver of the output. */
-struct source {
+struct inflation {
 	int fd;
 	off_t at;
 	uint64_t left;
 	int (*write)(void *arg, const void *data, size_t len, struct err *e);
 	void *arg;
-	bool refused; /* write() failed and has set the reason */
+	bool write_failed; /* write() failed and has set the reason */
 	unsigned char data[READ_SIZE];
 };
 
 static int pass(void *arg, const void *data, size_t len, struct err *e)
 {
-	struct source *s = arg;
+	struct inflation *s = arg;
 
 	if (s->write(s->arg, data, len, e) == 0)
 		return 0;
-	s->refused = true;
+	s->write_failed = true;
 	return -1;
 }
 
 /* Reads the next bytes into s->data. Returns their number, 0 at the end, or -1. */
-static ssize_t next(struct source *s, struct err *e)
+static ssize_t next(struct inflation *s, struct err *e)
 {
 	size_t want = s->left < READ_SIZE ? (size_t)s->left : READ_SIZE;
 
@@ -105,7 +105,7 @@ static ssize_t next(struct source *s, struct err *e)
 	}
 }
 
-static int inflate_gzip(struct source *s, ssize_t n, struct err *e)
+static int inflate_gzip(struct inflation *s, ssize_t n, struct err *e)
 {
 	struct gunzip *g = gunzip_new(pass, s);
 	int result = 0;
@@ -127,7 +127,7 @@ static int inflate_gzip(struct source *s, ssize_t n, struct err *e)
  * Uncompresses the `n` bytes in s->data. Sets *is_end to whether a frame ends exactly
  * there.
  */
-static int add_zstd(struct source *s, ZSTD_DCtx *z, size_t n, char *room, bool *is_end,
+static int add_zstd(struct inflation *s, ZSTD_DCtx *z, size_t n, char *room, bool *is_end,
 		    struct err *e)
 {
 	ZSTD_inBuffer in = {s->data, n, 0};
@@ -145,7 +145,7 @@ static int add_zstd(struct source *s, ZSTD_DCtx *z, size_t n, char *room, bool *
 	return 0;
 }
 
-static int inflate_zstd(struct source *s, ssize_t n, struct err *e)
+static int inflate_zstd(struct inflation *s, ssize_t n, struct err *e)
 {
 	ZSTD_DCtx *z = ZSTD_createDCtx();
 	char *room = malloc(ZSTD_DStreamOutSize());
@@ -172,7 +172,7 @@ int compress_inflate(int fd, off_t offset, uint64_t size,
 		     int (*write)(void *arg, const void *data, size_t len, struct err *e),
 		     void *arg, const char *what, struct err *e)
 {
-	struct source *s = mem_zero(1, sizeof *s);
+	struct inflation *s = mem_zero(1, sizeof *s);
 	struct err why;
 	int result;
 
@@ -192,7 +192,7 @@ int compress_inflate(int fd, off_t offset, uint64_t size,
 	default:
 		result = n < 0 ? -1 : err_set(&why, "neither gzip nor zstd");
 	}
-	if (result < 0 && s->refused)
+	if (result < 0 && s->write_failed)
 		*e = why;
 	else if (result < 0)
 		err_set(e, "%s: %s", what, why.text);

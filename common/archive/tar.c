@@ -11,12 +11,12 @@
 #include <sys/stat.h>
 
 /* POSIX.1-2008, pax, "ustar Interchange Format" */
-struct header {
+struct ustar_header {
 	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type;
 	char link[100], magic[6], version[2], uname[32], gname[32], major[8], minor[8];
 	char prefix[155], unused[12];
 };
-_Static_assert(sizeof(struct header) == TAR_BLOCK, "a header is one block");
+_Static_assert(sizeof(struct ustar_header) == TAR_BLOCK, "a header is one block");
 
 enum tar_type tar_type(uint32_t mode)
 {
@@ -64,7 +64,7 @@ static bool fits(uint64_t value, size_t field_size)
 	return value >> (3 * (field_size - 1)) == 0;
 }
 
-static void put_checksum(struct header *h)
+static void put_checksum(struct ustar_header *h)
 {
 	unsigned sum = 0;
 
@@ -133,7 +133,7 @@ static void time_record(struct buf *records, int64_t seconds, uint32_t nsec)
 	tar_record(records, "mtime", digits, (size_t)len);
 }
 
-static void add_header(struct buf *out, struct header *h)
+static void add_header(struct buf *out, struct ustar_header *h)
 {
 	memcpy(h->magic, "ustar", sizeof h->magic);
 	memcpy(h->version, "00", sizeof h->version);
@@ -142,7 +142,7 @@ static void add_header(struct buf *out, struct header *h)
 }
 
 /* Sets the name of the extended header of `m`. */
-static void put_extended_name(struct header *h, const struct tar_member *m)
+static void put_extended_name(struct ustar_header *h, const struct tar_member *m)
 {
 	const char *slash = strrchr(m->name, '/');
 	size_t dir = slash != NULL ? (size_t)(slash + 1 - m->name) : 0;
@@ -162,7 +162,7 @@ static void add_extended(struct buf *out, const struct tar_member *m,
 {
 	static const char zeroes[TAR_BLOCK], binary[] = "21 hdrcharset=BINARY\n";
 	size_t len = records->len + (is_binary ? sizeof binary - 1 : 0);
-	struct header h = {.type = 'x'};
+	struct ustar_header h = {.type = 'x'};
 
 	put_extended_name(&h, m);
 	put_octal(h.mode, sizeof h.mode, 0);
@@ -184,7 +184,7 @@ void tar_header(struct buf *out, const struct tar_member *m)
 	const char *gname = m->gname != NULL ? m->gname : "";
 	uint64_t size = m->type == TAR_FILE ? m->size : 0;
 	uint64_t mtime = m->mtime < 0 ? UINT64_MAX : (uint64_t)m->mtime;
-	struct header h = {.type = (char)m->type};
+	struct ustar_header h = {.type = (char)m->type};
 	struct buf directory = {0}, records = {0};
 	const char *name = m->name;
 	size_t len = strlen(name);

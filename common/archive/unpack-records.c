@@ -7,11 +7,11 @@
 #include <string.h>
 
 /* The form of a value on which all readers agree. */
-enum kind { TEXT, NUMBER, SIGNED, TIME, NUMBERS };
+enum value_kind { TEXT, NUMBER, SIGNED, TIME, NUMBERS };
 
 static const struct {
 	const char *key;
-	enum kind kind;
+	enum value_kind kind;
 } known[] = {
     {"path", TEXT},
     {"linkpath", TEXT},
@@ -44,7 +44,7 @@ static size_t count_digits(const char *s, size_t len)
 	return n;
 }
 
-static bool is_of_kind(const char *s, size_t len, enum kind kind)
+static bool is_of_kind(const char *s, size_t len, enum value_kind kind)
 {
 	if (kind == TEXT)
 		return memchr(s, '\0', len) == NULL;

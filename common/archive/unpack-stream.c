@@ -59,7 +59,7 @@ struct unpack_stream {
 	int error;         /* errno of a failed read, or 0 */
 	int (*tee)(void *arg, const void *data, size_t len, struct err *e);
 	void *tee_arg;
-	bool refused; /* tee() failed; the reason is in `why` */
+	bool tee_failed; /* tee() failed; the reason is in `why` */
 	struct err why;
 	struct buf headers; /* blocks since the contents of the last member */
 	char block[BLOCK];
@@ -119,9 +119,9 @@ static ssize_t take(struct unpack_stream *s, void *data, size_t len)
 
 	if (n < 0)
 		s->error = errno;
-	if (n > 0 && s->tee != NULL && !s->refused)
-		s->refused = s->tee(s->tee_arg, data, (size_t)n, &s->why) < 0;
-	return s->refused ? -1 : n;
+	if (n > 0 && s->tee != NULL && !s->tee_failed)
+		s->tee_failed = s->tee(s->tee_arg, data, (size_t)n, &s->why) < 0;
+	return s->tee_failed ? -1 : n;
 }
 
 static la_ssize_t give_block(struct archive *a, void *data, const void **block)
@@ -372,11 +372,11 @@ static bool is_sparse(const struct unpack_stream *s)
  */
 static bool failed(const struct unpack_stream *s, struct err *e)
 {
-	if (s->refused)
+	if (s->tee_failed)
 		*e = s->why;
 	else if (s->error != 0)
 		err_set(e, "%s: %s", s->what, strerror(s->error));
-	return s->refused || s->error != 0;
+	return s->tee_failed || s->error != 0;
 }
 
 /* Reads the first header. */
@@ -607,7 +607,7 @@ int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct e
 
 /* --- metadata of members --- */
 
-struct xattr {
+struct entry_xattr {
 	const char *name;
 	const void *value;
 	size_t len;
@@ -615,7 +615,7 @@ struct xattr {
 
 static int compare_xattrs(const void *a, const void *b)
 {
-	const struct xattr *x = a, *y = b;
+	const struct entry_xattr *x = a, *y = b;
 
 	return strcmp(x->name, y->name);
 }
@@ -624,7 +624,7 @@ static int compare_xattrs(const void *a, const void *b)
 static void add_xattrs(struct archive_entry *entry, struct buf *records)
 {
 	size_t n = (size_t)archive_entry_xattr_reset(entry);
-	struct xattr *list = mem_zero(n, sizeof *list);
+	struct entry_xattr *list = mem_zero(n, sizeof *list);
 
 	for (size_t i = 0; i < n; i++)
 		archive_entry_xattr_next(entry, &list[i].name, &list[i].value,

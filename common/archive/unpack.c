@@ -39,7 +39,7 @@ static struct archive *new_reader(void)
 }
 
 /* A part of a file that libarchive reads. */
-struct span {
+struct compressed_span {
 	int fd;
 	off_t at;
 	uint64_t left;
@@ -48,7 +48,7 @@ struct span {
 
 static la_ssize_t give_span(struct archive *a, void *data, const void **block)
 {
-	struct span *s = data;
+	struct compressed_span *s = data;
 	size_t want = s->left < READ_SIZE ? (size_t)s->left : READ_SIZE;
 	ssize_t n = io_pread(s->fd, s->data, want, s->at);
 
@@ -63,7 +63,8 @@ static la_ssize_t give_span(struct archive *a, void *data, const void **block)
 }
 
 /* Returns a reader that uncompresses the span. The caller frees both. */
-static struct archive *span_reader(struct span *s, int fd, off_t offset, uint64_t size)
+static struct archive *span_reader(struct compressed_span *s, int fd, off_t offset,
+				   uint64_t size)
 {
 	struct archive *a = new_reader();
 
@@ -91,7 +92,7 @@ bool unpack_is_compressed(int fd, off_t offset, uint64_t size)
 {
 	if (size == 0 || format_of(fd, offset, size) != COMPRESS_NONE)
 		return size > 0;
-	struct span *s = mem_zero(1, sizeof *s);
+	struct compressed_span *s = mem_zero(1, sizeof *s);
 	struct archive *a = span_reader(s, fd, offset, size);
 	bool result = archive_read_open1(a) == ARCHIVE_OK && archive_filter_count(a) > 1;
 
@@ -128,7 +129,7 @@ int unpack_inflate(int fd, off_t offset, uint64_t size,
 	/* libarchive supports these formats, too, but is slower. */
 	if (format == COMPRESS_GZIP || format == COMPRESS_ZSTD)
 		return compress_inflate(fd, offset, size, write, arg, what, e);
-	struct span *s = mem_zero(1, sizeof *s);
+	struct compressed_span *s = mem_zero(1, sizeof *s);
 	struct archive *a = span_reader(s, fd, offset, size);
 	int result = archive_read_open1(a) == ARCHIVE_OK
 			 ? give_pieces(a, write, arg, what, e)

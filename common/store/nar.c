@@ -56,7 +56,7 @@ struct walk {
 	uint64_t size;
 };
 
-static void tell_text(const struct walk *w, const char *text, size_t len)
+static void visit_text(const struct walk *w, const char *text, size_t len)
 {
 	if (w->v != NULL)
 		w->v->text(w->v->arg, text, len);
@@ -70,7 +70,7 @@ static int add_link(struct walk *w, int dir, const char *name, struct err *e)
 	if (len < 0)
 		return err_set_errno(e, "%s", w->path.data);
 	w->size += symbolic_link((size_t)len);
-	tell_text(w, target, (size_t)len);
+	visit_text(w, target, (size_t)len);
 	return 0;
 }
 
@@ -108,7 +108,7 @@ static int add_leaf(struct walk *w, int dir, const char *name, int type, struct 
 					      : "a device");
 }
 
-static void cut(struct walk *w, size_t len)
+static void truncate_path(struct walk *w, size_t len)
 {
 	w->path.len = len;
 	w->path.data[len] = '\0';
@@ -131,7 +131,7 @@ static int add_entries(struct walk *w, DIR *dir, struct buf *directories, struct
 			continue;
 		size_t len = strlen(d->d_name);
 		w->size += entry(len);
-		tell_text(w, d->d_name, len);
+		visit_text(w, d->d_name, len);
 		buf_addch(&w->path, '/');
 		buf_add(&w->path, d->d_name, len);
 		int kind = add_leaf(w, dirfd(dir), d->d_name, d->d_type, e);
@@ -139,7 +139,7 @@ static int add_entries(struct walk *w, DIR *dir, struct buf *directories, struct
 			return -1;
 		if (kind > 0)
 			buf_add(directories, d->d_name, len + 1);
-		cut(w, here);
+		truncate_path(w, here);
 	}
 }
 
@@ -164,7 +164,7 @@ static int add_directory(struct walk *w, struct err *e)
 		buf_addch(&w->path, '/');
 		buf_add(&w->path, directories.data + at, len);
 		result = add_directory(w, e);
-		cut(w, here);
+		truncate_path(w, here);
 		at += len + 1;
 	}
 	buf_release(&directories);

@@ -45,20 +45,20 @@ static const char schema[] =
     "create index IndexDerivationOutputs on DerivationOutputs(path);";
 
 /* The state of nixdb_write(). */
-struct writer {
+struct db_writer {
 	sqlite3 *sql;
 	sqlite3_stmt *path, *ref, *output;
 	const struct nixdb_contents *from;
 	uint32_t *id; /* row of each node */
 };
 
-static int failed(const struct writer *w, struct err *e)
+static int failed(const struct db_writer *w, struct err *e)
 {
 	return err_set(e, "cannot make the database: %s", sqlite3_errmsg(w->sql));
 }
 
 /* Inserts the row with the bound values. */
-static int insert(const struct writer *w, sqlite3_stmt *stmt, struct err *e)
+static int insert(const struct db_writer *w, sqlite3_stmt *stmt, struct err *e)
 {
 	int rc = sqlite3_step(stmt);
 
@@ -68,9 +68,9 @@ static int insert(const struct writer *w, sqlite3_stmt *stmt, struct err *e)
 	return 0;
 }
 
-static int insert_path(const struct writer *w, uint32_t node, struct err *e)
+static int insert_path(const struct db_writer *w, uint32_t node, struct err *e)
 {
-	const struct pathinfo *r = &w->from->registration[node];
+	const struct pathinfo *r = &w->from->pathinfo[node];
 	struct buf hash = {0};
 
 	buf_addf(&hash, "sha256:%s", r->sha256);
@@ -86,7 +86,8 @@ static int insert_path(const struct writer *w, uint32_t node, struct err *e)
 	return result;
 }
 
-static int insert_ref(const struct writer *w, uint32_t from, uint32_t to, struct err *e)
+static int insert_ref(const struct db_writer *w, uint32_t from, uint32_t to,
+		      struct err *e)
 {
 	sqlite3_bind_int64(w->ref, 1, from);
 	sqlite3_bind_int64(w->ref, 2, to);
@@ -100,7 +101,7 @@ static int compare_ids(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-static int insert_refs(const struct writer *w, uint32_t node, struct err *e)
+static int insert_refs(const struct db_writer *w, uint32_t node, struct err *e)
 {
 	const struct graph_node *n = &w->from->g->node[node];
 	uint32_t *to = mem_zero(n->n_refs, sizeof *to);
@@ -113,12 +114,12 @@ static int insert_refs(const struct writer *w, uint32_t node, struct err *e)
 	for (size_t i = 0; result == 0 && i < n->n_refs; i++)
 		result = insert_ref(w, w->id[node], to[i], e);
 	free(to);
-	if (result == 0 && w->from->registration[node].refers_to_itself)
+	if (result == 0 && w->from->pathinfo[node].refers_to_itself)
 		result = insert_ref(w, w->id[node], w->id[node], e);
 	return result;
 }
 
-static int insert_output(const struct writer *w, const struct nixdb_output *o,
+static int insert_output(const struct db_writer *w, const struct nixdb_output *o,
 			 struct err *e)
 {
 	sqlite3_bind_int64(w->output, 1, w->id[o->drv]);
@@ -127,7 +128,7 @@ static int insert_output(const struct writer *w, const struct nixdb_output *o,
 	return insert(w, w->output, e);
 }
 
-static int insert_all(struct writer *w, struct err *e)
+static int insert_all(struct db_writer *w, struct err *e)
 {
 	static const char path[] =
 	    "insert into ValidPaths (id, path, hash, registrationTime, narSize,"
@@ -155,7 +156,7 @@ static int insert_all(struct writer *w, struct err *e)
 	return result;
 }
 
-static int serialize(const struct writer *w, struct buf *out, struct err *e)
+static int serialize(const struct db_writer *w, struct buf *out, struct err *e)
 {
 	sqlite3_int64 len;
 	unsigned char *bytes = sqlite3_serialize(w->sql, "main", &len, 0);
@@ -169,7 +170,8 @@ static int serialize(const struct writer *w, struct buf *out, struct err *e)
 
 int nixdb_write(const struct nixdb_contents *from, struct buf *out, struct err *e)
 {
-	struct writer w = {.from = from, .id = mem_zero(from->g->paths.n, sizeof *w.id)};
+	struct db_writer w = {.from = from,
+			      .id = mem_zero(from->g->paths.n, sizeof *w.id)};
 
 	for (size_t i = 0; i < from->g->paths.n; i++)
 		w.id[from->order[i]] = (uint32_t)i + 1;

@@ -394,7 +394,7 @@ int nixdb_find(struct nixdb *db, const char *dir, const char *hash, struct buf *
 }
 
 /* The state of reading a closure or derivers. */
-struct reader {
+struct db_reader {
 	struct nixdb *db;
 	struct graph *g;
 	struct store store; /* the store of all paths */
@@ -402,7 +402,7 @@ struct reader {
 };
 
 /* Looks up the row of a node. Returns the result of SQLite. */
-static int find_path(struct reader *r, uint32_t node)
+static int find_path(struct db_reader *r, uint32_t node)
 {
 	sqlite3_reset(r->path);
 	sqlite3_bind_text(r->path, 1, r->g->paths.name[node], -1, SQLITE_STATIC);
@@ -410,7 +410,7 @@ static int find_path(struct reader *r, uint32_t node)
 }
 
 /* Sets the deriver of a node, or NULL if the database has none. */
-static int read_deriver(struct reader *r, uint32_t node, struct err *e)
+static int read_deriver(struct db_reader *r, uint32_t node, struct err *e)
 {
 	const char *path;
 
@@ -435,7 +435,7 @@ static int read_deriver(struct reader *r, uint32_t node, struct err *e)
 
 static int read_derivers(struct nixdb *db, struct graph *g, struct err *e)
 {
-	struct reader r = {.db = db, .g = g};
+	struct db_reader r = {.db = db, .g = g};
 	int result = 0;
 
 	r.path = prepare(db, "select deriver from ValidPaths where path = ?1", e);
@@ -448,7 +448,7 @@ static int read_derivers(struct nixdb *db, struct graph *g, struct err *e)
 	return result;
 }
 
-static int read_refs(struct reader *r, uint32_t node, int64_t id, uint64_t size,
+static int read_refs(struct db_reader *r, uint32_t node, int64_t id, uint64_t size,
 		     struct err *e)
 {
 	uint32_t *refs = NULL;
@@ -470,7 +470,7 @@ static int read_refs(struct reader *r, uint32_t node, int64_t id, uint64_t size,
 	return rc == SQLITE_DONE ? 0 : sql_error(r->db, e);
 }
 
-static int read_path(struct reader *r, uint32_t node, struct err *e)
+static int read_path(struct db_reader *r, uint32_t node, struct err *e)
 {
 	const char *name = r->g->paths.name[node];
 
@@ -489,7 +489,7 @@ static int read_path(struct reader *r, uint32_t node, struct err *e)
 
 static int read_closure(struct nixdb *db, struct graph *g, struct err *e)
 {
-	struct reader r = {.db = db, .g = g};
+	struct db_reader r = {.db = db, .g = g};
 	int result = -1;
 
 	r.path = prepare(db, "select id, narSize from ValidPaths where path = ?1", e);

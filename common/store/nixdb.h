@@ -73,8 +73,8 @@ struct nixdb_output {
 struct nixdb_contents {
 	const struct graph *g; /* with its derivers */
 	const uint32_t *order; /* the nodes from graph_sort(), references first */
-	const struct pathinfo *registration; /* of each node */
-	const struct nixdb_output *output;   /* n_outputs outputs */
+	const struct pathinfo *pathinfo;   /* of each node */
+	const struct nixdb_output *output; /* n_outputs outputs */
 	size_t n_outputs;
 	int64_t time; /* registration time of all paths in seconds since 1970 */
 };

@@ -174,14 +174,14 @@ int operand_root(struct store *s, const char *operand, struct buf *path, struct 
 }
 
 /* A block of the text. Mentions from `limit` on are found in the next block. */
-struct block {
+struct text_block {
 	struct strset *bases;
 	const char *limit;
 };
 
 static void on_mention(void *arg, const char *hash, size_t len)
 {
-	struct block *b = arg;
+	struct text_block *b = arg;
 
 	if (hash < b->limit)
 		strset_add(b->bases, hash, len);
@@ -203,7 +203,7 @@ int operand_mentions(const struct store *s, int fd, struct strset *bases, bool *
 		size_t len = kept + (size_t)n;
 		bool is_last = n < BLOCK;
 		kept = is_last ? 0 : overlap;
-		struct block block = {bases, data + len - kept + strlen(s->dir)};
+		struct text_block block = {bases, data + len - kept + strlen(s->dir)};
 		if (is_last)
 			block.limit = data + len;
 		store_mentions(s, data, len, on_mention, &block);

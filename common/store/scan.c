@@ -133,7 +133,7 @@ struct visit {
 };
 
 /* A job of a thread: the walk of a store path, or a part of a file in it. */
-struct job {
+struct scan_job {
 	struct visit *visit;
 	char *file; /* owned; NULL for the walk */
 	uint64_t offset, size;
@@ -148,7 +148,7 @@ struct run {
 	struct graph *g;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct job *jobs; /* used as a stack */
+	struct scan_job *jobs; /* used as a stack */
 	size_t n_jobs, cap_jobs;
 	struct visit **visits; /* `begun` visits */
 	size_t begun, cap_visits;
@@ -216,7 +216,8 @@ static void scan_text(void *arg, const char *text, size_t len)
 	scan_runs(text, len, on_run, w);
 }
 
-static int scan_open_file(struct worker *w, const struct job *job, int fd, struct err *e)
+static int scan_open_file(struct worker *w, const struct scan_job *job, int fd,
+			  struct err *e)
 {
 	uint64_t stop = job->size - job->offset > CHUNK ? job->offset + CHUNK : job->size;
 	uint64_t at = job->offset > 0 ? job->offset - CONTEXT : 0;
@@ -246,7 +247,7 @@ static int scan_open_file(struct worker *w, const struct job *job, int fd, struc
 	return 0;
 }
 
-static int scan_file(struct worker *w, const struct job *job, struct err *e)
+static int scan_file(struct worker *w, const struct scan_job *job, struct err *e)
 {
 	int fd = open(job->file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
@@ -258,7 +259,7 @@ static int scan_file(struct worker *w, const struct job *job, struct err *e)
 }
 
 /* Adds the job to the queue. Returns false if the queue is full. */
-static bool push_job(struct run *r, const struct job *job)
+static bool push_job(struct run *r, const struct scan_job *job)
 {
 	pthread_mutex_lock(&r->lock);
 	bool room = r->n_jobs < JOBS_MAX;
@@ -276,7 +277,7 @@ static bool push_job(struct run *r, const struct job *job)
 static int on_file(void *arg, const char *path, uint64_t size, struct err *e)
 {
 	struct worker *w = arg;
-	struct job job = {.visit = w->visit, .size = size};
+	struct scan_job job = {.visit = w->visit, .size = size};
 	int result = 0;
 
 	for (; result == 0 && job.offset < size; job.offset += CHUNK) {
@@ -421,7 +422,7 @@ static int define(struct run *r, struct visit *v, struct err *e)
 	return e->text[0] == '\0' ? 0 : -1;
 }
 
-static void do_job(struct worker *w, struct job *job)
+static void do_job(struct worker *w, struct scan_job *job)
 {
 	struct run *r = w->run;
 	struct visit *v = w->visit = job->visit;
@@ -453,11 +454,11 @@ static void work(void *arg, size_t i)
 	(void)i;
 	pthread_mutex_lock(&r->lock);
 	while (!r->failed) {
-		struct job job;
+		struct scan_job job;
 		if (r->n_jobs > 0) {
 			job = r->jobs[--r->n_jobs];
 		} else if (r->begun < r->g->paths.n) {
-			job = (struct job){.visit = begin(r)};
+			job = (struct scan_job){.visit = begin(r)};
 		} else if (r->n_busy > 0) {
 			r->n_idle++;
 			pthread_cond_wait(&r->changed, &r->lock);

@@ -70,7 +70,7 @@ static int add_xattr(void *arg, const struct xattr *x)
 /* --- scanning --- */
 
 /* The state of a scan and its current directory. */
-struct scan {
+struct scanner {
 	struct tree *t;
 	const struct tree_scan *how;
 	char *place; /* `how->place` with symlinks resolved, or NULL */
@@ -82,7 +82,7 @@ struct scan {
 };
 
 /* Returns the path of `name` in the directory. Valid until the next call. */
-static const char *child_path(struct scan *s, const char *name)
+static const char *child_path(struct scanner *s, const char *name)
 {
 	struct buf *path = &s->child;
 
@@ -98,7 +98,7 @@ static const char *child_path(struct scan *s, const char *name)
  * Returns whether the current directory or one of its parents is at `path`. Following a
  * symlink there would never end.
  */
-static bool is_on_the_way(const struct scan *s, const char *path)
+static bool is_on_the_way(const struct scanner *s, const char *path)
 {
 	struct buf place = {0};
 	bool found = false;
@@ -131,7 +131,7 @@ static char *find_real(const char *path, bool is_out)
  * Returns the directory that replaces the symlink `name` with this target, or NULL if the
  * symlink is kept. The caller frees the result.
  */
-static char *followed(struct scan *s, const char *name, const char *target)
+static char *followed(struct scanner *s, const char *name, const char *target)
 {
 	struct buf to = {0};
 	struct stat st;
@@ -155,7 +155,7 @@ static char *followed(struct scan *s, const char *name, const char *target)
 }
 
 /* Sets the owner of a new entry. */
-static void keep_owner(struct scan *s, uint32_t i, const char *name,
+static void keep_owner(struct scanner *s, uint32_t i, const char *name,
 		       const struct stat *st)
 {
 	struct tree_owner owner = {.uid = st->st_uid, .gid = st->st_gid};
@@ -178,7 +178,7 @@ static void keep_owner(struct scan *s, uint32_t i, const char *name,
  * Turns the entry of a symlink into the directory at `path`. `link` temporarily holds
  * `path`; see end_directory().
  */
-static void follow(struct scan *s, struct tree_entry *e, const char *path)
+static void follow(struct scanner *s, struct tree_entry *e, const char *path)
 {
 	struct stat st;
 
@@ -188,14 +188,14 @@ static void follow(struct scan *s, struct tree_entry *e, const char *path)
 	e->link = tree_add_text(s->t, path);
 }
 
-static void check_type(const struct scan *s, const char *name, mode_t mode)
+static void check_type(const struct scanner *s, const char *name, mode_t mode)
 {
 	if (s->how->no_devices && !S_ISDIR(mode) && !S_ISREG(mode) && !S_ISLNK(mode))
 		die("%s%s%s: a store path holds no device or FIFO", s->path.data,
 		    name[0] != '\0' ? "/" : "", name);
 }
 
-static void scan_child(struct scan *s, const char *name)
+static void scan_child(struct scanner *s, const char *name)
 {
 	struct tree *t = s->t;
 	struct stat st;
@@ -254,7 +254,7 @@ static void end_directory(struct tree *t, uint32_t directory, uint32_t first)
 	}
 }
 
-static void scan_directory(struct scan *s, uint32_t directory)
+static void scan_directory(struct scanner *s, uint32_t directory)
 {
 	struct buf opened = {0};
 
@@ -285,7 +285,7 @@ static void scan_directory(struct scan *s, uint32_t directory)
 void tree_scan(struct tree *t, const char *path, const struct tree_scan *how)
 {
 	static const struct tree_scan plain = {0};
-	struct scan s = {.t = t, .how = how != NULL ? how : &plain};
+	struct scanner s = {.t = t, .how = how != NULL ? how : &plain};
 	struct stat st;
 
 	if (lstat(path, &st) < 0)
