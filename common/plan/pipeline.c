@@ -16,7 +16,7 @@ struct context {
 };
 
 /*
- * An operation. check() checks its arguments, and apply() applies it to a value. args[0]
+ * An operation. check() checks its arguments, and apply() applies it to a piece. args[0]
  * is the name.
  */
 struct operation {
