@@ -48,7 +48,7 @@ enum {
 	RETRIES_MAX = 20,
 };
 
-enum format { DOCKER_ARCHIVE, IMAGE_ARCHIVE };
+enum archive_format { DOCKER_ARCHIVE, IMAGE_ARCHIVE };
 enum answer { ARCHIVE, PRINT_DIGEST, PRINT_HASH };
 
 struct options {
@@ -58,7 +58,7 @@ struct options {
 	struct platform platform;
 	struct registry_options registry;
 	char pin[DIGEST_HEX + 1]; /* "" if there is none */
-	enum format format;
+	enum archive_format format;
 	enum answer answer;
 	size_t jobs;
 	bool no_cache;
@@ -138,7 +138,7 @@ static void set_option(struct options *o, int key)
 		platform_arch_option(&o->platform, optarg);
 		break;
 	case OPT_FORMAT:
-		o->format = (enum format)choose("format", optarg, formats);
+		o->format = (enum archive_format)choose("format", optarg, formats);
 		break;
 	case OPT_JOBS:
 		o->jobs = num_option("jobs", optarg, 1, JOBS_MAX);
@@ -228,7 +228,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 /* --- manifest and configuration --- */
 
 /* A layer to download. The image may list it several times. */
-struct job {
+struct layer_job {
 	const struct manifest_blob *blob;
 	const char *diff_id;
 	size_t turn; /* position in the order of downloads */
@@ -243,8 +243,8 @@ struct pull {
 	struct buf config_text;
 	json_t *config;
 	char (*diff_id)[DIGEST_HEX + 1]; /* manifest.n of them */
-	struct job *job;                 /* in the order of the archive */
-	struct job **order;              /* in the order of downloads */
+	struct layer_job *job;           /* in the order of the archive */
+	struct layer_job **order;        /* in the order of downloads */
 	size_t n_jobs;
 	/* The progress, protected by `lock`. */
 	pthread_mutex_t lock;
@@ -330,15 +330,16 @@ static void list_jobs(struct pull *p)
 			 p->manifest.layer[i].hex);
 		strset_add(&seen, both, 2 * DIGEST_HEX);
 		if (seen.n > before)
-			p->job[p->n_jobs++] = (struct job){.blob = &p->manifest.layer[i],
-							   .diff_id = p->diff_id[i]};
+			p->job[p->n_jobs++] = (struct layer_job){
+			    .blob = &p->manifest.layer[i], .diff_id = p->diff_id[i]};
 	}
 	strset_release(&seen);
 }
 
 static int by_size(const void *a, const void *b)
 {
-	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+	const struct layer_job *x = *(struct layer_job *const *)a,
+			       *y = *(struct layer_job *const *)b;
 
 	if (x->blob->size != y->blob->size)
 		return x->blob->size < y->blob->size ? 1 : -1;
@@ -380,7 +381,7 @@ static void bytes_came(void *arg, size_t bytes)
 static void fetch_job(void *arg, size_t i)
 {
 	struct pull *p = arg;
-	struct job *job = p->order[i];
+	struct layer_job *job = p->order[i];
 	struct err why;
 
 	if (fetch_layer(&p->fetch, job->blob, job->diff_id, &job->layer, &why) < 0)
@@ -409,7 +410,7 @@ static void finish_docker_archive(const struct pull *p, struct dockerarchive *a)
 	const struct options *o = p->o;
 	char hex[DIGEST_HEX + 1], got[DIGEST_SRI], want[DIGEST_SRI];
 
-	if (a->is_summed) {
+	if (a->is_hashed) {
 		dockerarchive_hex(a, hex);
 		digest_sri(hex, got);
 	}
@@ -445,7 +446,7 @@ static void write_docker_archive(struct pull *p, struct pool *pool)
 	};
 	dockerarchive_init(&a, is_hash ? -1 : STDOUT_FILENO, is_hash || *o->pin != '\0');
 	for (size_t i = 0; i < p->n_jobs; i++) {
-		struct job *job = &p->job[i];
+		struct layer_job *job = &p->job[i];
 		pool_wait(pool, job->turn);
 		dockerarchive_layer(&a, job->diff_id, job->layer.fd, job->layer.size);
 		close(job->layer.fd);
@@ -462,7 +463,7 @@ static void write_image_archive(struct pull *p, struct pool *pool)
 	struct writer w = {.fd = STDOUT_FILENO};
 
 	for (size_t i = 0; i < p->n_jobs; i++) {
-		const struct job *job = &p->job[i];
+		const struct layer_job *job = &p->job[i];
 		pool_wait(pool, job->turn);
 		writer_file(&w, job->diff_id, job->layer.fd, job->layer.size, "");
 		close(job->layer.fd);

@@ -218,7 +218,7 @@ static void open_image(struct flat *m, struct options *o)
 /* Runs the script. Returns the exit status, and a reason if it is not 0. */
 static int run(struct options *o, struct flat *m, uint64_t *size, struct err *e)
 {
-	struct report talk = {0};
+	struct report report = {0};
 	bool is_vm = strcmp(o->backend, "userns") != 0;
 	struct vm vm = {.kernel = o->kernel};
 	int status = TROUBLE, result;
@@ -232,7 +232,8 @@ static int run(struct options *o, struct flat *m, uint64_t *size, struct err *e)
 		return TROUBLE;
 	vm.may_kvm = strcmp(o->backend, "tcg") != 0;
 	vm.may_tcg = strcmp(o->backend, "kvm") != 0;
-	result = is_vm ? vm_run(&o->job, &vm, &talk, e) : userns_run(&o->job, &talk, e);
+	result =
+	    is_vm ? vm_run(&o->job, &vm, &report, e) : userns_run(&o->job, &report, e);
 	/*
 	 * Digests are checked while the script runs. A wrong digest explains any other
 	 * error.
@@ -241,10 +242,10 @@ static int run(struct options *o, struct flat *m, uint64_t *size, struct err *e)
 		result = err_set(e, "%s", why.text);
 	if (result == 0)
 		status =
-		    report_verdict(&talk, o->job.script_name, is_vm ? o->job.memory : 0,
+		    report_verdict(&report, o->job.script_name, is_vm ? o->job.memory : 0,
 				   is_vm ? o->job.disk : 0, e);
-	*size = talk.layer;
-	report_release(&talk);
+	*size = report.layer;
+	report_release(&report);
 	return status;
 }
 

@@ -59,7 +59,7 @@ static _Noreturn void power_off(void)
 
 static _Noreturn void give_up(const struct err *e)
 {
-	report_say(control, "ERROR %s", e->text);
+	report_send(control, "ERROR %s", e->text);
 	power_off();
 }
 
@@ -157,7 +157,7 @@ static void start_machine(struct config *c)
 		leave(1);
 	dup2(c->jail.output, STDERR_FILENO); /* for warnings */
 	uname(&u);
-	report_say(control, "HELLO " DT_VERSION " %s", u.release);
+	report_send(control, "HELLO " DT_VERSION " %s", u.release);
 	/* "GO" arrives when the disks are complete. */
 	if (read(control, &go, 1) != 1)
 		leave(1);
@@ -241,38 +241,39 @@ static void run_script(struct config *c)
 
 	if (jail_mount(&c->jail, &why) < 0)
 		give_up(&why);
-	report_say(control, "READY");
+	report_send(control, "READY");
 	if (jail_start(&c->jail, &why) < 0 || jail_finish(&c->jail, &end, &why) < 0)
 		give_up(&why);
-	report_say(control, "OOM %" PRIu64, count_kills() - kills);
+	report_send(control, "OOM %" PRIu64, count_kills() - kills);
 	if (fstatvfs(disk, &vfs) == 0)
-		report_say(control, "FREE %ju %ju", (uintmax_t)vfs.f_bavail * vfs.f_bsize,
-			   (uintmax_t)vfs.f_ffree);
+		report_send(control, "FREE %ju %ju",
+			    (uintmax_t)vfs.f_bavail * vfs.f_bsize,
+			    (uintmax_t)vfs.f_ffree);
 	if (jail_unmount(&why) < 0)
 		give_up(&why);
 	if (syncfs(disk) < 0)
 		give_up_errno("what the script wrote");
 	close(disk);
-	if (!report_say_end(control, &end))
+	if (!report_send_end(control, &end))
 		power_off();
 }
 
-static void pack_changes(const struct config *c)
+static void write_layer(const struct config *c)
 {
-	struct changes pack = {
+	struct changes changes = {
 	    .mtime = (int64_t)c->mtime, .limit = c->limit, .is_direct = true};
 	struct err why;
 
-	pack.upper = open("/disk/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	pack.lower = open("/lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	pack.out = open("/dev/vdc", O_WRONLY | O_DIRECT | O_CLOEXEC);
-	if (pack.upper < 0 || pack.lower < 0 || pack.out < 0)
+	changes.upper = open("/disk/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	changes.lower = open("/lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	changes.out = open("/dev/vdc", O_WRONLY | O_DIRECT | O_CLOEXEC);
+	if (changes.upper < 0 || changes.lower < 0 || changes.out < 0)
 		give_up_errno("the disks");
-	if (changes_layer(&pack, &why) < 0)
+	if (changes_layer(&changes, &why) < 0)
 		give_up(&why);
-	if (fsync(pack.out) < 0)
+	if (fsync(changes.out) < 0)
 		give_up_errno("the layer's disk");
-	report_say(control, "LAYER %" PRIu64, pack.size);
+	report_send(control, "LAYER %" PRIu64, changes.size);
 }
 
 int main(void)
@@ -288,6 +289,6 @@ int main(void)
 	c.jail.options = "volatile";
 	mount_disks(&c);
 	run_script(&c);
-	pack_changes(&c);
+	write_layer(&c);
 	power_off();
 }

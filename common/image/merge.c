@@ -25,7 +25,7 @@ struct tag {
 	uint32_t image; /* the image that gets it */
 };
 
-struct bundle {
+struct merge {
 	struct image_archive *archive;
 	struct strset ids;   /* hex digests of the configurations */
 	struct place *place; /* ids.n of them */
@@ -35,42 +35,42 @@ struct bundle {
 	size_t cap_tag;
 };
 
-static void release(struct bundle *b, size_t n)
+static void release(struct merge *m, size_t n)
 {
-	for (size_t i = 0; i < b->ids.n; i++)
-		json_decref(b->place[i].tags);
-	free(b->place);
-	for (size_t i = 0; i < b->full.n; i++)
-		free(b->tag[i].text);
-	free(b->tag);
-	strset_release(&b->ids);
-	strset_release(&b->full);
+	for (size_t i = 0; i < m->ids.n; i++)
+		json_decref(m->place[i].tags);
+	free(m->place);
+	for (size_t i = 0; i < m->full.n; i++)
+		free(m->tag[i].text);
+	free(m->tag);
+	strset_release(&m->ids);
+	strset_release(&m->full);
 	for (size_t i = 0; i < n; i++)
-		image_archive_release(&b->archive[i]);
-	free(b->archive);
+		image_archive_release(&m->archive[i]);
+	free(m->archive);
 }
 
 /*
  * Assigns the reference `text`, in full `full`, to the image. Warns if another one had
  * it.
  */
-static void set_tag(struct bundle *b, uint32_t image, const char *file, const char *text,
+static void set_tag(struct merge *m, uint32_t image, const char *file, const char *text,
 		    const struct buf *full)
 {
-	size_t before = b->full.n;
-	uint32_t i = strset_add(&b->full, full->data, full->len);
+	size_t before = m->full.n;
+	uint32_t i = strset_add(&m->full, full->data, full->len);
 
-	if (b->full.n > before) {
-		b->tag = mem_grow(b->tag, &b->cap_tag, b->full.n, sizeof *b->tag);
-		b->tag[i].text = mem_strdup(text);
-	} else if (b->tag[i].image != image) {
+	if (m->full.n > before) {
+		m->tag = mem_grow(m->tag, &m->cap_tag, m->full.n, sizeof *m->tag);
+		m->tag[i].text = mem_strdup(text);
+	} else if (m->tag[i].image != image) {
 		warn("%s: %s names another image in %s; the last one gets it", file, text,
-		     b->place[b->tag[i].image].archive->file);
+		     m->place[m->tag[i].image].archive->file);
 	}
-	b->tag[i].image = image;
+	m->tag[i].image = image;
 }
 
-static void add_tag(struct bundle *b, uint32_t image, const struct image_archive *a,
+static void add_tag(struct merge *m, uint32_t image, const struct image_archive *a,
 		    const char *reference)
 {
 	struct buf name = {0}, full = {0};
@@ -86,32 +86,32 @@ static void add_tag(struct bundle *b, uint32_t image, const struct image_archive
 		reference_full_name(name.data, &full);
 		buf_addf(&full, ":%s", tag);
 		buf_addf(&name, ":%s", tag);
-		set_tag(b, image, a->file, name.data, &full);
+		set_tag(m, image, a->file, name.data, &full);
 	}
 	buf_release(&name);
 	buf_release(&full);
 }
 
 /* Records image `at` of its archive, and its references. */
-static void note_image(struct bundle *b, const struct image *im, size_t at)
+static void note_image(struct merge *m, const struct image *im, size_t at)
 {
-	size_t before = b->ids.n, i;
-	uint32_t image = strset_add(&b->ids, im->id, DIGEST_HEX);
+	size_t before = m->ids.n, i;
+	uint32_t image = strset_add(&m->ids, im->id, DIGEST_HEX);
 	json_t *tag;
 
-	if (b->ids.n > before) {
-		b->place = mem_grow(b->place, &b->cap_place, b->ids.n, sizeof *b->place);
-		b->place[image] =
+	if (m->ids.n > before) {
+		m->place = mem_grow(m->place, &m->cap_place, m->ids.n, sizeof *m->place);
+		m->place[image] =
 		    (struct place){.archive = im->archive, .i = at, .tags = json_array()};
 	}
 	json_array_foreach(im->tags, i, tag)
 	{
-		add_tag(b, image, im->archive, json_string_value(tag));
+		add_tag(m, image, im->archive, json_string_value(tag));
 	}
 }
 
 /* Writes the layers of all images of the archive. */
-static int add_archive(struct bundle *b, struct writer *w, const struct image_archive *a,
+static int add_archive(struct merge *m, struct writer *w, const struct image_archive *a,
 		       struct err *e)
 {
 	int result = 0;
@@ -122,25 +122,25 @@ static int add_archive(struct bundle *b, struct writer *w, const struct image_ar
 		if (result == 0)
 			result = writer_copy(w, &im, e);
 		if (result == 0)
-			note_image(b, &im, i);
+			note_image(m, &im, i);
 		image_release(&im);
 	}
 	return result;
 }
 
 /* Writes the documents of all images. Each is read again, so only one is in memory. */
-static int add_documents(struct bundle *b, struct writer *w, struct err *e)
+static int add_documents(struct merge *m, struct writer *w, struct err *e)
 {
 	int result = 0;
 
-	for (size_t i = 0; i < b->full.n; i++)
-		json_array_append_new(b->place[b->tag[i].image].tags,
-				      json_string(b->tag[i].text));
-	for (size_t i = 0; i < b->ids.n && result == 0; i++) {
-		const struct place *p = &b->place[i];
+	for (size_t i = 0; i < m->full.n; i++)
+		json_array_append_new(m->place[m->tag[i].image].tags,
+				      json_string(m->tag[i].text));
+	for (size_t i = 0; i < m->ids.n && result == 0; i++) {
+		const struct place *p = &m->place[i];
 		struct image im;
 		result = image_open_at(&im, p->archive, p->i, e);
-		if (result == 0 && strcmp(im.id, b->ids.name[i]) != 0)
+		if (result == 0 && strcmp(im.id, m->ids.name[i]) != 0)
 			result = err_set(e, "%s: changed while it was read", im.file);
 		if (result == 0)
 			writer_add(w, im.config, &im.text, p->tags);
@@ -149,11 +149,11 @@ static int add_documents(struct bundle *b, struct writer *w, struct err *e)
 	return result;
 }
 
-static int open_archives(struct bundle *b, char *const *file, size_t n,
+static int open_archives(struct merge *m, char *const *file, size_t n,
 			 const struct image_choice *choice, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct image_archive *a = &b->archive[i];
+		struct image_archive *a = &m->archive[i];
 		if (image_archive_open(a, file[i], choice, e) < 0)
 			return -1;
 		if (json_array_size(a->images) == 0)
@@ -191,17 +191,17 @@ static int check_lists(const struct writer *w, struct err *e)
 int merge_write(struct writer *w, char *const *file, size_t n,
 		const struct image_choice *choice, struct err *e)
 {
-	struct bundle b = {.archive = mem_zero(n, sizeof *b.archive)};
-	int result = open_archives(&b, file, n, choice, e);
+	struct merge m = {.archive = mem_zero(n, sizeof *m.archive)};
+	int result = open_archives(&m, file, n, choice, e);
 
 	for (size_t i = 0; i < n && result == 0; i++)
-		result = add_archive(&b, w, &b.archive[i], e);
+		result = add_archive(&m, w, &m.archive[i], e);
 	if (result == 0)
-		result = add_documents(&b, w, e);
+		result = add_documents(&m, w, e);
 	if (result == 0)
 		result = check_lists(w, e);
 	if (result == 0)
 		writer_list(w);
-	release(&b, n);
+	release(&m, n);
 	return result;
 }

@@ -11,15 +11,15 @@
 
 static const char mark[2 * TAR_BLOCK];
 
-void dockerarchive_init(struct dockerarchive *a, int fd, bool is_summed)
+void dockerarchive_init(struct dockerarchive *a, int fd, bool is_hashed)
 {
-	*a = (struct dockerarchive){.fd = fd, .is_summed = is_summed};
-	digest_init(&a->sum);
+	*a = (struct dockerarchive){.fd = fd, .is_hashed = is_hashed};
+	digest_init(&a->digest);
 }
 
 void dockerarchive_release(struct dockerarchive *a)
 {
-	digest_release(&a->sum);
+	digest_release(&a->digest);
 	strset_release(&a->layer);
 }
 
@@ -27,8 +27,8 @@ void dockerarchive_release(struct dockerarchive *a)
 
 static void put(struct dockerarchive *a, const void *data, size_t len)
 {
-	if (a->is_summed)
-		digest_update(&a->sum, data, len);
+	if (a->is_hashed)
+		digest_update(&a->digest, data, len);
 	if (a->fd >= 0 && io_write(a->fd, data, len) < 0)
 		die_errno("%s", io_output());
 }
@@ -63,7 +63,7 @@ static void put_text(struct dockerarchive *a, const char *name, const struct buf
 	put_padding(a, text->len);
 }
 
-static void copy_summed(struct dockerarchive *a, int layer, uint64_t size)
+static void copy_hashed(struct dockerarchive *a, int layer, uint64_t size)
 {
 	char block[65536];
 	off_t at = 0;
@@ -90,8 +90,8 @@ void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer
 	buf_addf(&name, "%s.tar", diff_id);
 	put_header(a, name.data, size, NULL);
 	buf_release(&name);
-	if (a->is_summed) {
-		copy_summed(a, layer, size);
+	if (a->is_hashed) {
+		copy_hashed(a, layer, size);
 	} else {
 		int64_t n = io_copy(layer, &at, a->fd, size);
 		if (n < 0)
@@ -301,9 +301,9 @@ int dockerarchive_documents(struct dockerarchive *a, const struct dockerarchive_
 
 void dockerarchive_hex(struct dockerarchive *a, char hex[DIGEST_HEX + 1])
 {
-	digest_update(&a->sum, mark, sizeof mark);
-	digest_hex(&a->sum, hex);
-	a->is_summed = false;
+	digest_update(&a->digest, mark, sizeof mark);
+	digest_hex(&a->digest, hex);
+	a->is_hashed = false;
 }
 
 void dockerarchive_end(struct dockerarchive *a)

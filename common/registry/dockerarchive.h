@@ -35,12 +35,12 @@ struct err;
 /* An archive that is being written. */
 struct dockerarchive {
 	int fd;         /* the output; -1 if only the digest is wanted */
-	bool is_summed; /* `sum` is the digest of the archive */
-	struct digest sum;
+	bool is_hashed; /* `digest` is the digest of the archive */
+	struct digest digest;
 	struct strset layer; /* hex diff_ids of the written layers */
 };
 
-void dockerarchive_init(struct dockerarchive *a, int fd, bool is_summed);
+void dockerarchive_init(struct dockerarchive *a, int fd, bool is_hashed);
 void dockerarchive_release(struct dockerarchive *a);
 
 /* Writes a layer: the first `size` bytes of the file `layer`. */

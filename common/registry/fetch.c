@@ -27,7 +27,7 @@ struct incoming {
 	uint64_t limit;                /* in bytes */
 	char *type;                    /* receives the media type; or NULL */
 	struct blobs_part part;
-	struct digest sum; /* of the contents of the part */
+	struct digest digest; /* of the contents of the part */
 };
 
 /* Discards the bytes received so far. */
@@ -36,7 +36,7 @@ static int restart(void *arg, struct err *e)
 	struct incoming *in = arg;
 	char unused[DIGEST_HEX + 1];
 
-	digest_hex(&in->sum, unused);
+	digest_hex(&in->digest, unused);
 	return blobs_restart(&in->part, e);
 }
 
@@ -44,7 +44,7 @@ static int take(void *arg, const void *data, size_t len, struct err *e)
 {
 	struct incoming *in = arg;
 
-	digest_update(&in->sum, data, len);
+	digest_update(&in->digest, data, len);
 	if (blobs_write(&in->part, data, len, e) < 0)
 		return -1;
 	if (in->f->came != NULL)
@@ -56,7 +56,7 @@ static int take(void *arg, const void *data, size_t len, struct err *e)
  * Adds the file's contents to the digest, and leaves its position at the end. Returns its
  * size, or -1.
  */
-static int64_t sum_file(struct digest *sum, int fd, struct err *e)
+static int64_t hash_file(struct digest *digest, int fd, struct err *e)
 {
 	char block[BLOCK];
 	int64_t size = 0;
@@ -65,7 +65,7 @@ static int64_t sum_file(struct digest *sum, int fd, struct err *e)
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return err_set_errno(e, "a blob's file");
 	while ((n = io_read(fd, block, sizeof block)) > 0) {
-		digest_update(sum, block, (size_t)n);
+		digest_update(digest, block, (size_t)n);
 		size += n;
 	}
 	return n < 0 ? err_set_errno(e, "a blob's file") : size;
@@ -102,7 +102,7 @@ static int fill(struct incoming *in, bool *has_size, struct err *e)
 
 	if (q.have < in->b->size && get(in, &q, e) < 0)
 		return -1;
-	digest_hex(&in->sum, hex);
+	digest_hex(&in->digest, hex);
 	*has_size = in->b->size == UINT64_MAX || q.have == in->b->size;
 	return *has_size && strcmp(hex, in->b->hex) == 0;
 }
@@ -114,7 +114,7 @@ static int fill(struct incoming *in, bool *has_size, struct err *e)
 static int download(struct incoming *in, struct err *e)
 {
 	bool has_size;
-	int64_t have = sum_file(&in->sum, in->part.fd, e);
+	int64_t have = hash_file(&in->digest, in->part.fd, e);
 
 	in->part.have = have >= 0 ? (uint64_t)have : 0;
 	if ((have < 0 || in->part.have > in->limit) && restart(in, e) < 0)
@@ -148,11 +148,11 @@ static int open_blob(struct incoming *in, bool *is_cached, struct err *e)
 	if (begun <= 0)
 		return begun < 0 ? -1 : in->part.fd;
 	*is_cached = false;
-	digest_init(&in->sum);
+	digest_init(&in->digest);
 	fd = download(in, e) < 0 ? -1 : blobs_finish(&in->part);
 	if (fd < 0)
 		blobs_leave(&in->part);
-	digest_release(&in->sum);
+	digest_release(&in->digest);
 	return fd;
 }
 
@@ -208,7 +208,7 @@ int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *
  */
 struct plain {
 	int fd;
-	struct digest sum;
+	struct digest digest;
 	uint64_t size;
 	struct ring *ring;   /* of struct chunk */
 	_Atomic bool failed; /* then `why` is set */
@@ -226,7 +226,7 @@ static void *finish_chunks(void *arg)
 	struct chunk *chunk;
 
 	while ((chunk = ring_take(p->ring)) != NULL) {
-		digest_update(&p->sum, chunk->data, chunk->len);
+		digest_update(&p->digest, chunk->data, chunk->len);
 		p->size += chunk->len;
 		if (!p->failed && io_write(p->fd, chunk->data, chunk->len) < 0) {
 			err_set_errno(&p->why, "a temporary file, in TMPDIR");
@@ -305,7 +305,7 @@ static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
 	struct stat st;
 
 	if (!is_compressed(fd)) {
-		int64_t size = sum_file(&p->sum, fd, e);
+		int64_t size = hash_file(&p->digest, fd, e);
 		p->fd = dup(fd);
 		p->size = (uint64_t)size;
 		return size < 0 ? -1 : p->fd < 0 ? err_set_errno(e, "%s", what) : 0;
@@ -325,9 +325,9 @@ static int unpack_layer(int fd, const char *hex, const char *diff_id,
 	char found[DIGEST_HEX + 1];
 
 	memcpy(what + strlen(what), hex, DIGEST_HEX + 1);
-	digest_init(&p.sum);
+	digest_init(&p.digest);
 	int result = uncompress(fd, &p, what, e);
-	digest_hex(&p.sum, found);
+	digest_hex(&p.digest, found);
 	if (result == 0 && strcmp(found, diff_id) != 0)
 		result =
 		    err_set(e, "%s unpacks to sha256:%s, not to its diff_id sha256:%s",
@@ -336,7 +336,7 @@ static int unpack_layer(int fd, const char *hex, const char *diff_id,
 		close(p.fd);
 	layer->fd = p.fd;
 	layer->size = p.size;
-	digest_release(&p.sum);
+	digest_release(&p.digest);
 	return result;
 }
 

@@ -40,7 +40,7 @@ struct directory {
 	bool is_written; /* its entry and those above are in the tar */
 };
 
-struct packer {
+struct layer_writer {
 	struct changes *p;
 	char *block; /* not written yet */
 	size_t len;
@@ -52,63 +52,63 @@ struct packer {
 };
 
 struct entry {
-	char *name; /* name in the directory */
-	char *said; /* name in the tar */
+	char *name;   /* name in the directory */
+	char *member; /* name in the tar */
 	bool is_whiteout;
 };
 
-static int failed(struct packer *k)
+static int failed(struct layer_writer *w)
 {
-	return err_set_errno(k->e, "%s", k->path.len > 0 ? k->path.data : "/");
+	return err_set_errno(w->e, "%s", w->path.len > 0 ? w->path.data : "/");
 }
 
 /* --- the tar --- */
 
-static int flush(struct packer *k)
+static int flush(struct layer_writer *w)
 {
-	for (size_t done = 0; done < k->len;) {
-		ssize_t n = pwrite(k->p->out, k->block + done, k->len - done,
-				   (off_t)(k->at + done));
+	for (size_t done = 0; done < w->len;) {
+		ssize_t n = pwrite(w->p->out, w->block + done, w->len - done,
+				   (off_t)(w->at + done));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_set_errno(k->e, "the layer cannot be written");
+			return err_set_errno(w->e, "the layer cannot be written");
 		done += (size_t)n;
 	}
-	k->at += k->len;
-	k->len = 0;
-	if (k->at > k->p->limit)
-		return err_set(k->e, "the layer is too large");
+	w->at += w->len;
+	w->len = 0;
+	if (w->at > w->p->limit)
+		return err_set(w->e, "the layer is too large");
 	return 0;
 }
 
 /* Writes a multiple of TAR_BLOCK bytes, or zeroes if `data` is NULL. */
-static int put(struct packer *k, const char *data, uint64_t len)
+static int put(struct layer_writer *w, const char *data, uint64_t len)
 {
 	while (len > 0) {
-		size_t some = BUFFER - k->len;
+		size_t some = BUFFER - w->len;
 		if (some > len)
 			some = (size_t)len;
 		if (data != NULL) {
-			memcpy(k->block + k->len, data, some);
+			memcpy(w->block + w->len, data, some);
 			data += some;
 		} else {
-			memset(k->block + k->len, 0, some);
+			memset(w->block + w->len, 0, some);
 		}
-		k->len += some;
+		w->len += some;
 		len -= some;
-		if (k->len == BUFFER && flush(k) < 0)
+		if (w->len == BUFFER && flush(w) < 0)
 			return -1;
 	}
 	return 0;
 }
 
 /* Skips a hole. The output is zero where nothing is written. */
-static int skip(struct packer *k, uint64_t len)
+static int skip(struct layer_writer *w, uint64_t len)
 {
-	if (flush(k) < 0)
+	if (flush(w) < 0)
 		return -1;
-	k->at += len;
+	w->at += len;
 	return 0;
 }
 
@@ -124,25 +124,25 @@ static uint64_t hole_at(int fd, uint64_t at, uint64_t size)
 }
 
 /* Reads into the rest of the block. Returns the number of bytes, or -1. */
-static ssize_t read_some(struct packer *k, int fd, uint64_t at, uint64_t size)
+static ssize_t read_some(struct layer_writer *w, int fd, uint64_t at, uint64_t size)
 {
 	uint64_t left = size - at + tar_padding(size);
-	size_t want = BUFFER - k->len < left ? BUFFER - k->len : (size_t)left;
+	size_t want = BUFFER - w->len < left ? BUFFER - w->len : (size_t)left;
 	ssize_t n;
 
 	do
-		n = pread(fd, k->block + k->len, want, (off_t)at);
+		n = pread(fd, w->block + w->len, want, (off_t)at);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return failed(k);
+		return failed(w);
 	if ((uint64_t)n > size - at)
 		n = (ssize_t)(size - at);
 	if (n == 0 || ((size_t)n < want && at + (uint64_t)n < size))
-		return err_set(k->e, "%s: it changes while it is read", k->path.data);
+		return err_set(w->e, "%s: it changes while it is read", w->path.data);
 	return n;
 }
 
-static int put_contents(struct packer *k, int fd, const struct stat *st)
+static int put_contents(struct layer_writer *w, int fd, const struct stat *st)
 {
 	uint64_t size = (uint64_t)st->st_size, at = 0;
 	bool has_holes = (uint64_t)st->st_blocks * 512 < size;
@@ -150,21 +150,21 @@ static int put_contents(struct packer *k, int fd, const struct stat *st)
 	while (at < size) {
 		uint64_t hole = has_holes ? hole_at(fd, at, size) : 0;
 		if (hole > BUFFER) {
-			if (skip(k, hole) < 0)
+			if (skip(w, hole) < 0)
 				return -1;
 			at += hole;
 			continue;
 		}
-		ssize_t n = read_some(k, fd, at, size);
+		ssize_t n = read_some(w, fd, at, size);
 		if (n < 0)
 			return -1;
 		at += (uint64_t)n;
-		k->len += (size_t)n;
+		w->len += (size_t)n;
 		if (at == size) {
-			memset(k->block + k->len, 0, tar_padding(size));
-			k->len += tar_padding(size);
+			memset(w->block + w->len, 0, tar_padding(size));
+			w->len += tar_padding(size);
 		}
-		if (k->len == BUFFER && flush(k) < 0)
+		if (w->len == BUFFER && flush(w) < 0)
 			return -1;
 	}
 	return 0;
@@ -217,7 +217,7 @@ static int add_attribute(void *arg, const struct xattr *x)
  * Adds the extended attributes to `records`. Sets *is_opaque if overlayfs marks the file
  * as opaque.
  */
-static int read_attributes(struct packer *k, int directory, const char *name,
+static int read_attributes(struct layer_writer *w, int directory, const char *name,
 			   struct buf *records, bool *is_opaque)
 {
 	struct attributes a = {.records = records};
@@ -226,83 +226,83 @@ static int read_attributes(struct packer *k, int directory, const char *name,
 	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", directory, name);
 	int result = xattrs_read(path, add_attribute, &a);
 	*is_opaque = a.is_opaque;
-	return result < 0 ? failed(k) : 0;
+	return result < 0 ? failed(w) : 0;
 }
 
 /* --- entries --- */
 
-static int put_member(struct packer *k, const struct stat *st, const char *link,
+static int put_member(struct layer_writer *w, const struct stat *st, const char *link,
 		      bool is_hardlink, const struct buf *xattrs)
 {
-	bool is_later = st->st_mtim.tv_sec >= k->p->mtime;
+	bool is_later = st->st_mtim.tv_sec >= w->p->mtime;
 	struct tar_member m = {
-	    .name = k->path.len > 0 ? k->path.data : ".",
+	    .name = w->path.len > 0 ? w->path.data : ".",
 	    .link = link,
 	    .type = is_hardlink ? TAR_HARDLINK : tar_type(st->st_mode),
 	    .mode = st->st_mode,
 	    .uid = st->st_uid,
 	    .gid = st->st_gid,
 	    .size = (uint64_t)st->st_size,
-	    .mtime = is_later ? k->p->mtime : st->st_mtim.tv_sec,
+	    .mtime = is_later ? w->p->mtime : st->st_mtim.tv_sec,
 	    .nsec = is_later ? 0 : (uint32_t)st->st_mtim.tv_nsec,
 	    .major = major(st->st_rdev),
 	    .minor = minor(st->st_rdev),
 	    .records = xattrs,
 	};
 
-	buf_clear(&k->header);
-	tar_header(&k->header, &m);
-	return put(k, k->header.data, k->header.len);
+	buf_clear(&w->header);
+	tar_header(&w->header, &m);
+	return put(w, w->header.data, w->header.len);
 }
 
 /* Writes the entries of the directories above the next entry. */
-static int put_directories(struct packer *k, struct directory *f)
+static int put_directories(struct layer_writer *w, struct directory *f)
 {
 	if (f == NULL || f->is_written)
 		return 0;
-	if (put_directories(k, f->parent) < 0)
+	if (put_directories(w, f->parent) < 0)
 		return -1;
 	f->is_written = true;
 	if (f->path_len == 0)
 		return 0;
-	char cut = k->path.data[f->path_len];
-	size_t len = k->path.len;
-	k->path.data[f->path_len] = '\0';
-	k->path.len = f->path_len;
-	int result = put_member(k, &f->st, NULL, false, &f->xattrs);
-	k->path.data[f->path_len] = cut;
-	k->path.len = len;
+	char cut = w->path.data[f->path_len];
+	size_t len = w->path.len;
+	w->path.data[f->path_len] = '\0';
+	w->path.len = f->path_len;
+	int result = put_member(w, &f->st, NULL, false, &f->xattrs);
+	w->path.data[f->path_len] = cut;
+	w->path.len = len;
 	return result;
 }
 
-static int put_whiteout(struct packer *k, struct directory *f)
+static int put_whiteout(struct layer_writer *w, struct directory *f)
 {
 	static const struct stat nothing = {.st_mode = S_IFREG | 0644};
 
-	if (put_directories(k, f) < 0)
+	if (put_directories(w, f) < 0)
 		return -1;
-	return put_member(k, &nothing, NULL, false, NULL);
+	return put_member(w, &nothing, NULL, false, NULL);
 }
 
 /*
  * The path under which a hard-linked file was written before. Otherwise records the
  * current path and returns NULL.
  */
-static const char *first_name(struct packer *k, const struct stat *st)
+static const char *first_name(struct layer_writer *w, const struct stat *st)
 {
 	if (st->st_nlink < 2)
 		return NULL;
-	size_t first = hardlinks_first(&k->links, st->st_dev, st->st_ino, k->paths.len);
-	if (first < k->paths.len)
-		return k->paths.data + first;
-	buf_add(&k->paths, k->path.data, k->path.len + 1);
+	size_t first = hardlinks_first(&w->links, st->st_dev, st->st_ino, w->paths.len);
+	if (first < w->paths.len)
+		return w->paths.data + first;
+	buf_add(&w->paths, w->path.data, w->path.len + 1);
 	return NULL;
 }
 
-static int put_file(struct packer *k, struct directory *f, const char *name,
+static int put_file(struct layer_writer *w, struct directory *f, const char *name,
 		    const struct stat *st, const struct buf *xattrs)
 {
-	bool is_direct = k->p->is_direct && st->st_size >= LARGE;
+	bool is_direct = w->p->is_direct && st->st_size >= LARGE;
 	struct stat now;
 	int fd = openat(f->fd, name,
 			O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (is_direct ? O_DIRECT : 0));
@@ -310,74 +310,75 @@ static int put_file(struct packer *k, struct directory *f, const char *name,
 	if (fd < 0 && is_direct)
 		fd = openat(f->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return failed(k);
-	int result = fstat(fd, &now) < 0 ? failed(k) : 0;
+		return failed(w);
+	int result = fstat(fd, &now) < 0 ? failed(w) : 0;
 	if (result == 0 && (now.st_size != st->st_size || now.st_ino != st->st_ino))
-		result = err_set(k->e, "%s: it changes while it is read", k->path.data);
+		result = err_set(w->e, "%s: it changes while it is read", w->path.data);
 	if (result == 0 &&
-	    (put_member(k, st, NULL, false, xattrs) < 0 || put_contents(k, fd, st) < 0))
+	    (put_member(w, st, NULL, false, xattrs) < 0 || put_contents(w, fd, st) < 0))
 		result = -1;
 	close(fd);
 	return result;
 }
 
 /* Writes anything but a directory. */
-static int put_entry(struct packer *k, struct directory *f, const char *name,
+static int put_entry(struct layer_writer *w, struct directory *f, const char *name,
 		     const struct stat *st, const struct buf *xattrs)
 {
 	char target[PATH_MAX];
 
 	if (S_ISSOCK(st->st_mode)) {
-		warn("%s: a socket is left out", k->path.data);
+		warn("%s: a socket is left out", w->path.data);
 		return 0;
 	}
-	if (put_directories(k, f) < 0)
+	if (put_directories(w, f) < 0)
 		return -1;
-	const char *link = first_name(k, st);
+	const char *link = first_name(w, st);
 	if (link != NULL)
-		return put_member(k, st, link, true, xattrs);
+		return put_member(w, st, link, true, xattrs);
 	if (S_ISREG(st->st_mode))
-		return put_file(k, f, name, st, xattrs);
+		return put_file(w, f, name, st, xattrs);
 	if (!S_ISLNK(st->st_mode))
-		return put_member(k, st, NULL, false, xattrs);
+		return put_member(w, st, NULL, false, xattrs);
 	ssize_t n = readlinkat(f->fd, name, target, sizeof target - 1);
 	if (n < 0)
-		return failed(k);
+		return failed(w);
 	target[n] = '\0';
-	return put_member(k, st, target, false, xattrs);
+	return put_member(w, st, target, false, xattrs);
 }
 
 /* --- directories --- */
 
 /* Makes the entry for a name in the directory. A whiteout gets its name in the tar. */
-static int add_entry(struct packer *k, struct entry *entry, int fd, const char *name)
+static int add_entry(struct layer_writer *w, struct entry *entry, int fd,
+		     const char *name)
 {
 	struct stat st;
-	struct buf said = {0};
+	struct buf member = {0};
 
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return failed(k);
+		return failed(w);
 	*entry = (struct entry){.name = mem_strdup(name)};
 	entry->is_whiteout = S_ISCHR(st.st_mode) && st.st_rdev == 0;
-	buf_addf(&said, "%s%s", entry->is_whiteout ? ".wh." : "", name);
-	entry->said = said.data;
+	buf_addf(&member, "%s%s", entry->is_whiteout ? ".wh." : "", name);
+	entry->member = member.data;
 	if (strncmp(name, ".wh.", WHITEOUT) == 0)
-		return err_set(k->e, "%s%s%s: a layer can have no file of this name",
-			       k->path.data, k->path.len > 0 ? "/" : "", name);
+		return err_set(w->e, "%s%s%s: a layer can have no file of this name",
+			       w->path.data, w->path.len > 0 ? "/" : "", name);
 	return 0;
 }
 
 static int compare_entries(const void *a, const void *b)
 {
-	return utf8_compare(((const struct entry *)a)->said,
-			    ((const struct entry *)b)->said);
+	return utf8_compare(((const struct entry *)a)->member,
+			    ((const struct entry *)b)->member);
 }
 
 static void free_entries(struct entry *entry, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		free(entry[i].name);
-		free(entry[i].said);
+		free(entry[i].member);
 	}
 	free(entry);
 }
@@ -385,7 +386,7 @@ static void free_entries(struct entry *entry, size_t n)
 /*
  * Lists a directory in the order of the tar. The caller must free the list in all cases.
  */
-static int list_directory(struct packer *k, int fd, struct entry **entry, size_t *n)
+static int list_directory(struct layer_writer *w, int fd, struct entry **entry, size_t *n)
 {
 	size_t cap = 0;
 	struct dirent *d;
@@ -395,16 +396,16 @@ static int list_directory(struct packer *k, int fd, struct entry **entry, size_t
 	*entry = NULL;
 	*n = 0;
 	if (dir == NULL)
-		return failed(k);
+		return failed(w);
 	while (errno = 0, result == 0 && (d = readdir(dir)) != NULL) {
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
 		*entry = mem_grow(*entry, &cap, *n + 1, sizeof **entry);
 		(*entry)[*n] = (struct entry){0};
-		result = add_entry(k, &(*entry)[(*n)++], fd, d->d_name);
+		result = add_entry(w, &(*entry)[(*n)++], fd, d->d_name);
 	}
 	if (result == 0 && errno != 0)
-		result = failed(k);
+		result = failed(w);
 	closedir(dir);
 	if (result == 0 && *n > 0)
 		qsort(*entry, *n, sizeof **entry, compare_entries);
@@ -412,18 +413,18 @@ static int list_directory(struct packer *k, int fd, struct entry **entry, size_t
 }
 
 /* Returns 1 if the directory is empty, 0 if not, or -1 and a reason. */
-static int is_empty(struct packer *k, int fd)
+static int is_empty(struct layer_writer *w, int fd)
 {
 	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = io_opendir(again);
 	size_t n = 0;
 
 	if (dir == NULL)
-		return failed(k);
+		return failed(w);
 	errno = 0;
 	while (n < 3 && readdir(dir) != NULL)
 		n++;
-	int result = n < 3 && errno != 0 ? failed(k) : n < 3;
+	int result = n < 3 && errno != 0 ? failed(w) : n < 3;
 	closedir(dir);
 	return result;
 }
@@ -432,7 +433,7 @@ static int is_empty(struct packer *k, int fd)
  * Whether the directory has the owner, mode and extended attributes of the lower one.
  * Returns 1 or 0, or -1 and a reason.
  */
-static int is_as_below(struct packer *k, struct directory *f)
+static int is_as_below(struct layer_writer *w, struct directory *f)
 {
 	struct stat st;
 	struct buf xattrs = {0};
@@ -441,11 +442,11 @@ static int is_as_below(struct packer *k, struct directory *f)
 	if (f->lower < 0)
 		return 0;
 	if (fstat(f->lower, &st) < 0)
-		return failed(k);
+		return failed(w);
 	if (st.st_mode != f->st.st_mode || st.st_uid != f->st.st_uid ||
 	    st.st_gid != f->st.st_gid)
 		return 0;
-	int result = read_attributes(k, f->lower, ".", &xattrs, &is_opaque);
+	int result = read_attributes(w, f->lower, ".", &xattrs, &is_opaque);
 	if (result == 0)
 		result = xattrs.len == f->xattrs.len &&
 			 (xattrs.len == 0 ||
@@ -454,20 +455,20 @@ static int is_as_below(struct packer *k, struct directory *f)
 	return result;
 }
 
-static int put_directory(struct packer *k, struct directory *f);
+static int put_directory(struct layer_writer *w, struct directory *f);
 
-static int open_directory(struct packer *k, int parent, const char *name)
+static int open_directory(struct layer_writer *w, int parent, const char *name)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd < 0 ? failed(k) : fd;
+	return fd < 0 ? failed(w) : fd;
 }
 
 /*
  * Sets *type to the type of the file `name` in the lower layer, or to 0 if there is none.
  * Returns 0, or -1 and a reason.
  */
-static int stat_below(struct packer *k, const struct directory *f, const char *name,
+static int stat_below(struct layer_writer *w, const struct directory *f, const char *name,
 		      mode_t *type)
 {
 	struct stat st;
@@ -478,58 +479,58 @@ static int stat_below(struct packer *k, const struct directory *f, const char *n
 	if (fstatat(f->lower, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		*type = st.st_mode & S_IFMT;
 	else if (errno != ENOENT)
-		return failed(k);
+		return failed(w);
 	return 0;
 }
 
 /* Writes a whiteout if the lower layer has the removed file. */
-static int put_gone(struct packer *k, struct directory *f, const char *name)
+static int put_gone(struct layer_writer *w, struct directory *f, const char *name)
 {
 	mode_t below;
 
-	if (stat_below(k, f, name, &below) < 0)
+	if (stat_below(w, f, name, &below) < 0)
 		return -1;
-	return below != 0 ? put_whiteout(k, f) : 0;
+	return below != 0 ? put_whiteout(w, f) : 0;
 }
 
 /*
  * Writes the opaque marker of a directory that hides the lower one. The marker is omitted
  * if the lower directory is empty.
  */
-static int put_opaque(struct packer *k, struct directory *f)
+static int put_opaque(struct layer_writer *w, struct directory *f)
 {
-	int empty = is_empty(k, f->lower), result = empty < 0 ? -1 : 0;
+	int empty = is_empty(w, f->lower), result = empty < 0 ? -1 : 0;
 
 	if (empty == 0) {
-		buf_addstr(&k->path, "/.wh..wh..opq");
-		result = put_whiteout(k, f);
-		k->path.len = f->path_len;
-		k->path.data[k->path.len] = '\0';
+		buf_addstr(&w->path, "/.wh..wh..opq");
+		result = put_whiteout(w, f);
+		w->path.len = f->path_len;
+		w->path.data[w->path.len] = '\0';
 	}
 	if (result == 0)
-		result = put_directories(k, f);
+		result = put_directories(w, f);
 	close(f->lower);
 	f->lower = -1;
 	return result;
 }
 
 /* Writes the directory `name` of `f`. `in` has its extended attributes. */
-static int put_subdirectory(struct packer *k, struct directory *f, const char *name,
+static int put_subdirectory(struct layer_writer *w, struct directory *f, const char *name,
 			    struct directory *in, bool is_opaque)
 {
 	mode_t below;
-	int result = stat_below(k, f, name, &below);
+	int result = stat_below(w, f, name, &below);
 
-	in->path_len = k->path.len;
-	if (result == 0 && (in->fd = open_directory(k, f->fd, name)) < 0)
+	in->path_len = w->path.len;
+	if (result == 0 && (in->fd = open_directory(w, f->fd, name)) < 0)
 		result = -1;
 	if (result == 0 && below == S_IFDIR &&
-	    (in->lower = open_directory(k, f->lower, name)) < 0)
+	    (in->lower = open_directory(w, f->lower, name)) < 0)
 		result = -1;
 	if (result == 0 && is_opaque && in->lower >= 0)
-		result = put_opaque(k, in);
+		result = put_opaque(w, in);
 	if (result == 0)
-		result = put_directory(k, in);
+		result = put_directory(w, in);
 	if (in->fd >= 0)
 		close(in->fd);
 	if (in->lower >= 0)
@@ -537,48 +538,49 @@ static int put_subdirectory(struct packer *k, struct directory *f, const char *n
 	return result;
 }
 
-/* Writes an entry of `f`. k->path is its path. */
-static int put_name(struct packer *k, struct directory *f, const struct entry *entry)
+/* Writes an entry of `f`. w->path is its path. */
+static int put_name(struct layer_writer *w, struct directory *f,
+		    const struct entry *entry)
 {
 	struct directory in = {.parent = f, .fd = -1, .lower = -1};
 	bool is_opaque;
 	int result;
 
-	if (k->path.len >= PATH_MAX)
-		return err_set(k->e, "%.200s...: a path of %zu bytes, more than %d",
-			       k->path.data, k->path.len, PATH_MAX - 1);
+	if (w->path.len >= PATH_MAX)
+		return err_set(w->e, "%.200s...: a path of %zu bytes, more than %d",
+			       w->path.data, w->path.len, PATH_MAX - 1);
 	if (entry->is_whiteout)
-		return put_gone(k, f, entry->name);
+		return put_gone(w, f, entry->name);
 	if (fstatat(f->fd, entry->name, &in.st, AT_SYMLINK_NOFOLLOW) < 0)
-		return failed(k);
-	result = read_attributes(k, f->fd, entry->name, &in.xattrs, &is_opaque);
+		return failed(w);
+	result = read_attributes(w, f->fd, entry->name, &in.xattrs, &is_opaque);
 	if (result == 0)
 		result = S_ISDIR(in.st.st_mode)
-			     ? put_subdirectory(k, f, entry->name, &in, is_opaque)
-			     : put_entry(k, f, entry->name, &in.st, &in.xattrs);
+			     ? put_subdirectory(w, f, entry->name, &in, is_opaque)
+			     : put_entry(w, f, entry->name, &in.st, &in.xattrs);
 	buf_release(&in.xattrs);
 	return result;
 }
 
 /* Writes the entry of the directory, unless it is unchanged, and its contents. */
-static int put_directory(struct packer *k, struct directory *f)
+static int put_directory(struct layer_writer *w, struct directory *f)
 {
 	struct entry *entry;
 	size_t n;
-	int result = list_directory(k, f->fd, &entry, &n);
+	int result = list_directory(w, f->fd, &entry, &n);
 
 	if (result == 0 && !f->is_written) {
-		int same = is_as_below(k, f);
-		result = same < 0 ? -1 : same > 0 ? 0 : put_directories(k, f);
+		int same = is_as_below(w, f);
+		result = same < 0 ? -1 : same > 0 ? 0 : put_directories(w, f);
 	}
 	for (size_t i = 0; i < n && result == 0; i++) {
 		if (f->path_len > 0)
-			buf_addch(&k->path, '/');
-		buf_addstr(&k->path, entry[i].said);
-		result = put_name(k, f, &entry[i]);
+			buf_addch(&w->path, '/');
+		buf_addstr(&w->path, entry[i].member);
+		result = put_name(w, f, &entry[i]);
 		if (result == 0) {
-			k->path.len = f->path_len;
-			k->path.data[k->path.len] = '\0';
+			w->path.len = f->path_len;
+			w->path.data[w->path.len] = '\0';
 		}
 	}
 	free_entries(entry, n);
@@ -589,55 +591,55 @@ static int put_directory(struct packer *k, struct directory *f)
  * Writes an entry for the root only if its owner, mode or extended attributes have
  * changed.
  */
-static int put_root(struct packer *k)
+static int put_root(struct layer_writer *w)
 {
-	struct directory root = {.fd = k->p->upper, .lower = k->p->lower};
+	struct directory root = {.fd = w->p->upper, .lower = w->p->lower};
 	bool is_opaque;
 
 	if (fstat(root.fd, &root.st) < 0)
-		return failed(k);
-	int result = read_attributes(k, root.fd, ".", &root.xattrs, &is_opaque);
-	int same = result == 0 ? is_as_below(k, &root) : -1;
+		return failed(w);
+	int result = read_attributes(w, root.fd, ".", &root.xattrs, &is_opaque);
+	int same = result == 0 ? is_as_below(w, &root) : -1;
 	if (same < 0)
 		result = -1;
 	else if (same == 0)
-		result = put_member(k, &root.st, NULL, false, &root.xattrs);
+		result = put_member(w, &root.st, NULL, false, &root.xattrs);
 	root.is_written = true;
-	result = result == 0 ? put_directory(k, &root) : result;
+	result = result == 0 ? put_directory(w, &root) : result;
 	buf_release(&root.xattrs);
 	return result;
 }
 
 /* Writes a single file or directory, which is not in an overlay. */
-static int put_only(struct packer *k)
+static int put_only(struct layer_writer *w)
 {
-	struct directory above = {.fd = k->p->upper, .lower = -1, .is_written = true};
-	struct entry entry = {.name = mem_strdup(k->p->name)};
+	struct directory above = {.fd = w->p->upper, .lower = -1, .is_written = true};
+	struct entry entry = {.name = mem_strdup(w->p->name)};
 
-	buf_addstr(&k->path, k->p->as);
-	int result = put_name(k, &above, &entry);
+	buf_addstr(&w->path, w->p->as);
+	int result = put_name(w, &above, &entry);
 	free(entry.name);
 	return result;
 }
 
 int changes_layer(struct changes *p, struct err *e)
 {
-	struct packer k = {.p = p, .e = e};
+	struct layer_writer w = {.p = p, .e = e};
 
-	k.block = aligned_alloc(ALIGN, BUFFER);
-	if (k.block == NULL)
+	w.block = aligned_alloc(ALIGN, BUFFER);
+	if (w.block == NULL)
 		die("out of memory");
-	buf_addstr(&k.path, "");
-	int result = p->name != NULL ? put_only(&k) : put_root(&k);
+	buf_addstr(&w.path, "");
+	int result = p->name != NULL ? put_only(&w) : put_root(&w);
 	if (result == 0)
-		result = put(&k, NULL, tar_end(k.at + k.len, TAR_RECORD));
+		result = put(&w, NULL, tar_end(w.at + w.len, TAR_RECORD));
 	if (result == 0)
-		result = flush(&k);
-	p->size = k.at;
-	free(k.block);
-	hardlinks_release(&k.links);
-	buf_release(&k.path);
-	buf_release(&k.paths);
-	buf_release(&k.header);
+		result = flush(&w);
+	p->size = w.at;
+	free(w.block);
+	hardlinks_release(&w.links);
+	buf_release(&w.path);
+	buf_release(&w.paths);
+	buf_release(&w.header);
 	return result;
 }

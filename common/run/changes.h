@@ -4,8 +4,10 @@
  * A script runs on top of an overlayfs mount. Afterwards its upper directory has the
  * changed files, and this module writes them as the tar of a layer:
  *
- *	struct changes p = {.upper = upper, .lower = lower, .out = fd, .limit =
- *INT64_MAX}; if (changes_layer(&p, &e) == 0) result = p.size;
+ *	struct changes p = {.upper = upper, .lower = lower, .out = fd};
+ *	p.limit = INT64_MAX;
+ *	if (changes_layer(&p, &e) == 0)
+ *		size = p.size;
  *
  *   - Entries are sorted by path component, and a directory comes before its contents.
  *   - A removed file is written as .wh.NAME.

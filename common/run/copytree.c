@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int lay_all(int from, int to, struct err *e);
+static int copy_all(int from, int to, struct err *e);
 
-static int lay_directory(int from, int to, const char *name, mode_t mode, struct err *e)
+static int copy_directory(int from, int to, const char *name, mode_t mode, struct err *e)
 {
 	bool is_new = mkdirat(to, name, 0700) == 0;
 	int result, in, out;
@@ -29,7 +29,7 @@ static int lay_directory(int from, int to, const char *name, mode_t mode, struct
 	else if ((is_new || (mode != 0755 && mode != 0555)) && fchmod(out, mode) < 0)
 		result = err_set_errno(e, "%s", name);
 	else
-		result = lay_all(in, out, e);
+		result = copy_all(in, out, e);
 	if (in >= 0)
 		close(in);
 	if (out >= 0)
@@ -37,8 +37,8 @@ static int lay_directory(int from, int to, const char *name, mode_t mode, struct
 	return result;
 }
 
-static int lay_file(int from, int to, const char *name, const struct stat *st,
-		    struct err *e)
+static int copy_file(int from, int to, const char *name, const struct stat *st,
+		     struct err *e)
 {
 	int in = openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	int out =
@@ -55,7 +55,7 @@ static int lay_file(int from, int to, const char *name, const struct stat *st,
 	return result;
 }
 
-static int lay_entry(int from, int to, const char *name, struct err *e)
+static int copy_entry(int from, int to, const char *name, struct err *e)
 {
 	char target[PATH_MAX];
 	struct stat st;
@@ -64,11 +64,11 @@ static int lay_entry(int from, int to, const char *name, struct err *e)
 	if (fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_set_errno(e, "%s", name);
 	if (S_ISDIR(st.st_mode))
-		return lay_directory(from, to, name, st.st_mode & 07777, e);
+		return copy_directory(from, to, name, st.st_mode & 07777, e);
 	if (unlinkat(to, name, 0) < 0 && errno != ENOENT)
 		return err_set_errno(e, "%s", name);
 	if (S_ISREG(st.st_mode))
-		return lay_file(from, to, name, &st, e);
+		return copy_file(from, to, name, &st, e);
 	if (!S_ISLNK(st.st_mode))
 		return err_set(e, "%s: neither a file nor a directory nor a symlink",
 			       name);
@@ -80,7 +80,7 @@ static int lay_entry(int from, int to, const char *name, struct err *e)
 }
 
 /* Copies the contents of the directory `from` into the directory `to`. */
-static int lay_all(int from, int to, struct err *e)
+static int copy_all(int from, int to, struct err *e)
 {
 	int again = openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = 0;
 	DIR *dir = io_opendir(again);
@@ -90,7 +90,7 @@ static int lay_all(int from, int to, struct err *e)
 		return err_set_errno(e, "the tree");
 	while (errno = 0, result == 0 && (d = readdir(dir)) != NULL)
 		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-			result = lay_entry(from, to, d->d_name, e);
+			result = copy_entry(from, to, d->d_name, e);
 	if (result == 0 && errno != 0)
 		result = err_set_errno(e, "the tree");
 	closedir(dir);
@@ -117,7 +117,7 @@ int copytree_tree(const char *tree, const char *root, struct err *e)
 		if (from < 0 || chroot(root) < 0 ||
 		    (to = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 			err_set_errno(&why, "the root directory");
-		else if (lay_all(from, to, &why) == 0)
+		else if (copy_all(from, to, &why) == 0)
 			leave(0);
 		leave_saying(fds[1], &why);
 	}

@@ -22,7 +22,7 @@
 static int add_tree(struct rootfs *r, int *spool, const char *path, const char *as,
 		    struct err *e)
 {
-	struct changes pack = {
+	struct changes changes = {
 	    .lower = -1, .as = as, .mtime = INT64_MAX, .limit = INT64_MAX};
 	char *real = realpath(path, NULL);
 	int result;
@@ -34,17 +34,18 @@ static int add_tree(struct rootfs *r, int *spool, const char *path, const char *
 		return err_set_errno(e, "%s", path);
 	}
 	*slash = '\0';
-	pack.name = slash + 1;
-	pack.out = *spool;
-	pack.upper = open(slash == real ? "/" : real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (pack.upper < 0)
+	changes.name = slash + 1;
+	changes.out = *spool;
+	changes.upper =
+	    open(slash == real ? "/" : real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (changes.upper < 0)
 		result = err_set_errno(e, "%s", path);
 	else
-		result = changes_layer(&pack, e) < 0
+		result = changes_layer(&changes, e) < 0
 			     ? -1
-			     : rootfs_add_layer(r, *spool, 0, pack.size, path, e);
-	if (pack.upper >= 0)
-		close(pack.upper);
+			     : rootfs_add_layer(r, *spool, 0, changes.size, path, e);
+	if (changes.upper >= 0)
+		close(changes.upper);
 	free(real);
 	return result;
 }

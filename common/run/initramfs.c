@@ -87,8 +87,8 @@ static int add_busybox(struct buf *out, struct err *e)
 	return result;
 }
 
-int initramfs_initramfs(const struct kernel *k, const struct buf *script,
-			const struct buf *config, struct err *e)
+int initramfs_make(const struct kernel *k, const struct buf *script,
+		   const struct buf *config, struct err *e)
 {
 	static const char *const directories[] = {"dt", "dt/bin", "lower", "disk",
 						  "root"};

@@ -16,7 +16,7 @@ struct kernel;
  * searched in guest/ and ../libexec/dt/ relative to the running program's directory.
  * Returns a descriptor, or -1 and a reason.
  */
-int initramfs_initramfs(const struct kernel *k, const struct buf *script,
-			const struct buf *config, struct err *e);
+int initramfs_make(const struct kernel *k, const struct buf *script,
+		   const struct buf *config, struct err *e);
 
 #endif

@@ -214,14 +214,14 @@ static int patience(const struct job *j, const struct job_run *r, const struct r
  * Reads and parses available lines. Returns 1 if more may follow, 0 at the end, or -1 and
  * a reason.
  */
-static int hear(int fd, struct report *t, struct err *e)
+static int read_report(int fd, struct report *t, struct err *e)
 {
 	char text[4096];
 	ssize_t n = read(fd, text, sizeof text);
 
 	if (n < 0)
 		return errno == EINTR;
-	return n == 0 ? 0 : report_hear(t, text, (size_t)n, e) < 0 ? -1 : 1;
+	return n == 0 ? 0 : report_parse(t, text, (size_t)n, e) < 0 ? -1 : 1;
 }
 
 int job_listen(const struct job *j, const struct job_run *r, struct report *t,
@@ -241,7 +241,7 @@ int job_listen(const struct job *j, const struct job_run *r, struct report *t,
 			fds[1].fd = -1;
 		if (fds[0].revents == 0)
 			continue;
-		more = hear(r->control, t, e);
+		more = read_report(r->control, t, e);
 		if (more < 0)
 			return -1;
 		if (more == 0)

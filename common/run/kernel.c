@@ -312,7 +312,7 @@ static void kept_release(struct kept *kept)
 }
 
 /* The hex digest of a complete file. Returns 0, or -1. */
-static int sum_up(int fd, char hex[DIGEST_HEX + 1])
+static int hash_file(int fd, char hex[DIGEST_HEX + 1])
 {
 	struct stat st;
 
@@ -328,7 +328,7 @@ static int kept_open(const struct kept *kept)
 
 	if (kept->path.len > 0 && cache_get(&kept->cache, "kernel", kept->key, &want))
 		fd = open(kept->path.data, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && (sum_up(fd, hex) < 0 || strcmp(want.data, hex) != 0)) {
+	if (fd >= 0 && (hash_file(fd, hex) < 0 || strcmp(want.data, hex) != 0)) {
 		close(fd);
 		fd = -1;
 	}
@@ -343,7 +343,7 @@ static void keep(const struct kept *kept, int fd)
 	char hex[DIGEST_HEX + 1];
 	off_t at = 0;
 
-	if (kept->path.len == 0 || sum_up(fd, hex) < 0)
+	if (kept->path.len == 0 || hash_file(fd, hex) < 0)
 		return;
 	cache_make_directories(kept->path.data);
 	buf_addf(&draft, "%s.XXXXXX", kept->path.data);

@@ -38,7 +38,7 @@ static void set_text(struct report *t, const char *text)
 	snprintf(t->why, sizeof t->why, "%s", *text != '\0' ? text : "no reason");
 }
 
-static int hear_end(struct report *t, int *what, uint64_t max, const char *p)
+static int parse_end(struct report *t, int *what, uint64_t max, const char *p)
 {
 	uint64_t n;
 
@@ -51,7 +51,7 @@ static int hear_end(struct report *t, int *what, uint64_t max, const char *p)
 	return 0;
 }
 
-static int hear_line(struct report *t, const char *line)
+static int parse_line(struct report *t, const char *line)
 {
 	char word[16];
 	size_t len = strcspn(line, " ");
@@ -71,11 +71,11 @@ static int hear_line(struct report *t, const char *line)
 			return -1;
 		t->is_full = bytes < FULL || files == 0;
 	} else if (strcmp(word, "REFUSED") == 0) {
-		return hear_end(t, &t->refused, 127, p);
+		return parse_end(t, &t->refused, 127, p);
 	} else if (strcmp(word, "EXIT") == 0) {
-		return hear_end(t, &t->status, 255, p);
+		return parse_end(t, &t->status, 255, p);
 	} else if (strcmp(word, "SIGNAL") == 0) {
-		return hear_end(t, &t->signal, 127, p);
+		return parse_end(t, &t->signal, 127, p);
 	} else if (strcmp(word, "LAYER") == 0) {
 		if (t->has_layer || !t->has_end)
 			return -1;
@@ -90,7 +90,7 @@ static int hear_line(struct report *t, const char *line)
 	return 0;
 }
 
-int report_hear(struct report *t, const char *data, size_t len, struct err *e)
+int report_parse(struct report *t, const char *data, size_t len, struct err *e)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (data[i] != '\n') {
@@ -99,7 +99,7 @@ int report_hear(struct report *t, const char *data, size_t len, struct err *e)
 			buf_addch(&t->line, data[i]);
 			continue;
 		}
-		if (hear_line(t, t->line.len > 0 ? t->line.data : "") < 0)
+		if (parse_line(t, t->line.len > 0 ? t->line.data : "") < 0)
 			return err_set(e, "the guest talks nonsense: %.200s",
 				       t->line.len > 0 ? t->line.data : "");
 		buf_clear(&t->line);
@@ -107,7 +107,7 @@ int report_hear(struct report *t, const char *data, size_t len, struct err *e)
 	return 0;
 }
 
-void report_say(int fd, const char *fmt, ...)
+void report_send(int fd, const char *fmt, ...)
 {
 	char text[2048];
 	va_list ap;
@@ -124,14 +124,14 @@ void report_say(int fd, const char *fmt, ...)
 		return; /* the reader finds out when this process exits */
 }
 
-bool report_say_end(int fd, const struct jail_end *end)
+bool report_send_end(int fd, const struct jail_end *end)
 {
 	if (end->refused != 0)
-		report_say(fd, "REFUSED %d %s", end->refused, end->why);
+		report_send(fd, "REFUSED %d %s", end->refused, end->why);
 	else if (WIFSIGNALED(end->status))
-		report_say(fd, "SIGNAL %d", WTERMSIG(end->status));
+		report_send(fd, "SIGNAL %d", WTERMSIG(end->status));
 	else
-		report_say(fd, "EXIT %d", WEXITSTATUS(end->status));
+		report_send(fd, "EXIT %d", WEXITSTATUS(end->status));
 	return end->refused == 0 && end->status == 0;
 }
 

@@ -17,7 +17,7 @@
  * The module is used on both sides of the guest's boundary. The reader does not trust the
  * lines:
  *
- *	if (report_hear(&t, data, len, &e) == 0)
+ *	if (report_parse(&t, data, len, &e) == 0)
  *		...
  *	status = report_verdict(&t, "script.sh", memory, disk, &e);
  */
@@ -45,13 +45,13 @@ struct report {
 void report_release(struct report *t);
 
 /* Parses `len` received bytes. Returns 0, or -1 and a reason if they are invalid. */
-int report_hear(struct report *t, const char *data, size_t len, struct err *e);
+int report_parse(struct report *t, const char *data, size_t len, struct err *e);
 
 /* Writes a line. Newlines in it are replaced by blanks. */
-void report_say(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void report_send(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Writes how the script ended. Returns whether it was successful. */
-bool report_say_end(int fd, const struct jail_end *end);
+bool report_send_end(int fd, const struct jail_end *end);
 
 /*
  * The exit status of dt-vmrun for this run, and a reason if it is not 0. `script` names

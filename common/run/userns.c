@@ -51,8 +51,8 @@ struct keeper {
 	struct jail jail;
 	struct fusefs lower;
 	char stage[PATH_MAX];
-	int life; /* closed when dt-vmrun exits */
-	int says; /* for the lines of report.h */
+	int life;    /* closed when dt-vmrun exits */
+	int control; /* for the lines of report.h */
 };
 
 /* --- the user namespace --- */
@@ -400,36 +400,37 @@ static int run_script(struct keeper *k, struct err *e)
 	struct jail_end end;
 	struct statvfs vfs;
 
-	report_say(k->says, "READY");
+	report_send(k->control, "READY");
 	int result = jail_start(&k->jail, e);
 	close(k->jail.output);
 	if (result < 0 || jail_finish(&k->jail, &end, e) < 0)
 		return -1;
 	if (statvfs("disk", &vfs) == 0)
-		report_say(k->says, "FREE %ju %ju", (uintmax_t)vfs.f_bavail * vfs.f_bsize,
-			   vfs.f_files > 0 ? (uintmax_t)vfs.f_ffree : 1);
+		report_send(k->control, "FREE %ju %ju",
+			    (uintmax_t)vfs.f_bavail * vfs.f_bsize,
+			    vfs.f_files > 0 ? (uintmax_t)vfs.f_ffree : 1);
 	if (jail_unmount(e) < 0 || fusefs_check(&k->lower, e) < 0)
 		return -1;
-	return report_say_end(k->says, &end) ? 1 : 0;
+	return report_send_end(k->control, &end) ? 1 : 0;
 }
 
-static int pack_changes(const struct keeper *k, struct err *e)
+static int write_layer(const struct keeper *k, struct err *e)
 {
-	struct changes pack = {.mtime = k->job->mtime, .out = k->job->layer};
+	struct changes changes = {.mtime = k->job->mtime, .out = k->job->layer};
 
-	pack.limit = k->job->disk << 20;
-	pack.upper = open("disk/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	pack.lower = open("lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (pack.upper < 0 || pack.lower < 0)
+	changes.limit = k->job->disk << 20;
+	changes.upper = open("disk/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	changes.lower = open("lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (changes.upper < 0 || changes.lower < 0)
 		return err_set_errno(e, "the stage");
-	if (changes_layer(&pack, e) < 0)
-		return pack.size > pack.limit
+	if (changes_layer(&changes, e) < 0)
+		return changes.size > changes.limit
 			   ? err_set(e, "what changed is more than %" PRIu64 " MiB",
 				     k->job->disk)
 			   : -1;
 	if (fusefs_check(&k->lower, e) < 0)
 		return -1;
-	report_say(k->says, "LAYER %" PRIu64, pack.size);
+	report_send(k->control, "LAYER %" PRIu64, changes.size);
 	return 0;
 }
 
@@ -440,7 +441,7 @@ static int set_up(struct keeper *k, struct err *e)
 	    fusefs_mount(&k->lower, k->job->rootfs, "lower", e) < 0 ||
 	    jail_mount(&k->jail, e) < 0)
 		return -1;
-	report_say(k->says, "HELLO " DT_VERSION " -");
+	report_send(k->control, "HELLO " DT_VERSION " -");
 	return 0;
 }
 
@@ -460,9 +461,9 @@ static _Noreturn void work(struct keeper *k, pid_t parent)
 	if (result == 0)
 		result = run_script(k, &why);
 	if (result == 1)
-		result = pack_changes(k, &why);
+		result = write_layer(k, &why);
 	if (result < 0)
-		report_say(k->says, "ERROR %s", why.text);
+		report_send(k->control, "ERROR %s", why.text);
 	leave(0);
 }
 
@@ -528,8 +529,8 @@ static _Noreturn void keep(struct keeper *k)
 			result = err_set_errno(&why, "fork");
 	}
 	if (result < 0)
-		report_say(k->says, "ERROR %s", why.text);
-	close(k->says);
+		report_send(k->control, "ERROR %s", why.text);
+	close(k->control);
 	close(k->jail.output);
 	if (child > 0)
 		wait_for_all(k, child);
@@ -544,29 +545,29 @@ int userns_run(const struct job *j, struct report *t, struct err *e)
 {
 	struct keeper k = {.job = j};
 	struct job_run run = {.end = job_end(j)};
-	int life[2], says[2], output[2];
+	int life[2], control[2], output[2];
 
-	if (pipe2(life, O_CLOEXEC) < 0 || pipe2(says, O_CLOEXEC) < 0 ||
+	if (pipe2(life, O_CLOEXEC) < 0 || pipe2(control, O_CLOEXEC) < 0 ||
 	    pipe2(output, O_CLOEXEC) < 0)
 		return err_set_errno(e, "a pipe");
 	k.life = life[0];
-	k.says = says[1];
+	k.control = control[1];
 	k.jail.output = output[1];
 	pid_t pid = fork();
 	if (pid == 0) {
 		close(life[1]);
-		close(says[0]);
+		close(control[0]);
 		close(output[0]);
 		keep(&k);
 	}
 	close(life[0]);
-	close(says[1]);
+	close(control[1]);
 	close(output[1]);
-	run.control = says[0];
+	run.control = control[0];
 	run.output = output[0];
 	int result = pid < 0 ? err_set_errno(e, "fork") : job_listen(j, &run, t, e);
 	close(life[1]);
-	close(says[0]);
+	close(control[0]);
 	close(output[0]);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		continue;

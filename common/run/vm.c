@@ -72,7 +72,7 @@ static int make_files(struct machine *m, const struct kernel *k, struct err *e)
 			return err_set_errno(e, "a temporary file");
 	}
 	make_config(m->job, &config);
-	m->file[INITRAMFS] = initramfs_initramfs(k, &m->job->script, &config, e);
+	m->file[INITRAMFS] = initramfs_make(k, &m->job->script, &config, e);
 	buf_release(&config);
 	m->file[KERNEL] = kernel_open(k, e);
 	return m->file[INITRAMFS] < 0 || m->file[KERNEL] < 0 ? -1 : 0;

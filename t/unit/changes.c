@@ -13,8 +13,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-static int pack(const char *upper, const char *lower, int out, struct changes *p,
-		struct err *e)
+static int write_layer(const char *upper, const char *lower, int out, struct changes *p,
+		       struct err *e)
 {
 	*p = (struct changes){.out = out, .mtime = 1, .limit = INT64_MAX};
 	p->upper = open(upper, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -34,7 +34,7 @@ static void test_nothing(void)
 	struct changes p;
 	struct err why;
 
-	tap_ok(mkdtemp(dir) != NULL && pack(dir, dir, fileno(file), &p, &why) == 0,
+	tap_ok(mkdtemp(dir) != NULL && write_layer(dir, dir, fileno(file), &p, &why) == 0,
 	       "a directory over itself");
 	tap_ok(p.size == TAR_RECORD, "is an empty layer");
 	rmdir(dir);
@@ -51,7 +51,7 @@ int main(int argc, char **argv)
 		int out = open(argv[3], O_RDWR | O_CREAT | O_TRUNC, 0666);
 		if (out < 0)
 			die_errno("%s", argv[3]);
-		if (pack(argv[1], argv[2], out, &p, &why) < 0)
+		if (write_layer(argv[1], argv[2], out, &p, &why) < 0)
 			die("%s", why.text);
 		close(out);
 		return 0;
