@@ -2,13 +2,13 @@
 
 #include "archive/gunzip.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/mem.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <zstd.h>
 
 enum { READ_SIZE = 128 << 10 };
@@ -91,18 +91,14 @@ static ssize_t next(struct inflation *s, struct err *e)
 
 	if (want == 0)
 		return 0;
-	for (;;) {
-		ssize_t n = pread(s->fd, s->data, want, s->at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set(e, "%s", strerror(errno));
-		if (n == 0)
-			return err_set(e, "truncated");
-		s->at += n;
-		s->left -= (uint64_t)n;
-		return n;
-	}
+	ssize_t n = io_pread(s->fd, s->data, want, s->at);
+	if (n < 0)
+		return err_set(e, "%s", strerror(errno));
+	if (n == 0)
+		return err_set(e, "truncated");
+	s->at += n;
+	s->left -= (uint64_t)n;
+	return n;
 }
 
 static int inflate_gzip(struct inflation *s, ssize_t n, struct err *e)

@@ -46,6 +46,12 @@ void digest_hex(struct digest *d, char hex[DIGEST_HEX + 1]);
 void digest_of(const void *data, size_t len, char hex[DIGEST_HEX + 1]);
 
 /*
+ * Adds up to `size` bytes of a file, starting at offset `at`. Returns the number of
+ * bytes, which is less than `size` only at the end of the file, or -1 with errno set.
+ */
+int64_t digest_add_file(struct digest *d, int fd, off_t at, uint64_t size);
+
+/*
  * Computes the SHA-256 of `size` bytes of a file, starting at offset `at`, in hex.
  * Returns 0, or -1 with errno set. errno is EIO if the file ends too early.
  */

@@ -58,17 +58,11 @@ static int take(void *arg, const void *data, size_t len, struct err *e)
  */
 static int64_t hash_file(struct digest *digest, int fd, struct err *e)
 {
-	char block[BLOCK];
-	int64_t size = 0;
-	ssize_t n;
+	int64_t size = digest_add_file(digest, fd, 0, INT64_MAX);
 
-	if (lseek(fd, 0, SEEK_SET) < 0)
+	if (size < 0 || lseek(fd, size, SEEK_SET) < 0)
 		return err_set_errno(e, "a blob's file");
-	while ((n = io_read(fd, block, sizeof block)) > 0) {
-		digest_update(digest, block, (size_t)n);
-		size += n;
-	}
-	return n < 0 ? err_set_errno(e, "a blob's file") : size;
+	return size;
 }
 
 /* Asks the registry, then the URLs in the layer's descriptor. */

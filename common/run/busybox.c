@@ -26,12 +26,12 @@ static bool is_static(int fd)
 	Elf64_Ehdr h;
 	Elf64_Phdr p[HEADERS_MAX];
 
-	if (pread(fd, &h, sizeof h, 0) != sizeof h ||
+	if (io_pread(fd, &h, sizeof h, 0) != sizeof h ||
 	    memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
 	    h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_phnum > HEADERS_MAX)
 		return false;
 	size_t size = h.e_phnum * sizeof *p;
-	if (pread(fd, p, size, (off_t)h.e_phoff) != (ssize_t)size)
+	if (io_pread(fd, p, size, (off_t)h.e_phoff) != (ssize_t)size)
 		return false;
 	for (int i = 0; i < h.e_phnum; i++)
 		if (p[i].p_type == PT_INTERP)

@@ -3,6 +3,7 @@
 #include "archive/unpack.h"
 #include "base/cache.h"
 #include "base/digest.h"
+#include "base/draft.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -103,8 +104,8 @@ static int find_release(struct kernel *k, int fd, struct err *e)
 		return 0;
 	}
 	/* Linux, Documentation/arch/x86/boot.rst: kernel_version. */
-	if (pread(fd, at, sizeof at, 0x20e) == sizeof at &&
-	    pread(fd, text, sizeof text - 1, (at[0] | at[1] << 8) + 0x200) > 0)
+	if (io_pread(fd, at, sizeof at, 0x20e) == sizeof at &&
+	    io_pread(fd, text, sizeof text - 1, (at[0] | at[1] << 8) + 0x200) > 0)
 		text[strcspn(text, " ")] = '\0';
 	if (text[0] != '\0' && strchr(text, '/') == NULL && has_modules(text)) {
 		k->release = mem_strdup(text);
@@ -235,7 +236,7 @@ static bool find_payload(int fd, struct unpack_place *place)
 {
 	unsigned char h[SETUP_MIN], begin[2];
 
-	if (pread(fd, h, sizeof h, 0) != sizeof h || memcmp(h + 0x202, "HdrS", 4) != 0)
+	if (io_pread(fd, h, sizeof h, 0) != sizeof h || memcmp(h + 0x202, "HdrS", 4) != 0)
 		return false;
 	if (little(h + 0x206, 2) < PROTOCOL)
 		return false;
@@ -243,7 +244,7 @@ static bool find_payload(int fd, struct unpack_place *place)
 	place->offset = (off_t)(sectors + 1) * 512 + little(h + 0x248, 4);
 	place->size = little(h + 0x24c, 4);
 	/* All formats but gzip are followed by the uncompressed size, 4 bytes. */
-	if (pread(fd, begin, 2, place->offset) != 2 || place->size < 4)
+	if (io_pread(fd, begin, 2, place->offset) != 2 || place->size < 4)
 		return false;
 	if (begin[0] != 0x1f || begin[1] != 0x8b)
 		place->size -= 4;
@@ -254,7 +255,8 @@ static bool is_elf(int fd)
 {
 	char begin[4];
 
-	return fd >= 0 && pread(fd, begin, 4, 0) == 4 && memcmp(begin, "\177ELF", 4) == 0;
+	return fd >= 0 && io_pread(fd, begin, 4, 0) == 4 &&
+	       memcmp(begin, "\177ELF", 4) == 0;
 }
 
 /* A descriptor of the uncompressed kernel, or -1. */
@@ -339,24 +341,18 @@ static int kept_open(const struct kept *kept)
 /* Stores the contents of `fd` in the cache. A failure is ignored. */
 static void keep(const struct kept *kept, int fd)
 {
-	struct buf draft = {0};
+	struct draft draft;
 	char hex[DIGEST_HEX + 1];
 	off_t at = 0;
 
 	if (kept->path.len == 0 || hash_file(fd, hex) < 0)
 		return;
 	cache_make_directories(kept->path.data);
-	buf_addf(&draft, "%s.XXXXXX", kept->path.data);
-	int out = mkostemp(draft.data, O_CLOEXEC);
-	if (out >= 0) {
-		bool ok = io_copy(fd, &at, out, INT64_MAX) > 0;
-		ok = close(out) == 0 && ok;
-		if (ok && rename(draft.data, kept->path.data) == 0)
-			cache_put(&kept->cache, "kernel", kept->key, hex, DIGEST_HEX);
-		else
-			unlink(draft.data);
-	}
-	buf_release(&draft);
+	if (draft_open(&draft, kept->path.data, 0600, NULL) < 0)
+		return;
+	bool ok = io_copy(fd, &at, draft.fd, INT64_MAX) > 0;
+	if (draft_close(&draft, ok) == 0)
+		cache_put(&kept->cache, "kernel", kept->key, hex, DIGEST_HEX);
 }
 
 int kernel_open(const struct kernel *k, struct err *e)

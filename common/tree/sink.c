@@ -42,23 +42,13 @@ void sink_release(struct sink *s)
 	buf_release(&s->own.bytes);
 }
 
-/* Hashes the contents of the file. Returns the number of bytes. */
 static uint64_t digest_file(struct sink *s, const struct sink_piece *p, uint64_t size)
 {
-	static _Thread_local char block[BLOCK];
-	uint64_t done = 0;
+	int64_t n = digest_add_file(&s->digest, p->fd, p->offset, size);
 
-	while (done < size) {
-		size_t want = size - done < BLOCK ? (size_t)(size - done) : BLOCK;
-		ssize_t n = io_pread(p->fd, block, want, p->offset + (off_t)done);
-		if (n < 0)
-			tree_unreadable(p->file.tree, p->file.entry);
-		if (n == 0)
-			break;
-		digest_update(&s->digest, block, (size_t)n);
-		done += (uint64_t)n;
-	}
-	return done;
+	if (n < 0)
+		tree_unreadable(p->file.tree, p->file.entry);
+	return (uint64_t)n;
 }
 
 static uint64_t write_file(struct sink *s, const struct sink_piece *p, uint64_t size)
