@@ -72,20 +72,32 @@ ssize_t io_pread(int fd, void *data, size_t len, off_t at)
 	return read_all(fd, data, len, at);
 }
 
-int io_write(int fd, const void *data, size_t len)
+/* Writes at offset `at`, or at the file's own offset if `at` is -1. */
+static int write_all(int fd, const void *data, size_t len, off_t at)
 {
-	const char *p = data;
+	size_t done = 0;
 
-	while (len > 0) {
-		ssize_t n = write(fd, p, len);
+	while (done < len) {
+		const char *from = (const char *)data + done;
+		ssize_t n = at < 0 ? write(fd, from, len - done)
+				   : pwrite(fd, from, len - done, at + (off_t)done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -1;
-		p += n;
-		len -= (size_t)n;
+		done += (size_t)n;
 	}
 	return 0;
+}
+
+int io_write(int fd, const void *data, size_t len)
+{
+	return write_all(fd, data, len, -1);
+}
+
+int io_pwrite(int fd, const void *data, size_t len, off_t at)
+{
+	return write_all(fd, data, len, at);
 }
 
 /* Ways to move bytes, the fastest first. */

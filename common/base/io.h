@@ -45,6 +45,9 @@ ssize_t io_pread(int fd, void *data, size_t len, off_t at);
 
 int io_write(int fd, const void *data, size_t len);
 
+/* Does the same at the offset `at`. The file's own offset is neither used nor changed. */
+int io_pwrite(int fd, const void *data, size_t len, off_t at);
+
 /*
  * Copies up to `len` bytes from `in` to `out`. The kernel moves them if it can
  * (copy_file_range, splice, sendfile); otherwise they are read and written. If `off` is

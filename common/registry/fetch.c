@@ -248,28 +248,6 @@ static int take_plain(void *arg, const void *data, size_t len, struct err *e)
 	return p->failed ? -1 : 0;
 }
 
-/* Whether the file begins with the magic number of a compression format. */
-static bool is_compressed(int fd)
-{
-	static const struct {
-		const char *bytes;
-		size_t len;
-	} magic[] = {{"\x1f\x8b", 2},
-		     {"\x28\xb5\x2f\xfd", 4},
-		     {"\xfd"
-		      "7zXZ",
-		      6},
-		     {"BZh", 3}};
-	char head[6] = "";
-
-	ssize_t n = pread(fd, head, sizeof head, 0);
-	for (size_t i = 0; i < sizeof magic / sizeof *magic; i++)
-		if (n >= (ssize_t)magic[i].len &&
-		    memcmp(head, magic[i].bytes, magic[i].len) == 0)
-			return true;
-	return false;
-}
-
 /* Uncompresses the `size` bytes of `fd` into the file of `p`. */
 static int inflate(int fd, uint64_t size, struct plain *p, const char *what,
 		   struct err *e)
@@ -298,14 +276,16 @@ static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
 {
 	struct stat st;
 
-	if (!is_compressed(fd)) {
+	if (fstat(fd, &st) < 0)
+		return err_set_errno(e, "%s", what);
+	if (!unpack_is_compressed(fd, 0, (uint64_t)st.st_size)) {
 		int64_t size = hash_file(&p->digest, fd, e);
 		p->fd = dup(fd);
 		p->size = (uint64_t)size;
 		return size < 0 ? -1 : p->fd < 0 ? err_set_errno(e, "%s", what) : 0;
 	}
 	p->fd = io_tmpfile();
-	if (p->fd < 0 || fstat(fd, &st) < 0)
+	if (p->fd < 0)
 		return err_set_errno(e, "a temporary file, in TMPDIR");
 	return inflate(fd, (uint64_t)st.st_size, p, what, e);
 }

@@ -66,15 +66,8 @@ static int failed(struct layer_writer *w)
 
 static int flush(struct layer_writer *w)
 {
-	for (size_t done = 0; done < w->len;) {
-		ssize_t n = pwrite(w->p->out, w->block + done, w->len - done,
-				   (off_t)(w->at + done));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set_errno(w->e, "the layer cannot be written");
-		done += (size_t)n;
-	}
+	if (io_pwrite(w->p->out, w->block, w->len, (off_t)w->at) < 0)
+		return err_set_errno(w->e, "the layer cannot be written");
 	w->at += w->len;
 	w->len = 0;
 	if (w->at > w->p->limit)
