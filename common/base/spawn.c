@@ -15,7 +15,8 @@
 #include <unistd.h>
 
 /* Runs in the child. Returns only on failure, with errno set. */
-static void become(const char *const argv[], int out, int log, const int *keep, size_t n)
+static void become(const char *const argv[], int in, int out, int log, const int *keep,
+		   size_t n)
 {
 	static const char path[] =
 	    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -31,12 +32,15 @@ static void become(const char *const argv[], int out, int log, const int *keep, 
 	for (size_t i = 0; i < n_words; i++)
 		words[i] = mem_strdup(argv[i]);
 	/*
-	 * `out` and `log` may be 0, 1 or 2, so copy them before dup2() overwrites these.
+	 * `in`, `out` and `log` may be 0, 1 or 2, so copy them before dup2() overwrites
+	 * these.
 	 */
+	int in_copy = fcntl(in >= 0 ? in : null, F_DUPFD, 3);
 	int out_copy = fcntl(out >= 0 ? out : null, F_DUPFD, 3);
 	int log_copy = fcntl(log >= 0 ? log : null, F_DUPFD, 3);
-	if (out_copy < 0 || log_copy < 0 || dup2(null, STDIN_FILENO) < 0 ||
-	    dup2(out_copy, STDOUT_FILENO) < 0 || dup2(log_copy, STDERR_FILENO) < 0)
+	if (in_copy < 0 || out_copy < 0 || log_copy < 0 ||
+	    dup2(in_copy, STDIN_FILENO) < 0 || dup2(out_copy, STDOUT_FILENO) < 0 ||
+	    dup2(log_copy, STDERR_FILENO) < 0)
 		return;
 	syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
 	for (size_t i = 0; i < n; i++)
@@ -49,8 +53,8 @@ static void become(const char *const argv[], int out, int log, const int *keep, 
 		execvp(words[0], words);
 }
 
-pid_t spawn_start(const char *const argv[], int out, int log, const int *keep, size_t n,
-		  struct err *e)
+pid_t spawn_start(const char *const argv[], int in, int out, int log, const int *keep,
+		  size_t n, struct err *e)
 {
 	int fds[2], why = 0;
 	pid_t parent = getpid();
@@ -62,7 +66,7 @@ pid_t spawn_start(const char *const argv[], int out, int log, const int *keep, s
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			leave(1);
-		become(argv, out, log, keep, n);
+		become(argv, in, out, log, keep, n);
 		why = errno;
 		leave(io_write(fds[1], &why, sizeof why) == 0 ? 127 : 126);
 	}
@@ -80,17 +84,26 @@ pid_t spawn_start(const char *const argv[], int out, int log, const int *keep, s
 	return pid;
 }
 
+int spawn_wait(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return status;
+}
+
 int spawn_run(const char *const argv[], int out, int log, const int *keep, size_t n,
 	      struct err *e)
 {
-	pid_t pid = spawn_start(argv, out, log, keep, n, e);
-	int status;
+	pid_t pid = spawn_start(argv, -1, out, log, keep, n, e);
 
 	if (pid < 0)
 		return -1;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return err_set_errno(e, "%s", argv[0]);
+	int status = spawn_wait(pid);
+	if (status < 0)
+		return err_set_errno(e, "%s", argv[0]);
 	if (WIFSIGNALED(status))
 		return err_set(e, "%s: killed by signal %d", argv[0], WTERMSIG(status));
 	if (WEXITSTATUS(status) != 0)

@@ -5,8 +5,8 @@
  *	if (spawn_run(argv, -1, log_fd, NULL, 0, &e) < 0)
  *		die("%s", e.text);
  *
- * The program has no standard input, and no other descriptors than those that the caller
- * names. The kernel kills the program when the thread that started it ends.
+ * The program has no other descriptors than those that the caller names. The kernel kills
+ * the program when the thread that started it ends.
  */
 #ifndef DT_SPAWN_H
 #define DT_SPAWN_H
@@ -18,15 +18,19 @@ struct err;
 
 /*
  * Starts argv[0], which is searched in PATH and then in the standard system directories.
- * Its stdout is `out`, and its stderr is `log`; -1 means /dev/null. The `n` descriptors
- * in keep[] stay open under the same numbers. Returns its PID, or -1 and the reason.
+ * Its stdin is `in`, its stdout `out`, and its stderr `log`; -1 means /dev/null. The `n`
+ * descriptors in keep[] stay open under the same numbers. Returns its PID, or -1 and the
+ * reason.
  */
-pid_t spawn_start(const char *const argv[], int out, int log, const int *keep, size_t n,
-		  struct err *e);
+pid_t spawn_start(const char *const argv[], int in, int out, int log, const int *keep,
+		  size_t n, struct err *e);
+
+/* Waits for the program. Returns its status as of wait(2), or -1 with errno set. */
+int spawn_wait(pid_t pid);
 
 /*
- * Starts a program and waits for it. Returns 0 if it exits with status 0, or -1 and the
- * reason.
+ * Starts a program with /dev/null as stdin, and waits for it. Returns 0 if it exits with
+ * status 0, or -1 and the reason.
  */
 int spawn_run(const char *const argv[], int out, int log, const int *keep, size_t n,
 	      struct err *e);

@@ -6,20 +6,17 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "base/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { FILE_MAX = 1 << 20, ANSWER_MAX = 64 << 10 };
-
-extern char **environ;
 
 void credentials_release(struct credentials *c)
 {
@@ -160,18 +157,19 @@ static int find_entry(struct credentials *c, const json_t *auths, const char *fi
 
 /* --- credential helpers --- */
 
-/* Runs `docker-credential-NAME get`. Returns its wait status, or -1 with errno set. */
-static int run_helper(const char *program, const char *question, struct buf *answer)
+/*
+ * Runs `docker-credential-NAME get`. Returns its wait status, or -1 and a reason.
+ */
+static int run_helper(const char *program, const char *question, struct buf *answer,
+		      struct err *e)
 {
-	char *const args[] = {(char *)(uintptr_t)program, (char *)(uintptr_t) "get",
-			      NULL};
-	posix_spawn_file_actions_t actions;
-	int in[2], out[2], status = -1;
-	pid_t pid;
+	const char *const argv[] = {program, "get", NULL};
+	int in[2], out[2];
 
 	if (pipe2(in, O_CLOEXEC) < 0)
-		return -1;
+		return err_set_errno(e, "%s", program);
 	if (pipe2(out, O_CLOEXEC) < 0) {
+		err_set_errno(e, "%s", program);
 		close(in[0]);
 		close(in[1]);
 		return -1;
@@ -179,25 +177,17 @@ static int run_helper(const char *program, const char *question, struct buf *ans
 	/* The question fits into the pipe. The program may exit without reading it. */
 	(void)io_write(in[1], question, strlen(question));
 	close(in[1]);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, out[1], STDOUT_FILENO);
-	/* libcurl's connections are not close-on-exec. */
-	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	int result = posix_spawnp(&pid, program, &actions, NULL, args, environ);
-	posix_spawn_file_actions_destroy(&actions);
+	pid_t pid = spawn_start(argv, in[0], out[1], STDERR_FILENO, NULL, 0, e);
 	close(in[0]);
 	close(out[1]);
-	if (result == 0) {
-		int slurped = io_slurp(out[0], answer, ANSWER_MAX);
-		close(out[0]);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			continue;
-		return slurped < 0 ? -1 : status;
-	}
+	int result = pid < 0 ? -1 : 0;
+	if (result == 0 && io_slurp(out[0], answer, ANSWER_MAX) < 0)
+		result = err_set_errno(e, "%s", program);
 	close(out[0]);
-	errno = result;
-	return -1;
+	int status = pid < 0 ? -1 : spawn_wait(pid);
+	if (result == 0 && status < 0)
+		result = err_set_errno(e, "%s", program);
+	return result < 0 ? -1 : status;
 }
 
 static int read_answer(struct credentials *c, const struct buf *answer,
@@ -232,9 +222,9 @@ static int ask_helper(struct credentials *c, const char *name, const char *serve
 
 	buf_reserve(&answer, 2 * ANSWER_MAX);
 	buf_addf(&program, "docker-credential-%s", name);
-	int status = run_helper(program.data, server, &answer);
-	if (status == -1)
-		result = err_set_errno(e, "%s", program.data);
+	int status = run_helper(program.data, server, &answer, e);
+	if (status < 0)
+		result = -1;
 	else if (status == 0)
 		result = read_answer(c, &answer, program.data, e);
 	else if (answer.data != NULL && strstr(answer.data, "not found") != NULL)

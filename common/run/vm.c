@@ -177,7 +177,7 @@ static int start_qemu(struct machine *m, struct err *e)
 	keep[N_FILES + N_DISKS] = control[1];
 	keep[N_FILES + N_DISKS + 1] = output[1];
 	add_words(&w, m, control[1], output[1]);
-	m->qemu = spawn_start(w.word, m->file[LOG], m->file[LOG], keep,
+	m->qemu = spawn_start(w.word, -1, m->file[LOG], m->file[LOG], keep,
 			      sizeof keep / sizeof *keep, &why);
 	for (size_t i = 0; i < w.n; i++)
 		free(w.text[i]);
