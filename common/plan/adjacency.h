@@ -6,8 +6,8 @@
  *
  *	struct adjacency r;
  *	if (adjacency_init(&r, &graph, &e) == 0)
- *		adjacency_mark_reach(&mark, &r.up, place);        all that depends on
- *`place` adjacency_release(&r);
+ *		adjacency_mark_reach(&m, &r.up, place);  all that depends on it
+ *	adjacency_release(&r);
  *
  * A node is identified by its place in the canonical order, where references come before
  * their referrers. So one loop over the places follows the references or the referrers.
