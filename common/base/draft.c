@@ -93,7 +93,7 @@ static void delist(struct draft *d)
 }
 
 /* "DIR/.BASE.RANDOM.dt-draft" */
-static char *draft_name(const char *file, const char *dir)
+static char *make_name(const char *file, const char *dir)
 {
 	const char *slash = strrchr(file, '/'), *base = slash != NULL ? slash + 1 : file;
 	size_t size = strlen(file) + (dir != NULL ? strlen(dir) : 0) + BASE_MAX + 64;
@@ -131,7 +131,7 @@ int draft_open(struct draft *d, const char *file, mode_t mode, const char *dir)
 
 	pthread_once(&once, watch);
 	for (int try = 0; try < TRIES; try++) {
-		*d = (struct draft){.name = draft_name(file, dir)};
+		*d = (struct draft){.name = make_name(file, dir)};
 		d->slot = enlist(d->name);
 		d->fd = open(d->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 		if (d->fd >= 0 && lock(d->fd)) {

@@ -25,7 +25,7 @@ struct tag {
 	uint32_t image; /* the image that gets it */
 };
 
-struct merge {
+struct image_merge {
 	struct image_archive *archive;
 	struct strset ids;   /* hex digests of the configurations */
 	struct place *place; /* ids.n of them */
@@ -35,7 +35,7 @@ struct merge {
 	size_t cap_tag;
 };
 
-static void release(struct merge *m, size_t n)
+static void release(struct image_merge *m, size_t n)
 {
 	for (size_t i = 0; i < m->ids.n; i++)
 		json_decref(m->place[i].tags);
@@ -54,8 +54,8 @@ static void release(struct merge *m, size_t n)
  * Assigns the reference `text`, in full `full`, to the image. Warns if another one had
  * it.
  */
-static void set_tag(struct merge *m, uint32_t image, const char *file, const char *text,
-		    const struct buf *full)
+static void set_tag(struct image_merge *m, uint32_t image, const char *file,
+		    const char *text, const struct buf *full)
 {
 	size_t before = m->full.n;
 	uint32_t i = strset_add(&m->full, full->data, full->len);
@@ -70,7 +70,7 @@ static void set_tag(struct merge *m, uint32_t image, const char *file, const cha
 	m->tag[i].image = image;
 }
 
-static void add_tag(struct merge *m, uint32_t image, const struct image_archive *a,
+static void add_tag(struct image_merge *m, uint32_t image, const struct image_archive *a,
 		    const char *reference)
 {
 	struct buf name = {0}, full = {0};
@@ -93,7 +93,7 @@ static void add_tag(struct merge *m, uint32_t image, const struct image_archive 
 }
 
 /* Records image `at` of its archive, and its references. */
-static void note_image(struct merge *m, const struct image *im, size_t at)
+static void note_image(struct image_merge *m, const struct image *im, size_t at)
 {
 	size_t before = m->ids.n, i;
 	uint32_t image = strset_add(&m->ids, im->id, DIGEST_HEX);
@@ -111,8 +111,8 @@ static void note_image(struct merge *m, const struct image *im, size_t at)
 }
 
 /* Writes the layers of all images of the archive. */
-static int add_archive(struct merge *m, struct writer *w, const struct image_archive *a,
-		       struct err *e)
+static int add_archive(struct image_merge *m, struct writer *w,
+		       const struct image_archive *a, struct err *e)
 {
 	int result = 0;
 
@@ -129,7 +129,7 @@ static int add_archive(struct merge *m, struct writer *w, const struct image_arc
 }
 
 /* Writes the documents of all images. Each is read again, so only one is in memory. */
-static int add_documents(struct merge *m, struct writer *w, struct err *e)
+static int add_documents(struct image_merge *m, struct writer *w, struct err *e)
 {
 	int result = 0;
 
@@ -149,7 +149,7 @@ static int add_documents(struct merge *m, struct writer *w, struct err *e)
 	return result;
 }
 
-static int open_archives(struct merge *m, char *const *file, size_t n,
+static int open_archives(struct image_merge *m, char *const *file, size_t n,
 			 const struct image_choice *choice, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -191,7 +191,7 @@ static int check_lists(const struct writer *w, struct err *e)
 int merge_write(struct writer *w, char *const *file, size_t n,
 		const struct image_choice *choice, struct err *e)
 {
-	struct merge m = {.archive = mem_zero(n, sizeof *m.archive)};
+	struct image_merge m = {.archive = mem_zero(n, sizeof *m.archive)};
 	int result = open_archives(&m, file, n, choice, e);
 
 	for (size_t i = 0; i < n && result == 0; i++)

@@ -210,7 +210,7 @@ static bool is_temporary(const struct layer *l)
  * Computes the key in the cache from everything that determines the bytes of the layer,
  * and from the state of each file.
  */
-static void layer_key(const struct layer *l, char key[DIGEST_HEX + 1])
+static void make_key(const struct layer *l, char key[DIGEST_HEX + 1])
 {
 	struct digest d;
 
@@ -247,7 +247,7 @@ void layer_measure(struct layer *l, const struct cache *cache)
 	char key[DIGEST_HEX + 1];
 	struct buf fact = {0};
 
-	layer_key(l, key);
+	make_key(l, key);
 	if (!cache_get(cache, kind, key, &fact) || !parse_fact(l, &fact)) {
 		l->is_fresh = !is_settled(l);
 		bool is_touched = hash(l, &l->size, l->diff_id).tree != NULL;

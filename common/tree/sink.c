@@ -20,7 +20,7 @@ enum {
 	PIECES = 32,            /* pieces that the reading thread may be ahead */
 };
 
-static void piece_init(struct sink_piece *p)
+static void init_piece(struct sink_piece *p)
 {
 	p->fd = -1;
 	buf_reserve(&p->bytes, BLOCK + HEADER_ROOM);
@@ -31,7 +31,7 @@ void sink_init(struct sink *s, int fd)
 	*s = (struct sink){.fd = fd};
 	if (fd < 0)
 		digest_init(&s->digest);
-	piece_init(&s->own);
+	init_piece(&s->own);
 	s->piece = &s->own;
 }
 
@@ -42,7 +42,7 @@ void sink_release(struct sink *s)
 	buf_release(&s->own.bytes);
 }
 
-static uint64_t digest_file(struct sink *s, const struct sink_piece *p, uint64_t size)
+static uint64_t hash_file(struct sink *s, const struct sink_piece *p, uint64_t size)
 {
 	int64_t n = digest_add_file(&s->digest, p->fd, p->offset, size);
 
@@ -74,13 +74,13 @@ static void consume_bytes(struct sink *s, struct sink_piece *p)
 }
 
 /* Does the same with the bytes and the file of a piece. */
-static void sink_consume(struct sink *s, struct sink_piece *p)
+static void consume(struct sink *s, struct sink_piece *p)
 {
 	consume_bytes(s, p);
 	if (p->fd >= 0) {
 		uint64_t size = p->file.tree->entry[p->file.entry].size;
 		uint64_t done =
-		    s->fd < 0 ? digest_file(s, p, size) : write_file(s, p, size);
+		    s->fd < 0 ? hash_file(s, p, size) : write_file(s, p, size);
 		if (tree_is_touched(p->file.tree, p->file.entry, p->fd, done))
 			p->touched = p->file;
 		close(p->fd);
@@ -92,10 +92,10 @@ static void sink_consume(struct sink *s, struct sink_piece *p)
 }
 
 /* Passes the filled piece on and starts the next piece. */
-static void sink_flush(struct sink *s)
+static void flush(struct sink *s)
 {
 	if (s->ring == NULL) {
-		sink_consume(s, s->piece);
+		consume(s, s->piece);
 	} else {
 		ring_pass(s->ring);
 		s->piece = ring_fill(s->ring);
@@ -103,11 +103,11 @@ static void sink_flush(struct sink *s)
 }
 
 /* Counts the bytes that were added since the piece had `before` bytes. */
-static void sink_added(struct sink *s, size_t before)
+static void count_added(struct sink *s, size_t before)
 {
 	s->total += s->piece->bytes.len - before;
 	if (s->piece->bytes.len >= BLOCK)
-		sink_flush(s);
+		flush(s);
 }
 
 void sink_zeroes(struct sink *s, size_t n)
@@ -116,7 +116,7 @@ void sink_zeroes(struct sink *s, size_t n)
 
 	memset(buf_reserve(&s->piece->bytes, n), 0, n);
 	s->piece->bytes.len += n;
-	sink_added(s, before);
+	count_added(s, before);
 }
 
 /* Reads the span into pieces. Returns the number of bytes. */
@@ -134,7 +134,7 @@ static uint64_t read_span(struct sink *s, int fd, off_t offset, uint64_t size)
 			break;
 		bytes->len += (size_t)n;
 		done += (uint64_t)n;
-		sink_added(s, before);
+		count_added(s, before);
 	}
 	return done;
 }
@@ -157,7 +157,7 @@ void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint
 		s->piece->offset = offset;
 		s->piece->file = file;
 		s->total += size;
-		sink_flush(s);
+		flush(s);
 	} else {
 		uint64_t done = read_span(s, fd, offset, size);
 		if (tree_is_touched(t, i, fd, done))
@@ -191,12 +191,12 @@ void sink_header(struct sink *s, const struct tar_member *m)
 	size_t before = s->piece->bytes.len;
 
 	tar_header(&s->piece->bytes, m);
-	sink_added(s, before);
+	count_added(s, before);
 }
 
 void sink_end(struct sink *s)
 {
-	sink_flush(s);
+	flush(s);
 }
 
 /* The arguments of the thread that fills the pieces. */
@@ -212,7 +212,7 @@ static void *make_pieces(void *arg)
 
 	p->sink->piece = ring_fill(p->sink->ring);
 	p->produce(p->arg, p->sink);
-	sink_flush(p->sink);
+	flush(p->sink);
 	ring_end(p->sink->ring);
 	return NULL;
 }
@@ -226,16 +226,16 @@ void sink_run(struct sink *s, void (*produce)(void *arg, struct sink *s), void *
 
 	if (!in_thread) {
 		produce(arg, s);
-		sink_flush(s);
+		flush(s);
 		return;
 	}
 	s->ring = ring_new(PIECES, sizeof *p);
 	for (size_t i = 0; i < PIECES; i++)
-		piece_init(ring_slot(s->ring, i));
+		init_piece(ring_slot(s->ring, i));
 	if (pthread_create(&thread, NULL, make_pieces, &production) != 0)
 		die("cannot start a thread");
 	while ((p = ring_take(s->ring)) != NULL) {
-		sink_consume(s, p);
+		consume(s, p);
 		ring_return(s->ring);
 	}
 	pthread_join(thread, NULL);
