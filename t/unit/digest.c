@@ -62,6 +62,10 @@ int main(void)
 	tap_ok(digest_span(fileno(file), 1, 1000000, hex) == 0, "a file can be read");
 	tap_is(hex, million_hex, "a million bytes of a file");
 	tap_ok(digest_span(fileno(file), 1, 1000002, hex) < 0, "not beyond its end");
+	digest_init(&d);
+	tap_ok(digest_add_file(&d, fileno(file), 1, UINT64_MAX) == 1000001,
+	       "up to its end, if nobody knows its size");
+	digest_release(&d);
 	fclose(file);
 
 	tap_ok(digest_is_hex(hex), "a digest is one");

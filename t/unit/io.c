@@ -283,6 +283,29 @@ static void test_tmpfile(void)
 	close(fd);
 }
 
+static void test_pwrite(void)
+{
+	char back[6];
+	int fd = io_tmpfile();
+
+	tap_ok(io_pwrite(fd, "def", 3, 3) == 0 && io_pwrite(fd, "abc", 3, 0) == 0,
+	       "writes at offsets");
+	tap_ok(lseek(fd, 0, SEEK_CUR) == 0, "which leave the file's own offset");
+	tap_ok(io_pread(fd, back, sizeof back, 0) == 6 && memcmp(back, "abcdef", 6) == 0,
+	       "are read again");
+	close(fd);
+}
+
+static void test_opendir(void)
+{
+	int fd = io_tmpfile();
+
+	errno = ENOENT;
+	tap_ok(io_opendir(-1) == NULL && errno == ENOENT, "no descriptor of a directory");
+	tap_ok(io_opendir(fd) == NULL && errno == ENOTDIR, "a file is no directory");
+	tap_ok(fcntl(fd, F_GETFD) < 0, "and is closed");
+}
+
 int main(void)
 {
 	for (uint32_t i = 0, x = 1; i < SIZE; i++) {
@@ -300,5 +323,7 @@ int main(void)
 	for (enum kind to = FILE_; to <= SOCKET; to++)
 		test_proc(to);
 	test_tmpfile();
+	test_pwrite();
+	test_opendir();
 	return tap_done();
 }
