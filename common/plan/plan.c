@@ -164,7 +164,7 @@ int plan_parse(struct plan *p, const struct graph *g, const char *text, size_t l
 
 int plan_read(struct plan *p, const struct graph *g, const char *file, struct err *e)
 {
-	struct parser parser = {p, g};
+	struct plan_parser parser = {p, g};
 	int result = plan_scan_file(file, add_path, &parser, e);
 
 	plan_close(p);
