@@ -69,8 +69,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 	    {EXCLUDE, "exclude", "FILE", "leave out the store paths that FILE mentions"},
 	    {TEXT, "text", NULL, "start from the store paths mentioned in any text"},
 	    {IGNORE_MISSING, "ignore-missing", NULL,
-	     "pass over mentions of what is not there"},
-	    {NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of scans"},
+	     "ignore mentioned store paths that do not exist"},
+	    {NO_CACHE, "no-cache", NULL, "do not use the cache of scans"},
 	    {0},
 	};
 	static const struct opt_moved moved[] = {
@@ -139,7 +139,7 @@ static void read_graph(struct work *w)
 	if (io_slurp_file(file, &text, NIXGRAPH_LIMIT) < 0)
 		die_errno("%s", file);
 	if (text.len == 0)
-		die("%s: empty, no graph is in it", file);
+		die("%s: empty, a graph is expected", file);
 	if (nixgraph_parse(&w->exported, text.data, text.len, file, &e) < 0)
 		die("%s", e.text);
 	const char *any = w->exported.paths.name[0];
@@ -248,7 +248,7 @@ static void read_roots(struct work *w)
 	if (stdin_is_free)
 		read_root_lines(w);
 	if (w->g.paths.n == 0 && !from_graph)
-		die("stdin: empty input, no store path came in");
+		die("stdin: empty input, store paths are expected");
 	if (w->g.paths.n == 0)
 		add_whole_graph(w);
 }

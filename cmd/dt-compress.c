@@ -38,7 +38,8 @@ static const struct opt option_table[] = {
 
 static const struct opt_tool tool = {
     .synopsis = "[OPTION]... <ARCHIVE >COMPRESSED",
-    .purpose = "Compresses a tar archive on all cores, if it came in whole.",
+    .purpose =
+	"Compresses a tar archive on all cores. Fails if the archive is incomplete.",
     .options = option_table,
 };
 

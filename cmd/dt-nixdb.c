@@ -42,7 +42,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	    {DERIVERS, "derivers", "FILE",
 	     "a database or an exported graph that knows derivers"},
 	    {STORE, "store", "DIR", "the store, or the root of a system that has one"},
-	    {NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of NAR hashes"},
+	    {NO_CACHE, "no-cache", NULL, "do not use the cache of NAR hashes"},
 	    {0},
 	};
 	static const struct opt_tool tool = {

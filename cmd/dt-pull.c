@@ -81,22 +81,25 @@ enum {
 };
 
 static const struct opt option_table[] = {
-    {OPT_OS, "os", "OS", "of an index, the image for this system (linux)"},
-    {OPT_ARCH, "arch", "ARCH", "and this architecture (this machine's)"},
-    {OPT_NAME, "name", "NAME", "what the image is called in the archive (its name)"},
-    {OPT_TAG, "tag", "TAG", "and its tag (latest)"},
+    {OPT_OS, "os", "OS", "select the image for this system (linux)"},
+    {OPT_ARCH, "arch", "ARCH", "select the image for this architecture (this machine's)"},
+    {OPT_NAME, "name", "NAME",
+     "name of the image in the archive (its name in the registry)"},
+    {OPT_TAG, "tag", "TAG", "tag of the image in the archive (latest)"},
     {OPT_SHA256, "sha256", "HASH",
-     "fail unless the archive has this hash; '' to be told it"},
-    {OPT_FORMAT, "format", "FORMAT", "docker-archive, as skopeo writes it, or dt"},
+     "fail unless the archive has this hash; '' to show its hash"},
+    {OPT_FORMAT, "format", "FORMAT", "docker-archive (as skopeo writes it) or dt"},
     {OPT_PRINT, "print", "WHAT",
      "print only the digest of NAME:TAG, or the hash for --sha256"},
     {OPT_TLS_VERIFY, "tls-verify", "BOOL",
-     "false: take any certificate, and HTTP without TLS"},
-    {OPT_MIRROR, "mirror", "HOST", "ask here for images of Docker Hub first (DT_MIRROR)"},
-    {OPT_JOBS, "jobs", "N", "how many layers to download at once (4)"},
-    {OPT_TIMEOUT, "timeout", "SECONDS", "give up what stands still for so long (60)"},
-    {OPT_RETRIES, "retries", "N", "how often to try again what may pass (4)"},
-    {OPT_NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of blobs"},
+     "false: accept any certificate, and HTTP without TLS"},
+    {OPT_MIRROR, "mirror", "HOST",
+     "try this host first for images of Docker Hub (DT_MIRROR)"},
+    {OPT_JOBS, "jobs", "N", "number of layers to download at once (4)"},
+    {OPT_TIMEOUT, "timeout", "SECONDS",
+     "abort a transfer that stalls for this long (60)"},
+    {OPT_RETRIES, "retries", "N", "number of retries after a temporary failure (4)"},
+    {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache of blobs"},
     {0},
 };
 
@@ -168,7 +171,7 @@ static void set_option(struct options *o, int key)
 		break;
 	case OPT_SHA256:
 		if (digest_pin(optarg, o->pin) < 0)
-			die_usage("--sha256: '%s' is no SHA-256 in hex, base 32 or "
+			die_usage("--sha256: '%s' is not a SHA-256 in hex, base 32 or "
 				  "base 64",
 				  optarg);
 		break;
@@ -198,7 +201,7 @@ static void check_args(struct options *o, const char *operand)
 	if (o->ref.digest[0] != '\0' && o->answer == PRINT_DIGEST)
 		die_usage("'%s' has a digest already", operand);
 	if (o->format != DOCKER_ARCHIVE && (o->answer != ARCHIVE || o->pin[0] != '\0'))
-		die_usage("--sha256 and --print are about the format docker-archive");
+		die_usage("--sha256 and --print go with --format docker-archive");
 	if (o->name == NULL)
 		o->name = mem_strndup(operand, strcspn(operand, "@"));
 }
@@ -280,7 +283,7 @@ static void read_manifest(struct pull *p)
 		if (!p->manifest.is_index)
 			break;
 		if (depth == NESTING_MAX)
-			die("%s: indexes in indexes, more than %d deep", p->o->ref.name,
+			die("%s: indexes are nested more than %d deep", p->o->ref.name,
 			    NESTING_MAX);
 		if (manifest_choose(&p->manifest, &p->o->platform, p->o->os, &chosen,
 				    &why) < 0)
@@ -289,7 +292,7 @@ static void read_manifest(struct pull *p)
 	}
 	buf_release(&text);
 	if (p->manifest.n > LAYERS_MAX)
-		die("%s: %zu layers; more than %d are not taken", p->o->ref.name,
+		die("%s: %zu layers; at most %d are supported", p->o->ref.name,
 		    p->manifest.n, LAYERS_MAX);
 }
 
@@ -510,8 +513,8 @@ static void pull(struct pull *p)
 	pool_release(pool);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	if (isatty(STDERR_FILENO))
-		warn("%s: %.1f MB in %.1f s, %zu of %zu layers were here", p->o->ref.name,
-		     (double)p->came / 1e6,
+		warn("%s: %.1f MB in %.1f s, %zu of %zu layers were in the cache",
+		     p->o->ref.name, (double)p->came / 1e6,
 		     (double)(end.tv_sec - start.tv_sec) +
 			 (double)(end.tv_nsec - start.tv_nsec) / 1e9,
 		     p->reused, p->n_jobs);

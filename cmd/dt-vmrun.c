@@ -64,19 +64,21 @@ enum {
 static const struct opt option_table[] = {
     {IMAGE_OPT_FROM, "from", "FILE", "the image archive (standard input)"},
     IMAGE_OPTIONS,
-    {OPT_NO_IMAGE, "no-image", NULL, "there is no image, and nothing on standard input"},
-    {OPT_TREE, "add-tree", "DIR", "lay DIR's contents over the image, for the layer too"},
+    {OPT_NO_IMAGE, "no-image", NULL,
+     "run without an image, and do not read standard input"},
+    {OPT_TREE, "add-tree", "DIR",
+     "copy DIR's contents over the image and into the layer"},
     {OPT_BIND, "bind", "PATH", "let the script read this path, or FROM at PATH"},
-    {OPT_DISK_SIZE, "disk-size", "MIB", "how much it may write (1024)"},
+    {OPT_DISK_SIZE, "disk-size", "MIB", "how much the script may write (1024)"},
     {OPT_MEMORY, "memory", "MIB", "the virtual machine's memory (512)"},
     {OPT_BACKEND, "backend", "NAME", "auto, kvm, tcg or userns (DT_BACKEND, else auto)"},
     {OPT_KERNEL, "kernel", "FILE", "the virtual machine's kernel (one in /boot)"},
-    {OPT_TIMEOUT, "timeout", "SECONDS", "end what runs longer (never)"},
+    {OPT_TIMEOUT, "timeout", "SECONDS", "stop the script after this time (never)"},
     {OPT_MTIME, "clamp-mtime", "TIME",
      "latest file time (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
-    {OPT_COMMENT, "comment", "TEXT", "what the image's history says of the layer"},
+    {OPT_COMMENT, "comment", "TEXT", "comment of the layer in the image's history"},
     {OPT_PRINT_BUSYBOX, "print-busybox", NULL,
-     "only print the path of the static busybox that it uses"},
+     "only print the path of the static busybox"},
     {0},
 };
 
@@ -164,7 +166,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 		set_option(o, key);
 	if (strcmp(o->backend, "auto") != 0 && strcmp(o->backend, "kvm") != 0 &&
 	    strcmp(o->backend, "tcg") != 0 && strcmp(o->backend, "userns") != 0)
-		die_usage("--backend: '%s' is none of auto, kvm, tcg and userns",
+		die_usage("--backend takes auto, kvm, tcg or userns, not '%s'",
 			  o->backend);
 	if (optind == argc && !o->is_busybox)
 		die_usage("the script is missing");
@@ -227,7 +229,7 @@ static int run(struct options *o, struct flat *m, uint64_t *size, struct err *e)
 	o->job.rootfs = &m->rootfs;
 	o->job.layer = io_tmpfile();
 	if (o->job.layer < 0)
-		return err_set_errno(e, "a temporary file"), TROUBLE;
+		return err_set_errno(e, "cannot create a temporary file"), TROUBLE;
 	if (job_prepare(&o->job, e) < 0)
 		return TROUBLE;
 	vm.may_kvm = strcmp(o->backend, "tcg") != 0;

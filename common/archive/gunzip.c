@@ -66,8 +66,9 @@ static int begin(struct gunzip *g, unsigned char first, struct err *e)
 		return 0;
 	}
 	if (first != 0x1f)
-		return err_set(e, g->place == START ? "no gzip"
-						    : "garbage behind its last member");
+		return err_set(e, g->place == START
+				      ? "not gzip"
+				      : "extra data after the last gzip member");
 	gunzip_engine_begin(g->engine);
 	g->place = IN_MEMBER;
 	return 0;
@@ -80,7 +81,8 @@ int gunzip_add(struct gunzip *g, const void *data, size_t len, struct err *e)
 	while (len > 0) {
 		if (g->place == IN_PADDING) {
 			if (*in != 0)
-				return err_set(e, "garbage behind its last member");
+				return err_set(e,
+					       "extra data after the last gzip member");
 			in++;
 			len--;
 			continue;
@@ -96,7 +98,7 @@ int gunzip_add(struct gunzip *g, const void *data, size_t len, struct err *e)
 int gunzip_end(struct gunzip *g, struct err *e)
 {
 	if (g->place == START)
-		return err_set(e, "empty, no gzip");
+		return err_set(e, "empty, not gzip");
 	if (g->place == IN_MEMBER)
 		return err_set(e, "truncated in the middle of a gzip member");
 	return 0;

@@ -63,7 +63,7 @@ static int expand(struct unpack_index *x, struct unpack_stream *s, struct unpack
 	if (x->spool < 0)
 		x->spool = io_tmpfile();
 	if (x->spool < 0 || fstat(x->spool, &st) < 0)
-		return err_set_errno(e, "a temporary file");
+		return err_set_errno(e, "cannot create a temporary file");
 	p->is_expanded = true;
 	p->offset = st.st_size;
 	return unpack_expand(s, x->spool, st.st_size, e);
@@ -184,7 +184,7 @@ static int index_directory(struct unpack_index *x, const char *file, struct err 
 	add_file(x, x->fd, mark, mark);
 	if (x->names.n == 0 || !x->place[0].is_file)
 		return err_set(
-		    e, "%s: a directory, but no OCI image layout: it has no file %s",
+		    e, "%s: a directory, but not an OCI image layout: it has no file %s",
 		    file, mark);
 	add_file(x, x->fd, "index.json", "index.json");
 	return add_blobs(x, file, e);
@@ -240,7 +240,7 @@ const struct unpack_place *unpack_find(const struct unpack_index *x, const char 
 		}
 		at = x->place[i].link;
 	}
-	err_set(e, "the links of member '%s' go round in a circle", name);
+	err_set(e, "the links of member '%s' form a cycle", name);
 	return NULL;
 }
 
@@ -315,7 +315,7 @@ int unpack_plain(const struct unpack_index *x, const struct unpack_place *p,
 		return -1;
 	if (fstat(fd, &st) < 0) {
 		close(fd);
-		return err_set_errno(e, "a temporary file");
+		return err_set_errno(e, "cannot read a temporary file");
 	}
 	*offset = 0;
 	*size = (uint64_t)st.st_size;

@@ -72,7 +72,7 @@ static int check_value(const char *key, size_t key_len, const char *value, size_
 		    memcmp(known[i].key, key, key_len) != 0)
 			continue;
 		if (len > 0 && !is_of_kind(value, len, known[i].kind))
-			return err_set(e, "'%.*s' is no value of %s",
+			return err_set(e, "'%.*s' is not a valid value of %s",
 				       (int)(len < 40 ? len : 40), value, known[i].key);
 	}
 	return 0;

@@ -387,7 +387,7 @@ static int open_stream(struct unpack_stream *s, struct err *e)
 	if (failed(s, e))
 		return -1;
 	if (s->headers.len == 0)
-		return err_set(e, "%s: empty, no archive came in", s->what);
+		return err_set(e, "%s: empty, an archive is expected", s->what);
 	if (opened != ARCHIVE_OK)
 		return err_set(e, "%s: not an archive: %s", s->what, reason(s->archive));
 	return 0;
@@ -401,7 +401,7 @@ static int check_end(const struct unpack_stream *s, bool is_empty, struct err *e
 {
 	if (s->span != NULL && s->headers.len >= 2 * BLOCK &&
 	    !is_zero(s->headers.data, 2 * BLOCK))
-		return err_set(e, "%s: half an end-of-archive mark", s->what);
+		return err_set(e, "%s: incomplete end-of-archive mark", s->what);
 	if (!s->needs_end)
 		return 0;
 	if (is_empty)
@@ -421,7 +421,7 @@ static int broken(struct unpack_stream *s, struct unpack_member *m, struct err *
 	m->name = NULL;
 	if (find_records(s, m, e) < 0)
 		return -1;
-	return err_set(e, "%s: not a whole archive: %s", s->what, reason(s->archive));
+	return err_set(e, "%s: broken archive: %s", s->what, reason(s->archive));
 }
 
 int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
@@ -522,7 +522,7 @@ static int put_pieces(struct unpack_stream *s, struct expansion *x, struct err *
 	while ((result = archive_read_data_block(s->archive, &data, &len, &offset)) ==
 	       ARCHIVE_OK) {
 		if (offset < x->end || offset > size || (la_int64_t)len > size - offset)
-			return err_set(e, "%s: a sparse file with data behind its end",
+			return err_set(e, "%s: a sparse file has data after its end",
 				       s->what);
 		if (put_hole(x, offset) < 0 || put_data(x, data, len) < 0)
 			return err_set_errno(e, "writing a sparse file of %s", s->what);
@@ -533,7 +533,8 @@ static int put_pieces(struct unpack_stream *s, struct expansion *x, struct err *
 	if (result != ARCHIVE_EOF)
 		return err_set(e, "%s: %s", s->what, reason(s->archive));
 	if (sum != data_size(s->entry))
-		return err_set(e, "%s: a file with less in it than it says", s->what);
+		return err_set(e, "%s: a sparse file has less data than its header says",
+			       s->what);
 	return put_hole(x, size) < 0
 		   ? err_set_errno(e, "writing a sparse file of %s", s->what)
 		   : 0;
@@ -577,7 +578,7 @@ int unpack_copy_seen(struct unpack_stream *s, int out, const struct io_watch *wa
 		return expand(s, &x, e);
 	int64_t n = io_copy_seen(s->fd, NULL, out, s->left, watch);
 	if (n < 0)
-		return err_set_errno(e, "passing on %s", s->what);
+		return err_set_errno(e, "copying the contents of %s", s->what);
 	s->taken += (uint64_t)n;
 	s->left -= (uint64_t)n;
 	if (s->left != 0)

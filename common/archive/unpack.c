@@ -163,7 +163,7 @@ int unpack_span(int fd, off_t offset, uint64_t size, const char *what, struct er
 		return UNPACK_PLAIN;
 	struct target t = {.fd = io_tmpfile(), .what = what};
 	if (t.fd < 0)
-		return err_set_errno(e, "a temporary file");
+		return err_set_errno(e, "cannot create a temporary file");
 	if (unpack_inflate(fd, offset, size, write_piece, &t, what, e) < 0) {
 		close(t.fd);
 		return -1;

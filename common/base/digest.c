@@ -130,7 +130,7 @@ void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1])
 	unsigned char raw[DIGEST_BYTES], folded[FOLDED + 1] = {0};
 
 	if (secret_unhex(raw, sizeof raw, hex) < 0)
-		die("'%s' is no digest", hex);
+		die("'%s' is not a digest", hex);
 	for (size_t i = 0; i < DIGEST_BYTES; i++)
 		folded[i % FOLDED] ^= raw[i];
 	/*
@@ -197,7 +197,7 @@ void digest_sri(const char *hex, char out[DIGEST_SRI])
 	unsigned char raw[DIGEST_BYTES];
 
 	if (secret_unhex(raw, sizeof raw, hex) < 0)
-		die("'%s' is no digest", hex);
+		die("'%s' is not a digest", hex);
 	memcpy(out, "sha256-", 7);
 	secret_base64(out + 7, (const char *)raw, sizeof raw);
 }

@@ -21,10 +21,10 @@ static void help(const struct opt_tool *tool)
 			n = printf("\n") - 1;
 		printf("%*s%s\n", COLUMN - n, "", o->help);
 	}
-	printf("  -o, --output FILE       write to FILE, which is complete or not there\n"
+	printf("  -o, --output FILE       write to FILE, and replace it only on success\n"
 	       "  --help                  print this help\n"
 	       "  --version               print the version\n\n"
-	       "%s(1) tells the rest.\n",
+	       "See %s(1) for details.\n",
 	       err_tool());
 }
 

@@ -60,7 +60,7 @@ pid_t spawn_start(const char *const argv[], int in, int out, int log, const int 
 	pid_t parent = getpid();
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_set_errno(e, "a pipe");
+		return err_set_errno(e, "cannot create a pipe");
 	pid_t pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);

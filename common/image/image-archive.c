@@ -33,8 +33,7 @@ json_t *image_archive_text(const struct image_archive *a, const char *member,
 	}
 	digest_of(text->data, text->len, got);
 	if (hex != NULL && strcmp(got, hex) != 0) {
-		err_set(e,
-			"%s: member '%s' has the digest %s, not the one it is named by",
+		err_set(e, "%s: member '%s' has the digest %s, which is not its name",
 			a->file, member, got);
 		return NULL;
 	}
@@ -97,9 +96,9 @@ static int read_manifest(struct image_archive *a, struct err *e)
 	json_array_foreach(a->docker, i, entry)
 	{
 		if (!json_is_object(entry))
-			return err_set(e,
-				       "%s: manifest.json has an image that is no object",
-				       a->file);
+			return err_set(
+			    e, "%s: manifest.json has an image that is not an object",
+			    a->file);
 	}
 	return 0;
 }

@@ -123,9 +123,9 @@ static int open_docker_image(struct image *im, const json_t *entry, struct err *
 	json_array_foreach(layers, i, layer)
 	{
 		if (!json_is_string(layer))
-			return err_set(e,
-				       "%s: manifest.json has a layer that is no string",
-				       im->file);
+			return err_set(
+			    e, "%s: manifest.json has a layer that is not a string",
+			    im->file);
 		if (add_layer(im, json_string_value(layer), e) < 0)
 			return -1;
 	}
@@ -222,7 +222,7 @@ static void list_tags(const json_t *tags, struct buf *out)
 
 	json_array_foreach(tags, i, value) buf_addf(out, " %s", json_string_value(value));
 	if (json_array_size(tags) == 0)
-		buf_addstr(out, " (one without a name)");
+		buf_addstr(out, " (an image without a name)");
 }
 
 /* Whether the descriptor is of an image for the platform, or has no platform. */

@@ -63,12 +63,13 @@ static int keep_document(struct documents *d, struct unpack_stream *s,
 
 	if (m->size > JSON_LIMIT)
 		return err_set(e,
-			       "stdin: member '%s' is not of a layer archive; images of "
-			       "other tools go in by --from",
+			       "stdin: member '%s' does not belong to a layer archive; "
+			       "use --from for images of other tools",
 			       m->name);
 	if (strset_find(&d->names, m->name, strlen(m->name)) != STRSET_NONE)
 		return err_set(
-		    e, "stdin: member '%s' comes twice; an image has one base image",
+		    e,
+		    "stdin: member '%s' occurs twice; an image has only one base image",
 		    m->name);
 	if (unpack_read(s, &text, JSON_LIMIT, e) < 0) {
 		buf_release(&text);
@@ -158,10 +159,9 @@ static int drop_base_layers(struct layerinput *in, struct err *e)
 		if (seen.n == before)
 			continue;
 		if (!is_next(in, diff_ids[i]))
-			result = err_set(e,
-					 "stdin: layer %d of the image archive is not in "
-					 "its place",
-					 (int)i + 1);
+			result = err_set(
+			    e, "stdin: layer %d of the base image is out of order",
+			    (int)i + 1);
 		json_array_remove(in->diff_ids, 0);
 		json_array_remove(in->history, 0);
 	}
@@ -177,16 +177,15 @@ static int find_base(struct layerinput *in, const struct documents *d, struct er
 	if (d->names.n == 0)
 		return 0;
 	if (strset_find(&d->names, list, sizeof list - 1) == STRSET_NONE)
-		return err_set(e, "stdin: member '%s' is not of a layer archive",
+		return err_set(e, "stdin: member '%s' does not belong to a layer archive",
 			       d->names.name[0]);
 	json_t *manifest = document(d, list, e);
 	if (manifest == NULL)
 		return -1;
 	const char *member = json_string_at(json_array_get(manifest, 0), "Config");
 	if (json_array_size(manifest) != 1 || member == NULL)
-		err_set(
-		    e,
-		    "stdin: not an image archive of one image; others go in by --from");
+		err_set(e, "stdin: not an image archive of one image; use --from for "
+			   "other archives");
 	else
 		in->base = document(d, member, e);
 	json_decref(manifest);

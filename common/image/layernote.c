@@ -53,8 +53,7 @@ static int set_diff_id(struct layernote *n, const char *hex, size_t len,
 
 	if (strncmp(m->name, dir, sizeof dir - 1) != 0 || !digest_is_hex(name) ||
 	    hex == NULL || len != DIGEST_HEX || memcmp(name, hex, len) != 0)
-		return err_set(e, "member '%s' does not bear the name of its diff_id",
-			       m->name);
+		return err_set(e, "member '%s' is not named by its diff_id", m->name);
 	memcpy(n->diff_id, name, sizeof n->diff_id);
 	return 1;
 }

@@ -58,8 +58,8 @@ static int read_layers(struct manifest *m, const json_t *layers, struct err *e)
 		const json_t *d = json_array_get(layers, m->n);
 		const char *type = json_string_at(d, "mediaType");
 		if (type == NULL || !is_layer_type(type))
-			return err_set(e, "layer %zu is of the media type '%s'", m->n + 1,
-				       type != NULL ? type : "");
+			return err_set(e, "layer %zu has the unsupported media type '%s'",
+				       m->n + 1, type != NULL ? type : "");
 		if (read_descriptor(d, &m->layer[m->n], e) < 0)
 			return -1;
 	}
@@ -87,14 +87,15 @@ static int check_type(const json_t *doc, const char *came_as, const char **type,
 	if (*type == NULL)
 		*type = layers != NULL ? oci_manifest : oci_index;
 	if (came_as != NULL && strcmp(*type, came_as) != 0)
-		return err_set(e, "is of the media type '%s', but came as '%s'", *type,
-			       came_as);
+		return err_set(e, "has the media type '%s', but '%s' was announced",
+			       *type, came_as);
 	if (!is_any(*type, oci_manifest, docker_manifest) &&
 	    !is_any(*type, oci_index, docker_list))
-		return err_set(e, "a manifest of the media type '%s'", *type);
+		return err_set(e, "unsupported media type '%s' of a manifest", *type);
 	if (is_any(*type, oci_index, docker_list) != (manifests != NULL))
-		return err_set(e, "of the media type '%s', but it is something else",
-			       *type);
+		return err_set(
+		    e, "the media type is '%s', but the contents are of another type",
+		    *type);
 	return 0;
 }
 
@@ -113,10 +114,9 @@ int manifest_parse(struct manifest *m, const char *text, size_t len, const char 
 	type = json_string_at(config, "mediaType");
 	if (type == NULL ||
 	    !is_any(type, OCI "config.v1+json", DOCKER "container.image.v1+json"))
-		return err_set(e,
-			       "not a container image, its configuration is of the "
-			       "media type '%s'",
-			       type != NULL ? type : "");
+		return err_set(
+		    e, "not a container image: its configuration has the media type '%s'",
+		    type != NULL ? type : "");
 	if (read_descriptor(config, &m->config, e) < 0)
 		return -1;
 	if (m->config.size > JSON_LIMIT)

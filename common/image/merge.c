@@ -64,8 +64,8 @@ static void set_tag(struct image_merge *m, uint32_t image, const char *file,
 		m->tag = mem_grow(m->tag, &m->cap_tag, m->full.n, sizeof *m->tag);
 		m->tag[i].text = mem_strdup(text);
 	} else if (m->tag[i].image != image) {
-		warn("%s: %s names another image in %s; the last one gets it", file, text,
-		     m->place[m->tag[i].image].archive->file);
+		warn("%s: %s also names an image in %s; the last image gets the name",
+		     file, text, m->place[m->tag[i].image].archive->file);
 	}
 	m->tag[i].image = image;
 }
@@ -78,10 +78,10 @@ static void add_tag(struct image_merge *m, uint32_t image, const struct image_ar
 	struct err why;
 
 	if (a->is_oci && strpbrk(reference, ":/") == NULL) {
-		warn("%s: an image has a tag, '%s', but no name, and stays without",
+		warn("%s: an image has the tag '%s' but no name; the tag is ignored",
 		     a->file, reference);
 	} else if (reference_split(reference, &name, &tag, &why) < 0) {
-		warn("%s: %s; that name is left out", a->file, why.text);
+		warn("%s: %s; the name is ignored", a->file, why.text);
 	} else {
 		reference_full_name(name.data, &full);
 		buf_addf(&full, ":%s", tag);

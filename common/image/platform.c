@@ -129,14 +129,15 @@ void platform_arch_option(struct platform *p, const char *value)
 	for (size_t i = 0; i < N(variants); i++)
 		len += (size_t)snprintf(list + len, sizeof list - len, " %s/%s",
 					variants[i].arch, variants[i].variant);
-	die_usage("--arch: '%s' is no architecture; known, also with linux/ in front or "
-		  "-linux behind, are%s",
-		  value, list);
+	die_usage(
+	    "--arch: '%s' is not an architecture; known, also with linux/ in front or "
+	    "-linux behind, are%s",
+	    value, list);
 }
 
 const char *platform_os_option(const char *value)
 {
 	if (!platform_is_os(value))
-		die_usage("--os: '%s' is no operating system", value);
+		die_usage("--os: '%s' is not an operating system", value);
 	return value;
 }

@@ -96,8 +96,8 @@ int reference_check_name(const char *name, struct err *e)
 		if (!is_component(p, n))
 			return err_set(
 			    e,
-			    "'%s' is not an image name: lower-case letters, digits and "
-			    "separators . _ - are, between slashes",
+			    "'%s' is not an image name: use lower-case letters and "
+			    "digits, with . _ - and / between them",
 			    name);
 		if (p[n] == '\0')
 			return 0;
@@ -110,8 +110,9 @@ int reference_check_tag(const char *tag, struct err *e)
 	size_t n = strspn(tag, LOWER UPPER DIGIT "_.-");
 
 	if (n == 0 || n > TAG_MAX_LEN || tag[n] != '\0' || *tag == '.' || *tag == '-')
-		return err_set(e, "'%s' is not a tag: 1 to %d letters, digits, _ . - are",
-			       tag, TAG_MAX_LEN);
+		return err_set(
+		    e, "'%s' is not a tag: use 1 to %d letters, digits, _ . and -", tag,
+		    TAG_MAX_LEN);
 	return 0;
 }
 
@@ -178,7 +179,8 @@ static int parse_parts(struct reference *r, const char *name, const char *digest
 		return err_set(e, "'%s' is not sha256: and 64 lower-case hex digits",
 			       digest);
 	if (digest != NULL && r->tag != NULL)
-		return err_set(e, "either a tag or a digest names the image, not both");
+		return err_set(e,
+			       "an image is named by a tag or by a digest, not by both");
 	memcpy(r->digest, hex, strlen(hex) + 1);
 	if (reference_check_name(name, e) < 0 ||
 	    (r->tag != NULL && reference_check_tag(r->tag, e) < 0))

@@ -355,9 +355,7 @@ static uint32_t make_directory(struct addition *a, uint32_t parent, const char *
 
 	if (i != ROOTFS_NONE && !is_directory(r, i)) {
 		if (S_ISLNK(rootfs_inode(r, i)->mode))
-			warn("%s: /%.*s is a symlink, which a directory with /%s in it "
-			     "now "
-			     "hides",
+			warn("%s: /%.*s is a symlink; a directory with /%s replaces it",
 			     a->what, (int)(name + len - a->path.data), a->path.data,
 			     a->path.data);
 		remove_tree(r, i);
@@ -415,7 +413,7 @@ static int add_whiteout(struct addition *a, struct err *e)
 		return 0;
 	}
 	if (*hidden == '\0' || strcmp(hidden, ".") == 0 || strcmp(hidden, "..") == 0)
-		return err_set(e, "%s: '%s' is a whiteout of nothing", a->what,
+		return err_set(e, "%s: '%s' is a whiteout without a name", a->what,
 			       a->path.data);
 	uint32_t i = rootfs_child(r, parent, hidden, strlen(hidden));
 	if (i != ROOTFS_NONE && r->node[i].layer != r->n_layers) {
@@ -466,7 +464,7 @@ static int place_contents(struct addition *a, struct rootfs_inode *inode, struct
 	if (r->spool < 0)
 		r->spool = io_tmpfile();
 	if (r->spool < 0 || fstat(r->spool, &st) < 0)
-		return err_set_errno(e, "a temporary file");
+		return err_set_errno(e, "cannot create a temporary file");
 	inode->fd = r->spool;
 	inode->offset = st.st_size;
 	return unpack_expand(a->stream, r->spool, st.st_size, e);

@@ -271,7 +271,7 @@ static json_t *put_manifest(struct writer *w, const json_t *config,
 	for (size_t i = 0; (id = diff_id(config, i)) != NULL; i++) {
 		uint32_t at = strset_find(&w->layer, id, DIGEST_HEX);
 		if (at == STRSET_NONE)
-			die("layer %zu, %s, did not come in", i + 1, id);
+			die("layer %zu, %s, is missing from the input", i + 1, id);
 		json_array_append_new(layers, descriptor(types->layer, id, w->size[at]));
 	}
 	json_object_set_new(manifest, "schemaVersion", json_integer(2));

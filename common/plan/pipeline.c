@@ -402,8 +402,8 @@ int pipeline_plan(const json_t *operations, const struct graph *g, struct plan *
 	adjacency_mark_init(&mark, g->paths.n);
 	int result = apply_list(&run, operations, &all, e);
 	if (result == 0 && all.kind == PIECE_GRAPH)
-		result = err_set(e, "a lone graph at the end, not a list of layers: "
-				    "'split_every' or 'popularity_contest' makes one");
+		result = err_set(e, "the result is a graph, not a list of layers; "
+				    "'split_every' or 'popularity_contest' makes a list");
 	piece_flatten(&all, &flat);
 	if (result == 0)
 		write_plan(&flat, p);

@@ -82,7 +82,7 @@ static int read_line(const struct line_reader *r, const char *at, const char *en
 		uint32_t word = strset_add(&seen, at, len);
 		const char *path = seen.name[word];
 		if (seen.n == before)
-			result = err_set(e, "%s is twice in the layer", path);
+			result = err_set(e, "%s is listed twice in the layer", path);
 		else
 			result = r->on_path(r->arg, path, r->layer, e);
 		if (result < 0 || stop == NULL)
@@ -101,7 +101,7 @@ int plan_scan(const char *text, size_t len, const char *what,
 	struct err why;
 
 	if (len == 0)
-		return err_set(e, "%s: empty, no plan came in", what);
+		return err_set(e, "%s: empty, a plan is expected", what);
 	for (const char *at = text, *end = text + len; at < end; r.layer++) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 		int result;

@@ -60,7 +60,7 @@ int weights_parse(double *weight, const struct graph *g, const char *text, size_
 	}
 	for (size_t i = 0; i < g->paths.n; i++)
 		sum += weight[i];
-	return sum > 0 ? 0 : err_set(e, "%s: no path weighs anything", what);
+	return sum > 0 ? 0 : err_set(e, "%s: the weight of every path is 0", what);
 }
 
 double *weights_read(const struct graph *g, const char *file, struct err *e)

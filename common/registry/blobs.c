@@ -152,7 +152,7 @@ int blobs_begin(const struct cache *c, const char *hex, uint64_t limit, unsigned
 		p->fd = io_tmpfile();
 	}
 	if (p->fd < 0)
-		return err_set_errno(e, "a temporary file");
+		return err_set_errno(e, "cannot create a temporary file");
 	p->have = size_of(p->fd);
 	return 1;
 }
@@ -189,7 +189,7 @@ int blobs_write(struct blobs_part *p, const void *data, size_t len, struct err *
 			result = io_write(p->fd, data, len);
 	}
 	if (result < 0)
-		return err_set_errno(e, "a temporary file, in TMPDIR");
+		return err_set_errno(e, "cannot write a temporary file in TMPDIR");
 	p->have += len;
 	return 0;
 }
@@ -198,7 +198,7 @@ int blobs_restart(struct blobs_part *p, struct err *e)
 {
 	p->have = 0;
 	if (ftruncate(p->fd, 0) < 0 || lseek(p->fd, 0, SEEK_SET) < 0)
-		return err_set_errno(e, "a blob's file");
+		return err_set_errno(e, "cannot access the file of a blob");
 	return 0;
 }
 

@@ -260,7 +260,7 @@ static int find_in(struct credentials *c, const json_t *doc, const char *file,
 
 	if (is_set(name)) {
 		if (strchr(name, '/') != NULL)
-			return err_set(e, "%s: '%s' is no name of a credential helper",
+			return err_set(e, "%s: '%s' is not a name of a credential helper",
 				       file, name);
 		int known = ask_helper(c, name, server, e);
 		if (known == 0 && strcmp(server, host) != 0)

@@ -61,7 +61,7 @@ static int64_t hash_file(struct digest *digest, int fd, struct err *e)
 	int64_t size = digest_add_file(digest, fd, 0, INT64_MAX);
 
 	if (size < 0 || lseek(fd, size, SEEK_SET) < 0)
-		return err_set_errno(e, "a blob's file");
+		return err_set_errno(e, "cannot access the file of a blob");
 	return size;
 }
 
@@ -120,7 +120,8 @@ static int download(struct incoming *in, struct err *e)
 		if (blobs_restart(&in->part, e) < 0)
 			return -1;
 		if (!is_left)
-			return err_set(e, "sha256:%s: what came has %s", in->b->hex,
+			return err_set(e, "sha256:%s: the downloaded data has %s",
+				       in->b->hex,
 				       has_size ? "another digest" : "another size");
 	}
 }
@@ -223,7 +224,7 @@ static void *finish_chunks(void *arg)
 		digest_update(&p->digest, chunk->data, chunk->len);
 		p->size += chunk->len;
 		if (!p->failed && io_write(p->fd, chunk->data, chunk->len) < 0) {
-			err_set_errno(&p->why, "a temporary file, in TMPDIR");
+			err_set_errno(&p->why, "cannot write a temporary file in TMPDIR");
 			p->failed = true;
 		}
 		ring_return(p->ring);
@@ -286,7 +287,7 @@ static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
 	}
 	p->fd = io_tmpfile();
 	if (p->fd < 0)
-		return err_set_errno(e, "a temporary file, in TMPDIR");
+		return err_set_errno(e, "cannot write a temporary file in TMPDIR");
 	return inflate(fd, (uint64_t)st.st_size, p, what, e);
 }
 

@@ -226,7 +226,7 @@ static int begin(struct exchange *x)
 		return 0;
 	x->r->is_cut = true;
 	if (start_over(x) == 0)
-		err_set(x->e, "the server sends another part than was asked for");
+		err_set(x->e, "the server sent another part than was requested");
 	return -1;
 }
 
@@ -264,9 +264,7 @@ static bool may_lead(enum http_place from, enum http_place to)
 static int refuse_place(struct exchange *x)
 {
 	x->refused = true;
-	return err_set(x->e,
-		       "%s is on this machine or its link, where no server elsewhere may "
-		       "lead",
+	return err_set(x->e, "%s is a local address; a remote server may not refer to it",
 		       x->to.text);
 }
 
@@ -415,7 +413,7 @@ static int redirect(struct exchange *x, struct buf *url)
 
 	curl_easy_getinfo(x->h->curl, CURLINFO_REDIRECT_URL, &target);
 	if (target == NULL)
-		return err_set(x->e, "a redirection to nowhere");
+		return err_set(x->e, "a redirect without a target");
 	buf_clear(url);
 	buf_addstr(url, target);
 	if (http_origin(&x->to, url->data, x->e) < 0)
@@ -473,7 +471,7 @@ static int follow(struct exchange *x, struct buf *url)
 		if (!is_redirect(x->r->status) || x->q->form != NULL)
 			return 0;
 		if (n == REDIRECTS_MAX)
-			return err_set(x->e, "redirected without end");
+			return err_set(x->e, "too many redirects");
 		if (redirect(x, url) < 0)
 			return -1;
 		before.has_answered = true;
@@ -501,7 +499,8 @@ int http_send(struct http *h, struct http_request *q, struct http_response *r,
 		r->is_cut = true;
 		result = start_over(&x);
 		if (result == 0)
-			result = err_set(e, "the server does not have what follows");
+			result =
+			    err_set(e, "the server does not have the rest of the data");
 	}
 	buf_release(&url);
 	restore_sigpipe(&mask);

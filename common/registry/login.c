@@ -104,7 +104,7 @@ static int read_token(struct login *l, const struct buf *body, struct err *e)
 		snprintf(value, size, "Bearer %s", token);
 		set_authorization(l, value, lifetime(json_object_get(doc, "expires_in")));
 	} else {
-		result = err_set(e, "no token came");
+		result = err_set(e, "the answer has no token");
 	}
 	json_decref(doc);
 	return result;

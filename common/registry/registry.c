@@ -140,7 +140,7 @@ static int bad_status(const struct task *t)
 					   : "";
 
 	return err_set(t->e, "%s: status %ld%s%s", t->what, status, text,
-		       t->a.is_elsewhere ? ", from where it redirects to" : "");
+		       t->a.is_elsewhere ? ", after a redirect to another server" : "");
 }
 
 /* Waits before the next attempt, for as long as the server requested if it did. */

@@ -90,7 +90,7 @@ static int list_commands(const char *path, struct buf *names, struct err *e)
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_set_errno(e, "a pipe");
+		return err_set_errno(e, "cannot create a pipe");
 	io_pipe_grow(fds[1]);
 	int result = spawn_run(list, fds[1], -1, NULL, 0, e);
 	close(fds[1]);

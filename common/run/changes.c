@@ -131,7 +131,7 @@ static ssize_t read_some(struct layer_writer *w, int fd, uint64_t at, uint64_t s
 	if ((uint64_t)n > size - at)
 		n = (ssize_t)(size - at);
 	if (n == 0 || ((size_t)n < want && at + (uint64_t)n < size))
-		return err_set(w->e, "%s: it changes while it is read", w->path.data);
+		return err_set(w->e, "%s: changed while it was read", w->path.data);
 	return n;
 }
 
@@ -306,7 +306,7 @@ static int put_file(struct layer_writer *w, struct directory *f, const char *nam
 		return failed(w);
 	int result = fstat(fd, &now) < 0 ? failed(w) : 0;
 	if (result == 0 && (now.st_size != st->st_size || now.st_ino != st->st_ino))
-		result = err_set(w->e, "%s: it changes while it is read", w->path.data);
+		result = err_set(w->e, "%s: changed while it was read", w->path.data);
 	if (result == 0 &&
 	    (put_member(w, st, NULL, false, xattrs) < 0 || put_contents(w, fd, st) < 0))
 		result = -1;
@@ -321,7 +321,7 @@ static int put_entry(struct layer_writer *w, struct directory *f, const char *na
 	char target[PATH_MAX];
 
 	if (S_ISSOCK(st->st_mode)) {
-		warn("%s: a socket is left out", w->path.data);
+		warn("%s: a socket is ignored", w->path.data);
 		return 0;
 	}
 	if (put_directories(w, f) < 0)

@@ -109,7 +109,7 @@ int copytree_tree(const char *tree, const char *root, struct err *e)
 	struct err why;
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_set_errno(e, "a pipe");
+		return err_set_errno(e, "cannot create a pipe");
 	pid_t pid = fork();
 	if (pid == 0) {
 		int from = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC), to;
@@ -128,6 +128,6 @@ int copytree_tree(const char *tree, const char *root, struct err *e)
 	if (pid < 0 || waitpid(pid, &status, 0) < 0)
 		return err_set_errno(e, "fork");
 	if (status != 0)
-		return err_set(e, "laying the tree over the image: %s", why.text);
+		return err_set(e, "copying the tree over the image: %s", why.text);
 	return 0;
 }

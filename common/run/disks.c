@@ -88,7 +88,7 @@ int disks_start(struct disks *d, const struct job *j, struct err *e)
 	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
 		d->fd[made[i]] = io_tmpfile();
 		if (d->fd[made[i]] < 0)
-			return err_set_errno(e, "a temporary file");
+			return err_set_errno(e, "cannot create a temporary file");
 	}
 	if (read_extra(d, j, e) < 0)
 		return -1;
@@ -145,7 +145,7 @@ int disks_format(struct disks *d, const struct job *j, int log, struct err *e)
 	int layer = d->fd[DISK_LAYER];
 
 	if (ftruncate(layer, 0) < 0 || ftruncate(layer, (off_t)DISKS_LAYER_MAX) < 0)
-		return err_set_errno(e, "a temporary file");
+		return err_set_errno(e, "cannot write a temporary file");
 	return make_ext4(d->fd[DISK_CHANGES], j->disk << 20, log, e);
 }
 

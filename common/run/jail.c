@@ -70,7 +70,7 @@ static int mount_overlay(const struct jail *j, struct err *e)
 
 	if (mkdir("disk/upper", 0755) < 0 || mkdir("disk/work", 0755) < 0 ||
 	    (mkdir("root", 0755) < 0 && errno != EEXIST))
-		return err_set_errno(e, "the stage");
+		return err_set_errno(e, "cannot prepare the overlay");
 	if (copy_attributes("lower", "disk/upper", e) < 0)
 		return -1;
 	snprintf(options, sizeof options,
@@ -233,7 +233,7 @@ static int mount_all(const struct jail *j, struct err *e)
 	struct err why;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_set_errno(e, "a mount namespace");
+		return err_set_errno(e, "cannot set up a mount namespace");
 	if (bind_at(AT_FDCWD, "dt", ".dt", e) < 0 ||
 	    mount_at("dev", "dev", "tmpfs", MS_NOSUID, "mode=755", e) < 0 ||
 	    fill_dev(e) < 0 ||
@@ -480,7 +480,7 @@ int jail_start(struct jail *j, struct err *e)
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_set_errno(e, "a pipe");
+		return err_set_errno(e, "cannot create a pipe");
 	j->pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
 	if (j->pid == 0) {
 		close(fds[0]);

@@ -55,7 +55,7 @@ static int check_above(const struct rootfs *r, char *path, struct err *e)
 		*p = '\0';
 		uint32_t node = rootfs_find(r, path);
 		if (node != ROOTFS_NONE && !S_ISDIR(rootfs_inode(r, node)->mode))
-			result = err_set(e, "/%s: it is no directory in the image", path);
+			result = err_set(e, "/%s: not a directory in the image", path);
 		*p = '/';
 	}
 	return result;
@@ -76,13 +76,13 @@ static int add_point(const struct rootfs *r, struct buf *tar, const char *path,
 	if (node == ROOTFS_NONE) {
 		result = check_above(r, clean.data, e);
 		if (result == 0 && rootfs_find(r, clean.data) != ROOTFS_NONE)
-			result = err_set(e, "/%s: it is no directory in the image",
-					 clean.data);
+			result =
+			    err_set(e, "/%s: not a directory in the image", clean.data);
 		if (result == 0)
 			add_member(tar, clean.data, is_directory);
 	} else if (S_ISDIR(rootfs_inode(r, node)->mode) != is_directory) {
-		result = err_set(e, "/%s: it is %s directory in the image", clean.data,
-				 is_directory ? "no" : "a");
+		result = err_set(e, "/%s: %s directory in the image", clean.data,
+				 is_directory ? "not a" : "a");
 	}
 	buf_release(&clean);
 	return result;
@@ -146,7 +146,7 @@ int job_prepare(struct job *j, struct err *e)
 	if (result == 0 && tar.len > 0) {
 		fd = io_tmpfile();
 		if (fd < 0 || io_write(fd, tar.data, tar.len) < 0)
-			result = err_set_errno(e, "a temporary file");
+			result = err_set_errno(e, "cannot write a temporary file");
 		else
 			result = rootfs_add_layer(j->rootfs, fd, 0, tar.len,
 						  "mount points", e);
@@ -196,13 +196,13 @@ static int patience(const struct job *j, const struct job_run *r, const struct r
 	int64_t now = job_clock(), left = r->end >= 0 ? r->end - now : LONG;
 
 	if (left <= 0) {
-		err_set(e, "%s: it runs longer than %" PRIu64 " s", j->script_name,
+		err_set(e, "%s: timed out after %" PRIu64 " s", j->script_name,
 			j->timeout);
 		return 0;
 	}
 	if (r->hello > 0 && !t->has_hello) {
 		if (r->hello <= now) {
-			err_set(e, "the guest does not come up");
+			err_set(e, "the guest did not start");
 			return 0;
 		}
 		left = r->hello - now < left ? r->hello - now : left;

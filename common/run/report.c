@@ -95,12 +95,12 @@ int report_parse(struct report *t, const char *data, size_t len, struct err *e)
 	for (size_t i = 0; i < len; i++) {
 		if (data[i] != '\n') {
 			if (t->line.len >= LINE_MAX_LEN || data[i] == '\0')
-				return err_set(e, "the guest talks nonsense");
+				return err_set(e, "the guest sent an invalid report");
 			buf_addch(&t->line, data[i]);
 			continue;
 		}
 		if (parse_line(t, t->line.len > 0 ? t->line.data : "") < 0)
-			return err_set(e, "the guest talks nonsense: %.200s",
+			return err_set(e, "the guest sent an invalid report: %.200s",
 				       t->line.len > 0 ? t->line.data : "");
 		buf_clear(&t->line);
 	}
@@ -162,7 +162,7 @@ int report_verdict(const struct report *t, const char *script, uint64_t memory,
 	} else if (t->status != 0) {
 		err_set(e, "%s: exit status %d", script, t->status);
 	} else if (!t->has_end || !t->has_layer) {
-		err_set(e, "%s: it was not seen to its end", script);
+		err_set(e, "%s: its end was not reported", script);
 		status = TROUBLE;
 	}
 	return status;

@@ -144,7 +144,7 @@ static int enter_user_ns(struct err *e)
 	int ready[2], status = 1;
 
 	if (pipe2(ready, O_CLOEXEC) < 0)
-		return err_set_errno(e, "a pipe");
+		return err_set_errno(e, "cannot create a pipe");
 	pid_t self = getpid(), pid = fork();
 	if (pid == 0) {
 		close(ready[1]);
@@ -153,17 +153,17 @@ static int enter_user_ns(struct err *e)
 	close(ready[0]);
 	if (unshare(CLONE_NEWUSER) < 0) {
 		close(ready[1]);
-		return err_set_errno(e, "a user namespace");
+		return err_set_errno(e, "cannot set up a user namespace");
 	}
 	if (pid > 0 && io_write(ready[1], "g", 1) == 0)
 		waitpid(pid, &status, 0);
 	close(ready[1]);
 	if (status != 0 && map_self(uid, gid) < 0)
-		return err_set_errno(e, "a user namespace");
+		return err_set_errno(e, "cannot set up a user namespace");
 	if (status == 0)
 		setgroups(0, NULL);
 	if (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
-		return err_set_errno(e, "a user namespace");
+		return err_set_errno(e, "cannot set up a user namespace");
 	prctl(PR_SET_DUMPABLE, 1);
 	return 0;
 }
@@ -172,7 +172,7 @@ static int enter_mount_ns(struct err *e)
 {
 	if (unshare(CLONE_NEWNS) < 0 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_set_errno(e, "a mount namespace");
+		return err_set_errno(e, "cannot set up a mount namespace");
 	return 0;
 }
 
@@ -245,7 +245,7 @@ static void remove_stage(const char *stage)
 	if (dir != NULL)
 		closedir(dir);
 	if (rmdir(stage) < 0)
-		warn("%s: it is left: %s", stage, strerror(errno));
+		warn("%s: cannot be removed: %s", stage, strerror(errno));
 }
 
 static int make_stage(struct keeper *k, struct err *e)
@@ -361,7 +361,7 @@ static int check_file(const struct keeper *k, const struct rootfs_inode *inode,
 	if (!has_id(uids, inode->uid) || !has_id(gids, inode->gid))
 		return err_set(e,
 			       "its owner %" PRIu64 ":%" PRIu64 " does not exist in this "
-			       "user namespace; /etc/subuid and /etc/subgid give more",
+			       "user namespace; /etc/subuid and /etc/subgid can add it",
 			       inode->uid, inode->gid);
 	while (k->jail.is_user_ns && xattrs_next(&p, &len, &xattr))
 		if (strncmp(xattr.name, "trusted.", 8) == 0 &&
@@ -422,10 +422,10 @@ static int write_layer(const struct keeper *k, struct err *e)
 	changes.upper = open("disk/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	changes.lower = open("lower", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (changes.upper < 0 || changes.lower < 0)
-		return err_set_errno(e, "the stage");
+		return err_set_errno(e, "cannot read the changes of the script");
 	if (changes_layer(&changes, e) < 0)
 		return changes.size > changes.limit
-			   ? err_set(e, "what changed is more than %" PRIu64 " MiB",
+			   ? err_set(e, "the changes are larger than %" PRIu64 " MiB",
 				     k->job->disk)
 			   : -1;
 	if (fusefs_check(&k->lower, e) < 0)
@@ -549,7 +549,7 @@ int userns_run(const struct job *j, struct report *t, struct err *e)
 
 	if (pipe2(life, O_CLOEXEC) < 0 || pipe2(control, O_CLOEXEC) < 0 ||
 	    pipe2(output, O_CLOEXEC) < 0)
-		return err_set_errno(e, "a pipe");
+		return err_set_errno(e, "cannot create a pipe");
 	k.life = life[0];
 	k.control = control[1];
 	k.jail.output = output[1];

@@ -69,7 +69,7 @@ static int make_files(struct machine *m, const struct kernel *k, struct err *e)
 	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
 		m->file[made[i]] = io_tmpfile();
 		if (m->file[made[i]] < 0)
-			return err_set_errno(e, "a temporary file");
+			return err_set_errno(e, "cannot create a temporary file");
 	}
 	make_config(m->job, &config);
 	m->file[INITRAMFS] = initramfs_make(k, &m->job->script, &config, e);
@@ -266,7 +266,7 @@ static int explain(const struct machine *m, const struct report *t, struct err *
 	if (line[0] != '\0')
 		return err_set(e, "%s", line);
 	if (!t->has_hello)
-		return err_set(e, "the guest does not come up");
+		return err_set(e, "the guest did not start");
 	return err_set(e, "%s: the guest was powered off", m->job->script_name);
 }
 
@@ -286,7 +286,7 @@ static int run_once(struct machine *m, struct report *t, struct err *e)
 {
 	if (ftruncate(m->file[CONSOLE], 0) < 0 || ftruncate(m->file[LOG], 0) < 0 ||
 	    lseek(m->file[LOG], 0, SEEK_SET) < 0)
-		return err_set_errno(e, "a temporary file");
+		return err_set_errno(e, "cannot write a temporary file");
 	if (disks_format(&m->disks, m->job, m->file[LOG], e) < 0)
 		return -1;
 	if (start_qemu(m, e) < 0)

@@ -79,7 +79,7 @@ static json_t *made_string(struct parser *p)
 	json_t *string = json_stringn(p->text.data, p->text.len);
 
 	if (string == NULL)
-		refuse(p, "the string before is no UTF-8");
+		refuse(p, "the preceding string is not UTF-8");
 	return string;
 }
 
@@ -202,13 +202,15 @@ static int check_output(struct parser *p, const char *path, const char *algorith
 	if (*algorithm != '\0' && digits == 0)
 		return refuse(p, "an unknown hash algorithm");
 	if (*hash != '\0' && *algorithm == '\0')
-		return refuse(p, "a hash of no algorithm");
+		return refuse(p, "a hash without an algorithm");
 	if (*hash != '\0' && !is_impure && !is_hash(hash, digits))
-		return refuse(p, "a hash that is none of its algorithm");
+		return refuse(p, "a hash that does not fit its algorithm");
 	if (*path != '\0' && store_check(p->store, path, &why) < 0)
 		return refuse(p, why.text);
 	if (is_impure || (*hash == '\0' && *algorithm != '\0'))
-		return *path == '\0' ? 0 : refuse(p, "a path that nobody can know yet");
+		return *path == '\0'
+			   ? 0
+			   : refuse(p, "a path that cannot be known before the build");
 	return *hash == '\0' || *path != '\0' ? 0 : refuse(p, "a hash without a path");
 }
 
@@ -312,8 +314,7 @@ static int parse_fields(struct parser *p, json_t *drv)
 		return -1;
 	if (json_object_size(json_object_get(drv, "outputs")) == 0)
 		return refuse(p, "no outputs");
-	return p->at == p->end ? 0
-			       : refuse(p, "the derivation is over, but not the file");
+	return p->at == p->end ? 0 : refuse(p, "extra data after the derivation");
 }
 
 json_t *drv_parse(struct store *s, const char *text, size_t len, const char *what,
@@ -411,7 +412,7 @@ int drv_identify(const struct store *s, const char *text, size_t len, json_t *dr
 
 	if (!find_name_in_outputs(drv, &name) && !find_name_in_variables(drv, &name)) {
 		buf_release(&name);
-		return err_set(e, "nothing in it tells its name");
+		return err_set(e, "the name of the derivation is missing");
 	}
 	json_object_set_new(drv, "name", json_string(name.data));
 	digest_of(text, len, hex);
@@ -423,9 +424,10 @@ int drv_identify(const struct store *s, const char *text, size_t len, json_t *dr
 	buf_clear(path);
 	buf_addf(path, "%s/%s-%s.drv", dir, hash, name.data);
 	const char *base = path->data + strlen(dir) + 1;
-	int result = store_base_len(base, strlen(base)) == strlen(base)
-			 ? 0
-			 : err_set(e, "'%s' is no name for a store path", name.data);
+	int result =
+	    store_base_len(base, strlen(base)) == strlen(base)
+		? 0
+		: err_set(e, "'%s' is not a valid name of a store path", name.data);
 	buf_release(&name);
 	buf_release(&print);
 	return result;

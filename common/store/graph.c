@@ -121,8 +121,7 @@ static int parse_line(struct graph *g, const char *p, const char *end, struct er
 		refs[n++] = graph_node(g, ref, len);
 	}
 	if (graph_define(g, id, bytes, refs, n) < 0)
-		return err_set(e, "%s stands in two lines that differ",
-			       g->paths.name[id]);
+		return err_set(e, "%s has two different lines", g->paths.name[id]);
 	return 0;
 }
 
@@ -133,7 +132,7 @@ int graph_parse(struct graph *g, const char *text, size_t len, const char *what,
 	struct err why;
 
 	if (len == 0)
-		return err_set(e, "%s: empty, no graph came in", what);
+		return err_set(e, "%s: empty, a graph is expected", what);
 	for (size_t line = 1; p < end; line++) {
 		const char *stop = memchr(p, '\n', (size_t)(end - p));
 		if (stop == NULL)

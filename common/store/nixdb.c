@@ -225,7 +225,7 @@ static int copy_files(const char *file, const char *to, struct err *e)
 			result = -1;
 	}
 	if (result == 0 && !unchanged)
-		result = err_set(e, "%s: changes all the time", file);
+		result = err_set(e, "%s: keeps changing while it is read", file);
 	buf_release(&from);
 	buf_release(&copy);
 	return result;
@@ -525,7 +525,7 @@ static int is_steady(struct nixdb *db, struct err *e)
 
 static int never_steady(const struct nixdb *db, struct err *e)
 {
-	return err_set(e, "%s: changes all the time", db->file);
+	return err_set(e, "%s: keeps changing while it is read", db->file);
 }
 
 int nixdb_closure(struct nixdb *db, struct graph *g, struct err *e)

@@ -54,8 +54,7 @@ static int define(struct reader *r, uint32_t node, uint64_t size, uint32_t *refs
 		  size_t n_refs, struct err *e)
 {
 	if (graph_define(r->g, node, size, refs, n_refs) < 0)
-		return err_set(e, "%s is described twice, differently",
-			       r->g->paths.name[node]);
+		return err_set(e, "%s has two different entries", r->g->paths.name[node]);
 	return 0;
 }
 
@@ -292,7 +291,7 @@ static int parse_keyed(struct reader *r, const char *dir, json_t *object, struct
 		if (json_is_null(info))
 			continue;
 		if (!json_is_object(info))
-			return err_set(e, "what stands under '%.*s' is not an object",
+			return err_set(e, "the value of '%.*s' is not an object",
 				       shown(strlen(key)), key);
 		if (json_node(r, dir, key, strlen(key), &node, e) < 0 ||
 		    parse_info(r, dir, node, info, e) < 0)

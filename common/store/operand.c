@@ -163,7 +163,7 @@ int operand_root(struct store *s, const char *operand, struct buf *path, struct 
 		result = err_set(e, "%s: not in the store%s%s", operand,
 				 s->dir != NULL ? " " : "", s->dir != NULL ? s->dir : "");
 	} else if (climbs(part + len)) {
-		result = err_set(e, "%s: leads out of a store path again", operand);
+		result = err_set(e, "%s: points outside its store path", operand);
 	} else {
 		result = 0;
 		buf_clear(path);

@@ -130,8 +130,8 @@ static void report_conflict(const struct merge *m, uint32_t parent,
 	tree_path(m->t, parent, &path);
 	buf_addf(&path, "%s%s", path.len > 0 ? "/" : "", a->name);
 	if (is_directory(a) != is_directory(b))
-		die("/%s is a directory in one and not in the other of %s and %s",
-		    path.data, a->source->said_as, b->source->said_as);
+		die("/%s is a directory in only one of %s and %s", path.data,
+		    a->source->said_as, b->source->said_as);
 	if (is_linked(a) && is_linked(b)) {
 		link_text(a, &x);
 		link_text(b, &y);

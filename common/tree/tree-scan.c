@@ -203,7 +203,7 @@ static void scan_child(struct scanner *s, const char *name)
 	if (fstatat(s->fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		die_errno("%s/%s", s->path.data, name);
 	if (S_ISSOCK(st.st_mode)) {
-		warn("%s/%s: a socket, left out", s->path.data, name);
+		warn("%s/%s: a socket is ignored", s->path.data, name);
 		return;
 	}
 	check_type(s, name, st.st_mode);

@@ -113,7 +113,7 @@ static void test_others(void)
 	buf_add(&b, empty, sizeof empty);
 	tap_ok(inflate(&b, 21, &out, &e) == 0, "a zero behind it");
 	tap_ok(inflate(&b, 22, &out, &e) < 0, "a zero in the middle");
-	tap_is(e.text, "it: garbage behind its last member", "it says so");
+	tap_is(e.text, "it: extra data after the last gzip member", "it says so");
 	tap_ok(inflate(&b, 19, &out, &e) < 0, "gzip, truncated");
 	buf_release(&b);
 	buf_release(&out);

@@ -94,7 +94,7 @@ int main(void)
 		"the same references twice");
 	is_read("a 9223372036854775807\n", "a 9223372036854775807\n", "the largest size");
 	is_read("\xff\x01 007\n", "\xff\x01 7\n", "any bytes");
-	is_read("", "text: empty, no graph came in", "no text");
+	is_read("", "text: empty, a graph is expected", "no text");
 	is_read("\n", "text:1: a line starts with its store path", "an empty line");
 	is_read("a 1", "text:1: truncated in the middle of a line", "no newline");
 	is_read("a 1\nb", "text:2: truncated in the middle of a line", "half a line");
@@ -109,8 +109,8 @@ int main(void)
 		"too large a size");
 	is_read("a 1 b\n", "text: b is referred to but has no line",
 		"a reference to nothing");
-	is_read("a 1\na 2\n", "text:2: a stands in two lines that differ", "two sizes");
-	is_read("a 1\nb 1\na 1 b\n", "text:3: a stands in two lines that differ",
+	is_read("a 1\na 2\n", "text:2: a has two different lines", "two sizes");
+	is_read("a 1\nb 1\na 1 b\n", "text:3: a has two different lines",
 		"two sets of references");
 	is_read("a 1 b\nb 1 a\n", "the references form a cycle: a -> b -> a", "a cycle");
 	is_read("r 1 a\na 1 l b\nb 1 a\nl 1\n",

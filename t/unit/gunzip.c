@@ -187,7 +187,7 @@ static void test_members(void)
 	tap_ok(gunzip(&b, 100, &out, &e) == 0 && out.len == 200, "zeroes behind them");
 	buf_addch(&b, 'x');
 	tap_ok(gunzip(&b, 100, &out, &e) < 0, "something behind the zeroes");
-	tap_is(e.text, "garbage behind its last member", "it says so");
+	tap_is(e.text, "extra data after the last gzip member", "it says so");
 
 	/* A member does not see what the one before it left. */
 	static const unsigned char far_back[] = {0x1f, 0x8b, 8,    0,    0, 0, 0, 0, 0,
@@ -230,7 +230,7 @@ static void test_errors(void)
 	tap_ok(good, "each bit of CRC and length counts");
 	buf_addstr(&b, "garbage");
 	tap_ok(gunzip(&b, 1000, &out, &e) < 0, "garbage");
-	tap_is(e.text, "garbage behind its last member", "it says so");
+	tap_is(e.text, "extra data after the last gzip member", "it says so");
 	buf_clear(&b);
 	tap_ok(gunzip(&b, 1, &out, &e) < 0, "nothing");
 	buf_addch(&b, '\0');
