@@ -245,7 +245,7 @@ find_compressor() {
 	local format=${key[compressor]-gz}
 	case $format in
 	none | gz | zstd) compressor=(dt-compress --format "$format") ;;
-	*) die "compressor '$format' is none of none, gz and zstd" ;;
+	*) die "compressor must be none, gz or zstd, not '$format'" ;;
 	esac
 }
 

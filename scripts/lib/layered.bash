@@ -58,7 +58,7 @@ find_room() {
 	[ "${key[includeNixDB]-}" != true ] || other=2
 	[ $((base + other)) -lt "$limit" ] || limit=127
 	if [ "$max" -gt "$limit" ]; then
-		printf '%s: maxLayers is %d, but an image can have %d layers: so many are made at most\n' "$self" "$max" "$limit" >&2
+		printf '%s: maxLayers is %d, but an image can have only %d layers; maxLayers is reduced to that\n' "$self" "$max" "$limit" >&2
 		max=$limit
 	fi
 	REPLY=$((max - base - other))

@@ -2,11 +2,11 @@
 
 # The error in the derivation, or empty.
 def derivation_problem:
-	if any(.outputs[]; .path == null) then "nobody knows the paths of its outputs before they are built"
+	if any(.outputs[]; .path == null) then "the paths of its outputs are not known before the build"
 	elif .builder | startswith("builtin:") then "its builder, \(.builder), is a part of Nix"
 	elif .env.__json == null then empty
 	else .env.__json | (try fromjson catch null) |
-		if type != "object" then "its __json is no JSON object"
+		if type != "object" then "its __json is not a JSON object"
 		elif any(.. | numbers; fabs > 9007199254740992) then "a number in its __json has too many digits"
 		else empty end
 	end;
@@ -15,7 +15,7 @@ def derivation_problem:
 # the derivations that it needs.
 def inputs($inputs):
 	.inputSrcs[], (.inputDrvs | to_entries[] | .key as $path | .value[] |
-		$inputs[$path].outputs[.].path // "drv: \($path): nobody knows the path of its output \(.)");
+		$inputs[$path].outputs[.].path // "drv: \($path): the path of its output \(.) is not known before the build");
 
 # The names of the variables that are passed in files.
 def passed:

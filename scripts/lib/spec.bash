@@ -57,11 +57,11 @@ $1
   --compress              compress, as ${self/dt-stream-/dt-build-} does"
 	REPLY+="
   --print-build-args      only print the object, with the defaults filled in
-  -o, --output FILE       write to FILE, which is complete or not there
+  -o, --output FILE       write to FILE, and replace it only on success
   --help                  print this help
   --version               print the version
 
-$self(1) tells the rest."
+See $self(1) for details."
 }
 
 # spec_jq FILTER [OPTION...]: prints the output of a jq filter for the specification. The filter may
