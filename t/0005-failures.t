@@ -35,17 +35,17 @@ piped 'a wrong command line behind is a cause of its own' '1 2' \
 	"$nowhere"$'\n'"dt-popularity: unknown option '--x': try 'dt-popularity --help'" \
 	'dt-closure /nowhere | { cat >x; dt-popularity --x; }'
 head -c 5000 layers.tar >cut.tar
-piped 'an archive that a tool does not end' '1 1 1' "dt-compress: stdin: not a whole archive: $short" \
+piped 'an archive that a tool does not end' '1 1 1' "dt-compress: stdin: broken archive: $short" \
 	'dt-compress --format none <cut.tar | dt-manifest --name a | dt-flatten'
 piped 'a stream that another program truncated' '0 1 1' "dt-manifest: $truncated" \
 	'head -c 5000 layers.tar | dt-manifest --name a | dt-flatten'
 piped 'another program in between' '1 0 1' \
-	"$nowhere"$'\n''dt-popularity: stdin: empty, no graph came in' \
+	"$nowhere"$'\n''dt-popularity: stdin: empty, a graph is expected' \
 	'dt-closure /nowhere | cat | dt-popularity'
 piped 'dt-vmrun has a status of its own' '1 125' "$nowhere" \
 	'dt-closure /nowhere | dt-vmrun --backend userns plan'
 piped 'nothing failed in front' '0 1' \
-	"dt-popularity: stdin: empty, no graph came in" \
+	"dt-popularity: stdin: empty, a graph is expected" \
 	'true | dt-popularity'
 
 # The pipe is as good as before, also to open, and a failed tool's successor is read.
@@ -55,13 +55,13 @@ is 'a pipe can be opened after a failure in it' \
 is 'another tool may take over' \
 	"$({ dt-closure /nowhere || cat layers.tar; } 2>/dev/null | dt-manifest --name a | dt-flatten --list - "$a/file" | grep -c sha256)" 1
 piped 'a pipe of another user cannot be marked' '1 1' \
-	"$nowhere"$'\n''dt-popularity: stdin: empty, no graph came in' \
+	"$nowhere"$'\n''dt-popularity: stdin: empty, a graph is expected' \
 	"runuser -u nobody -- env HOME=/nonexistent dt-closure /nowhere | dt-popularity"
 mkfifo fifo
 fails 1 . 'stdout is a file' bash -c 'dt-closure /nowhere >file'
 dt-closure /nowhere >fifo 2>/dev/null &
 dt-popularity <fifo 2>err
-is 'stdout is a FIFO: its reader reports' "$(cat err)" 'dt-popularity: stdin: empty, no graph came in'
+is 'stdout is a FIFO: its reader reports' "$(cat err)" 'dt-popularity: stdin: empty, a graph is expected'
 wait
 is 'modes of files and FIFOs stay' "$(stat -c %a file fifo | uniq)" 644
 

@@ -113,7 +113,7 @@ fails 1 "^dt-closure: $T/nowhere: No such file" 'a name that is not there' \
 	dt-closure "$T/nowhere"
 ln -s loop "$T/loop"
 fails 1 "^dt-closure: $T/loop: Too many levels" 'symlinks in a circle' dt-closure "$T/loop"
-fails 1 '^dt-closure: .*: leads out of a store path' '.. behind a store path' \
+fails 1 '^dt-closure: .*: points outside its store path' '.. behind a store path' \
 	dt-closure "$app/bin/../../$lib"
 fails 1 '^dt-closure: an empty file name$' 'an empty operand' dt-closure ''
 fails 1 'has a blank in its name$' 'a store whose directory has a blank in its name' \

@@ -132,15 +132,15 @@ is 'a circle that is not needed' "$(graph $base)" "$base 96"
 cat "$T/registration" "$T/registration" >"$T/graph"
 gives 'all of it twice'
 lines $base $sum 96 '' 0 $base $sum 104 '' 0 >"$T/graph"
-refuses ":10: $base is described twice, differently" 'two sizes of one path'
+refuses ":10: $base has two different entries" 'two sizes of one path'
 lines $base $sum 96 '' 0 $base $sum 96 '' 1 $lib >"$T/graph"
-refuses ":11: $base is described twice, differently" 'two sets of references'
+refuses ":11: $base has two different entries" 'two sets of references'
 
 # What is no graph.
 fails 1 "^dt-closure: $T/none: No such file or directory\$" 'no such file' \
 	dt-closure --graph "$T/none"
 : >"$T/graph"
-refuses ' empty, no graph is in it' 'an empty file'
+refuses ' empty, a graph is expected' 'an empty file'
 echo hello >"$T/graph"
 refuses ":1: 'hello' is not a store path" 'a word'
 echo hello world >"$T/graph"
@@ -196,7 +196,7 @@ done
 echo "{\"$app\": {\"references\": []}, \"$app\": {\"references\": []}}" >"$T/graph"
 refuses ':1:[0-9]*: not JSON: duplicate .*' 'JSON: a key twice'
 echo "{\"$app\": 1}" >"$T/graph"
-refuses ": what stands under '$app' is not an object" 'JSON: a number for a path'
+refuses ": the value of '$app' is not an object" 'JSON: a number for a path'
 printf '[%.0s' {1..100000} >"$T/graph"
 refuses ':1:[0-9]*: not JSON: .*' 'JSON: very deep'
 

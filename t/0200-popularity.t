@@ -206,7 +206,7 @@ done
 
 # Bad graphs.
 : >"$T/graph"
-refuses 'stdin: empty, no graph came in' 'an empty graph'
+refuses 'stdin: empty, a graph is expected' 'an empty graph'
 printf 'a 1\nb 1 a' >"$T/graph"
 refuses 'stdin:2: truncated in the middle of a line' 'a graph truncated'
 graph 'a 1' 'b'
@@ -234,9 +234,9 @@ refuses "stdin:1: '1\\\\015' is not a size in bytes" 'a carriage return'
 graph 'a 1 b'
 refuses 'stdin: b is referred to but has no line' 'a reference without line'
 graph 'a 1' 'b 1 a' 'a 2'
-refuses 'stdin:3: a stands in two lines that differ' 'a path with two sizes'
+refuses 'stdin:3: a has two different lines' 'a path with two sizes'
 graph 'a 1' 'b 1 a' 'b 1'
-refuses 'stdin:3: b stands in two lines that differ' 'a path with two sets of references'
+refuses 'stdin:3: b has two different lines' 'a path with two sets of references'
 graph 'a 1 b' 'b 1 a'
 refuses 'stdin: the references form a cycle: (a -> b -> a|b -> a -> b)' 'a cycle'
 graph 'a 1 b' 'b 1 c' 'c 1 d e' 'd 1 b' 'e 1'

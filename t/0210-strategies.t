@@ -141,8 +141,8 @@ pipes 'a merged graph keeps its references' 'L|C|A|B|R|Z' \
 pipes 'but no reference between what was apart' 'A|B|C|L|R|Z' \
 	'[["split_every",1],["limit_layers",1],["map",["popularity_contest"]]]'
 
-stops 'a lone graph at the end, not a list of layers: .*' 'an empty pipeline' '[]'
-stops 'a lone graph at the end, .*' 'a lone graph' '[["remove_paths","L"]]'
+stops 'the result is a graph, not a list of layers; .*' 'an empty pipeline' '[]'
+stops 'the result is a graph, .*' 'a lone graph' '[["remove_paths","L"]]'
 stops 'no path is left for a layer' 'nothing is left' \
 	'[["remove_paths",["R","A","B","C","L","Z"]],["split_every",1]]'
 stops "operation 2: over: there is no part 'main'" 'a part that is not there' \

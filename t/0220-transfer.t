@@ -187,10 +187,10 @@ for pair in 'x|truncated in the middle of a line' '1 a\n1|truncated in the middl
 		run --weights "$T/weights"
 done
 echo '0 *' >"$T/weights"
-fails 1 'weights: no path weighs anything$' 'no path weighs anything' \
+fails 1 'weights: the weight of every path is 0$' 'no path weighs anything' \
 	run --weights "$T/weights"
-for pair in '|empty, no plan came in' 'a|1: truncated in the middle of a line' 'a\nc\n|2: c is not in the graph' \
-	'a\nb b\n|2: b is twice in the layer' 'a  b\n|1: a layer is store paths, separated by single blanks' \
+for pair in '|empty, a plan is expected' 'a|1: truncated in the middle of a line' 'a\nc\n|2: c is not in the graph' \
+	'a\nb b\n|2: b is listed twice in the layer' 'a  b\n|1: a layer is store paths, separated by single blanks' \
 	'\n|1: a layer is store paths, .*' 'a \n|1: a layer is store paths, .*' 'a\nb\0\n|2: a NUL byte'; do
 	# shellcheck disable=SC2059 # the escapes are meant
 	printf -- "${pair%%|*}" >"$T/plan"
@@ -205,8 +205,8 @@ printf 'a\377 1\n' >"$T/graph"
 printf 'a\377\n' >"$T/plan"
 fails 1 "^dt-cost: $T/graph: .* is not UTF-8\$" 'a name that JSON cannot hold' dt-cost --format json "$T/graph" "$T/plan"
 fails 1 "^dt-cost: $T/graph: .* is not UTF-8\$" 'a name that XML cannot hold' dt-cost --format svg "$T/graph" "$T/plan"
-for pair in '|empty, no plan came in' 'a|1: truncated in the middle of a line' 'a  b\n|1: a layer is store paths, .*' \
-	'a b a\n|1: a is twice in the layer'; do
+for pair in '|empty, a plan is expected' 'a|1: truncated in the middle of a line' 'a  b\n|1: a layer is store paths, .*' \
+	'a b a\n|1: a is listed twice in the layer'; do
 	# shellcheck disable=SC2059 # the escapes are meant
 	printf -- "${pair%%|*}" >"$T/before"
 	fails 1 "^dt-popularity: $T/before: ?${pair#*|}\$" "a plan before: ${pair%%|*}" \

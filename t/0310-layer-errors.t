@@ -37,7 +37,7 @@ bad_plan() {
 	is "$what: nothing on stdout" "$(wc -c <"$T/out")" 0
 }
 
-bad_plan ' empty, no plan came in' 'an empty plan' ''
+bad_plan ' empty, a plan is expected' 'an empty plan' ''
 bad_plan '1: truncated in the middle of a line' 'no newline at the end' '%s' "$a"
 bad_plan '2: truncated in the middle of a line' 'no newline at the end of the second line' '%s\n%s' "$a" "$b"
 bad_plan '1: a NUL byte' 'a NUL byte' '%s\0\n' "$a"
@@ -48,7 +48,7 @@ bad_plan "2: $blanks" 'an empty line between others' '%s\n\n%s\n' "$a" "$b"
 bad_plan "2: $blanks" 'two blanks' '%s\n%s  %s\n' "$a" "$a" "$b"
 bad_plan "1: $blanks" 'a blank in front' ' %s\n' "$a"
 bad_plan "1: $blanks" 'a blank at the end' '%s \n' "$a"
-bad_plan "1: $a is twice in the layer" 'a path twice in a layer' '%s %s %s\n' "$a" "$b" "$a"
+bad_plan "1: $a is listed twice in the layer" 'a path twice in a layer' '%s %s %s\n' "$a" "$b" "$a"
 bad_plan "1: $a/file: not a store path but something inside of $a" 'part of a path' '%s/file\n' "$a"
 bad_plan "1: $a/: not a store path but something inside of $a" 'a slash at the end' '%s/\n' "$a"
 bad_plan "1: $a/\\.\\./x: not a store path but something inside of $a" 'a way out of a path' '%s/../x\n' "$a"

@@ -87,7 +87,7 @@ is 'a tar and a directory' "$(tar -tv --numeric-owner -f got2.tar)" "$(tar -tv -
 raw --tar r.tar --tree other >got2.tar 2>err
 is 'the first one wins' "$(cat err)" 'dt-root: /bin/link is in both r.tar and other; the first one is taken'
 same 'the first one wins: it is as if the second were not there' got2.tar want.tar
-fails 1 '^dt-root: /etc is a directory in one and not in the other of r.tar and file$' 'a directory against a file' \
+fails 1 '^dt-root: /etc is a directory in only one of r.tar and file$' 'a directory against a file' \
 	bash -c 'mkdir file; echo >file/etc; dt-root --tar r.tar --tree file'
 
 # On top of an image whose /bin is a symlink.

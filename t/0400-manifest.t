@@ -187,13 +187,13 @@ mips64el-linux mips64le
 END
 for arch in '' / /v7 ' ' 'a b' AMD64 amd64-darwin xyz armv7 linux linux/ linux/linux/amd64 linux/xyz windows/amd64 \
 	x86_64-darwin x86_64-linux-linux -linux arm/v9 arm/v7/v8 armv7l/v7 arm64/v7 386/v1 ../x 'arm/v 7' arm/v7/x 'arm64/' 'arm/"' "$(printf %0100d 0)"; do
-	fails 2 "^dt-manifest: --arch: '$arch' is no architecture; known, .* amd64 x86_64 .* arm/v7 .*" "--arch '$arch'" on "$a" dt-manifest --name x --arch "$arch"
+	fails 2 "^dt-manifest: --arch: '$arch' is not an architecture; known, .* amd64 x86_64 .* arm/v7 .*" "--arch '$arch'" on "$a" dt-manifest --name x --arch "$arch"
 done
 image --os windows
 whole '--os windows'
 is '--os' "$(shown .config.os)" '"windows"'
 for os in '' ' ' 'a b' Linux a/b; do
-	fails 2 "^dt-manifest: --os: '$os' is no operating system" "--os '$os'" on "$a" dt-manifest --name x --os "$os"
+	fails 2 "^dt-manifest: --os: '$os' is not an operating system" "--os '$os'" on "$a" dt-manifest --name x --os "$os"
 done
 
 # --- what a configuration may be ---
@@ -485,7 +485,7 @@ on "$T/base" dt-manifest --from "$T/base" --name x >"$T/out" 2>"$T/err"
 is 'a base on stdin and --from: status' "$?" 1
 like 'a base on stdin and --from: says so' "$T/err" '^dt-manifest: stdin: holds an image, and so does --from'
 cat "$T/base" "$T/base" >"$T/two"
-fails 1 '^dt-manifest: stdin: member .* comes twice; an image has one base image$' 'two bases on stdin' \
+fails 1 '^dt-manifest: stdin: member .* occurs twice; an image has only one base image$' 'two bases on stdin' \
 	on "$T/two" dt-manifest --name x
 is 'two bases on stdin: no end of archive' "$(ended "$T/out")" no
 cat "$c" "$T/base" >"$T/behind"
@@ -555,7 +555,7 @@ bad_input() { # DESCRIPTION REGEX FILE
 	is "$1: no end of archive" "$(ended "$T/out")" no
 	is "$1: no image" "$(grep -ac manifest.json "$T/out")" 0
 }
-bad_input 'an empty stdin' 'empty, no archive came in' /dev/null
+bad_input 'an empty stdin' 'empty, an archive is expected' /dev/null
 head -c 1024 /dev/zero >"$T/in"
 bad_input 'an archive without members' '.*' "$T/in"
 head -c 10240 /dev/zero >"$T/in"
@@ -569,9 +569,9 @@ bad_input 'some bytes' '.*' "$T/in"
 gzip -c "$a" >"$T/in"
 bad_input 'a compressed archive' '.*' "$T/in"
 tar -C "$T/tree" -cf "$T/in" a
-bad_input 'a tar of files' "member '.*' is not of a layer archive" "$T/in"
+bad_input 'a tar of files' "member '.*' does not belong to a layer archive" "$T/in"
 dt-root --raw --tree "$T/tree/a" >"$T/in"
-bad_input 'a bare layer' "member '.*' is not of a layer archive" "$T/in"
+bad_input 'a bare layer' "member '.*' does not belong to a layer archive" "$T/in"
 skopeo copy -q "docker-archive:$T/image" "docker-archive:$T/foreign.tar:x:t" 2>/dev/null
 bad_input "another tool's archive" '.*' "$T/foreign.tar"
 cat "$a" "$T/foreign.tar" >"$T/in"
@@ -606,13 +606,13 @@ for form in new old; do
 	image_of "$T/in" --name x
 	is "$form form: a layer without a comment" "$(shown '.config.history')" '[{"created":"1970-01-01T00:00:01Z"}]'
 	member "blobs/sha256/$hex" "$(id "$a")" ''
-	bad_input "$form form: a layer by the name of another" "member 'blobs/sha256/$hex' does not bear the name of its diff_id" "$T/in"
+	bad_input "$form form: a layer by the name of another" "member 'blobs/sha256/$hex' is not named by its diff_id" "$T/in"
 	member "blobs/sha256/../../$hex" "$hex" ''
-	bad_input "$form form: a layer whose name leads away" "member '.*' does not bear the name of its diff_id" "$T/in"
+	bad_input "$form form: a layer whose name leads away" "member '.*' is not named by its diff_id" "$T/in"
 	member "blobs/sha256/${hex^^}" "${hex^^}" ''
-	bad_input "$form form: a digest in capitals" "member '.*' does not bear the name of its diff_id" "$T/in"
+	bad_input "$form form: a digest in capitals" "member '.*' is not named by its diff_id" "$T/in"
 	member "blobs/sha256/$hex" "${hex:1}" ''
-	bad_input "$form form: a diff_id that is short" "member '.*' does not bear the name of its diff_id" "$T/in"
+	bad_input "$form form: a diff_id that is short" "member '.*' is not named by its diff_id" "$T/in"
 	member "blobs/sha256/$hex" "$hex" "$(printf %06000000d 0 | head -c 100000)"
 	image_of "$T/in" --name x
 	is "$form form: a comment of 100 kB" "$(shown '.config.history[0].comment | length')" 100000
@@ -621,14 +621,14 @@ form=old
 member "blobs/sha256/$hex" "$hex" $'\xff'
 bad_input 'a comment that is not UTF-8' 'the comment of a layer is not UTF-8' "$T/in"
 member "blobs/sha256/$hex" '' ''
-bad_input 'a layer that does not say so' "member 'blobs/sha256/$hex' is not of a layer archive" "$T/in"
+bad_input 'a layer that does not say so' "member 'blobs/sha256/$hex' does not belong to a layer archive" "$T/in"
 for note in '' '{' '{}' 'a comment' '[]' '{"diff_id"}' "{\"layer\":\"sha256:$hex\"}" '{"diff_id":null}' '{"diff_id":1}' "{\"diff_id\":\"$hex\"}" \
 	"{\"diff_id\":\"sha256:$hex\"} x"; do
 	/usr/bin/python3 -c 'import io, sys, tarfile
 info = tarfile.TarInfo(sys.argv[1])
 info.size, info.pax_headers = 1, {"comment": sys.argv[2]}
 with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as tar: tar.addfile(info, io.BytesIO(b"x"))' "blobs/sha256/$hex" "$note" >"$T/in"
-	bad_input "a comment that is no layer's: $note" "member 'blobs/sha256/$hex' (is not of a layer archive|does not bear the name of its diff_id)" "$T/in"
+	bad_input "a comment that is no layer's: $note" "member 'blobs/sha256/$hex' (does not belong to a layer archive|is not named by its diff_id)" "$T/in"
 done
 for text in null '[]' '{}' '[null]' '[{}]' '[{"Config":1}]' '[{"Config":"nowhere"}]' '[{"Config":"manifest.json"},{}]' '' '{' '[{"Config":"manifest.json"}]'; do
 	member manifest.json '' '' "$text"

@@ -164,7 +164,7 @@ for kind in docker oci; do
 	refuses "$kind: no such tag" "$T/several.tar: no image \\(any name\\):y in it; it has .*" "$T/several.tar" --from-tag y
 done
 cp "$T/good/no-tags.tar" "$T/base.tar"
-refuses 'an image without a name' "$T/base.tar: no image base:1 in it; it has \\(one without a name\\)" \
+refuses 'an image without a name' "$T/base.tar: no image base:1 in it; it has \\(an image without a name\\)" \
 	"$T/base.tar" --from-name base --from-tag 1
 
 # --- what is no image, and what is none any more ---
@@ -175,7 +175,7 @@ for base in "$T/bad"/*.tar; do
 done
 
 refuses 'a base that is not there' "$T/none: No such file or directory" "$T/none"
-refuses 'a base that is a directory' "$T: a directory, but no OCI image layout: it has no file oci-layout" "$T"
+refuses 'a base that is a directory' "$T: a directory, but not an OCI image layout: it has no file oci-layout" "$T"
 : >"$T/bad.tar"
 refuses 'an empty base' "$T/bad.tar: empty, not an image" "$T/bad.tar"
 refuses 'an empty base, from a pipe' '/dev/fd/[0-9]+: empty, not an image' <(:)

@@ -120,7 +120,7 @@ for what in config manifest; do
 	name=$what-wrong
 	broken "$name"
 	printf ' ' >>"$T/$name/${!what}"
-	refuses "a $what of another digest" "member '${!what}' has the digest [0-9a-f]{64}, not the one it is named by" "$name"
+	refuses "a $what of another digest" "member '${!what}' has the digest [0-9a-f]{64}, which is not its name" "$name"
 done
 broken layer-wrong
 gzip -c "$T/script" >"$T/layer-wrong/$layer"
@@ -148,14 +148,14 @@ for file in index.json oci-layout; do
 	ln -s real "$T/linked/$file"
 	case $file in
 	index.json) reason="member 'index.json' is not a file" ;;
-	*) reason='a directory, but no OCI image layout: it has no file oci-layout' ;;
+	*) reason='a directory, but not an OCI image layout: it has no file oci-layout' ;;
 	esac
 	refuses "$file is a symlink" "$reason" linked
 	rm "$T/linked/$file"
 	[ "$file" = oci-layout ] || reason='not an image, it has neither manifest.json nor index.json'
 	refuses "$file is missing" "$reason" linked
 done
-refuses 'any directory' 'a directory, but no OCI image layout: it has no file oci-layout' tmp
+refuses 'any directory' 'a directory, but not an OCI image layout: it has no file oci-layout' tmp
 
 # A digest with a path in it.
 broken outside

@@ -90,7 +90,7 @@ done
 fails 1 "$says" 'in a global header' dt-root --tar "$T/global"
 fails 1 "$says" 'in a header whose size is binary' dt-root --tar "$T/binary"
 fails 1 "$says" 'behind a long name of GNU tar' dt-root --tar "$T/long"
-fails 1 "'1x' is no value of size\$" 'the value is named' dt-root --tar "$T/bad/a size that is none.layer"
+fails 1 "'1x' is not a valid value of size\$" 'the value is named' dt-root --tar "$T/bad/a size that is none.layer"
 fails 1 'its length, 99, is beyond the end of its header$' 'the length is named' dt-root --tar "$T/bad/a length beyond the header.layer"
 
 # --- sparse members ---

@@ -78,12 +78,12 @@ mv merged a19.tar
 merged 'both of them again' '' a19.tar
 same 'both of them again: the same' merged a19.tar
 dt-manifest --name docker.io/library/a --tag 1 <b.layers >stolen.tar
-merged 'two images of a name' 'dt-merge: stolen.tar: docker.io/library/a:1 names another image in a.tar; the last one gets it' a.tar stolen.tar
+merged 'two images of a name' 'dt-merge: stolen.tar: docker.io/library/a:1 also names an image in a.tar; the last image gets the name' a.tar stolen.tar
 is 'two images of a name: the last one has it' "$(images .tags)" $'[]\n["a:1"]'
 mv merged stolen2.tar
 merged 'an image without a name' '' stolen2.tar
 same 'an image without a name: has none' merged stolen2.tar
-merged 'it gets its name back' 'dt-merge: a.tar: a:1 names another image in stolen2.tar; the last one gets it' stolen2.tar a.tar
+merged 'it gets its name back' 'dt-merge: a.tar: a:1 also names an image in stolen2.tar; the last image gets the name' stolen2.tar a.tar
 is 'it gets its name back: the order is that of the images' "$(images .tags)" $'["a:1"]\n[]'
 
 for kind in docker oci; do
@@ -105,10 +105,10 @@ for kind in docker oci; do
 [${untagged:-}]
 [\"a:1\"]"
 	unset untagged
-	like "$kind, several: a name twice" err '^dt-merge: several.tar: redis:1 names another image in several.tar; the last one gets it$'
-	like "$kind, several: no name" err "^dt-merge: several.tar: 'Redis' is not an image name: .*; that name is left out\$"
+	like "$kind, several: a name twice" err '^dt-merge: several.tar: redis:1 also names an image in several.tar; the last image gets the name$'
+	like "$kind, several: no name" err "^dt-merge: several.tar: 'Redis' is not an image name: .*; the name is ignored\$"
 	is "$kind, several: what else is said" "$(grep -v -e ' redis:1 ' -e "'Redis'" err)" \
-		"$([ "$kind" = docker ] || echo "dt-merge: several.tar: an image has a tag, 'untagged', but no name, and stays without")"
+		"$([ "$kind" = docker ] || echo "dt-merge: several.tar: an image has the tag 'untagged' but no name; the tag is ignored")"
 done
 
 # --- dialects ---
@@ -119,7 +119,7 @@ for base in good/*.tar; do
 	kind=${base##*/} warning='' tags='["base:1"]'
 	case $kind in
 	no-tags.tar | empty-tags.tar) tags='[]' ;;
-	oci.tar | oci-with-dots.tar) tags='[]' warning="dt-merge: $base: an image has a tag, '1', but no name, and stays without" ;;
+	oci.tar | oci-with-dots.tar) tags='[]' warning="dt-merge: $base: an image has the tag '1' but no name; the tag is ignored" ;;
 	oci-*) tags='[]' ;;
 	esac
 	merged "$kind" "$warning" --arch amd64 a.tar "$base"
@@ -199,7 +199,7 @@ refuses 'a layer that was changed' 'damaged.tar: layer 1 has the digest [0-9a-f]
 full() { "$@" >/dev/full; }
 fails 1 '^dt-merge: standard output: ' 'no room' full dt-merge a.tar b.tar
 
-fails 1 '^dt-manifest: stdin: not an image archive of one image; others go in by --from$' \
+fails 1 '^dt-manifest: stdin: not an image archive of one image; use --from for other archives$' \
 	'several images are no base image' on abc.tar dt-manifest --name x
 is 'several images are no base image: no end of archive' "$(ended out)" no
 

@@ -243,7 +243,7 @@ for max in 126 128; do
 	spec "{contents: \$links, maxLayers: $max}"
 	tool "$T/spec.json" >"$T/image" 2>"$T/err"
 	is "maxLayers $max is warned of" "$?:$(cat "$T/err")" \
-		"0:dt-stream-layered-image: maxLayers is $max, but an image can have 125 layers: so many are made at most"
+		"0:dt-stream-layered-image: maxLayers is $max, but an image can have only 125 layers; maxLayers is reduced to that"
 	is "maxLayers $max: a whole image" "$(archive check "$T/image" 2>&1)" ''
 done
 

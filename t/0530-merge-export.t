@@ -132,7 +132,7 @@ no_images
 dt-manifest --name hello --tag 1 <owned.layers >moved.tar
 dt-merge hello.tar.gz bash.tar moved.tar >merged2.tar 2>err
 is 'a name that two images have: a warning' "$(cat err)" \
-	'dt-merge: moved.tar: hello:1 names another image in hello.tar.gz; the last one gets it'
+	'dt-merge: moved.tar: hello:1 also names an image in hello.tar.gz; the last image gets the name'
 for file in hello.tar.gz moved.tar; do docker load -q <"$file" >/dev/null 2>&1; done
 moved=$(docker_id hello:1)
 is 'a name that two images have: Docker gives it to the last one' "$moved" "$(archive show moved.tar | jq -r .id)"

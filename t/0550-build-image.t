@@ -446,7 +446,7 @@ refuses 1 'dt-build-image: copyToRoot: /proc/none: no such path' 'a path that is
 refuses 1 'dt-build-image: copyToRoot: : no such path' 'a path of no name' '{copyToRoot: ""}'
 refuses 1 'dt-closure: copyToRoot, config: .* is mentioned but not there' 'a store path that is not there' '{copyToRoot: ($one | sub("/[0-9a-z]{32}"; "/00000000000000000000000000000000"))}'
 refuses 1 "dt-build-image: copyToRoot: unknown key pathToLink of an object with paths" 'an environment with an unknown key' '{copyToRoot: {paths: [], pathToLink: []}}'
-refuses 1 'dt-root: /etc is a directory in one and not in the other .*' 'a directory against a file' '{copyToRoot: [$one, ($T + "/etc-file")]}' < <(mkdir "$T/etc-file" && touch "$T/etc-file/etc")
+refuses 1 'dt-root: /etc is a directory in only one of .*' 'a directory against a file' '{copyToRoot: [$one, ($T + "/etc-file")]}' < <(mkdir "$T/etc-file" && touch "$T/etc-file/etc")
 bad_spec() { # REGEX TEXT
 	printf '%s' "$2" >"$T/bad.json"
 	fails 1 "^dt-build-image: $T/bad.json: $1\$" "a bad spec: $2" tool "$T/bad.json"
@@ -458,7 +458,7 @@ for bad in copyToRoot:1 'copyToRoot:{}' copyToRoot:true contents:1 keepContentsD
 	config:1 diskSize:"\"x\"" buildVMMemorySize:false includeNixDB:0 meta:1 compressor:1 created:1 fromImage:1 fromImageName:1 fromImageTag:1; do
 	bad_spec "${bad%%:*} must be .*" "{\"name\": \"x\", \"${bad%%:*}\": ${bad#*:}}"
 done
-refuses 1 "dt-build-image: compressor 'xz' is none of none, gz and zstd" 'another compressor' '{compressor: "xz"}'
+refuses 1 "dt-build-image: compressor must be none, gz or zstd, not 'xz'" 'another compressor' '{compressor: "xz"}'
 refuses 2 'dt-manifest: --name.*' 'a name that is none' '{name: "a b"}'
 fails 1 "^dt-build-image: $T/none.json: cannot be read\$" 'a spec that is not there' tool "$T/none.json"
 

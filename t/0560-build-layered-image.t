@@ -56,7 +56,7 @@ refuses() {
 	spec "$4"
 	"${5:-tool}" "$T/spec.json" >"$T/out" 2>"$T/err" || status=$?
 	is "$3: status" "$status" "$1"
-	like "$3: says so" <(grep -v 'no archive came in$' "$T/err" | tail -n 1) "^dt-build-layered-image: $2\$"
+	like "$3: says so" <(grep -v 'an archive is expected$' "$T/err" | tail -n 1) "^dt-build-layered-image: $2\$"
 	is "$3: no image, no scratch directory" "$(wc -c <"$T/out"):$(left)" 0:
 }
 
@@ -74,7 +74,7 @@ same '[10] gz: the same' "$T/uncompressed" "$T/streamed"
 jq '.compressor = "zstd"' "$T/spec.json" | tool >"$T/out"
 zstd -dqc "$T/out" >"$T/uncompressed"
 same '[10] zstd: the same' "$T/uncompressed" "$T/streamed"
-refuses 1 "compressor 'xz' is none of none, gz and zstd" 'another compressor' '{compressor: "xz"}'
+refuses 1 "compressor must be none, gz or zstd, not 'xz'" 'another compressor' '{compressor: "xz"}'
 full() { tool "$T/gz.json" >/dev/full; }
 fails 1 '^dt-compress: .*No space left on device$' 'no room on stdout' full
 is 'no room on stdout: no scratch directory' "$(left)" ''

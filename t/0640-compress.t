@@ -151,7 +151,7 @@ is 'it looks like an end' "$(tail -c 1024 "$T/cut.tar" | tr -d '\0' | wc -c)" 0
 fails 1 '^dt-compress: stdin: ' 'truncated where it looks like an end' on "$T/cut.tar" dt-compress
 unreadable 'truncated where it looks like an end' gz "$T/out"
 
-fails 1 '^dt-compress: stdin: empty, no archive came in$' 'nothing' dt-compress
+fails 1 '^dt-compress: stdin: empty, an archive is expected$' 'nothing' dt-compress
 head -c 100000 "$T/file" >"$T/noise"
 fails 1 '^dt-compress: stdin: not a' 'no archive' on "$T/noise" dt-compress
 fails 1 '^dt-compress: stdin: not a' 'an archive that is compressed' on "$T/a.gz" dt-compress

@@ -119,7 +119,7 @@ for image in bad/*.tar; do
 	refuses "$image" "$image: .*" --arch amd64 "$image"
 done
 refuses 'no such file' 'none: No such file or directory' none
-refuses 'a directory' "$T: a directory, but no OCI image layout: it has no file oci-layout" "$T"
+refuses 'a directory' "$T: a directory, but not an OCI image layout: it has no file oci-layout" "$T"
 : >bad.tar
 refuses 'an empty file' 'bad.tar: empty, not an image' bad.tar
 for size in 512 1024 10240; do

@@ -97,7 +97,7 @@ for pin in "$zeros" "sha256-$(printf %043d= 0 | tr 0 A)" "$(printf %052d 0)" '';
 done
 is 'another hash: no end of archive' "$(archive ended "$T/out")" no
 for pin in x "${hash}0" "${hash%?}" "sha256-$hash" "z$nix32" "${nix32%?}e" 'sha512-AAAA' "sha256-$(base64 <<<short)"; do
-	fails 2 "no SHA-256" "--sha256 '$pin'" pull --sha256 "$pin" "$one"
+	fails 2 "not a SHA-256" "--sha256 '$pin'" pull --sha256 "$pin" "$one"
 done
 
 # --- tags ---
@@ -281,7 +281,7 @@ limited() {
 	return "${PIPESTATUS[0]}"
 }
 for size in 0 100; do
-	fails 1 'a temporary file, in TMPDIR: File too large$' "no file larger than ${size}k" limited $size
+	fails 1 'cannot write a temporary file in TMPDIR: File too large$' "no file larger than ${size}k" limited $size
 done
 
 # --- interfaces ---
@@ -289,7 +289,7 @@ done
 # shellcheck disable=SC2016 # for script(1)
 tty() { script -qec "dt-pull --tls-verify=false --no-cache '$r/many@$(digest many)' >'$T/tty.tar'" /dev/null </dev/null; }
 ok 'on a terminal' tty
-like 'on a terminal: one line at the end' "$T/out" "^.*dt-pull: $r/many: [0-9.]+ MB in [0-9.]+ s, 0 of 31 layers were here"
+like 'on a terminal: one line at the end' "$T/out" "^.*dt-pull: $r/many: [0-9.]+ MB in [0-9.]+ s, 0 of 31 layers were in the cache"
 same 'on a terminal: the image' "$T/tty.tar" <(pull "$r/many@$(digest many)")
 /usr/bin/time -f %M -o "$T/memory" dt-pull --tls-verify=false --no-cache --jobs 8 "$r/many@$(digest many)" >"$T/out"
 is 'little memory is needed' "$([ "$(cat "$T/memory")" -le "$(memory_limit)" ] && echo yes)" yes

@@ -140,7 +140,7 @@ for n in 1 4; do
 	pull honest only-amd64 --name x >"$T/want.tar"
 	same "indexes, $n deep: what is in them" "$T/out" "$T/want.tar"
 done
-refuses honest nested6 'indexes in indexes'
+refuses honest nested6 'indexes are nested'
 ok "a manifest list of Docker's" pull honest list --name x
 same "a manifest list of Docker's: what is in it" "$T/out" "$T/want.tar"
 takes honest no-platform
@@ -195,13 +195,13 @@ fails 1 'imed out|too slow|[Tt]imeout' 'a few bytes all the time' timed trickle 
 for where in other same relative; do
 	takes "redirect.$where"
 done
-refuses redirect.loop good 'redirected without end'
-refuses redirect.none good 'a redirection to nowhere'
+refuses redirect.loop good 'too many redirects'
+refuses redirect.none good 'a redirect without a target'
 for where in file user garbage; do
 	refuses "redirect.$where" good 'a URL that'
 done
-refuses redirect.link good 'http://169.254.169.254:80 is on this machine or its link, where no server elsewhere may lead'
-refuses redirect.link6 good 'http://\[fe80::1\]:80 is on this machine or its link'
+refuses redirect.link good 'http://169.254.169.254:80 is a local address; a remote server may not refer to it'
+refuses redirect.link6 good 'http://\[fe80::1\]:80 is a local address'
 refuses redirect.signed good 'status 404'
 no_secret 'a redirect with a signature' "$T/err"
 
@@ -216,8 +216,8 @@ proxied() {
 }
 ok 'through a proxy' proxied honest
 same 'through a proxy: the image' "$T/out" "$T/good.tar"
-fails 1 'http://127.0.0.1:[0-9]+ is on this machine or its link' 'a registry elsewhere redirects here' proxied redirect.local
-fails 1 'http://127.0.0.1:[0-9]+ is on this machine or its link' 'a registry elsewhere wants a token of here' proxied bearer.far
+fails 1 'http://127.0.0.1:[0-9]+ is a local address' 'a registry elsewhere redirects here' proxied redirect.local
+fails 1 'http://127.0.0.1:[0-9]+ is a local address' 'a registry elsewhere wants a token of here' proxied bearer.far
 is 'a registry elsewhere wants a token of here: it is not asked' "$(asked token/)" 0
 ok 'one here may do so' pull redirect.local good
 

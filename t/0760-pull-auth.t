@@ -149,7 +149,7 @@ done
 sed -i '/^TOPSECRET$/d' "$T/all-said" # which the program itself said
 for name in ../x a/b; do
 	file "$T/auth.json" <<<"{\"credsStore\": \"$name\"}"
-	fails 1 "'$name' is no name of a credential helper" "a program elsewhere, $name" pull basic
+	fails 1 "'$name' is not a name of a credential helper" "a program elsewhere, $name" pull basic
 done
 
 # --- tokens ---
@@ -171,7 +171,7 @@ takes 'a token, for nobody in particular' bearer.plain
 is 'a token, for nobody in particular: without credentials' "$(asked 'Basic')" 0
 fails 1 'status 401, the credentials are not accepted' 'a token that is only for some' pull bearer.login
 for kind in missing array empty lines garbage; do
-	fails 1 'no token came' "a token that is none, $kind" pull "bearer.$kind"
+	fails 1 'the answer has no token' "a token that is none, $kind" pull "bearer.$kind"
 done
 for kind in huge endless; do
 	fails 1 'more than 1048576 bytes' "a token without end, $kind" pull "bearer.$kind"
@@ -180,7 +180,7 @@ fails 1 'status 401, not authorized' 'a token that does not help' pull bearer.wr
 is 'a token that does not help: not tried without end' "$([ "$(asked GET)" -le 4 ] && echo yes)" yes
 fails 1 'status 401' 'a token that is refused' pull bearer.refused
 for kind in refused missing; do
-	fails 1 "http://127.0.0.1:${liar2#*:}: (status 401|no token came)" "a realm with a secret in its URL, $kind" pull "bearer.secret-$kind"
+	fails 1 "http://127.0.0.1:${liar2#*:}: (status 401|the answer has no token)" "a realm with a secret in its URL, $kind" pull "bearer.secret-$kind"
 done
 fails 1 'names no realm' 'no realm' pull bearer.none
 fails 1 'names no realm' 'a realm with a user' pull bearer.user
@@ -214,7 +214,7 @@ is 'a redirect to another host and back: the credentials do not come back' "$(as
 # Only the registry itself may ask for credentials, and say where to get a token for them.
 for who in basic bearer back; do
 	for how in elsewhere basic-elsewhere; do
-		fails 1 'status 401, not authorized, from where it redirects to$' "$how.$who: a 401 of another host is a failure" pull "$how.$who"
+		fails 1 'status 401, not authorized, after a redirect to another server$' "$how.$who: a 401 of another host is a failure" pull "$how.$who"
 		is "$how.$who: nobody is asked for a token" "$(asked token/)" 0
 		is "$how.$who: no credentials elsewhere" "$(asked "^$two .* (Basic|Bearer) ")" 0
 		[ $how = basic-elsewhere ] ||

@@ -66,7 +66,7 @@ takes far.example lead 192.0.2.1 192.0.2.1
 
 # refuses HOST HOW TARGET
 refuses() {
-	fails 1 "http://.*:[0-9]+ is on this machine or its link, where no server elsewhere may lead" \
+	fails 1 "http://.*:[0-9]+ is a local address; a remote server may not refer to it" \
 		"$2: $1 may not lead to $3" pull "$1" "$2" "$3"
 	is "$2: $1 may not lead to $3: nothing but the registry was asked" "$(grep -Evc '^192.0.2.1 /v2/lead' "$L/reached")" 0
 }

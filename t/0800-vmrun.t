@@ -113,9 +113,9 @@ refuses 137 'script: killed by signal 9$' 'one that is killed by all means' plai
 refuses 127 'script: its interpreter /no/such: No such file or directory$' 'no interpreter' plain '#!/no/such'
 refuses 126 'script: its interpreter /etc/issue: Permission denied$' 'an interpreter that is none' plain '#!/etc/issue'
 refuses 3 'script: exit status 3$' 'one that would kill init' plain 'kill -9 1; exit 3'
-refuses 125 'script: it runs longer than 1 s$' 'one that takes too long' plain 'sleep 1000 & sleep 1000' --timeout 1
-refuses 125 'what changed is more than 8 MiB$' 'one that writes too much' plain 'yes | head -c 9000000 >/x' --disk-size 8
-refuses 125 '/dev: it is no directory in the image$' 'an image with a link for /dev' linked ':'
+refuses 125 'script: timed out after 1 s$' 'one that takes too long' plain 'sleep 1000 & sleep 1000' --timeout 1
+refuses 125 'the changes are larger than 8 MiB$' 'one that writes too much' plain 'yes | head -c 9000000 >/x' --disk-size 8
+refuses 125 '/dev: not a directory in the image$' 'an image with a link for /dev' linked ':'
 refuses 125 ': not an absolute path$' 'a relative bind' plain ':' --bind x
 refuses 125 ': No such file or directory$' 'a tree that is not there' plain ':' --add-tree "$T/none"
 fails 127 'none: No such file or directory$' 'a script that is not there' dt-vmrun --no-image "$T/none"

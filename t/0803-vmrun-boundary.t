@@ -184,7 +184,7 @@ server() {
 script 'echo started; sleep 1000'
 started --from "$T/plain.tar"
 kill -9 "$child"
-ended 'the process that mounts is killed' 'script: it was not seen to its end$'
+ended 'the process that mounts is killed' 'script: its end was not reported$'
 until_go="until [ -e $T/bound/go ]; do sleep 0.1; done"
 script "echo started; $until_go; cat /lib/sub/c 2>/dev/null; true"
 started --from "$T/plain.tar" --bind "$T/bound"

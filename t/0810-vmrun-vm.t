@@ -141,7 +141,7 @@ if ! grep -q __asan_init "$build/dt-vmrun"; then # a guest does not know of sani
 		'x=x; while :; do x=$x$x; done' --memory 128
 	refuses 125 'script: its disk of 16 MiB is full$' 'no disk left' \
 		'dd if=/dev/zero of=/x bs=1M; true' --disk-size 16
-	refuses 125 'script: it runs longer than 15 s$' 'no time left' 'sleep 1000' --timeout 15
+	refuses 125 'script: timed out after 15 s$' 'no time left' 'sleep 1000' --timeout 15
 	script 'dd if=/dev/zero of=/x bs=1M count=300 2>/dev/null && sync'
 	fails 125 'TMPDIR is full$|No space left on device' "the machine's disk is full" unshare -m bash -c '
 		mount -t tmpfs -o size=100M none "$TMPDIR"; exec "$@"' - \

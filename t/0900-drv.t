@@ -123,7 +123,7 @@ done
 is 'truncated anywhere' "$cut" "$((${#whole} - 1))"
 bad "'Derive\(' is expected" 'no derivation' 'hello'
 bad "a dynamic derivation, which is not supported" 'a dynamic one' 'DrvWithVersion("xp-dyn-drv",[],[],[],"","",[],[])'
-bad 'the derivation is over, but not the file' 'more behind it' "$whole "
+bad 'extra data after the derivation' 'more behind it' "$whole "
 bad 'no outputs' 'no outputs' "$(derive '' '' '')"
 bad "',' is expected" 'no comma' "$(derive "$out$out" '' '')"
 bad "'\"' is expected" 'a comma too many' "$(derive "$out" '' "\"$a\",")"
@@ -139,22 +139,22 @@ done
 hex=$(printf '%064d' 7)
 bad 'an unknown hash algorithm' 'an unknown hash algorithm' "$(derive '("out","","sha257","")' '' '')"
 bad 'an unknown hash algorithm' 'a method twice' "$(derive '("out","","r:r:sha256","")' '' '')"
-bad 'a hash of no algorithm' 'a hash of no algorithm' "$(derive '("out","'$a'","","'"$hex"'")' '' '')"
+bad 'a hash without an algorithm' 'a hash of no algorithm' "$(derive '("out","'$a'","","'"$hex"'")' '' '')"
 for hash in "${hex}0" "${hex:1}" "${hex:1}x" "${hex:1}A"; do
-	bad 'a hash that is none of its algorithm' "a bad hash, $hash" "$(derive '("out","'$a'","sha256","'"$hash"'")' '' '')"
+	bad 'a hash that does not fit its algorithm' "a bad hash, $hash" "$(derive '("out","'$a'","sha256","'"$hash"'")' '' '')"
 done
-bad 'a path that nobody can know yet' 'a floating output with a path' "$(derive '("out","'$a'","r:sha256","")' '' '')"
-bad 'a path that nobody can know yet' 'an impure output with a path' "$(derive '("out","'$a'","r:sha256","impure")' '' '')"
+bad 'a path that cannot be known before the build' 'a floating output with a path' "$(derive '("out","'$a'","r:sha256","")' '' '')"
+bad 'a path that cannot be known before the build' 'an impure output with a path' "$(derive '("out","'$a'","r:sha256","impure")' '' '')"
 bad 'a hash without a path' 'a fixed output without a path' "$(derive '("out","","sha256","'"$hex"'")' '' '')"
-bad 'the string before is no UTF-8' 'a variable that is no UTF-8' "$(derive "$out" '' '' $'("x","a\xff")')"
-bad 'the string before is no UTF-8' 'its name neither' "$(derive "$out" '' '' $'("\xc0\x80","")')"
+bad 'the preceding string is not UTF-8' 'a variable that is no UTF-8' "$(derive "$out" '' '' $'("x","a\xff")')"
+bad 'the preceding string is not UTF-8' 'its name neither' "$(derive "$out" '' '' $'("\xc0\x80","")')"
 { derive "$out" '' '' '("x","a' | head -c -2; printf '\0")])'; } >"$T/nul"
 fails 1 '^dt-drv: stdin:[0-9]+: a NUL byte$' 'a NUL byte' on "$T/nul" dt-drv
 { derive "$out" '' '' '("x","a\' | head -c -2; printf '\0")])'; } >"$T/nul"
 fails 1 '^dt-drv: stdin:[0-9]+: a NUL byte$' 'a NUL byte that is escaped' on "$T/nul" dt-drv
 for name in '' ',("name","")' ',("name","a/b")' ',("name","..\n/x")' ',("__json","{")' ',("__json","[]")'; do
 	derive '("out","","r:sha256","")' '' '' '("x","")'"$name" >"$T/nameless"
-	fails 1 "^dt-drv: stdin: (nothing in it tells its name|'.*' is no name for a store path)\$" \
+	fails 1 "^dt-drv: stdin: (the name of the derivation is missing|'.*' is not a valid name of a store path)\$" \
 		"a name that is none, '$name'" on "$T/nameless" dt-drv
 done
 cp "$T/whole" "$T/$(basename "$b").drv"

@@ -255,7 +255,7 @@ refuses 1 'shell: the derivation needs no bash, name one' 'no bash' "$(instantia
 refuses 1 "contents: fakeNss: extraPasswdLines: '.*' is not a line of 7 fields" 'a home that no line may have' "$small" '{homeDirectory: "/a:b"}'
 refuses 1 'drv: .*: its builder, builtin:fetchurl, is a part of Nix' 'a builder that is none' "$(instantiate builtin)" '{}'
 for name in floating deferred; do
-	refuses 1 'drv: .*: nobody knows the paths of its outputs before they are built' "$name outputs" "$(instantiate "$name")" '{}'
+	refuses 1 'drv: .*: the paths of its outputs are not known before the build' "$name outputs" "$(instantiate "$name")" '{}'
 done
 # derive INPUTS SOURCES VARIABLES: writes one to $T/made.drv
 derive() {
@@ -264,14 +264,14 @@ derive() {
 derive "(\"$small\",[\"out\"])" '' ''
 refuses 1 'inputs, contents, shell: .*-small is mentioned but not there' 'an input that is not built' "$T/made.drv" '{}'
 derive "(\"$small\",[\"out\",\"doc\"])" '' ''
-refuses 1 "drv: $small: nobody knows the path of its output doc" 'an output that the input does not have' "$T/made.drv" '{}'
+refuses 1 "drv: $small: the path of its output doc is not known before the build" 'an output that the input does not have' "$T/made.drv" '{}'
 derive "(\"$(instantiate floating)\",[\"out\"])" '' ''
-refuses 1 "drv: .*-floating.drv: nobody knows the path of its output out" 'an input whose path nobody knows' "$T/made.drv" '{}'
+refuses 1 "drv: .*-floating.drv: the path of its output out is not known before the build" 'an input whose path nobody knows' "$T/made.drv" '{}'
 derive '("/nix/store/0123456789abcdfghijklmnpqrsvwxyz-y.drv",["out"])' '' ''
 refuses 1 '/nix/store/.*-y.drv: No such file or directory' 'an input whose derivation is not there' "$T/made.drv" '{}'
 for json in '{' '[]' '1' ''; do
 	derive '' "\"$bash\"" "(\"__json\",\"$json\")"
-	refuses 1 'drv: .*: its __json is no JSON object' "attributes that are none, '$json'" "$T/made.drv" '{}'
+	refuses 1 'drv: .*: its __json is not a JSON object' "attributes that are none, '$json'" "$T/made.drv" '{}'
 done
 derive '' "\"$bash\"" '("__json","{\"n\":[{\"x\":9007199254740993000}]}")'
 refuses 1 'drv: .*: a number in its __json has too many digits' 'a number that would change' "$T/made.drv" '{}'
