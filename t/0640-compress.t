@@ -156,7 +156,7 @@ head -c 100000 "$T/file" >"$T/noise"
 fails 1 '^dt-compress: stdin: not a' 'no archive' on "$T/noise" dt-compress
 fails 1 '^dt-compress: stdin: not a' 'an archive that is compressed' on "$T/a.gz" dt-compress
 { cat "$T/a.tar"; echo garbage; } >"$T/garbage.tar"
-fails 1 '^dt-compress: stdin: not a' 'something behind the archive' on "$T/garbage.tar" dt-compress
+fails 1 '^dt-compress: stdin: broken archive' 'something behind the archive' on "$T/garbage.tar" dt-compress
 fails 1 '^dt-compress: stdin: Is a directory' 'a directory' on "$T" dt-compress
 for format in gz zstd none; do
 	fails 1 '^dt-compress: standard output: No space left' "no room, $format" \

@@ -77,7 +77,7 @@ done
 for target in near.example cloud.example; do
 	refuses 192.0.2.1 lead-token "$target"
 done
-fails 1 'http://127.0.0.1:[0-9]+ is on this machine' 'a layer that is elsewhere may not be here' pull 192.0.2.1 lacking none foreign
+fails 1 'http://127.0.0.1:[0-9]+ is a local address' 'a layer that is elsewhere may not be here' pull 192.0.2.1 lacking none foreign
 is 'a layer that is elsewhere may not be here: it was not asked for' "$(grep -c elsewhere/ "$L/reached")" 0
 
 # A name with another address each time it is looked up.
