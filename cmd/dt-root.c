@@ -75,7 +75,7 @@ static const struct opt option_table[] = {
     {OPT_OWNER, "owner", "UID:GID", "owner of all files (0:0); keep: those of a --tree"},
     {OPT_RAW, "raw", NULL, "write the layer's bare tar"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
-    {OPT_NO_CACHE, "no-cache", NULL, "neither ask nor fill the cache of digests"},
+    {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache of digests"},
     {0},
 };
 
