@@ -105,6 +105,34 @@ static void clusters(const double *points, size_t n_wanted, double limit, bool i
 	clustering_release(&l.groups);
 }
 
+/* As length(), but each join makes group 2 more expensive. */
+static double growing(void *arg, uint32_t i, uint32_t j)
+{
+	const struct line *l = arg;
+
+	return length(arg, i, j) + (i == 2 || j == 2 ? 1000 * (double)l->n_joins : 0);
+}
+
+/* Scores grow although neither of the two groups has merged. */
+static void test_growing(void)
+{
+	static const double points[] = {0, 1, 10, 12, 100, 103};
+	struct line l = {.n_wanted = 4, .limit = INFINITY};
+	const struct clustering_rule rule = {growing, join, is_done, &l};
+	uint32_t group[POINTS];
+	char got[POINTS + 1];
+
+	clustering_init(&l.groups, POINTS);
+	for (uint32_t i = 0; i < POINTS; i++) {
+		group[i] = i;
+		l.low[i] = l.high[i] = points[i];
+	}
+	clustering_run(&l.groups, &rule, group);
+	letters(group, POINTS, got);
+	tap_is(got, "aabcdd", "a score that has grown since is not the lowest");
+	clustering_release(&l.groups);
+}
+
 int main(void)
 {
 	static const double apart[] = {0, 1, 10, 13, 100, 106};
@@ -139,5 +167,6 @@ int main(void)
 	clusters(far, 6, INFINITY, true, "aabcde", "points that were joined before");
 	clusters(far, 4, INFINITY, true, "aabcdd", "stay together");
 	clusters(far, 3, INFINITY, true, "aabcbb", "when others are merged");
+	test_growing();
 	return tap_done();
 }
