@@ -185,8 +185,10 @@ static void test_whiteouts(void)
 	MAKES("", "a whiteout need not be a file", "a:1 b:1", ".wh.a@x .wh.b=a");
 	MAKES("layer: '.wh.' is a whiteout without a name", "a whiteout without a name",
 	      ".wh.:");
-	MAKES("layer: 'd/.wh..' is a whiteout without a name", "a whiteout of .", "d/.wh..:");
-	MAKES("layer: '.wh...' is a whiteout without a name", "a whiteout of ..", ".wh...:");
+	MAKES("layer: 'd/.wh..' is a whiteout without a name", "a whiteout of .",
+	      "d/.wh..:");
+	MAKES("layer: '.wh...' is a whiteout without a name", "a whiteout of ..",
+	      ".wh...:");
 	MAKES("layer: '.wh.a/b' is below a whiteout", "an entry below a whiteout",
 	      ".wh.a/b:1");
 	MAKES("a:1", "metadata of aufs is ignored",
