@@ -82,7 +82,7 @@ root_find_daemon() {
 root_serve() {
 	local flags=()
 	[ "$root_real" = false ] || flags=(--unknown-is-real)
-	trap 'kill "$!" || true' HUP TERM
+	trap 'kill "$!" 2>/dev/null || true' HUP TERM
 	{
 		setsid "$root_faked" --foreground "${flags[@]}" </dev/null 2>&3 3>&- &
 		wait "$!" || true
