@@ -117,7 +117,7 @@ struct tree_scan {
 	 * Replace symlinks to directories by these directories, inside the scanned tree
 	 * and inside the store. `store` is the path of the store in link targets, and
 	 * `place` its path on this machine. A symlink to a directory that contains the
-	 * symlink is kept.
+	 * symlink is kept. The path to scan must be absolute and without symlinks.
 	 */
 	bool follow;
 	const char *store, *place;
