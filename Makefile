@@ -28,12 +28,13 @@ FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
 PKGS     = libarchive libcrypto libcurl libdeflate libsodium libzstd fuse3 jansson sqlite3 \
 	   $(GUNZIP:isal=libisal)
-ALL_CPPFLAGS = -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(CPPFLAGS) \
+LIBS    := $(shell pkg-config --libs $(PKGS))
+ALL_CPPFLAGS := -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(CPPFLAGS) \
 	   $(shell pkg-config --cflags $(PKGS))
 ALL_CFLAGS = -std=c17 -pthread $(WARN) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 # Each tool is linked with the libraries that it calls, and no more.
 LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) \
-	   -Wl,--as-needed $(shell pkg-config --libs $(PKGS))
+	   -Wl,--as-needed $(LIBS)
 
 # libFuzzer, in a build whose SANITIZE has fuzzer-no-link. Other builds replay the seeds.
 FUZZ_ENGINE = $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer)
