@@ -564,13 +564,8 @@ int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e)
 
 /* --- contents --- */
 
-int unpack_copy(struct unpack_stream *s, int out, struct err *e)
-{
-	return unpack_copy_seen(s, out, NULL, e);
-}
-
-int unpack_copy_seen(struct unpack_stream *s, int out, const struct io_watch *watch,
-		     struct err *e)
+int unpack_copy(struct unpack_stream *s, int out, const struct io_watch *watch,
+		struct err *e)
 {
 	struct expansion x = {.fd = out, .watch = watch};
 

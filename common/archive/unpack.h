@@ -13,7 +13,7 @@
  *	struct unpack_stream *s = unpack_stream_new(STDIN_FILENO, "stdin");
  *	while ((result = unpack_next(s, &m, &e)) > 0)
  *		if (m.is_file)
- *			unpack_copy(s, out, &e);
+ *			unpack_copy(s, out, NULL, &e);
  *	unpack_stream_release(s);
  *
  * Functions that fail return -1 or NULL and store the reason in `e`.
@@ -69,13 +69,11 @@ int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 
 /*
  * Writes the contents of the member to `out`, by splice(2) if possible. The holes of a
- * sparse file are written as zeros. Returns 0 or -1.
+ * sparse file are written as zeros. `watch` is that of io_copy_seen(), or NULL. Returns 0
+ * or -1.
  */
-int unpack_copy(struct unpack_stream *s, int out, struct err *e);
-
-/* Does the same as unpack_copy() with the `watch` of io_copy_seen(). */
-int unpack_copy_seen(struct unpack_stream *s, int out, const struct io_watch *watch,
-		     struct err *e);
+int unpack_copy(struct unpack_stream *s, int out, const struct io_watch *watch,
+		struct err *e);
 
 /* Appends the contents of the member, at most `limit` bytes. Returns 0 or -1. */
 int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct err *e);

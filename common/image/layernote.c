@@ -18,16 +18,15 @@ static const char record[] = "comment";
  */
 enum { NOTE_MAX = (1 << 20) - 4096 };
 
-void layernote_write(struct buf *records, const char *diff_id, const char *comment,
-		     size_t len)
+void layernote_write(struct buf *records, const char *diff_id, const char *comment)
 {
-	json_t *note = json_object(), *text = json_stringn(comment, len);
+	json_t *note = json_object(), *text = json_string(comment);
 	struct buf line = {0};
 
 	if (text == NULL)
 		die("the comment of a layer is not UTF-8");
 	json_object_set_new(note, "diff_id", json_digest(diff_id));
-	if (len > 0) {
+	if (*comment != '\0') {
 		json_t *history = json_object();
 		json_object_set(history, "comment", text);
 		json_object_set_new(note, "history", history);

@@ -26,8 +26,7 @@ struct unpack_member;
  * must be UTF-8, or the process exits with status 1. A comment of almost 1 MiB or more is
  * omitted, because it is too long for a tar header.
  */
-void layernote_write(struct buf *records, const char *diff_id, const char *comment,
-		     size_t len);
+void layernote_write(struct buf *records, const char *diff_id, const char *comment);
 
 struct layernote {
 	char diff_id[DIGEST_HEX + 1];

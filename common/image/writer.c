@@ -33,7 +33,8 @@ static void put(struct writer *w, const void *data, size_t len)
 		die_errno("%s", io_output());
 }
 
-void writer_pad(struct writer *w, uint64_t size)
+/* Pads an entry of `size` bytes to a multiple of the tar block size. */
+static void pad(struct writer *w, uint64_t size)
 {
 	static const char zeroes[TAR_BLOCK];
 
@@ -61,11 +62,15 @@ static void put_member(struct writer *w, const char *name, const struct buf *con
 {
 	put_header(w, name, content->len, NULL);
 	put(w, content->data, content->len);
-	writer_pad(w, content->len);
+	pad(w, content->len);
 }
 
-bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
-		  const char *comment, size_t comment_len)
+/*
+ * Writes the header of a layer. Returns true if the caller must write `size` bytes and
+ * call pad(). Returns false if the archive has the layer already.
+ */
+static bool begin(struct writer *w, const char *diff_id, uint64_t size,
+		  const char *comment)
 {
 	struct buf name = {0}, records = {0};
 	size_t before = w->layer.n;
@@ -77,7 +82,7 @@ bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
 	w->size[i] = size;
 	w->bytes += size;
 	buf_addf(&name, "blobs/sha256/%s", diff_id);
-	layernote_write(&records, diff_id, comment, comment_len);
+	layernote_write(&records, diff_id, comment);
 	put_header(w, name.data, size, &records);
 	buf_release(&name);
 	buf_release(&records);
@@ -86,10 +91,10 @@ bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
 
 void writer_layer(struct writer *w, struct layer *l, const char *comment)
 {
-	if (!writer_begin(w, l->diff_id, l->size, comment, strlen(comment)))
+	if (!begin(w, l->diff_id, l->size, comment))
 		return;
 	layer_write(l, w->fd);
-	writer_pad(w, l->size);
+	pad(w, l->size);
 }
 
 void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
@@ -97,14 +102,14 @@ void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 {
 	off_t at = 0;
 
-	if (!writer_begin(w, diff_id, size, comment, strlen(comment)))
+	if (!begin(w, diff_id, size, comment))
 		return;
 	int64_t n = io_copy(fd, &at, w->fd, size);
 	if (n < 0)
 		die_errno("%s", io_output());
 	if ((uint64_t)n != size)
 		die("a layer is shorter than it was");
-	writer_pad(w, size);
+	pad(w, size);
 }
 
 int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
@@ -114,10 +119,10 @@ int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernot
 	const struct io_watch watch = {layercheck_see, &check, w->verify};
 	struct err why;
 
-	if (!writer_begin(w, note->diff_id, size, note->comment, strlen(note->comment)))
+	if (!begin(w, note->diff_id, size, note->comment))
 		return 0;
 	layercheck_begin(&check);
-	int copied = unpack_copy_seen(s, w->fd, &watch, e);
+	int copied = unpack_copy(s, w->fd, &watch, e);
 	int checked = layercheck_end(&check, note->diff_id, size, what, number, &why);
 	if (copied < 0)
 		return -1;
@@ -125,7 +130,7 @@ int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernot
 		*e = why;
 		return -1;
 	}
-	writer_pad(w, size);
+	pad(w, size);
 	return 0;
 }
 
@@ -160,9 +165,9 @@ static int copy_layer(struct writer *w, const struct image *im, size_t i,
 		return 0;
 	if (image_layer_open(im, i, &bytes, e) < 0)
 		return -1;
-	writer_begin(w, im->layer[i].diff_id, bytes.size, comment, strlen(comment));
+	begin(w, im->layer[i].diff_id, bytes.size, comment);
 	result = image_layer_write(im, i, &bytes, w->fd, e);
-	writer_pad(w, bytes.size);
+	pad(w, bytes.size);
 	image_layer_close(&bytes);
 	return result;
 }

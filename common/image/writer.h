@@ -46,19 +46,8 @@ struct writer {
 void writer_release(struct writer *w);
 
 /*
- * Writes the header of a layer. Returns true if the caller must write `size` bytes and
- * call writer_pad(). Returns false if the archive has the layer already. `comment` is for
- * the image's history and may be empty.
- */
-bool writer_begin(struct writer *w, const char *diff_id, uint64_t size,
-		  const char *comment, size_t comment_len);
-
-/* Pads an entry of `size` bytes to a multiple of the tar block size. */
-void writer_pad(struct writer *w, uint64_t size);
-
-/*
  * Writes a complete layer that layer_measure() measured. Does nothing if the archive has
- * the layer already.
+ * the layer already. `comment` is for the image's history and may be empty.
  */
 void writer_layer(struct writer *w, struct layer *l, const char *comment);
 

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	while (unpack_next(s, &m, &e) > 0 && n++ < 1000) {
 		(void)layernote_read(&note, &m, &e);
 		layernote_release(&note);
-		int result = n % 3 == 0   ? unpack_copy(s, null, &e)
+		int result = n % 3 == 0   ? unpack_copy(s, null, NULL, &e)
 			     : n % 3 == 1 ? unpack_read(s, &text, 1 << 16, &e)
 					  : 0;
 		if (result < 0)

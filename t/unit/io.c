@@ -159,7 +159,7 @@ static void test_copy(enum kind from, enum kind to)
 	close_source(&source);
 }
 
-/* What io_copy_seen() has shown. */
+/* The bytes that io_copy_seen() passed to see(). */
 struct shown {
 	size_t len;
 	bool is_same;
