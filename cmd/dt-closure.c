@@ -8,6 +8,7 @@
 #include "base/cache.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/lines.h"
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/strset.h"
@@ -166,40 +167,37 @@ static void open_db(struct work *w, const char *file)
 	buf_release(&path);
 }
 
-static void add_root(struct work *w, const char *name, const char *where)
+static int add_root(struct work *w, const char *name, struct err *e)
 {
 	struct buf path = {0};
-	struct err e;
+	int result = operand_root(&w->store, name, &path, e);
 
-	if (operand_root(&w->store, name, &path, &e) < 0)
-		die("%s%s", where, e.text);
-	graph_node(&w->g, path.data, path.len);
+	if (result == 0)
+		graph_node(&w->g, path.data, path.len);
 	buf_release(&path);
+	return result;
+}
+
+static int add_root_line(void *arg, const char *line, size_t len, struct err *e)
+{
+	if (len == 0)
+		return err_set(e, "an empty line");
+	char *name = mem_strndup(line, len);
+	int result = add_root(arg, name, e);
+	free(name);
+	return result;
 }
 
 static void read_root_lines(struct work *w)
 {
-	struct buf text = {0}, where = {0};
-	size_t number = 1;
+	struct buf text = {0};
+	struct err why;
 
 	if (io_slurp(STDIN_FILENO, &text, ROOTS_LIMIT) < 0)
 		die_errno("stdin");
-	for (char *p = text.data, *end = p + text.len; p < end; number++) {
-		char *stop = memchr(p, '\n', (size_t)(end - p));
-		if (stop == NULL)
-			die("stdin:%zu: truncated in the middle of a line", number);
-		if (memchr(p, '\0', (size_t)(stop - p)) != NULL)
-			die("stdin:%zu: a NUL byte", number);
-		if (stop == p)
-			die("stdin:%zu: an empty line", number);
-		*stop = '\0';
-		buf_clear(&where);
-		buf_addf(&where, "stdin:%zu: ", number);
-		add_root(w, p, where.data);
-		p = stop + 1;
-	}
+	if (lines_scan(text.data, text.len, "stdin", add_root_line, w, &why) < 0)
+		die("%s", why.text);
 	buf_release(&text);
-	buf_release(&where);
 }
 
 /*
@@ -236,9 +234,11 @@ static void read_roots(struct work *w)
 	bool from_graph = o->graph != NULL;
 	bool stdin_is_free =
 	    !from_graph || (strcmp(o->graph, "-") != 0 && !isatty(STDIN_FILENO));
+	struct err why;
 
 	for (char **operand = o->operands; *operand != NULL; operand++)
-		add_root(w, *operand, "");
+		if (add_root(w, *operand, &why) < 0)
+			die("%s", why.text);
 	if (o->text) {
 		read_text(w);
 		return;

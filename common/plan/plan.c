@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/lines.h"
 #include "base/mem.h"
 #include "base/strset.h"
 #include "store/graph.h"
@@ -65,9 +66,10 @@ struct line_reader {
 	size_t layer;
 };
 
-static int read_line(const struct line_reader *r, const char *at, const char *end,
-		     struct err *e)
+static int read_line(void *arg, const char *at, size_t line_len, struct err *e)
 {
+	struct line_reader *r = arg;
+	const char *end = at + line_len;
 	struct strset seen = {0};
 	int result = 0;
 
@@ -90,6 +92,7 @@ static int read_line(const struct line_reader *r, const char *at, const char *en
 		at = stop;
 	}
 	strset_release(&seen);
+	r->layer++;
 	return result;
 }
 
@@ -98,24 +101,10 @@ int plan_scan(const char *text, size_t len, const char *what,
 	      void *arg, struct err *e)
 {
 	struct line_reader r = {.on_path = on_path, .arg = arg};
-	struct err why;
 
 	if (len == 0)
 		return err_set(e, "%s: empty, a plan is expected", what);
-	for (const char *at = text, *end = text + len; at < end; r.layer++) {
-		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		int result;
-		if (stop == NULL)
-			result = err_set(&why, "truncated in the middle of a line");
-		else if (memchr(at, '\0', (size_t)(stop - at)) != NULL)
-			result = err_set(&why, "a NUL byte");
-		else
-			result = read_line(&r, at, stop, &why);
-		if (result < 0)
-			return err_set(e, "%s:%zu: %s", what, r.layer + 1, why.text);
-		at = stop + 1;
-	}
-	return 0;
+	return lines_scan(text, len, what, read_line, &r, e);
 }
 
 int plan_scan_file(const char *file,

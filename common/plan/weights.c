@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/lines.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "store/graph.h"
@@ -14,9 +15,15 @@
 
 enum { WEIGHT_MAX = 1000000, LIMIT = 16 << 20 };
 
-static int parse_line(double *weight, const struct graph *g, const char *at, size_t len,
-		      struct err *e)
+/* The arguments of parse_line(). */
+struct weights_parser {
+	double *weight;
+	const struct graph *g;
+};
+
+static int parse_line(void *arg, const char *at, size_t len, struct err *e)
 {
+	const struct weights_parser *p = arg;
 	const char *blank = memchr(at, ' ', len);
 	uint64_t number;
 
@@ -29,10 +36,10 @@ static int parse_line(double *weight, const struct graph *g, const char *at, siz
 			       (int)(blank - at < 64 ? blank - at : 64), at, WEIGHT_MAX);
 	char *pattern = mem_strndup(blank + 1, len - (size_t)(blank + 1 - at));
 	bool whole = strchr(pattern, '/') != NULL;
-	for (size_t i = 0; i < g->paths.n; i++) {
-		const char *path = g->paths.name[i];
+	for (size_t i = 0; i < p->g->paths.n; i++) {
+		const char *path = p->g->paths.name[i];
 		if (fnmatch(pattern, whole ? path : store_name(path), 0) == 0)
-			weight[i] = (double)number;
+			p->weight[i] = (double)number;
 	}
 	free(pattern);
 	return 0;
@@ -41,23 +48,13 @@ static int parse_line(double *weight, const struct graph *g, const char *at, siz
 int weights_parse(double *weight, const struct graph *g, const char *text, size_t len,
 		  const char *what, struct err *e)
 {
-	const char *at = text, *end = text + len;
+	struct weights_parser parser = {weight, g};
 	double sum = 0;
-	struct err why;
 
 	for (size_t i = 0; i < g->paths.n; i++)
 		weight[i] = 1;
-	for (size_t line = 1; at < end; line++) {
-		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		if (stop == NULL)
-			return err_set(e, "%s:%zu: truncated in the middle of a line",
-				       what, line);
-		if (memchr(at, '\0', (size_t)(stop - at)) != NULL)
-			return err_set(e, "%s:%zu: a NUL byte", what, line);
-		if (parse_line(weight, g, at, (size_t)(stop - at), &why) < 0)
-			return err_set(e, "%s:%zu: %s", what, line, why.text);
-		at = stop + 1;
-	}
+	if (lines_scan(text, len, what, parse_line, &parser, e) < 0)
+		return -1;
 	for (size_t i = 0; i < g->paths.n; i++)
 		sum += weight[i];
 	return sum > 0 ? 0 : err_set(e, "%s: the weight of every path is 0", what);

@@ -4,6 +4,7 @@
 #include "base/edges.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/lines.h"
 #include "base/mem.h"
 #include "base/num.h"
 
@@ -96,9 +97,10 @@ int graph_define(struct graph *g, uint32_t id, uint64_t size, uint32_t *refs, si
 	return same ? 0 : -1;
 }
 
-static int parse_line(struct graph *g, const char *p, const char *end, struct err *e)
+static int parse_line(void *arg, const char *line, size_t len, struct err *e)
 {
-	const char *path = p;
+	struct graph *g = arg;
+	const char *path = line, *p = line, *end = line + len;
 	size_t path_len = word(&p, end), n = 0, cap = 0;
 	uint32_t *refs = NULL;
 	uint64_t bytes;
@@ -112,13 +114,13 @@ static int parse_line(struct graph *g, const char *p, const char *end, struct er
 		return err_set(e, "'%.*s' is not a size in bytes", (int)size_len, size);
 	while (p < end) {
 		const char *ref = ++p;
-		size_t len = word(&p, end);
-		if (len == 0) {
+		size_t ref_len = word(&p, end);
+		if (ref_len == 0) {
 			free(refs);
 			return err_set(e, "words are separated by single blanks");
 		}
 		refs = mem_grow(refs, &cap, n + 1, sizeof *refs);
-		refs[n++] = graph_node(g, ref, len);
+		refs[n++] = graph_node(g, ref, ref_len);
 	}
 	if (graph_define(g, id, bytes, refs, n) < 0)
 		return err_set(e, "%s has two different lines", g->paths.name[id]);
@@ -128,22 +130,10 @@ static int parse_line(struct graph *g, const char *p, const char *end, struct er
 int graph_parse(struct graph *g, const char *text, size_t len, const char *what,
 		struct err *e)
 {
-	const char *p = text, *end = text + len;
-	struct err why;
-
 	if (len == 0)
 		return err_set(e, "%s: empty, a graph is expected", what);
-	for (size_t line = 1; p < end; line++) {
-		const char *stop = memchr(p, '\n', (size_t)(end - p));
-		if (stop == NULL)
-			return err_set(e, "%s:%zu: truncated in the middle of a line",
-				       what, line);
-		if (memchr(p, '\0', (size_t)(stop - p)) != NULL)
-			return err_set(e, "%s:%zu: a NUL byte", what, line);
-		if (parse_line(g, p, stop, &why) < 0)
-			return err_set(e, "%s:%zu: %s", what, line, why.text);
-		p = stop + 1;
-	}
+	if (lines_scan(text, len, what, parse_line, g, e) < 0)
+		return -1;
 	for (size_t i = 0; i < g->paths.n; i++)
 		if (!g->node[i].known)
 			return err_set(e, "%s: %s is referred to but has no line", what,
