@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2054,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/users.sh"
 need fakeroot bwrap proot perl newuidmap getcap setcap setfattr busybox unshare setpriv setsid pgrep tar python3
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
@@ -26,27 +27,7 @@ echo dt-test:3000000:65536 >"$T/etc/subuid"
 cp "$T/etc/subuid" "$T/etc/subgid"
 chmod 644 "$T"/etc/*
 
-user=(env "HOME=$T/tmp" setpriv --reuid=30001 --regid=30001 --clear-groups)
-# as KIND COMMAND...: root; a user; one with subordinate ids; one who may make no user
-# namespaces; root who may not mount.
-as() {
-	local kind=$1
-	shift
-	case $kind in
-	root) "$@" ;;
-	user) "${user[@]}" "$@" ;;
-	subids)
-		unshare -m bash -ec 'for name in passwd group subuid subgid; do
-			touch "/etc/$name"
-			mount --bind "$0/etc/$name" "/etc/$name"
-		done
-		exec "$@"' "$T" "${user[@]}" "$@"
-		;;
-	# There are none for who is in a chroot.
-	alone) unshare -m bash -ec 'mount --rbind / "$0/host"; exec chroot "$0/host" "$@"' "$T" "${user[@]}" "$@" ;;
-	contained) setpriv --bounding-set=-sys_admin "$@" ;;
-	esac
-}
+make_user 30001
 kinds='root user subids alone contained'
 
 # The script: run CHROOT COMMANDS FILTER [ARG...], its $SETUP makes the tree.

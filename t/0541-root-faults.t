@@ -4,6 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/users.sh"
 need fakeroot bwrap proot perl newuidmap getcap getfattr busybox unshare setpriv setsid timeout ipcrm pkill
 
 mkdir -m 1777 "$T/tmp"
@@ -49,17 +50,7 @@ root_run "$work/tree" "$CHROOT" "$COMMANDS" dt-root --raw --tree "$work/tree" --
 END
 chmod 755 "$T/run"
 
-user=(env "HOME=$T/tmp" setpriv --reuid=30011 --regid=30011 --clear-groups)
-# as KIND COMMAND...: root; a user; a user who may make no user namespaces, because of a chroot.
-as() {
-	local kind=$1
-	shift
-	case $kind in
-	root) "$@" ;;
-	user) "${user[@]}" "$@" ;;
-	alone) unshare -m bash -ec 'mount --rbind / "$0/host"; exec chroot "$0/host" "$@"' "$T" "${user[@]}" "$@" ;;
-	esac
-}
+make_user 30011
 
 # left: the files and processes that a script left. A zombie has no environment.
 left() {

@@ -3,20 +3,12 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/users.sh"
 need timeout busybox bwrap fakeroot jq perl proot setpriv unshare
 
 mkdir "$T/host" "$T/bin" "$T/store"
 chmod 755 "$T"
-user=(env "HOME=$T/tmp" setpriv --reuid=30021 --regid=30021 --clear-groups)
-# as KIND COMMAND...: root; a user who may make no user namespaces, because of a chroot.
-as() {
-	local kind=$1
-	shift
-	case $kind in
-	root) "$@" ;;
-	alone) unshare -m bash -ec 'mount --rbind / "$0/host"; exec chroot "$0/host" "$@"' "$T" "${user[@]}" "$@" ;;
-	esac
-}
+make_user 30021
 for chroot in false true; do
 	jq -n --argjson chroot "$chroot" '{name: "x", tag: "t", compressor: "none", contents: "fakeNss",
 		extraCommands: ": >made", enableFakechroot: $chroot,
