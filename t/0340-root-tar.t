@@ -100,9 +100,7 @@ like 'a warning names the tar' err 'what r.tar has there goes to /usr/bin$'
 
 # --- what is refused ---
 
-python3 - "$t_dir/fixtures" <<'END'
-import sys
-sys.path.insert(0, sys.argv[1])
+python3 - <<'END'
 import rawtar as t
 def put(name, entries):
     with open(f'bad-{name}.tar', 'wb') as f:

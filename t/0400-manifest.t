@@ -415,7 +415,7 @@ base_with() { # JQ-FILTER: an image of a and b, its configuration changed, in $T
 	/usr/bin/python3 "$T/rewrite.py" "$T/plain" "$1" >"$T/base"
 }
 cat >"$T/rewrite.py" <<'END'
-import hashlib, io, json, subprocess, sys, tarfile
+import filetar, hashlib, json, subprocess, sys, tarfile
 tar = tarfile.open(sys.argv[1])
 files = {m.name: tar.extractfile(m).read() for m in tar}
 manifest = json.loads(files['manifest.json'])
@@ -424,12 +424,7 @@ new = subprocess.run(['jq', '-c', sys.argv[2]], input=old, stdout=subprocess.PIP
 manifest[0]['Config'] = 'blobs/sha256/' + hashlib.sha256(new).hexdigest()
 files[manifest[0]['Config']] = new
 files['manifest.json'] = json.dumps(manifest).encode()
-out = tarfile.open(fileobj=sys.stdout.buffer, mode='w|')
-for name, data in files.items():
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    out.addfile(info, io.BytesIO(data))
-out.close()
+filetar.write(sys.stdout.buffer, files)
 END
 base_with '.history = [{"created_by":"FROM scratch","empty_layer":true}, .history[0], {"created":"2020-01-01T00:00:00Z","empty_layer":true},
 	.history[1], {"empty_layer":true,"comment":"last"}] | .author = "Someone" | .variant = "v3" | .os = "plan9" | .architecture = "sparc"'

@@ -50,7 +50,7 @@ refuses 'a platform that is not there' ".*/base.tar: no image .*" "$T/base.tar" 
 # A layer that is listed twice; one that is nothing but its end; one with something behind that.
 twice() { # LAYER...: Docker's archive of layers in these files
 	/usr/bin/python3 - "$@" <<'END'
-import hashlib, io, json, sys, tarfile
+import filetar, hashlib, json, sys
 files, ids, names = {}, [], []
 for file in sys.argv[1:]:
     data = open(file, 'rb').read()
@@ -60,12 +60,7 @@ for file in sys.argv[1:]:
 config = json.dumps({'architecture': 'amd64', 'os': 'linux', 'rootfs': {'type': 'layers', 'diff_ids': ids}}).encode()
 files['c.json'] = config
 files['manifest.json'] = json.dumps([{'Config': 'c.json', 'RepoTags': ['a:b'], 'Layers': names}]).encode()
-out = tarfile.open(fileobj=sys.stdout.buffer, mode='w|')
-for name, data in files.items():
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    out.addfile(info, io.BytesIO(data))
-out.close()
+filetar.write(sys.stdout.buffer, files)
 END
 }
 dt-root --raw --tree "$T/tree" >"$T/one"

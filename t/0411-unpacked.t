@@ -15,7 +15,7 @@ size=$(stat -c %s "$T/layer.tar")
 # image TIMES [--copies]: an archive that lists the compressed layer this often, as one member or as copies.
 image() {
 	/usr/bin/python3 - "$T/layer.tar" "$@" <<'END_PYTHON'
-import gzip, hashlib, io, json, sys, tarfile
+import filetar, gzip, hashlib, json, sys
 data = open(sys.argv[1], 'rb').read()
 n, copies = int(sys.argv[2]), '--copies' in sys.argv
 packed = gzip.compress(data, mtime=0)
@@ -24,12 +24,7 @@ names = list(files) if copies else list(files) * n
 files['c.json'] = json.dumps({'architecture': 'amd64', 'os': 'linux', 'rootfs': {
     'type': 'layers', 'diff_ids': ['sha256:' + hashlib.sha256(data).hexdigest()] * n}}).encode()
 files['manifest.json'] = json.dumps([{'Config': 'c.json', 'RepoTags': ['a:b'], 'Layers': names}]).encode()
-out = tarfile.open(fileobj=sys.stdout.buffer, mode='w|')
-for name, data in files.items():
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    out.addfile(info, io.BytesIO(data))
-out.close()
+filetar.write(sys.stdout.buffer, files)
 END_PYTHON
 }
 

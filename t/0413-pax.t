@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 need /usr/bin/python3 jq
 
-export PYTHONPATH=$t_dir/fixtures PYTHONDONTWRITEBYTECODE=1
 mkdir "$T/tree" "$T/bad" "$T/good"
 echo mine >"$T/tree/mine"
 dt-root --tree "$T/tree" >"$T/layers.tar"

@@ -117,22 +117,18 @@ ok 'and again as an image in front of layers' on "$T/image" dt-manifest --name x
 # --- merged ---
 
 /usr/bin/python3 - "$T" <<'END'
-import hashlib, io, json, sys, tarfile
+import filetar, hashlib, json, sys
 layer = bytes(1024)
 diff_id = 'sha256:' + hashlib.sha256(layer).hexdigest()
 for part in range(3):
-    out = tarfile.open(f'{sys.argv[1]}/many{part}.tar', 'w')
     files, images = {'l.tar': layer}, []
     for i in range(1500):
         files[f'{i}.json'] = json.dumps({'architecture': 'amd64', 'os': 'linux', 'comment': f'{part} {i}', 'rootfs': {
             'type': 'layers', 'diff_ids': [diff_id]}}).encode()
         images.append({'Config': f'{i}.json', 'RepoTags': None, 'Layers': ['l.tar']})
     files['manifest.json'] = json.dumps(images).encode()
-    for name, data in files.items():
-        info = tarfile.TarInfo(name)
-        info.size = len(data)
-        out.addfile(info, io.BytesIO(data))
-    out.close()
+    with open(f'{sys.argv[1]}/many{part}.tar', 'wb') as out:
+        filetar.write(out, files)
 END
 ok '3,000 images' dt-merge "$T/many0.tar" "$T/many1.tar"
 cp "$T/out" "$T/image"

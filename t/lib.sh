@@ -15,6 +15,8 @@ T=$(mktemp -d "${TMPDIR:-/tmp}/dt-test.XXXXXX")
 export PATH=$build:$top/scripts:/usr/bin:$PATH HOME=$T DT_CACHE=$T/.cache
 # verify_asan_link_order=0, because fakeroot preloads its library before that of the sanitizer.
 export ASAN_OPTIONS=exitcode=99:verify_asan_link_order=0 UBSAN_OPTIONS=halt_on_error=1:exitcode=99
+# The Python of a test may import the modules in t/fixtures.
+export PYTHONPATH=$t_dir/fixtures PYTHONDONTWRITEBYTECODE=1
 unset SOURCE_DATE_EPOCH XDG_CACHE_HOME
 t_count=0 t_failed=0
 
