@@ -3,7 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # `fails` runs functions
 . "$(dirname "$0")/lib.sh"
-need /usr/bin/python3 jq skopeo umoci tar
+need /usr/bin/python3 jq skopeo umoci tar strace
 
 cd "$T" || exit 1
 mkdir -p "$T/lower/etc" "$T/upper/etc" "$T/mine/etc"
@@ -168,6 +168,23 @@ echo more >"$T/more/blobs/sha256/more"
 echo '[]' >"$T/more/manifest.json"
 ok 'other files are ignored' dt-flatten "$T/more"
 same 'other files are ignored: the files' "$T/out" "$T/flat"
+
+# --- a file that cannot be examined ---
+
+export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 # it traces, too
+inspect() { strace -qq -o "$T/calls" "$@" dt-inspect "$T/gzip"; }
+inspect -e trace=newfstatat >"$T/want"
+n=$(grep -cE 'oci-layout|index.json|"[0-9a-f]{64}"' "$T/calls")
+is 'each file of a layout is examined' "$((n >= 2 + $(find "$T/gzip/blobs" -type f | wc -l)))" 1
+bad=''
+while IFS=: read -r number call; do
+	name=$(sed -E 's/.*"(oci-layout|index\.json|[0-9a-f]{64})".*/\1/' <<<"$call")
+	if inspect -e "inject=newfstatat:error=EIO:when=$number" >"$T/out" 2>"$T/err" ||
+		! grep -q "/$name: Input/output error\$" "$T/err"; then
+		bad+="$name: $(cat "$T/err")"$'\n'
+	fi
+done < <(grep -nE 'oci-layout|index\.json|"[0-9a-f]{64}"' "$T/calls")
+is 'a file that cannot be examined is an error, not a file that is missing' "$bad" ''
 
 # --- the scripts ---
 

@@ -140,16 +140,21 @@ static int open_below(int top, const char *path, int flags)
 	return fd;
 }
 
-/* Adds the file `name` of the directory `at` as the member `member`, if it exists. */
-static void add_file(struct unpack_index *x, int at, const char *name, const char *member)
+/*
+ * Adds the file `name` of the directory `at` as the member `member`, if it exists. `file`
+ * is the name of the layout.
+ */
+static int add_file(struct unpack_index *x, const char *file, int at, const char *name,
+		    const char *member, struct err *e)
 {
 	struct stat st;
 
 	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return;
+		return errno == ENOENT ? 0 : err_set_errno(e, "%s/%s", file, member);
 	struct unpack_place *p = add_place(x, member);
 	p->is_file = S_ISREG(st.st_mode);
 	p->size = p->is_file ? (uint64_t)st.st_size : 0;
+	return 0;
 }
 
 static int add_blobs(struct unpack_index *x, const char *file, struct err *e)
@@ -158,19 +163,21 @@ static int add_blobs(struct unpack_index *x, const char *file, struct err *e)
 	DIR *dir = io_opendir(fd);
 	struct buf member = {0};
 	struct dirent *entry;
+	int result = 0;
 
 	if (dir == NULL)
 		return err_set_errno(e, "%s: reading %s", file, blobs);
-	while (errno = 0, (entry = readdir(dir)) != NULL && x->names.n < MEMBERS_MAX) {
+	while (result == 0 && (errno = 0, (entry = readdir(dir)) != NULL)) {
 		if (!digest_is_hex(entry->d_name))
 			continue;
 		buf_clear(&member);
 		buf_addf(&member, "%s/%s", blobs, entry->d_name);
-		add_file(x, fd, entry->d_name, member.data);
+		result = x->names.n < MEMBERS_MAX
+			     ? add_file(x, file, fd, entry->d_name, member.data, e)
+			     : err_set(e, "%s: more than %d blobs", file, MEMBERS_MAX);
 	}
-	int result = errno != 0 ? err_set_errno(e, "%s: reading %s", file, blobs) : 0;
-	if (result == 0 && entry != NULL)
-		result = err_set(e, "%s: more than %d blobs", file, MEMBERS_MAX);
+	if (result == 0 && errno != 0)
+		result = err_set_errno(e, "%s: reading %s", file, blobs);
 	closedir(dir);
 	buf_release(&member);
 	return result;
@@ -181,12 +188,14 @@ static int index_directory(struct unpack_index *x, const char *file, struct err 
 	static const char mark[] = "oci-layout";
 
 	x->is_directory = true;
-	add_file(x, x->fd, mark, mark);
+	if (add_file(x, file, x->fd, mark, mark, e) < 0)
+		return -1;
 	if (x->names.n == 0 || !x->place[0].is_file)
 		return err_set(
 		    e, "%s: a directory, but not an OCI image layout: it has no file %s",
 		    file, mark);
-	add_file(x, x->fd, "index.json", "index.json");
+	if (add_file(x, file, x->fd, "index.json", "index.json", e) < 0)
+		return -1;
 	return add_blobs(x, file, e);
 }
 
