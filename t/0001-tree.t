@@ -88,6 +88,9 @@ grep -nE 'TO''DO|FIX''ME' -r Makefile cmd common doc guest scripts t |
 	none 'nothing is left for later'
 grep -nE '^typedef +(struct|union)' cmd/*.c common/*/*.[ch] | none 'no struct hides its being one'
 
+grep -nE '(<|>) *<\(|>\(|(local|declare|export|readonly) [^#]*=["]?\$\(' scripts/lib/*.bash scripts/dt-* | grep -v '^[^:]*:[0-9]*:#' |
+	none 'no script loses the status of a substitution'
+
 clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] \
 	t/fuzz-main.c 2>&1 | none 'clang-format'
 scripts=(t/lib.sh scripts/lib/*.bash)

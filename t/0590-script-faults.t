@@ -106,4 +106,14 @@ survives 'dt-env-helper shadowSetup' dt-env-helper shadowSetup
 survives '--print-build-args' dt-stream-layered-image --print-build-args "$T/plain.json"
 survives '--version' dt-merge-images --version
 
+# A symlink as the output, whose target cannot be found out.
+mkdir "$T/killed"
+printf '#!/bin/sh\nkill -KILL $$\n' >"$T/killed/realpath"
+chmod 755 "$T/killed/realpath"
+echo old >"$T/old"
+ln -s old "$T/link"
+fails 1 '^dt-stream-layered-image: realpath was killed by signal 9$' 'realpath of --output is killed' \
+	env "PATH=$T/killed:$PATH" dt-stream-layered-image "${store[@]}" -o "$T/link" "$T/plain.json"
+is 'realpath of --output is killed: the symlink and the old file stay' "$(readlink "$T/link"):$(cat "$T/old")" old:old
+
 finish

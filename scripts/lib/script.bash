@@ -228,7 +228,11 @@ output_begin() {
 output_draft() {
 	local dir name reason try status
 	output_place=$1
-	[ ! -e "$1" ] || IFS= read -r -d '' output_place < <(realpath -ze -- "$1") || output_place=$1
+	if [ -e "$1" ]; then
+		# The slash keeps a newline at the end of the name.
+		output_place=$(attempt realpath -e -- "$1" && printf /) || give_up $? realpath
+		output_place=${output_place%$'\n'/}
+	fi
 	[[ $output_place == */* ]] || output_place=./$output_place
 	dir=${output_place%/*}/ name=${output_place##*/}
 	[ -n "$name" ] || die "$1: Is a directory"
