@@ -44,8 +44,14 @@ for file in common/*; do
 	[ -n "${below[${file#common/}]+set}" ] || echo "$file"
 done | none 'common/ holds the directories of the subjects, and nothing else'
 for header in common/*/*.h; do
-	[ -e "${header%.h}.c" ] || compgen -G "${header%.h}-*.c" >/dev/null || echo "$header"
+	module=common/$(module_of "$header")
+	[ -e "$module.c" ] || compgen -G "$module-*.c" >/dev/null || echo "$header"
 done | none 'each header has a module'
+for file in cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.c t/fuzz/*.c; do
+	sed -nE 's/^#include "(.*-.*)"/\1/p' "$file" | while read -r header; do
+		[ "$(module_of "common/$header")" = "$(module_of "$file")" ] || echo "$file: $header"
+	done
+done | none 'only its own module includes a header with a dash in its name'
 for source in common/*/*.c; do
 	[ -e "common/$(module_of "$source").h" ] || echo "$source"
 done | none 'each module has a header'

@@ -84,7 +84,7 @@ for directory in "$top"/common/*/; do
 	directory=$(basename "$directory")
 	is "CONTRIBUTING.md: the modules of common/$directory" \
 		"$(sed -nE "s/^\| \`$directory\` \|.*\| ([^|]*) \|\$/\1/p" "$top/CONTRIBUTING.md" | tr -d '`,' | tr ' ' '\n')" \
-		"$(cd "$top/common/$directory" && basename -s .h -a -- *.h)"
+		"$(cd "$top/common/$directory" && basename -s .h -a -- *.h | grep -v -e -)"
 done
 
 finish

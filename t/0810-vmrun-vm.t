@@ -34,10 +34,12 @@ ln -s x "$T/tree/opt/y"
 printf '#!/.dt/bin/sh\necho ran\n' >"$T/bound/in/run"
 chmod 755 "$T/bound/in/run"
 echo alone >"$T/alone"
+echo literal >"$T/bound/.wh.in" # a name like any other: this is no layer
+ln "$T/bound/.wh.in" "$T/bound/in/hard"
 script "set -e
 cd /own; chown 70000:3000000 setuid; chmod 4711 setuid; chmod 600 cap attr hard; ln -s a b
 mknod real c 1 3; mknod disk b 8 0; mkfifo fifo; echo 1 >f; ln f g; touch -d @0 g; mkdir -m 1777 t
-cat /etc/issue $T/bound/in/run $T/alone >/out; $T/bound/in/run >/ran
+cat /etc/issue $T/bound/in/run $T/bound/.wh.in $T/bound/in/hard $T/alone >/out; $T/bound/in/run >/ran
 rm -r /lib; mkdir /lib; echo d >/lib/d; rm /gone/z; rmdir /gone
 truncate -s 5000000 /holes; echo end >>/holes; yes | head -c 3000000 >/large
 echo new >/etc/new; touch /$(printf 'n%.0s' {1..250}); chmod 711 /; echo hello; echo x >/tmp/x; rm /tmp/x"
@@ -110,6 +112,19 @@ fails 125 'qemu-system-x86_64: .* \(install qemu-system-x86\)$' 'no QEMU' \
 	unshare -m bash -c 'for dir in /usr/bin /bin; do
 		mount --bind /dev/null "$dir/qemu-system-x86_64" && break; done; exec "$@"' - \
 	env PATH="$T/bin" "$build/dt-vmrun" --backend tcg --from "$T/plain.tar" "$T/script"
+fails 125 'dt-vmrun: /: all files of this machine do not fit on a disk$' 'all files of this machine' \
+	dt-vmrun --backend tcg --from "$T/plain.tar" --bind /:/srv "$T/script"
+mkdir "$T/secret" "$T/guest"
+cp "$build/guest/init" "$T/guest"
+echo x >"$T/secret/file"
+chmod 000 "$T/secret/file"
+kernels=(/boot/vmlinuz-*)
+kernel=$T/${kernels[-1]##*/}
+install -m 644 "${kernels[-1]}" "$kernel"
+fails 125 "dt-vmrun: $T/secret/file: Permission denied\$" 'a bound file that may not be read' \
+	env HOME="$T/tmp" DT_CACHE="$T/tmp" setpriv --reuid=30001 --regid=30001 --clear-groups \
+	"$T/dt-vmrun" --backend tcg --kernel "$kernel" --from "$T/plain.tar" --bind "$T/secret" "$T/script"
+is 'no QEMU is left' "$(our_qemus)" ''
 cut() { head -c 5000 "$T/plain.tar" | dt-vmrun --backend tcg "$T/script"; }
 fails 125 'truncated|no end|[Tt]runcated' 'an image that is truncated' cut
 is 'an image that is truncated: no layer' "$(wc -c <"$T/out")" 0

@@ -1,12 +1,11 @@
 #include "image/rootfs.h"
 
 #include "archive/path.h"
-#include "archive/unpack.h"
 #include "base/err.h"
-#include "base/io.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/utf8.h"
+#include "image/rootfs-private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,6 @@
 
 enum {
 	BUCKETS_MIN = 1024,
-	WHITEOUT = sizeof ".wh." - 1,
 	LINKS_MAX = 40,
 	PATH_LEN_MAX = 4095, /* Linux's PATH_MAX; so there are at most 2048 levels */
 	NODES_MAX = 1 << 24, /* including removed ones */
@@ -29,7 +27,7 @@ static const uint64_t paths_max = (uint64_t)4 << 30, text_max = (uint64_t)2 << 3
 
 /* --- nodes and inodes --- */
 
-static size_t add_text(struct rootfs *r, const void *text, size_t len)
+size_t rootfs_add_text(struct rootfs *r, const void *text, size_t len)
 {
 	size_t at = r->text.len;
 
@@ -48,7 +46,7 @@ const struct rootfs_inode *rootfs_inode(const struct rootfs *r, uint32_t node)
 	return &r->inode[r->node[node].inode];
 }
 
-static bool is_directory(const struct rootfs *r, uint32_t node)
+bool rootfs_is_directory(const struct rootfs *r, uint32_t node)
 {
 	return S_ISDIR(rootfs_inode(r, node)->mode);
 }
@@ -97,21 +95,21 @@ uint32_t rootfs_child(const struct rootfs *r, uint32_t parent, const char *name,
 	return i;
 }
 
-static uint32_t add_inode(struct rootfs *r, const struct rootfs_inode *inode)
+uint32_t rootfs_add_inode(struct rootfs *r, const struct rootfs_inode *inode)
 {
 	r->inode = mem_grow(r->inode, &r->cap_inodes, r->n_inodes + 1, sizeof *r->inode);
 	r->inode[r->n_inodes] = *inode;
 	return (uint32_t)r->n_inodes++;
 }
 
-static uint32_t add_node(struct rootfs *r, uint32_t parent, const char *name, size_t len,
+uint32_t rootfs_add_node(struct rootfs *r, uint32_t parent, const char *name, size_t len,
 			 uint32_t inode)
 {
 	r->node = mem_grow(r->node, &r->cap, r->n + 1, sizeof *r->node);
 	uint32_t i = (uint32_t)r->n++;
 	size_t above = parent == ROOTFS_NONE ? 0 : r->node[parent].path_len;
 	r->node[i] = (struct rootfs_node){
-	    .name = add_text(r, name, len),
+	    .name = rootfs_add_text(r, name, len),
 	    .inode = inode,
 	    .parent = parent,
 	    .child = ROOTFS_NONE,
@@ -139,7 +137,7 @@ static const struct rootfs_inode implied = {.mode = S_IFDIR | 0755, .fd = -1};
 static uint32_t add_implied(struct rootfs *r, uint32_t parent, const char *name,
 			    size_t len)
 {
-	return add_node(r, parent, name, len, add_inode(r, &implied));
+	return rootfs_add_node(r, parent, name, len, rootfs_add_inode(r, &implied));
 }
 
 /* --- removing --- */
@@ -192,8 +190,7 @@ static uint32_t walk_on(struct rootfs *r, uint32_t top, uint32_t i, bool go_down
 	return next;
 }
 
-/* Removes a node and everything below it. */
-static void remove_tree(struct rootfs *r, uint32_t top)
+void rootfs_remove(struct rootfs *r, uint32_t top)
 {
 	/* A node is removed after its children, because it leads to them. */
 	for (uint32_t i = top;;) {
@@ -210,7 +207,7 @@ static void remove_tree(struct rootfs *r, uint32_t top)
 	}
 }
 
-static void forget_attributes(struct rootfs *r, uint32_t i)
+void rootfs_forget(struct rootfs *r, uint32_t i)
 {
 	struct rootfs_node *node = &r->node[i];
 
@@ -230,11 +227,8 @@ static bool is_opaque(const struct rootfs *r, uint32_t node)
 	return node != ROOTFS_NONE;
 }
 
-/*
- * Removes what lower layers have below `top`. Directories for which this layer did that
- * before are skipped, so a layer that repeats its opaque markers takes no longer.
- */
-static void hide_lower(struct rootfs *r, uint32_t top)
+/* A layer that repeats its opaque markers takes no longer. */
+void rootfs_hide_lower(struct rootfs *r, uint32_t top)
 {
 	if (is_opaque(r, top))
 		return;
@@ -243,17 +237,16 @@ static void hide_lower(struct rootfs *r, uint32_t top)
 		bool is_done = r->node[i].opaque == r->n_layers;
 		next = walk_on(r, top, i, stays && !is_done);
 		if (!stays)
-			remove_tree(r, i);
-		else if (is_directory(r, i))
-			forget_attributes(r, i);
+			rootfs_remove(r, i);
+		else if (rootfs_is_directory(r, i))
+			rootfs_forget(r, i);
 	}
 	r->node[top].opaque = r->n_layers;
 }
 
 /* --- names --- */
 
-/* The node of a canonical path. */
-static uint32_t find_path(const struct rootfs *r, const char *path)
+uint32_t rootfs_find_clean(const struct rootfs *r, const char *path)
 {
 	uint32_t node = 0;
 
@@ -270,7 +263,7 @@ uint32_t rootfs_find(const struct rootfs *r, const char *path)
 	struct buf clean = {0};
 
 	path_clean(path, &clean);
-	uint32_t node = find_path(r, clean.data);
+	uint32_t node = rootfs_find_clean(r, clean.data);
 	buf_release(&clean);
 	return node;
 }
@@ -328,37 +321,21 @@ void rootfs_path(const struct rootfs *r, uint32_t node, struct buf *out)
 	}
 }
 
-/* --- applying a layer --- */
-
-/* The state of applying a layer. */
-struct addition {
-	struct rootfs *r;
-	struct unpack_stream *stream;
-	struct unpack_attributes attributes;
-	int fd;
-	const char *what;
-	bool is_layer; /* it may have whiteouts and lack an end-of-archive mark */
-	struct buf path, target; /* canonical paths */
-};
-
-static bool starts_with(const char *s, const char *prefix)
-{
-	return strncmp(s, prefix, strlen(prefix)) == 0;
-}
+/* --- adding --- */
 
 /* The directory `name` in `parent`. Creates it, or replaces a file or symlink by it. */
-static uint32_t make_directory(struct addition *a, uint32_t parent, const char *name,
-			       size_t len)
+static uint32_t make_directory(struct rootfs_addition *a, uint32_t parent,
+			       const char *name, size_t len)
 {
 	struct rootfs *r = a->r;
 	uint32_t i = rootfs_child(r, parent, name, len);
 
-	if (i != ROOTFS_NONE && !is_directory(r, i)) {
+	if (i != ROOTFS_NONE && !rootfs_is_directory(r, i)) {
 		if (S_ISLNK(rootfs_inode(r, i)->mode))
 			warn("%s: /%.*s is a symlink; a directory with /%s replaces it",
 			     a->what, (int)(name + len - a->path.data), a->path.data,
 			     a->path.data);
-		remove_tree(r, i);
+		rootfs_remove(r, i);
 		i = ROOTFS_NONE;
 	}
 	if (i == ROOTFS_NONE)
@@ -367,11 +344,7 @@ static uint32_t make_directory(struct addition *a, uint32_t parent, const char *
 	return i;
 }
 
-/*
- * Makes the directories above a->path. Sets *base to the last component of the path.
- * Returns the parent.
- */
-static uint32_t make_parents(struct addition *a, const char **base)
+uint32_t rootfs_make_parents(struct rootfs_addition *a, const char **base)
 {
 	uint32_t node = 0;
 	const char *p = a->path.data, *slash;
@@ -383,168 +356,20 @@ static uint32_t make_parents(struct addition *a, const char **base)
 	return node;
 }
 
-/*
- * Whether the entry is below an aufs metadata directory, and to be ignored. Returns -1 if
- * it is below a whiteout.
- */
-static int below_whiteout(const struct addition *a, struct err *e)
+uint32_t rootfs_make_room(struct rootfs_addition *a, const char **base)
 {
-	const char *p = a->path.data, *slash;
+	uint32_t parent = rootfs_make_parents(a, base);
+	uint32_t old = rootfs_child(a->r, parent, *base, strlen(*base));
 
-	for (; (slash = strchr(p, '/')) != NULL; p = slash + 1) {
-		if (starts_with(p, ".wh..wh.") && !starts_with(p, ".wh..wh..opq/"))
-			return 1;
-		if (starts_with(p, ".wh."))
-			return err_set(e, "%s: '%s' is below a whiteout", a->what,
-				       a->path.data);
-	}
-	return 0;
-}
-
-static int add_whiteout(struct addition *a, struct err *e)
-{
-	struct rootfs *r = a->r;
-	const char *base;
-	uint32_t parent = make_parents(a, &base);
-	const char *hidden = base + WHITEOUT;
-
-	if (strcmp(hidden, ".wh..opq") == 0) {
-		hide_lower(r, parent);
-		return 0;
-	}
-	if (*hidden == '\0' || strcmp(hidden, ".") == 0 || strcmp(hidden, "..") == 0)
-		return err_set(e, "%s: '%s' is a whiteout without a name", a->what,
-			       a->path.data);
-	uint32_t i = rootfs_child(r, parent, hidden, strlen(hidden));
-	if (i != ROOTFS_NONE && r->node[i].layer != r->n_layers) {
-		remove_tree(r, i);
-	} else if (i != ROOTFS_NONE && is_directory(r, i)) {
-		forget_attributes(r, i);
-		hide_lower(r, i);
-	}
-	return 0;
-}
-
-static int add_hardlink(struct addition *a, struct err *e)
-{
-	struct rootfs *r = a->r;
-	const char *base;
-
-	path_clean(a->attributes.link, &a->target);
-	uint32_t target = find_path(r, a->target.data);
-	if (a->path.len == 0)
-		return err_set(e, "%s: the root is not a directory", a->what);
-	if (strcmp(a->target.data, a->path.data) == 0)
-		return err_set(e, "%s: '%s' is a hard link to itself", a->what,
-			       a->path.data);
-	uint32_t parent = make_parents(a, &base);
-	uint32_t old = rootfs_child(r, parent, base, strlen(base));
 	if (old != ROOTFS_NONE)
-		remove_tree(r, old);
-	if (target == ROOTFS_NONE || r->node[target].is_gone)
-		return err_set(e, "%s: '%s' is a hard link to '%s', which is not there",
-			       a->what, a->path.data, a->target.data);
-	if (is_directory(r, target))
-		return err_set(e, "%s: '%s' is a hard link to the directory '%s'",
-			       a->what, a->path.data, a->target.data);
-	add_node(r, parent, base, strlen(base), r->node[target].inode);
-	return 0;
+		rootfs_remove(a->r, old);
+	return parent;
 }
 
-/* Sets where the contents of the entry are. A sparse file is expanded into the spool. */
-static int place_contents(struct addition *a, struct rootfs_inode *inode, struct err *e)
-{
-	struct rootfs *r = a->r;
-	struct stat st;
-
-	inode->fd = a->fd;
-	inode->offset = a->attributes.offset;
-	if (inode->offset >= 0)
-		return 0;
-	if (r->spool < 0)
-		r->spool = io_tmpfile();
-	if (r->spool < 0 || fstat(r->spool, &st) < 0)
-		return err_set_errno(e, "cannot create a temporary file");
-	inode->fd = r->spool;
-	inode->offset = st.st_size;
-	return unpack_expand(a->stream, r->spool, st.st_size, e);
-}
-
-static int make_inode(struct addition *a, uint64_t size, struct rootfs_inode *inode,
-		      struct err *e)
-{
-	const struct unpack_attributes *from = &a->attributes;
-
-	*inode = (struct rootfs_inode){
-	    .mode = from->mode,
-	    .uid = from->uid,
-	    .gid = from->gid,
-	    .mtime = from->mtime,
-	    .nsec = from->nsec,
-	    .fd = -1,
-	};
-	if (from->xattrs.len > 0) {
-		inode->xattrs = add_text(a->r, from->xattrs.data, from->xattrs.len);
-		inode->xattrs_len = from->xattrs.len;
-	}
-	switch (from->mode & S_IFMT) {
-	case S_IFREG:
-		inode->size = size;
-		return size > 0 ? place_contents(a, inode, e) : 0;
-	case S_IFLNK:
-		if (from->link == NULL || from->link[0] == '\0')
-			return err_set(e, "%s: '%s' is a symlink without a target",
-				       a->what, a->path.data);
-		inode->link = add_text(a->r, from->link, strlen(from->link));
-		return 0;
-	case S_IFCHR:
-	case S_IFBLK:
-		inode->major = from->major;
-		inode->minor = from->minor;
-		return 0;
-	case S_IFDIR:
-	case S_IFIFO:
-		return 0;
-	default:
-		return err_set(e, "%s: '%s' is of an unknown type", a->what,
-			       a->path.data);
-	}
-}
-
-/* Replaces the inode of a directory by that of a directory. Replaces anything else. */
-static int add_entry(struct addition *a, uint64_t size, struct err *e)
-{
-	struct rootfs *r = a->r;
-	struct rootfs_inode inode;
-	const char *base = "";
-	uint32_t parent = 0, i = 0;
-
-	if (make_inode(a, size, &inode, e) < 0)
-		return -1;
-	bool is_root = a->path.len == 0;
-	if (is_root && !S_ISDIR(inode.mode))
-		return err_set(e, "%s: the root is not a directory", a->what);
-	if (!is_root) {
-		parent = make_parents(a, &base);
-		i = rootfs_child(r, parent, base, strlen(base));
-	}
-	if (i != ROOTFS_NONE && is_directory(r, i) && S_ISDIR(inode.mode)) {
-		inode.names = 1;
-		r->inode[r->node[i].inode] = inode;
-		r->node[i].layer = r->node[i].attributes = r->n_layers;
-		return 0;
-	}
-	if (i != ROOTFS_NONE)
-		remove_tree(r, i);
-	add_node(r, parent, base, strlen(base), add_inode(r, &inode));
-	return 0;
-}
-
-/* Limits the memory and disk that a small archive can make the process use. */
-static int check_bounds(const struct addition *a, struct err *e)
+int rootfs_check_bounds(const struct rootfs_addition *a, const char *target,
+			struct err *e)
 {
 	const struct rootfs *r = a->r;
-	const char *target = a->attributes.link;
 
 	if (a->path.len > PATH_LEN_MAX)
 		return err_set(e, "%s: '%.64s...' is a path of more than %d bytes",
@@ -557,66 +382,47 @@ static int check_bounds(const struct addition *a, struct err *e)
 	return 0;
 }
 
-static int add_member(struct addition *a, const struct unpack_member *m, struct err *e)
+int rootfs_put(struct rootfs_addition *a, const struct rootfs_inode *inode, struct err *e)
 {
-	if (unpack_describe(a->stream, &a->attributes, e) < 0)
-		return -1;
-	path_clean(m->name, &a->path);
-	if (check_bounds(a, e) < 0)
-		return -1;
-	if (!a->is_layer &&
-	    (starts_with(a->path.data, ".wh.") || strstr(a->path.data, "/.wh.") != NULL))
-		return err_set(e, "%s: '%s' is a whiteout: this is a layer, not a rootfs",
-			       a->what, a->path.data);
-	int below = below_whiteout(a, e);
-	if (below != 0)
-		return below < 0 ? -1 : 0;
-	const char *slash = strrchr(a->path.data, '/');
-	const char *base = slash != NULL ? slash + 1 : a->path.data;
-	if (starts_with(base, ".wh..wh.") && strcmp(base, ".wh..wh..opq") != 0)
-		return 0; /* aufs metadata */
-	if (starts_with(base, ".wh."))
-		return add_whiteout(a, e);
-	if (a->attributes.is_hardlink)
-		return add_hardlink(a, e);
-	return add_entry(a, m->size, e);
+	struct rootfs *r = a->r;
+	const char *base = "";
+	uint32_t parent = 0, i = 0;
+	bool is_root = a->path.len == 0;
+
+	if (is_root && !S_ISDIR(inode->mode))
+		return err_set(e, "%s: the root is not a directory", a->what);
+	if (!is_root) {
+		parent = rootfs_make_parents(a, &base);
+		i = rootfs_child(r, parent, base, strlen(base));
+	}
+	if (i != ROOTFS_NONE && rootfs_is_directory(r, i) && S_ISDIR(inode->mode)) {
+		struct rootfs_inode *old = &r->inode[r->node[i].inode];
+		*old = *inode;
+		old->names = 1;
+		r->node[i].layer = r->node[i].attributes = r->n_layers;
+		return 0;
+	}
+	if (i != ROOTFS_NONE)
+		rootfs_remove(r, i);
+	rootfs_add_node(r, parent, base, strlen(base), rootfs_add_inode(r, inode));
+	return 0;
 }
 
-/* Adds all entries of the stream. Releases the stream. */
-static int add_members(struct addition *a, struct err *e)
+int rootfs_add_empty(struct rootfs *r, const char *path, uint32_t mode, struct err *e)
 {
-	struct unpack_member m;
-	int more;
+	const struct rootfs_inode inode = {.mode = mode, .fd = -1};
+	struct rootfs_addition a = {.r = r, .what = "the tree"};
 
-	a->r->n_layers++;
-	while ((more = unpack_next(a->stream, &m, e)) > 0)
-		if ((more = add_member(a, &m, e)) < 0)
-			break;
-	unpack_stream_release(a->stream);
-	buf_release(&a->attributes.xattrs);
-	buf_release(&a->path);
-	buf_release(&a->target);
-	return more;
+	r->n_layers++;
+	path_clean(path, &a.path);
+	int result = rootfs_check_bounds(&a, NULL, e);
+	if (result == 0)
+		result = rootfs_put(&a, &inode, e);
+	buf_release(&a.path);
+	return result;
 }
 
-int rootfs_add_layer(struct rootfs *r, int fd, off_t offset, uint64_t size,
-		     const char *what, struct err *e)
-{
-	struct addition a = {.r = r, .fd = fd, .what = what, .is_layer = true};
-
-	a.stream = unpack_layer_new(fd, offset, size, what);
-	return add_members(&a, e);
-}
-
-int rootfs_add_tar(struct rootfs *r, int fd, uint64_t size, const char *what,
-		   struct err *e)
-{
-	struct addition a = {.r = r, .fd = fd, .what = what};
-
-	a.stream = unpack_layer_new(fd, 0, size, what);
-	unpack_layer_demand_end(a.stream);
-	return add_members(&a, e);
-}
+/* --- the tree --- */
 
 void rootfs_init(struct rootfs *r)
 {
@@ -629,6 +435,7 @@ void rootfs_release(struct rootfs *r)
 {
 	if (r->n > 0 && r->spool >= 0)
 		close(r->spool);
+	rootfs_release_disks(r);
 	free(r->node);
 	free(r->inode);
 	free(r->bucket);

@@ -24,6 +24,8 @@
  * A node is a path, and an inode is the file behind it. Both are numbered; node 0 is the
  * root. A node takes about 200 bytes and its name. File contents stay in the layer's
  * file. The number of nodes, the length of each path and the total memory are bounded.
+ *
+ * A directory of this machine can be added, too. Its files are read where they are.
  */
 #ifndef DT_ROOTFS_H
 #define DT_ROOTFS_H
@@ -36,6 +38,7 @@
 #include <sys/types.h>
 
 struct err;
+struct rootfs_disk;
 struct sink;
 
 enum { ROOTFS_NONE = UINT32_MAX };
@@ -43,7 +46,9 @@ enum { ROOTFS_NONE = UINT32_MAX };
 struct rootfs_inode {
 	uint64_t size; /* of a regular file, in bytes */
 	off_t offset;  /* of the contents in `fd` */
-	int fd;
+	int fd;        /* -1 if there are none, or if they are in a file on disk */
+	uint32_t disk; /* of a file on disk: its number in rootfs.disk, plus 1; `offset`
+			  is its number there */
 	uint32_t mode; /* as st_mode */
 	uint64_t uid, gid;
 	int64_t mtime; /* seconds since 1970 */
@@ -78,10 +83,12 @@ struct rootfs {
 	uint32_t *bucket; /* hash table of nodes, by parent and name */
 	size_t n_buckets;
 	uint32_t n_layers;
-	uint64_t path_bytes; /* sum of all path_len */
-	int spool;           /* a file with the contents of sparse files, or -1 */
-	uint32_t *order;     /* set by rootfs_sort() */
-	size_t n_order;      /* all nodes but the removed ones */
+	uint64_t path_bytes;      /* sum of all path_len */
+	int spool;                /* a file with the contents of sparse files, or -1 */
+	struct rootfs_disk *disk; /* the places on disk that were added */
+	size_t n_disks, cap_disks;
+	uint32_t *order; /* set by rootfs_sort() */
+	size_t n_order;  /* all nodes but the removed ones */
 };
 
 /* Makes `r` a tree that consists of the root directory. */
@@ -102,6 +109,36 @@ int rootfs_add_layer(struct rootfs *r, int fd, off_t offset, uint64_t size,
  */
 int rootfs_add_tar(struct rootfs *r, int fd, uint64_t size, const char *what,
 		   struct err *e);
+
+/*
+ * Adds the file or directory `path` of this machine as `as`. Owners, modes, times, hard
+ * links and the attributes of xattrs_is_own() are kept. A name that begins with ".wh." is
+ * a name like any other. Sockets are left out with a warning. Contents are read by
+ * rootfs_open(). Returns 0, or -1 and a reason. Ends the process if anything cannot be
+ * read.
+ */
+int rootfs_add_disk(struct rootfs *r, const char *path, const char *as, struct err *e);
+
+/*
+ * Adds an empty file or directory that belongs to root and has the time 0. `mode` is an
+ * st_mode. Returns 0, or -1 and a reason.
+ */
+int rootfs_add_empty(struct rootfs *r, const char *path, uint32_t mode, struct err *e);
+
+/*
+ * Opens the contents of a regular file, wherever they are. They start at *offset. Only
+ * one thread may use the tree's files on disk. Ends the process if such a file cannot be
+ * opened.
+ */
+int rootfs_open(const struct rootfs *r, const struct rootfs_inode *inode, off_t *offset);
+
+/*
+ * Closes what rootfs_open() returned, unless it belongs to a layer. `n` is the number of
+ * bytes that were read, or -1. Ends the process if a file on disk was not read completely
+ * or has changed since it was added.
+ */
+void rootfs_close(const struct rootfs *r, const struct rootfs_inode *inode, int fd,
+		  int64_t n);
 
 /*
  * Lists all nodes in `order`. Paths are sorted by component with utf8_compare(), and a

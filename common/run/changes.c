@@ -603,18 +603,6 @@ static int put_root(struct layer_writer *w)
 	return result;
 }
 
-/* Writes a single file or directory, which is not in an overlay. */
-static int put_only(struct layer_writer *w)
-{
-	struct directory above = {.fd = w->p->upper, .lower = -1, .is_written = true};
-	struct entry entry = {.name = mem_strdup(w->p->name)};
-
-	buf_addstr(&w->path, w->p->as);
-	int result = put_name(w, &above, &entry);
-	free(entry.name);
-	return result;
-}
-
 int changes_layer(struct changes *p, struct err *e)
 {
 	struct layer_writer w = {.p = p, .e = e};
@@ -623,7 +611,7 @@ int changes_layer(struct changes *p, struct err *e)
 	if (w.block == NULL)
 		die("out of memory");
 	buf_addstr(&w.path, "");
-	int result = p->name != NULL ? put_only(&w) : put_root(&w);
+	int result = put_root(&w);
 	if (result == 0)
 		result = put(&w, NULL, tar_end(w.at + w.len, TAR_RECORD));
 	if (result == 0)

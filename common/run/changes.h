@@ -31,8 +31,6 @@ struct changes {
 	int upper, lower; /* directories: the upper one, and the lower one or -1 */
 	int out;          /* a file or disk filled with zeroes */
 	bool is_direct;   /* large files are read with O_DIRECT */
-	const char *name; /* not an overlay: write only this file of `upper` */
-	const char *as;   /* its path in the tar; NULL if `name` is NULL */
 	int64_t mtime;    /* seconds since 1970; later times become this */
 	uint64_t limit;   /* for `size` */
 	uint64_t size;    /* set by changes_layer(): the tar's length in bytes */

@@ -2,70 +2,37 @@
 
 #include "base/buf.h"
 #include "base/io.h"
-#include "base/mem.h"
 #include "base/pool.h"
 #include "base/spawn.h"
-#include "run/changes.h"
 #include "run/erofs.h"
 #include "run/jail.h"
 #include "run/job.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* Adds the file or directory `path` of this machine to the tree as `as`. */
-static int add_tree(struct rootfs *r, int *spool, const char *path, const char *as,
-		    struct err *e)
+/* Adds a file or directory of this machine. Its path is absolute. */
+static int add_extra(struct disks *d, const char *path, const char *as, struct err *e)
 {
-	struct changes changes = {
-	    .lower = -1, .as = as, .mtime = INT64_MAX, .limit = INT64_MAX};
-	char *real = realpath(path, NULL);
-	int result;
-
-	*spool = io_tmpfile();
-	char *slash = real != NULL ? strrchr(real, '/') : NULL;
-	if (*spool < 0 || real == NULL || slash[1] == '\0') {
-		free(real);
-		return err_set_errno(e, "%s", path);
-	}
-	*slash = '\0';
-	changes.name = slash + 1;
-	changes.out = *spool;
-	changes.upper =
-	    open(slash == real ? "/" : real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (changes.upper < 0)
-		result = err_set_errno(e, "%s", path);
-	else
-		result = changes_layer(&changes, e) < 0
-			     ? -1
-			     : rootfs_add_layer(r, *spool, 0, changes.size, path, e);
-	if (changes.upper >= 0)
-		close(changes.upper);
-	free(real);
-	return result;
+	if (strcmp(path, "/") == 0)
+		return err_set(e, "/: all files of this machine do not fit on a disk");
+	return rootfs_add_disk(&d->extra, path, as, e);
 }
 
-/* Reads the --bind directories and the --tree directory. */
-static int read_extra(struct disks *d, const struct job *j, struct err *e)
+/* Adds the --tree directory and the --bind directories. */
+static int add_extras(struct disks *d, const struct job *j, struct err *e)
 {
 	struct buf as = {0};
 	int result = 0;
 
-	rootfs_init(&d->extra);
-	d->n_spools = j->n_binds + 1;
-	d->spool = mem_resize(NULL, d->n_spools, sizeof *d->spool);
-	memset(d->spool, -1, d->n_spools * sizeof *d->spool);
 	if (j->tree != NULL)
-		result = add_tree(&d->extra, &d->spool[j->n_binds], j->tree, "tree", e);
+		result = add_extra(d, j->tree, "tree", e);
 	for (size_t i = 0; i < j->n_binds && result == 0; i++) {
 		buf_clear(&as);
 		buf_addf(&as, "binds%s", j->bind[i].to);
-		result = add_tree(&d->extra, &d->spool[i], j->bind[i].from, as.data, e);
+		result = add_extra(d, j->bind[i].from, as.data, e);
 	}
 	rootfs_sort(&d->extra);
 	buf_release(&as);
@@ -85,12 +52,13 @@ int disks_start(struct disks *d, const struct job *j, struct err *e)
 
 	*d = (struct disks){.is_there = true, .fd = {-1, -1, -1, -1}};
 	d->fd[DISK_LAYER] = j->layer;
+	rootfs_init(&d->extra);
 	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
 		d->fd[made[i]] = io_tmpfile();
 		if (d->fd[made[i]] < 0)
 			return err_set_errno(e, "cannot create a temporary file");
 	}
-	if (read_extra(d, j, e) < 0)
+	if (add_extras(d, j, e) < 0)
 		return -1;
 	d->erofs[0] = erofs_place(j->rootfs, d->fd[DISK_BASE], e);
 	if (d->erofs[0] != NULL)
@@ -156,12 +124,7 @@ void disks_release(struct disks *d)
 	pool_release(d->filling);
 	for (int i = 0; i < 2; i++)
 		erofs_release(d->erofs[i]);
-	for (size_t i = 0; i < d->n_spools; i++)
-		if (d->spool[i] >= 0)
-			close(d->spool[i]);
-	if (d->spool != NULL)
-		rootfs_release(&d->extra);
-	free(d->spool);
+	rootfs_release(&d->extra);
 	for (int i = 0; i < N_DISKS; i++)
 		if (i != DISK_LAYER && d->fd[i] >= 0)
 			close(d->fd[i]);

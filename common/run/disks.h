@@ -8,6 +8,8 @@
  *		start_guest(d.fd);
  *	result = disks_finish(&d, &e);
  *	disks_release(&d);
+ *
+ * The process ends if a file of this machine cannot be read or changes in the meantime.
  */
 #ifndef DT_DISKS_H
 #define DT_DISKS_H
@@ -44,9 +46,7 @@ struct disks {
 	struct erofs *erofs[2];
 	int result[2];
 	struct err why[2];
-	struct rootfs extra; /* the tree of DISK_EXTRA; `spool` has its contents */
-	int *spool;
-	size_t n_spools;
+	struct rootfs extra; /* the tree of DISK_EXTRA */
 };
 
 /*

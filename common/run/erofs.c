@@ -352,26 +352,28 @@ static int put_file(struct erofs *d, uint32_t node)
 {
 	const struct rootfs_inode *inode = rootfs_inode(d->r, node);
 	struct buf path = {0};
-	off_t offset = inode->offset;
+	off_t offset;
 	int64_t n;
+	int fd;
 
+	if (inode->size > SMALL && flush(d) < 0)
+		return -1;
+	fd = rootfs_open(d->r, inode, &offset);
 	if (inode->size <= SMALL) {
 		char *to = buf_reserve(&d->out, (size_t)inode->size);
-		n = io_pread(inode->fd, to, (size_t)inode->size, offset);
+		n = io_pread(fd, to, (size_t)inode->size, offset);
 		d->out.len += n > 0 ? (size_t)n : 0;
 	} else {
-		if (flush(d) < 0)
-			return -1;
-		n = io_copy(inode->fd, &offset, d->fd, inode->size);
+		n = io_copy(fd, &offset, d->fd, inode->size);
 	}
+	rootfs_close(d->r, inode, fd, n);
 	if (n == (int64_t)inode->size) {
 		d->at += inode->size;
 		return d->out.len >= BUFFER ? flush(d) : 0;
 	}
 	int error = n < 0 ? errno : EIO;
 	rootfs_path(d->r, node, &path);
-	err_set(d->e, "/%s: copying it from the image to a disk: %s", path.data,
-		strerror(error));
+	err_set(d->e, "/%s: copying it to a disk: %s", path.data, strerror(error));
 	buf_release(&path);
 	return -1;
 }

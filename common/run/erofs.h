@@ -27,7 +27,10 @@ struct erofs; /* a disk that is being made */
  */
 struct erofs *erofs_place(const struct rootfs *r, int fd, struct err *e);
 
-/* Writes the disk. Returns 0, or -1 and a reason. */
+/*
+ * Writes the disk. Returns 0, or -1 and a reason. Ends the process where rootfs_open()
+ * does.
+ */
 int erofs_fill(struct erofs *d, struct err *e);
 
 /* Does nothing if `d` is NULL. */

@@ -1,7 +1,6 @@
 #include "run/job.h"
 
 #include "archive/path.h"
-#include "archive/tar.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "image/rootfs.h"
@@ -34,15 +33,6 @@ int64_t job_end(const struct job *j)
 
 /* --- the image --- */
 
-static void add_member(struct buf *tar, const char *path, bool is_directory)
-{
-	const struct tar_member m = {.name = path,
-				     .type = is_directory ? TAR_DIRECTORY : TAR_FILE,
-				     .mode = is_directory ? 0755 : 0644};
-
-	tar_header(tar, &m);
-}
-
 /*
  * Checks that all directories above a new entry are directories, not symlinks or files.
  */
@@ -65,8 +55,7 @@ static int check_above(const struct rootfs *r, char *path, struct err *e)
  * Adds an entry for the mount point `path`, unless the image has one after following
  * symlinks.
  */
-static int add_point(const struct rootfs *r, struct buf *tar, const char *path,
-		     bool is_directory, struct err *e)
+static int add_point(struct rootfs *r, const char *path, bool is_directory, struct err *e)
 {
 	struct buf clean = {0};
 	uint32_t node = rootfs_follow(r, path);
@@ -79,7 +68,9 @@ static int add_point(const struct rootfs *r, struct buf *tar, const char *path,
 			result =
 			    err_set(e, "/%s: not a directory in the image", clean.data);
 		if (result == 0)
-			add_member(tar, clean.data, is_directory);
+			result = rootfs_add_empty(
+			    r, clean.data, is_directory ? S_IFDIR | 0755 : S_IFREG | 0644,
+			    e);
 	} else if (S_ISDIR(rootfs_inode(r, node)->mode) != is_directory) {
 		result = err_set(e, "/%s: %s directory in the image", clean.data,
 				 is_directory ? "not a" : "a");
@@ -88,12 +79,12 @@ static int add_point(const struct rootfs *r, struct buf *tar, const char *path,
 	return result;
 }
 
-static int add_points(const struct job *j, struct buf *tar, struct err *e)
+static int add_points(const struct job *j, struct err *e)
 {
 	struct stat st;
 
 	for (const char *const *p = jail_points; *p != NULL; p++)
-		if (add_point(j->rootfs, tar, *p, true, e) < 0)
+		if (add_point(j->rootfs, *p, true, e) < 0)
 			return -1;
 	for (size_t i = 0; i < j->n_binds; i++) {
 		const struct jail_bind *b = &j->bind[i];
@@ -104,7 +95,7 @@ static int add_points(const struct job *j, struct buf *tar, struct err *e)
 		if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
 			return err_set(e, "--bind: %s: neither a directory nor a file",
 				       b->from);
-		if (add_point(j->rootfs, tar, b->to, S_ISDIR(st.st_mode), e) < 0)
+		if (add_point(j->rootfs, b->to, S_ISDIR(st.st_mode), e) < 0)
 			return -1;
 	}
 	return 0;
@@ -140,20 +131,8 @@ static int check_names(const struct job *j, struct err *e)
 
 int job_prepare(struct job *j, struct err *e)
 {
-	struct buf tar = {0};
-	int result = add_points(j, &tar, e), fd = -1;
+	int result = add_points(j, e);
 
-	if (result == 0 && tar.len > 0) {
-		fd = io_tmpfile();
-		if (fd < 0 || io_write(fd, tar.data, tar.len) < 0)
-			result = err_set_errno(e, "cannot write a temporary file");
-		else
-			result = rootfs_add_layer(j->rootfs, fd, 0, tar.len,
-						  "mount points", e);
-		if (fd >= 0)
-			close(fd);
-	}
-	buf_release(&tar);
 	if (j->tree != NULL && result == 0)
 		result = make_absolute(&j->tree, e);
 	for (size_t i = 0; i < j->n_binds && result == 0; i++)

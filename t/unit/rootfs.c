@@ -8,6 +8,7 @@
 
 #include "tap.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -105,9 +106,11 @@ static void show(struct rootfs *r, struct buf *out)
 		} else if (S_ISREG(inode->mode)) {
 			ssize_t n =
 			    inode->size < sizeof contents ? (ssize_t)inode->size : 0;
+			off_t at;
+			int fd = rootfs_open(r, inode, &at);
 			if (n > 0)
-				n = io_pread(inode->fd, contents, (size_t)n,
-					     inode->offset);
+				n = io_pread(fd, contents, (size_t)n, at);
+			rootfs_close(r, inode, fd, n);
 			buf_addf(out, ":%.*s", (int)n, contents);
 		}
 		if (inode->names != 1)
@@ -421,6 +424,94 @@ static void test_tar(void)
 	buf_release(&xattrs);
 }
 
+/* --- files of this machine --- */
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	if (fd < 0 || io_write(fd, text, strlen(text)) < 0 || close(fd) < 0)
+		abort();
+}
+
+/* Adds the directory, changes its file in the way that `how` names, and reads it. */
+static void read_changed(const char *how)
+{
+	struct rootfs r;
+	struct err e;
+	struct buf out = {0};
+
+	rootfs_init(&r);
+	if (rootfs_add_disk(&r, "d", "d", &e) < 0)
+		abort();
+	if (strcmp(how, "longer") == 0)
+		write_file("d/.wh.a", "longer");
+	else if (strcmp(how, "same length") == 0)
+		write_file("d/.wh.a", "2");
+	else
+		unlink("d/.wh.a");
+	show(&r, &out);
+}
+
+static void add_missing(const char *path)
+{
+	struct rootfs r;
+	struct err e;
+
+	rootfs_init(&r);
+	rootfs_add_disk(&r, path, "x", &e);
+}
+
+static void test_disk(void)
+{
+	char dir[] = "/tmp/dt-rootfs.XXXXXX";
+	struct buf out = {0};
+	struct rootfs r;
+	struct err e;
+	const struct timespec times[] = {{.tv_sec = 5}, {-2, 250000000}};
+	int back = open(".", O_RDONLY | O_DIRECTORY);
+
+	if (mkdtemp(dir) == NULL || chdir(dir) < 0 || mkdir("d", 0700) < 0 ||
+	    mkdir("d/e", 0700) < 0)
+		abort();
+	write_file("d/.wh.a", "1");
+	write_file("f", "over");
+	if (link("d/.wh.a", "d/e/b") < 0 || symlink("e", "d/l") < 0 ||
+	    mkfifo("d/fifo", 0640) < 0 || utimensat(AT_FDCWD, "d/.wh.a", times, 0) < 0)
+		abort();
+	rootfs_init(&r);
+	tap_ok(rootfs_add_disk(&r, "d", "at/d", &e) == 0, "a directory of this machine");
+	tap_ok(rootfs_add_disk(&r, "f", "at/d/fifo", &e) == 0, "a file over it");
+	tap_ok(rootfs_add_disk(&r, "d", "more", &e) == 0, "the directory again");
+	tap_ok(rootfs_add_empty(&r, "/x/y", S_IFREG | 0644, &e) == 0, "an empty file");
+	show(&r, &out);
+	tap_is(out.data,
+	       "at/~ at/d/ at/d/.wh.a:1#2 at/d/e/ at/d/e/b:1#2 at/d/fifo:over at/d/l@e "
+	       "more/ more/.wh.a:1#2 more/e/ more/e/b:1#2 more/fifo more/l@e x/~ x/y:",
+	       "a tree of both: names that are whiteouts in layers, hard links");
+	const struct rootfs_inode *inode = rootfs_inode(&r, rootfs_find(&r, "more/e/b"));
+	tap_ok(inode->mtime == -2 && inode->nsec == 250000000 && inode->uid == geteuid(),
+	       "time and owner");
+	rootfs_release(&r);
+	buf_release(&out);
+
+	tap_dies(1, read_changed, "longer", "a file that grows ends the process");
+	write_file("d/.wh.a", "1");
+	if (utimensat(AT_FDCWD, "d/.wh.a", times, 0) < 0)
+		abort();
+	tap_dies(1, read_changed, "same length", "so does one with other contents");
+	tap_dies(1, read_changed, "removed", "and one that is removed");
+	tap_dies(1, add_missing, "none", "and a directory that is not there");
+	unlink("d/e/b");
+	unlink("d/l");
+	unlink("d/fifo");
+	unlink("f");
+	rmdir("d/e");
+	tap_ok(rmdir("d") == 0 && rmdir(dir) == 0 && fchdir(back) == 0,
+	       "nothing is left");
+	close(back);
+}
+
 /* The tree, without `left`, is the same after it was written and read. */
 static void test_write(void)
 {
@@ -497,6 +588,7 @@ int main(void)
 	test_names();
 	test_find();
 	test_tar();
+	test_disk();
 	test_write();
 	test_many();
 	return tap_done();

@@ -1,0 +1,75 @@
+/*
+ * rootfs-private: how the parts of rootfs change a tree.
+ *
+ * A layer, a directory of this machine and a mount point are added entry by entry, under
+ * the same rules. An addition is one layer: its user counts it in n_layers.
+ */
+#ifndef DT_ROOTFS_PRIVATE_H
+#define DT_ROOTFS_PRIVATE_H
+
+#include "image/rootfs.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+/* A path at which something is added. */
+struct rootfs_addition {
+	struct rootfs *r;
+	const char *what; /* the layer's name in messages */
+	struct buf path;  /* canonical */
+};
+
+/*
+ * Limits the memory and disk that a small archive can make the process use. `target` is
+ * that of a link, or NULL. Returns 0, or -1 and a reason.
+ */
+int rootfs_check_bounds(const struct rootfs_addition *a, const char *target,
+			struct err *e);
+
+/*
+ * Makes the directories above a->path. Sets *base to the last component of the path.
+ * Returns the parent.
+ */
+uint32_t rootfs_make_parents(struct rootfs_addition *a, const char **base);
+
+/* Does the same, and removes what is at a->path. */
+uint32_t rootfs_make_room(struct rootfs_addition *a, const char **base);
+
+/*
+ * Adds a copy of the inode at a->path. It replaces the inode of a directory if both are
+ * directories, and anything else with its contents. Returns 0, or -1 and a reason.
+ */
+int rootfs_put(struct rootfs_addition *a, const struct rootfs_inode *inode,
+	       struct err *e);
+
+/* Adds bytes and a NUL to r->text. Returns their offset. */
+size_t rootfs_add_text(struct rootfs *r, const void *text, size_t len);
+
+/* Adds a copy of the inode and returns its number. */
+uint32_t rootfs_add_inode(struct rootfs *r, const struct rootfs_inode *inode);
+
+/* Adds a node of an inode to a directory that has no node of this name. */
+uint32_t rootfs_add_node(struct rootfs *r, uint32_t parent, const char *name, size_t len,
+			 uint32_t inode);
+
+bool rootfs_is_directory(const struct rootfs *r, uint32_t node);
+
+/* The node of a canonical path, or ROOTFS_NONE. */
+uint32_t rootfs_find_clean(const struct rootfs *r, const char *path);
+
+/* Removes a node and everything below it. */
+void rootfs_remove(struct rootfs *r, uint32_t top);
+
+/* Gives a directory the attributes of one without an entry, unless this layer set them.
+ */
+void rootfs_forget(struct rootfs *r, uint32_t i);
+
+/* Removes the contents that lower layers have in a directory. */
+void rootfs_hide_lower(struct rootfs *r, uint32_t top);
+
+void rootfs_release_disks(struct rootfs *r);
+
+#endif
