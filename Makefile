@@ -41,7 +41,7 @@ FUZZ_ENGINE = $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer)
 FUZZ_SECONDS = 60
 
 # What dt-vmrun's guest runs: without libraries, and never with sanitizers.
-INIT     = guest/init.c $(foreach m,buf err hardlinks io mem num utf8,common/base/$m.c) \
+INIT     = guest/init.c $(foreach m,buf err hardlinks io mem num spawn utf8,common/base/$m.c) \
 	   $(foreach m,tar xattrs,common/archive/$m.c) \
 	   $(foreach m,changes copytree jail report,common/run/$m.c)
 

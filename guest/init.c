@@ -31,7 +31,6 @@
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -233,8 +232,7 @@ static uint64_t count_kills(void)
 
 static void run_script(struct config *c)
 {
-	struct jail_end end;
-	struct statvfs vfs;
+	struct report end;
 	struct err why;
 	int disk = open("/disk", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	uint64_t kills = count_kills();
@@ -245,10 +243,7 @@ static void run_script(struct config *c)
 	if (jail_start(&c->jail, &why) < 0 || jail_finish(&c->jail, &end, &why) < 0)
 		give_up(&why);
 	report_send(control, "OOM %" PRIu64, count_kills() - kills);
-	if (fstatvfs(disk, &vfs) == 0)
-		report_send(control, "FREE %ju %ju",
-			    (uintmax_t)vfs.f_bavail * vfs.f_bsize,
-			    (uintmax_t)vfs.f_ffree);
+	report_send_free(control, "/disk");
 	if (jail_unmount(&why) < 0)
 		give_up(&why);
 	if (syncfs(disk) < 0)

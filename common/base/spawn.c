@@ -72,7 +72,7 @@ pid_t spawn_start(const char *const argv[], int in, int out, int log, const int 
 	}
 	close(fds[1]);
 	if (pid > 0 && io_read(fds[0], &why, sizeof why) == sizeof why) {
-		waitpid(pid, NULL, 0);
+		spawn_wait(pid);
 		errno = why;
 		pid = -1;
 	}

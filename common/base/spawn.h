@@ -25,7 +25,8 @@ struct err;
 pid_t spawn_start(const char *const argv[], int in, int out, int log, const int *keep,
 		  size_t n, struct err *e);
 
-/* Waits for the program. Returns its status as of wait(2), or -1 with errno set. */
+/* Waits for the program or another child process. Returns its status as of wait(2), or -1
+ * with errno set. */
 int spawn_wait(pid_t pid);
 
 /*

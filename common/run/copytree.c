@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "base/spawn.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,7 +11,6 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static int copy_all(int from, int to, struct err *e);
@@ -125,7 +125,7 @@ int copytree_tree(const char *tree, const char *root, struct err *e)
 	ssize_t n = io_read(fds[0], why.text, sizeof why.text - 1);
 	close(fds[0]);
 	why.text[n > 0 ? n : 0] = '\0';
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
+	if (pid < 0 || (status = spawn_wait(pid)) < 0)
 		return err_set_errno(e, "fork");
 	if (status != 0)
 		return err_set(e, "copying the tree over the image: %s", why.text);

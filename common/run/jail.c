@@ -3,7 +3,9 @@
 #include "archive/xattrs.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/spawn.h"
 #include "run/copytree.h"
+#include "run/report.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -325,8 +327,8 @@ static void execute(const char *shell)
 	execve(words[0], words, environment);
 }
 
-/* Replaces the process by the script. If that fails, sets `end` and returns. */
-static void become_script(struct jail_end *end)
+/* Replaces the process by the script. If that fails, reports why to `fd` and returns. */
+static void become_script(int fd)
 {
 	static const char own_shell[] = "/.dt/bin/sh";
 	char program[512], arg[512];
@@ -342,17 +344,16 @@ static void become_script(struct jail_end *end)
 				execute(own_shell);
 		}
 	}
-	end->refused = errno == ENOENT || errno == ENOTDIR ? 127 : 126;
+	int status = errno == ENOENT || errno == ENOTDIR ? 127 : 126;
 	if (program[0] != '\0' && access(program, X_OK) < 0)
-		snprintf(end->why, sizeof end->why, "its interpreter %.200s: %s", program,
-			 strerror(errno));
+		report_send(fd, "REFUSED %d its interpreter %.200s: %s", status, program,
+			    strerror(errno));
 	else
-		snprintf(end->why, sizeof end->why, "%s", strerror(errno));
+		report_send(fd, "REFUSED %d %s", status, strerror(errno));
 }
 
 static _Noreturn void run_script(int fd)
 {
-	struct jail_end end = {0};
 	sigset_t none;
 
 	sigemptyset(&none);
@@ -361,13 +362,13 @@ static _Noreturn void run_script(int fd)
 		signal(s, SIG_DFL);
 	setsid();
 	umask(022);
-	become_script(&end);
-	leave(io_write(fd, &end, sizeof end) == 0 ? 126 : 125);
+	become_script(fd);
+	leave(126);
 }
 
 /* --- the first process of the PID namespace --- */
 
-enum { STATUS_FD = STDERR_FILENO + 1 };
+enum { STATUS_FD = STDERR_FILENO + 1, LINE = 4096 /* more than report_send() writes */ };
 
 /*
  * Closes all descriptors except the script's and `fd`, which becomes STATUS_FD. The
@@ -436,12 +437,13 @@ static int become_init(const struct jail *j, int *fd, struct err *e)
 }
 
 /*
- * Runs the script until it exits. Returns 0, or -1 and a reason if that cannot be
- * observed.
+ * Runs the script until it exits, and reports how it ended to `fd`. Returns 0, or -1 and
+ * a reason if that cannot be observed.
  */
-static int watch_script(struct jail_end *end, struct err *e)
+static int watch_script(int fd, struct err *e)
 {
-	int fds[2];
+	char line[LINE];
+	int fds[2], status;
 	pid_t script, gone;
 
 	if (pipe2(fds, O_CLOEXEC) < 0 || (script = fork()) < 0)
@@ -449,28 +451,29 @@ static int watch_script(struct jail_end *end, struct err *e)
 	if (script == 0)
 		run_script(fds[1]);
 	close(fds[1]);
-	if (io_read(fds[0], end, sizeof *end) != sizeof *end)
-		*end = (struct jail_end){0};
-	while ((gone = waitpid(-1, &end->status, 0)) != script)
+	/* There is a line only if the script could not be run. */
+	ssize_t n = io_read(fds[0], line, sizeof line);
+	while ((gone = waitpid(-1, &status, 0)) != script)
 		if (gone < 0 && errno != EINTR)
 			return err_set_errno(e, "waiting for the script");
+	if (n <= 0)
+		report_send_status(fd, status);
+	else if (io_write(fd, line, (size_t)n) < 0)
+		return err_set_errno(e, "waiting for the script");
 	return 0;
 }
 
 /* When this process exits, the kernel kills all other processes of the namespace. */
 static _Noreturn void run_init(const struct jail *j, int fd)
 {
-	struct jail_end end = {0};
 	struct err why;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (is_orphan(fd))
 		leave(1);
-	if (become_init(j, &fd, &why) < 0 || watch_script(&end, &why) < 0) {
-		end = (struct jail_end){.refused = 125};
-		snprintf(end.why, sizeof end.why, "%.500s", why.text);
-	}
-	leave(io_write(fd, &end, sizeof end) == 0 ? 0 : 1);
+	if (become_init(j, &fd, &why) < 0 || watch_script(fd, &why) < 0)
+		report_send(fd, "ERROR %s", why.text);
+	leave(0);
 }
 
 int jail_start(struct jail *j, struct err *e)
@@ -493,18 +496,22 @@ int jail_start(struct jail *j, struct err *e)
 	return j->pid < 0 ? -1 : 0;
 }
 
-int jail_finish(struct jail *j, struct jail_end *end, struct err *e)
+int jail_finish(struct jail *j, struct report *end, struct err *e)
 {
-	ssize_t n = io_read(j->fd, end, sizeof *end);
+	char line[LINE];
+	ssize_t n = io_read(j->fd, line, sizeof line);
 
 	kill(j->pid, SIGKILL);
-	while (waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	spawn_wait(j->pid);
 	close(j->fd);
-	if (n != sizeof *end)
-		return err_set(e, "the script's first process was killed");
-	end->why[sizeof end->why - 1] = '\0';
-	if (end->refused == 125)
-		return err_set(e, "%s", end->why);
-	return 0;
+	*end = (struct report){0};
+	int result = n > 0 ? report_parse(end, line, (size_t)n, e) : 0;
+	report_release(end);
+	if (result < 0)
+		return -1;
+	if (end->has_end)
+		return 0;
+	return err_set(e, "%s",
+		       end->why[0] != '\0' ? end->why
+					   : "the script's first process was killed");
 }

@@ -16,10 +16,10 @@
  *		result = jail_finish(&j, &end, &e);
  *	jail_unmount(&e);
  *
- * The first process of the PID namespace is visible to the script, but has no descriptor
- * of the caller. Without a virtual machine, the script cannot inspect that process.
- * Otherwise its /proc directory would expose the caller's program, environment and
- * memory.
+ * The first process of the PID namespace reports the end of the script to the caller, by
+ * a line of report.h. It is visible to the script, but has no descriptor of the caller.
+ *Without a virtual machine, the script cannot inspect that process. Otherwise its /proc
+ *directory would expose the caller's program, environment and memory.
  *
  * The module is used inside and outside of dt-vmrun's guest.
  */
@@ -31,6 +31,7 @@
 #include <sys/types.h>
 
 struct err;
+struct report;
 
 struct jail_bind {
 	char *from;     /* absolute path of a directory or file */
@@ -48,14 +49,7 @@ struct jail {
 		       cannot read data of this machine */
 
 	pid_t pid; /* set by jail_start() */
-	int fd;    /* set by jail_start(); readable when the script has exited */
-};
-
-/* The result of the script. */
-struct jail_end {
-	int status;  /* as of wait(2), if `refused` is 0 */
-	int refused; /* 126 or 127 if the script could not be run */
-	char why[512];
+	int fd;    /* set by jail_start(); receives the line */
 };
 
 /* The directories that an image must have. NULL is the last element. */
@@ -68,10 +62,10 @@ int jail_mount(const struct jail *j, struct err *e);
 int jail_start(struct jail *j, struct err *e);
 
 /*
- * Waits for the script, and kills all processes that it started. Returns 0, or -1 and a
- * reason if the script could not be started or observed.
+ * Waits for the script, kills all processes that it started, and sets `end` to how it
+ * ended. Returns 0, or -1 and a reason if the script could not be started or observed.
  */
-int jail_finish(struct jail *j, struct jail_end *end, struct err *e);
+int jail_finish(struct jail *j, struct report *end, struct err *e);
 
 /* Unmounts `root`. Returns 0, or -1 and a reason. */
 int jail_unmount(struct err *e);

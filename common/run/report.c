@@ -3,12 +3,12 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/num.h"
-#include "run/jail.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 enum {
@@ -124,15 +124,34 @@ void report_send(int fd, const char *fmt, ...)
 		return; /* the reader finds out when this process exits */
 }
 
-bool report_send_end(int fd, const struct jail_end *end)
+void report_send_status(int fd, int status)
+{
+	if (WIFSIGNALED(status))
+		report_send(fd, "SIGNAL %d", WTERMSIG(status));
+	else
+		report_send(fd, "EXIT %d", WEXITSTATUS(status));
+}
+
+void report_send_free(int fd, const char *dir)
+{
+	struct statvfs vfs;
+
+	if (statvfs(dir, &vfs) < 0)
+		return;
+	/* Some file systems have no limit of files, and report 0. */
+	report_send(fd, "FREE %ju %ju", (uintmax_t)vfs.f_bavail * vfs.f_bsize,
+		    vfs.f_files > 0 ? (uintmax_t)vfs.f_ffree : 1);
+}
+
+bool report_send_end(int fd, const struct report *end)
 {
 	if (end->refused != 0)
 		report_send(fd, "REFUSED %d %s", end->refused, end->why);
-	else if (WIFSIGNALED(end->status))
-		report_send(fd, "SIGNAL %d", WTERMSIG(end->status));
+	else if (end->signal != 0)
+		report_send(fd, "SIGNAL %d", end->signal);
 	else
-		report_send(fd, "EXIT %d", WEXITSTATUS(end->status));
-	return end->refused == 0 && end->status == 0;
+		report_send(fd, "EXIT %d", end->status);
+	return end->refused == 0 && end->signal == 0 && end->status == 0;
 }
 
 int report_verdict(const struct report *t, const char *script, uint64_t memory,

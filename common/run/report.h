@@ -14,8 +14,9 @@
  * from READY to LAYER were received, with EXIT 0. dt-vmrun(1), THE GUEST, describes the
  * format.
  *
- * The module is used on both sides of the guest's boundary. The reader does not trust the
- * lines:
+ * The lines go from process to process: from the first process of the script's namespace
+ * to the process that started it, see jail.h, and from there to dt-vmrun. So the module
+ *is used on both sides of the guest's boundary. The reader does not trust the lines:
  *
  *	if (report_parse(&t, data, len, &e) == 0)
  *		...
@@ -30,7 +31,6 @@
 #include <stdint.h>
 
 struct err;
-struct jail_end;
 
 /* The lines received so far. A zeroed struct is empty. */
 struct report {
@@ -50,8 +50,16 @@ int report_parse(struct report *t, const char *data, size_t len, struct err *e);
 /* Writes a line. Newlines in it are replaced by blanks. */
 void report_send(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Writes how the script ended. Returns whether it was successful. */
-bool report_send_end(int fd, const struct jail_end *end);
+/* Writes EXIT or SIGNAL for a status of wait(2). */
+void report_send_status(int fd, int status);
+
+/* Writes FREE for the file system of the directory `dir`. */
+void report_send_free(int fd, const char *dir);
+
+/*
+ * Writes how the script ended, as received in `end`. Returns whether it was successful.
+ */
+bool report_send_end(int fd, const struct report *end);
 
 /*
  * The exit status of dt-vmrun for this run, and a reason if it is not 0. `script` names

@@ -32,7 +32,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -156,7 +155,7 @@ static int enter_user_ns(struct err *e)
 		return err_set_errno(e, "cannot set up a user namespace");
 	}
 	if (pid > 0 && io_write(ready[1], "g", 1) == 0)
-		waitpid(pid, &status, 0);
+		status = spawn_wait(pid);
 	close(ready[1]);
 	if (status != 0 && map_self(uid, gid) < 0)
 		return err_set_errno(e, "cannot set up a user namespace");
@@ -397,18 +396,14 @@ static int check_tree(const struct keeper *k, struct err *e)
 
 static int run_script(struct keeper *k, struct err *e)
 {
-	struct jail_end end;
-	struct statvfs vfs;
+	struct report end;
 
 	report_send(k->control, "READY");
 	int result = jail_start(&k->jail, e);
 	close(k->jail.output);
 	if (result < 0 || jail_finish(&k->jail, &end, e) < 0)
 		return -1;
-	if (statvfs("disk", &vfs) == 0)
-		report_send(k->control, "FREE %ju %ju",
-			    (uintmax_t)vfs.f_bavail * vfs.f_bsize,
-			    vfs.f_files > 0 ? (uintmax_t)vfs.f_ffree : 1);
+	report_send_free(k->control, "disk");
 	if (jail_unmount(e) < 0 || fusefs_check(&k->lower, e) < 0)
 		return -1;
 	return report_send_end(k->control, &end) ? 1 : 0;
@@ -569,7 +564,7 @@ int userns_run(const struct job *j, struct report *t, struct err *e)
 	close(life[1]);
 	close(control[0]);
 	close(output[0]);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		continue;
+	if (pid > 0)
+		spawn_wait(pid);
 	return result;
 }

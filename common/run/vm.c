@@ -194,8 +194,7 @@ static void stop_qemu(struct machine *m, bool is_over)
 {
 	if (!is_over)
 		kill(m->qemu, SIGKILL);
-	while (waitpid(m->qemu, &m->status, 0) < 0 && errno == EINTR)
-		continue;
+	m->status = spawn_wait(m->qemu);
 	close(m->control);
 	close(m->output);
 }
@@ -295,9 +294,8 @@ static int run_once(struct machine *m, struct report *t, struct err *e)
 	stop_qemu(m, result == 0);
 	if (result < 0)
 		return -1;
-	if (t->has_end ? t->status == 0 && t->signal == 0 && t->refused == 0 &&
-			     (!t->has_layer || m->status != 0) && t->why[0] == '\0'
-		       : t->why[0] == '\0')
+	bool is_explained = t->status != 0 || t->signal != 0 || t->why[0] != '\0';
+	if (!is_explained && (!t->has_layer || m->status != 0))
 		return explain(m, t, e);
 	return blame_host(m, t, e);
 }
