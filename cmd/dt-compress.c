@@ -127,11 +127,10 @@ static int see_layer(struct work *w, const void *data, size_t len, struct err *e
 static int begin_layer(struct work *w, const struct unpack_member *m, struct err *e)
 {
 	struct layernote note;
-	struct err why;
-	int result = layernote_read(&note, m, &why);
+	int result = layernote_read(&note, m, e);
 
 	if (result < 0)
-		err_set(e, "stdin: %s", why.text);
+		err_prefix(e, "stdin");
 	if (result > 0) {
 		memcpy(w->diff_id, note.diff_id, sizeof w->diff_id);
 		w->layer++;

@@ -224,7 +224,6 @@ static int run(struct options *o, struct flat *m, uint64_t *size, struct err *e)
 	bool is_vm = strcmp(o->backend, "userns") != 0;
 	struct vm vm = {.kernel = o->kernel};
 	int status = TROUBLE, result;
-	struct err why;
 
 	o->job.rootfs = &m->rootfs;
 	o->job.layer = io_tmpfile();
@@ -240,8 +239,8 @@ static int run(struct options *o, struct flat *m, uint64_t *size, struct err *e)
 	 * Digests are checked while the script runs. A wrong digest explains any other
 	 * error.
 	 */
-	if (flat_check(m, &why) < 0)
-		result = err_set(e, "%s", why.text);
+	if (flat_check(m, e) < 0)
+		result = -1;
 	if (result == 0)
 		status =
 		    report_verdict(&report, o->job.script_name, is_vm ? o->job.memory : 0,

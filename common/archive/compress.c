@@ -169,7 +169,6 @@ int compress_inflate(int fd, off_t offset, uint64_t size,
 		     void *arg, const char *what, struct err *e)
 {
 	struct inflation *s = mem_zero(1, sizeof *s);
-	struct err why;
 	int result;
 
 	s->fd = fd;
@@ -177,21 +176,19 @@ int compress_inflate(int fd, off_t offset, uint64_t size,
 	s->left = size;
 	s->write = write;
 	s->arg = arg;
-	ssize_t n = next(s, &why);
+	ssize_t n = next(s, e);
 	switch (n > 0 ? compress_detect(s->data, (size_t)n) : COMPRESS_NONE) {
 	case COMPRESS_GZIP:
-		result = inflate_gzip(s, n, &why);
+		result = inflate_gzip(s, n, e);
 		break;
 	case COMPRESS_ZSTD:
-		result = inflate_zstd(s, n, &why);
+		result = inflate_zstd(s, n, e);
 		break;
 	default:
-		result = n < 0 ? -1 : err_set(&why, "neither gzip nor zstd");
+		result = n < 0 ? -1 : err_set(e, "neither gzip nor zstd");
 	}
-	if (result < 0 && s->write_failed)
-		*e = why;
-	else if (result < 0)
-		err_set(e, "%s: %s", what, why.text);
+	if (result < 0 && !s->write_failed)
+		err_prefix(e, "%s", what);
 	free(s);
 	return result;
 }

@@ -321,16 +321,15 @@ static int find_records(const struct unpack_stream *s, struct unpack_member *m,
 {
 	const char *p = s->headers.data;
 	struct header h;
-	struct err why;
 
 	m->records = "";
 	m->records_len = 0;
 	while (next_header(s, &p, &h)) {
 		if (h.block[TYPE] != 'x' && h.block[TYPE] != 'g')
 			continue;
-		if (unpack_check_records(h.data, (size_t)h.len, &why) < 0)
-			return err_set(e, "%s: a malformed pax record of %s: %s", s->what,
-				       m->name != NULL ? m->name : "a member", why.text);
+		if (unpack_check_records(h.data, (size_t)h.len, e) < 0)
+			return err_prefix(e, "%s: a malformed pax record of %s", s->what,
+					  m->name != NULL ? m->name : "a member");
 		if (h.block[TYPE] == 'g')
 			continue;
 		m->records = h.data;

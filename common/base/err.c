@@ -185,15 +185,40 @@ int err_set(struct err *e, const char *fmt, ...)
 	return -1;
 }
 
+/* Appends the text, truncated to the room. */
+static void append(struct err *e, const char *text)
+{
+	size_t len = strlen(e->text), n = strnlen(text, sizeof e->text - 1 - len);
+
+	memcpy(e->text + len, text, n);
+	e->text[len + n] = '\0';
+}
+
+static int set_with(struct err *e, const char *fmt, va_list ap, const char *reason)
+{
+	vsnprintf(e->text, sizeof e->text, fmt, ap);
+	append(e, ": ");
+	append(e, reason);
+	return -1;
+}
+
 int err_set_errno(struct err *e, const char *fmt, ...)
 {
 	const char *reason = strerror(errno);
 	va_list ap;
 	va_start(ap, fmt);
-	int n = vsnprintf(e->text, sizeof e->text, fmt, ap);
+	set_with(e, fmt, ap, reason);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof e->text)
-		snprintf(e->text + n, sizeof e->text - (size_t)n, ": %s", reason);
+	return -1;
+}
+
+int err_prefix(struct err *e, const char *fmt, ...)
+{
+	const struct err reason = *e;
+	va_list ap;
+	va_start(ap, fmt);
+	set_with(e, fmt, ap, reason.text);
+	va_end(ap);
 	return -1;
 }
 

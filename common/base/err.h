@@ -67,6 +67,12 @@ int err_set(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2
 int err_set_errno(struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/*
+ * Puts a prefix and ": " before the reason in `e`. The arguments must not point into it.
+ * A caller adds the name of the file with it, say. Returns -1.
+ */
+int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Prints a message and continues. */
 void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

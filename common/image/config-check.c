@@ -231,15 +231,14 @@ static int is_healthcheck(json_t *value, struct err *e)
 	};
 	const char *key;
 	json_t *member;
-	struct err why;
 
 	if (!json_is_object(value))
 		return err_set(e, "not an object");
 	json_object_foreach(value, key, member)
 	{
 		const struct field *f = find(fields, sizeof fields / sizeof *fields, key);
-		if (f != NULL && !json_is_null(member) && f->check(member, &why) < 0)
-			return err_set(e, "%s: %s", key, why.text);
+		if (f != NULL && !json_is_null(member) && f->check(member, e) < 0)
+			return err_prefix(e, "%s", key);
 	}
 	return 0;
 }
@@ -312,8 +311,6 @@ static int spell_keys(json_t *config, struct err *e)
 
 int config_check(json_t *config, struct err *e)
 {
-	struct err why;
-
 	if (!json_is_object(config))
 		return err_set(e, "config: not a JSON object");
 	if (spell_keys(config, e) < 0)
@@ -327,8 +324,8 @@ int config_check(json_t *config, struct err *e)
 			json_t *list = json_array();
 			json_array_append(list, value);
 			json_object_set_new(config, f->key, list);
-		} else if (f->check(value, &why) < 0) {
-			return err_set(e, "config: %s: %s", f->key, why.text);
+		} else if (f->check(value, e) < 0) {
+			return err_prefix(e, "config: %s", f->key);
 		}
 	}
 	return 0;

@@ -126,13 +126,12 @@ int sources_add_env(struct sources *s, const char *file, struct err *e)
 {
 	json_t *doc = json_read_file(file, JSON_LIMIT, e), *path;
 	int result = -1;
-	struct err why;
 	size_t i;
 
 	if (doc == NULL)
 		return -1;
-	if (check_env(doc, &why) < 0) {
-		err_set(e, "%s: %s", io_name(file), why.text);
+	if (check_env(doc, e) < 0) {
+		err_prefix(e, "%s", io_name(file));
 		goto out;
 	}
 	json_array_foreach(json_object_get(doc, "paths"), i, path)

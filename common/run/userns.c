@@ -381,12 +381,11 @@ static int check_tree(const struct keeper *k, struct err *e)
 	    read_ids("/proc/self/gid_map", &gids) < 0)
 		return err_set_errno(e, "/proc/self/uid_map");
 	for (size_t i = 0; i < r->n_order && result == 0; i++) {
-		struct err why;
-		result = check_file(k, rootfs_inode(r, r->order[i]), &uids, &gids, &why);
+		result = check_file(k, rootfs_inode(r, r->order[i]), &uids, &gids, e);
 		if (result == 0)
 			continue;
 		rootfs_path(r, r->order[i], &path);
-		err_set(e, "%s: %s", path.len > 0 ? path.data : "/", why.text);
+		err_prefix(e, "%s", path.len > 0 ? path.data : "/");
 	}
 	buf_release(&path);
 	return result;

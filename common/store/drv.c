@@ -17,10 +17,16 @@ struct parser {
 	struct err *e;
 };
 
-/* Sets the reason with the current offset. Returns -1. */
+/* Puts the current offset before the reason. Returns -1. */
+static int locate(struct parser *p)
+{
+	return err_prefix(p->e, "%s:%zu", p->what, (size_t)(p->at - p->start));
+}
+
 static int refuse(struct parser *p, const char *why)
 {
-	return err_set(p->e, "%s:%zu: %s", p->what, (size_t)(p->at - p->start), why);
+	err_set(p->e, "%s", why);
+	return locate(p);
 }
 
 static bool accept(struct parser *p, const char *token)
@@ -91,12 +97,10 @@ static json_t *parse_string(struct parser *p)
 
 static json_t *parse_path(struct parser *p)
 {
-	struct err why;
-
 	if (parse_text(p) < 0)
 		return NULL;
-	if (store_check(p->store, p->text.data, &why) < 0) {
-		refuse(p, why.text);
+	if (store_check(p->store, p->text.data, p->e) < 0) {
+		locate(p);
 		return NULL;
 	}
 	return made_string(p);
@@ -197,7 +201,6 @@ static int check_output(struct parser *p, const char *path, const char *algorith
 {
 	size_t digits = hash_digits(algorithm);
 	bool is_impure = strcmp(hash, "impure") == 0;
-	struct err why;
 
 	if (*algorithm != '\0' && digits == 0)
 		return refuse(p, "an unknown hash algorithm");
@@ -205,8 +208,8 @@ static int check_output(struct parser *p, const char *path, const char *algorith
 		return refuse(p, "a hash without an algorithm");
 	if (*hash != '\0' && !is_impure && !is_hash(hash, digits))
 		return refuse(p, "a hash that does not fit its algorithm");
-	if (*path != '\0' && store_check(p->store, path, &why) < 0)
-		return refuse(p, why.text);
+	if (*path != '\0' && store_check(p->store, path, p->e) < 0)
+		return locate(p);
 	if (is_impure || (*hash == '\0' && *algorithm != '\0'))
 		return *path == '\0'
 			   ? 0

@@ -264,7 +264,6 @@ int graph_read(struct graph *g, const char *file, struct err *e)
 {
 	const char *what = io_name(file);
 	struct buf text = {0};
-	struct err why;
 	int result = io_slurp_as(file, what, &text, GRAPH_LIMIT, e);
 
 	if (result == 0)
@@ -273,8 +272,8 @@ int graph_read(struct graph *g, const char *file, struct err *e)
 	if (result < 0)
 		return -1;
 	uint32_t *order = mem_zero(g->paths.n, sizeof *order);
-	if (graph_sort(g, order, &why) < 0 || check_sizes(g, &why) < 0)
-		result = err_set(e, "%s: %s", what, why.text);
+	if (graph_sort(g, order, e) < 0 || check_sizes(g, e) < 0)
+		result = err_prefix(e, "%s", what);
 	free(order);
 	return result;
 }

@@ -336,14 +336,13 @@ static const char *column_path(const struct nixdb *db, sqlite3_stmt *stmt, int c
 			       struct store *store, struct err *e)
 {
 	const char *path = (const char *)sqlite3_column_text(stmt, column);
-	struct err why;
 
 	if (path == NULL)
 		err_set(e, "%s: a reference to a path that is not in it", db->file);
 	else if (strlen(path) != (size_t)sqlite3_column_bytes(stmt, column))
 		err_set(e, "%s: a NUL byte in a path", db->file);
-	else if (store_check(store, path, &why) < 0)
-		err_set(e, "%s: %s", db->file, why.text);
+	else if (store_check(store, path, e) < 0)
+		err_prefix(e, "%s", db->file);
 	else
 		return path;
 	return NULL;

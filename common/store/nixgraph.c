@@ -155,11 +155,10 @@ static int parse_registrations(struct reader *r, const char *text, size_t len,
 			       struct err *e)
 {
 	struct lines l = {.p = text, .end = text + len};
-	struct err why;
 
 	while (l.p < l.end)
-		if (parse_registration(r, &l, &why) < 0)
-			return err_set(e, "%s:%zu: %s", r->what, l.number, why.text);
+		if (parse_registration(r, &l, e) < 0)
+			return err_prefix(e, "%s:%zu", r->what, l.number);
 	return 0;
 }
 
@@ -237,18 +236,17 @@ static int parse_info(struct reader *r, const char *dir, uint32_t node,
 {
 	const json_t *list = json_object_get(info, "references");
 	const char *path = r->g->paths.name[node];
-	struct err why;
 	uint64_t size = NAR_UNKNOWN;
 
 	if (!json_is_array(list))
 		return err_set(e, "%s: no array \"references\"", path);
-	if (json_size(json_object_get(info, "narSize"), &size, &why) < 0 ||
-	    json_deriver(r, dir, node, json_object_get(info, "deriver"), &why) < 0)
-		return err_set(e, "%s: %s", path, why.text);
+	if (json_size(json_object_get(info, "narSize"), &size, e) < 0 ||
+	    json_deriver(r, dir, node, json_object_get(info, "deriver"), e) < 0)
+		return err_prefix(e, "%s", path);
 	uint32_t *refs = mem_zero(json_array_size(list), sizeof *refs);
-	if (json_refs(r, dir, list, refs, &why) < 0) {
+	if (json_refs(r, dir, list, refs, e) < 0) {
 		free(refs);
-		return err_set(e, "%s: %s", path, why.text);
+		return err_prefix(e, "%s", path);
 	}
 	return define(r, node, size, refs, json_array_size(list), e);
 }
@@ -330,13 +328,12 @@ static int parse_document(struct reader *r, json_t *doc, struct err *e)
 static int parse_json(struct reader *r, const char *text, size_t len, struct err *e)
 {
 	json_t *doc = json_parse(text, len, r->what, e);
-	struct err why;
 
 	if (doc == NULL)
 		return -1;
-	int result = parse_document(r, doc, &why);
+	int result = parse_document(r, doc, e);
 	json_decref(doc);
-	return result < 0 ? err_set(e, "%s: %s", r->what, why.text) : 0;
+	return result < 0 ? err_prefix(e, "%s", r->what) : 0;
 }
 
 /* --- all formats --- */
@@ -344,12 +341,11 @@ static int parse_json(struct reader *r, const char *text, size_t len, struct err
 static int check_paths(struct reader *r, struct err *e)
 {
 	uint32_t node;
-	struct err why;
 
 	for (size_t i = 0; i < r->g->paths.n; i++) {
 		const char *path = r->g->paths.name[i];
-		if (node_of(r, path, strlen(path), &node, &why) < 0)
-			return err_set(e, "%s: %s", r->what, why.text);
+		if (node_of(r, path, strlen(path), &node, e) < 0)
+			return err_prefix(e, "%s", r->what);
 	}
 	return 0;
 }
