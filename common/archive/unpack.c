@@ -1,6 +1,7 @@
 #include "archive/unpack.h"
 
 #include "archive/compress.h"
+#include "archive/unpack-private.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -16,7 +17,7 @@
 
 enum { READ_SIZE = 256 * 1024 };
 
-static const char *reason(struct archive *a)
+const char *unpack_reason(struct archive *a)
 {
 	const char *s = archive_error_string(a);
 	return s != NULL ? s : "broken archive";
@@ -117,7 +118,7 @@ static int give_pieces(struct archive *a,
 		if (result == ARCHIVE_OK && write(arg, data, len, e) < 0)
 			return -1;
 	}
-	return result == ARCHIVE_EOF ? 0 : err_set(e, "%s: %s", what, reason(a));
+	return result == ARCHIVE_EOF ? 0 : err_set(e, "%s: %s", what, unpack_reason(a));
 }
 
 int unpack_inflate(int fd, off_t offset, uint64_t size,
@@ -133,7 +134,7 @@ int unpack_inflate(int fd, off_t offset, uint64_t size,
 	struct archive *a = span_reader(s, fd, offset, size);
 	int result = archive_read_open1(a) == ARCHIVE_OK
 			 ? give_pieces(a, write, arg, what, e)
-			 : err_set(e, "%s: %s", what, reason(a));
+			 : err_set(e, "%s: %s", what, unpack_reason(a));
 
 	archive_read_free(a);
 	free(s);
