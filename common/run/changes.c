@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "run/changes-private.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,12 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum {
-	BUFFER = 1 << 20,
-	ALIGN = 4096,
 	LARGE = 1 << 20, /* larger files are read with O_DIRECT */
 	WHITEOUT = sizeof ".wh." - 1,
 	CAPABILITY_2 = 20, /* sizes of security.capability, versions 2 and 3 */
@@ -36,19 +34,8 @@ struct directory {
 	struct buf xattrs;
 	int fd;
 	int lower;       /* the same directory in the lower layer, or -1 */
-	size_t path_len; /* length of its path in packer.path */
+	size_t path_len; /* length of its path in changes_writer.path */
 	bool is_written; /* its entry and those above are in the tar */
-};
-
-struct layer_writer {
-	struct changes *p;
-	char *block; /* not written yet */
-	size_t len;
-	uint64_t at; /* position of `block` in the tar */
-	struct buf path, header;
-	struct hardlinks links; /* values are offsets in `paths` */
-	struct buf paths;
-	struct err *e;
 };
 
 struct entry {
@@ -56,112 +43,6 @@ struct entry {
 	char *member; /* name in the tar */
 	bool is_whiteout;
 };
-
-static int failed(struct layer_writer *w)
-{
-	return err_set_errno(w->e, "%s", w->path.len > 0 ? w->path.data : "/");
-}
-
-/* --- the tar --- */
-
-static int flush(struct layer_writer *w)
-{
-	if (io_pwrite(w->p->out, w->block, w->len, (off_t)w->at) < 0)
-		return err_set_errno(w->e, "the layer cannot be written");
-	w->at += w->len;
-	w->len = 0;
-	if (w->at > w->p->limit)
-		return err_set(w->e, "the layer is too large");
-	return 0;
-}
-
-/* Writes a multiple of TAR_BLOCK bytes, or zeroes if `data` is NULL. */
-static int put(struct layer_writer *w, const char *data, uint64_t len)
-{
-	while (len > 0) {
-		size_t some = BUFFER - w->len;
-		if (some > len)
-			some = (size_t)len;
-		if (data != NULL) {
-			memcpy(w->block + w->len, data, some);
-			data += some;
-		} else {
-			memset(w->block + w->len, 0, some);
-		}
-		w->len += some;
-		len -= some;
-		if (w->len == BUFFER && flush(w) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* Skips a hole. The output is zero where nothing is written. */
-static int skip(struct layer_writer *w, uint64_t len)
-{
-	if (flush(w) < 0)
-		return -1;
-	w->at += len;
-	return 0;
-}
-
-/* The length of the hole at `at`, rounded down to tar blocks; 0 if there is none. */
-static uint64_t hole_at(int fd, uint64_t at, uint64_t size)
-{
-	off_t data = lseek(fd, (off_t)at, SEEK_DATA);
-	uint64_t end = data >= 0 ? (uint64_t)data : size;
-
-	if (data < 0 && errno != ENXIO)
-		return 0;
-	return end > at ? (end - at) & ~(uint64_t)(TAR_BLOCK - 1) : 0;
-}
-
-/* Reads into the rest of the block. Returns the number of bytes, or -1. */
-static ssize_t read_some(struct layer_writer *w, int fd, uint64_t at, uint64_t size)
-{
-	uint64_t left = size - at + tar_padding(size);
-	size_t want = BUFFER - w->len < left ? BUFFER - w->len : (size_t)left;
-	ssize_t n;
-
-	do
-		n = pread(fd, w->block + w->len, want, (off_t)at);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return failed(w);
-	if ((uint64_t)n > size - at)
-		n = (ssize_t)(size - at);
-	if (n == 0 || ((size_t)n < want && at + (uint64_t)n < size))
-		return err_set(w->e, "%s: changed while it was read", w->path.data);
-	return n;
-}
-
-static int put_contents(struct layer_writer *w, int fd, const struct stat *st)
-{
-	uint64_t size = (uint64_t)st->st_size, at = 0;
-	bool has_holes = (uint64_t)st->st_blocks * 512 < size;
-
-	while (at < size) {
-		uint64_t hole = has_holes ? hole_at(fd, at, size) : 0;
-		if (hole > BUFFER) {
-			if (skip(w, hole) < 0)
-				return -1;
-			at += hole;
-			continue;
-		}
-		ssize_t n = read_some(w, fd, at, size);
-		if (n < 0)
-			return -1;
-		at += (uint64_t)n;
-		w->len += (size_t)n;
-		if (at == size) {
-			memset(w->block + w->len, 0, tar_padding(size));
-			w->len += tar_padding(size);
-		}
-		if (w->len == BUFFER && flush(w) < 0)
-			return -1;
-	}
-	return 0;
-}
 
 /* --- extended attributes --- */
 
@@ -210,7 +91,7 @@ static int add_attribute(void *arg, const struct xattr *x)
  * Adds the extended attributes to `records`. Sets *is_opaque if overlayfs marks the file
  * as opaque.
  */
-static int read_attributes(struct layer_writer *w, int directory, const char *name,
+static int read_attributes(struct changes_writer *w, int directory, const char *name,
 			   struct buf *records, bool *is_opaque)
 {
 	struct attributes a = {.records = records};
@@ -219,37 +100,13 @@ static int read_attributes(struct layer_writer *w, int directory, const char *na
 	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", directory, name);
 	int result = xattrs_read(path, add_attribute, &a);
 	*is_opaque = a.is_opaque;
-	return result < 0 ? failed(w) : 0;
+	return result < 0 ? changes_failed(w) : 0;
 }
 
 /* --- entries --- */
 
-static int put_member(struct layer_writer *w, const struct stat *st, const char *link,
-		      bool is_hardlink, const struct buf *xattrs)
-{
-	bool is_later = st->st_mtim.tv_sec >= w->p->mtime;
-	struct tar_member m = {
-	    .name = w->path.len > 0 ? w->path.data : ".",
-	    .link = link,
-	    .type = is_hardlink ? TAR_HARDLINK : tar_type(st->st_mode),
-	    .mode = st->st_mode,
-	    .uid = st->st_uid,
-	    .gid = st->st_gid,
-	    .size = (uint64_t)st->st_size,
-	    .mtime = is_later ? w->p->mtime : st->st_mtim.tv_sec,
-	    .nsec = is_later ? 0 : (uint32_t)st->st_mtim.tv_nsec,
-	    .major = major(st->st_rdev),
-	    .minor = minor(st->st_rdev),
-	    .records = xattrs,
-	};
-
-	buf_clear(&w->header);
-	tar_header(&w->header, &m);
-	return put(w, w->header.data, w->header.len);
-}
-
 /* Writes the entries of the directories above the next entry. */
-static int put_directories(struct layer_writer *w, struct directory *f)
+static int put_directories(struct changes_writer *w, struct directory *f)
 {
 	if (f == NULL || f->is_written)
 		return 0;
@@ -262,26 +119,26 @@ static int put_directories(struct layer_writer *w, struct directory *f)
 	size_t len = w->path.len;
 	w->path.data[f->path_len] = '\0';
 	w->path.len = f->path_len;
-	int result = put_member(w, &f->st, NULL, false, &f->xattrs);
+	int result = changes_put_member(w, &f->st, NULL, false, &f->xattrs);
 	w->path.data[f->path_len] = cut;
 	w->path.len = len;
 	return result;
 }
 
-static int put_whiteout(struct layer_writer *w, struct directory *f)
+static int put_whiteout(struct changes_writer *w, struct directory *f)
 {
 	static const struct stat nothing = {.st_mode = S_IFREG | 0644};
 
 	if (put_directories(w, f) < 0)
 		return -1;
-	return put_member(w, &nothing, NULL, false, NULL);
+	return changes_put_member(w, &nothing, NULL, false, NULL);
 }
 
 /*
  * The path under which a hard-linked file was written before. Otherwise records the
  * current path and returns NULL.
  */
-static const char *first_name(struct layer_writer *w, const struct stat *st)
+static const char *first_name(struct changes_writer *w, const struct stat *st)
 {
 	if (st->st_nlink < 2)
 		return NULL;
@@ -292,7 +149,7 @@ static const char *first_name(struct layer_writer *w, const struct stat *st)
 	return NULL;
 }
 
-static int put_file(struct layer_writer *w, struct directory *f, const char *name,
+static int put_file(struct changes_writer *w, struct directory *f, const char *name,
 		    const struct stat *st, const struct buf *xattrs)
 {
 	bool is_direct = w->p->is_direct && st->st_size >= LARGE;
@@ -303,19 +160,19 @@ static int put_file(struct layer_writer *w, struct directory *f, const char *nam
 	if (fd < 0 && is_direct)
 		fd = openat(f->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return failed(w);
-	int result = fstat(fd, &now) < 0 ? failed(w) : 0;
+		return changes_failed(w);
+	int result = fstat(fd, &now) < 0 ? changes_failed(w) : 0;
 	if (result == 0 && (now.st_size != st->st_size || now.st_ino != st->st_ino))
 		result = err_set(w->e, "%s: changed while it was read", w->path.data);
-	if (result == 0 &&
-	    (put_member(w, st, NULL, false, xattrs) < 0 || put_contents(w, fd, st) < 0))
+	if (result == 0 && (changes_put_member(w, st, NULL, false, xattrs) < 0 ||
+			    changes_put_contents(w, fd, st) < 0))
 		result = -1;
 	close(fd);
 	return result;
 }
 
 /* Writes anything but a directory. */
-static int put_entry(struct layer_writer *w, struct directory *f, const char *name,
+static int put_entry(struct changes_writer *w, struct directory *f, const char *name,
 		     const struct stat *st, const struct buf *xattrs)
 {
 	char target[PATH_MAX];
@@ -328,29 +185,29 @@ static int put_entry(struct layer_writer *w, struct directory *f, const char *na
 		return -1;
 	const char *link = first_name(w, st);
 	if (link != NULL)
-		return put_member(w, st, link, true, xattrs);
+		return changes_put_member(w, st, link, true, xattrs);
 	if (S_ISREG(st->st_mode))
 		return put_file(w, f, name, st, xattrs);
 	if (!S_ISLNK(st->st_mode))
-		return put_member(w, st, NULL, false, xattrs);
+		return changes_put_member(w, st, NULL, false, xattrs);
 	ssize_t n = readlinkat(f->fd, name, target, sizeof target - 1);
 	if (n < 0)
-		return failed(w);
+		return changes_failed(w);
 	target[n] = '\0';
-	return put_member(w, st, target, false, xattrs);
+	return changes_put_member(w, st, target, false, xattrs);
 }
 
 /* --- directories --- */
 
 /* Makes the entry for a name in the directory. A whiteout gets its name in the tar. */
-static int add_entry(struct layer_writer *w, struct entry *entry, int fd,
+static int add_entry(struct changes_writer *w, struct entry *entry, int fd,
 		     const char *name)
 {
 	struct stat st;
 	struct buf member = {0};
 
 	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return failed(w);
+		return changes_failed(w);
 	*entry = (struct entry){.name = mem_strdup(name)};
 	entry->is_whiteout = S_ISCHR(st.st_mode) && st.st_rdev == 0;
 	buf_addf(&member, "%s%s", entry->is_whiteout ? ".wh." : "", name);
@@ -379,7 +236,8 @@ static void free_entries(struct entry *entry, size_t n)
 /*
  * Lists a directory in the order of the tar. The caller must free the list in all cases.
  */
-static int list_directory(struct layer_writer *w, int fd, struct entry **entry, size_t *n)
+static int list_directory(struct changes_writer *w, int fd, struct entry **entry,
+			  size_t *n)
 {
 	size_t cap = 0;
 	struct dirent *d;
@@ -389,7 +247,7 @@ static int list_directory(struct layer_writer *w, int fd, struct entry **entry, 
 	*entry = NULL;
 	*n = 0;
 	if (dir == NULL)
-		return failed(w);
+		return changes_failed(w);
 	while (errno = 0, result == 0 && (d = readdir(dir)) != NULL) {
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
@@ -398,7 +256,7 @@ static int list_directory(struct layer_writer *w, int fd, struct entry **entry, 
 		result = add_entry(w, &(*entry)[(*n)++], fd, d->d_name);
 	}
 	if (result == 0 && errno != 0)
-		result = failed(w);
+		result = changes_failed(w);
 	closedir(dir);
 	if (result == 0 && *n > 0)
 		qsort(*entry, *n, sizeof **entry, compare_entries);
@@ -406,18 +264,18 @@ static int list_directory(struct layer_writer *w, int fd, struct entry **entry, 
 }
 
 /* Returns 1 if the directory is empty, 0 if not, or -1 and a reason. */
-static int is_empty(struct layer_writer *w, int fd)
+static int is_empty(struct changes_writer *w, int fd)
 {
 	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = io_opendir(again);
 	size_t n = 0;
 
 	if (dir == NULL)
-		return failed(w);
+		return changes_failed(w);
 	errno = 0;
 	while (n < 3 && readdir(dir) != NULL)
 		n++;
-	int result = n < 3 && errno != 0 ? failed(w) : n < 3;
+	int result = n < 3 && errno != 0 ? changes_failed(w) : n < 3;
 	closedir(dir);
 	return result;
 }
@@ -426,7 +284,7 @@ static int is_empty(struct layer_writer *w, int fd)
  * Whether the directory has the owner, mode and extended attributes of the lower one.
  * Returns 1 or 0, or -1 and a reason.
  */
-static int is_as_below(struct layer_writer *w, struct directory *f)
+static int is_as_below(struct changes_writer *w, struct directory *f)
 {
 	struct stat st;
 	struct buf xattrs = {0};
@@ -435,7 +293,7 @@ static int is_as_below(struct layer_writer *w, struct directory *f)
 	if (f->lower < 0)
 		return 0;
 	if (fstat(f->lower, &st) < 0)
-		return failed(w);
+		return changes_failed(w);
 	if (st.st_mode != f->st.st_mode || st.st_uid != f->st.st_uid ||
 	    st.st_gid != f->st.st_gid)
 		return 0;
@@ -448,21 +306,21 @@ static int is_as_below(struct layer_writer *w, struct directory *f)
 	return result;
 }
 
-static int put_directory(struct layer_writer *w, struct directory *f);
+static int put_directory(struct changes_writer *w, struct directory *f);
 
-static int open_directory(struct layer_writer *w, int parent, const char *name)
+static int open_directory(struct changes_writer *w, int parent, const char *name)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	return fd < 0 ? failed(w) : fd;
+	return fd < 0 ? changes_failed(w) : fd;
 }
 
 /*
  * Sets *type to the type of the file `name` in the lower layer, or to 0 if there is none.
  * Returns 0, or -1 and a reason.
  */
-static int stat_below(struct layer_writer *w, const struct directory *f, const char *name,
-		      mode_t *type)
+static int stat_below(struct changes_writer *w, const struct directory *f,
+		      const char *name, mode_t *type)
 {
 	struct stat st;
 
@@ -472,12 +330,12 @@ static int stat_below(struct layer_writer *w, const struct directory *f, const c
 	if (fstatat(f->lower, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		*type = st.st_mode & S_IFMT;
 	else if (errno != ENOENT)
-		return failed(w);
+		return changes_failed(w);
 	return 0;
 }
 
 /* Writes a whiteout if the lower layer has the removed file. */
-static int put_gone(struct layer_writer *w, struct directory *f, const char *name)
+static int put_gone(struct changes_writer *w, struct directory *f, const char *name)
 {
 	mode_t below;
 
@@ -490,7 +348,7 @@ static int put_gone(struct layer_writer *w, struct directory *f, const char *nam
  * Writes the opaque marker of a directory that hides the lower one. The marker is omitted
  * if the lower directory is empty.
  */
-static int put_opaque(struct layer_writer *w, struct directory *f)
+static int put_opaque(struct changes_writer *w, struct directory *f)
 {
 	int empty = is_empty(w, f->lower), result = empty < 0 ? -1 : 0;
 
@@ -508,8 +366,8 @@ static int put_opaque(struct layer_writer *w, struct directory *f)
 }
 
 /* Writes the directory `name` of `f`. `in` has its extended attributes. */
-static int put_subdirectory(struct layer_writer *w, struct directory *f, const char *name,
-			    struct directory *in, bool is_opaque)
+static int put_subdirectory(struct changes_writer *w, struct directory *f,
+			    const char *name, struct directory *in, bool is_opaque)
 {
 	mode_t below;
 	int result = stat_below(w, f, name, &below);
@@ -532,7 +390,7 @@ static int put_subdirectory(struct layer_writer *w, struct directory *f, const c
 }
 
 /* Writes an entry of `f`. w->path is its path. */
-static int put_name(struct layer_writer *w, struct directory *f,
+static int put_name(struct changes_writer *w, struct directory *f,
 		    const struct entry *entry)
 {
 	struct directory in = {.parent = f, .fd = -1, .lower = -1};
@@ -545,7 +403,7 @@ static int put_name(struct layer_writer *w, struct directory *f,
 	if (entry->is_whiteout)
 		return put_gone(w, f, entry->name);
 	if (fstatat(f->fd, entry->name, &in.st, AT_SYMLINK_NOFOLLOW) < 0)
-		return failed(w);
+		return changes_failed(w);
 	result = read_attributes(w, f->fd, entry->name, &in.xattrs, &is_opaque);
 	if (result == 0)
 		result = S_ISDIR(in.st.st_mode)
@@ -556,7 +414,7 @@ static int put_name(struct layer_writer *w, struct directory *f,
 }
 
 /* Writes the entry of the directory, unless it is unchanged, and its contents. */
-static int put_directory(struct layer_writer *w, struct directory *f)
+static int put_directory(struct changes_writer *w, struct directory *f)
 {
 	struct entry *entry;
 	size_t n;
@@ -584,19 +442,19 @@ static int put_directory(struct layer_writer *w, struct directory *f)
  * Writes an entry for the root only if its owner, mode or extended attributes have
  * changed.
  */
-static int put_root(struct layer_writer *w)
+static int put_root(struct changes_writer *w)
 {
 	struct directory root = {.fd = w->p->upper, .lower = w->p->lower};
 	bool is_opaque;
 
 	if (fstat(root.fd, &root.st) < 0)
-		return failed(w);
+		return changes_failed(w);
 	int result = read_attributes(w, root.fd, ".", &root.xattrs, &is_opaque);
 	int same = result == 0 ? is_as_below(w, &root) : -1;
 	if (same < 0)
 		result = -1;
 	else if (same == 0)
-		result = put_member(w, &root.st, NULL, false, &root.xattrs);
+		result = changes_put_member(w, &root.st, NULL, false, &root.xattrs);
 	root.is_written = true;
 	result = result == 0 ? put_directory(w, &root) : result;
 	buf_release(&root.xattrs);
@@ -605,22 +463,17 @@ static int put_root(struct layer_writer *w)
 
 int changes_layer(struct changes *p, struct err *e)
 {
-	struct layer_writer w = {.p = p, .e = e};
+	struct changes_writer w = {.p = p, .e = e};
 
-	w.block = aligned_alloc(ALIGN, BUFFER);
-	if (w.block == NULL)
-		die("out of memory");
+	changes_begin(&w);
 	buf_addstr(&w.path, "");
 	int result = put_root(&w);
 	if (result == 0)
-		result = put(&w, NULL, tar_end(w.at + w.len, TAR_RECORD));
-	if (result == 0)
-		result = flush(&w);
+		result = changes_end(&w);
 	p->size = w.at;
-	free(w.block);
+	changes_release(&w);
 	hardlinks_release(&w.links);
 	buf_release(&w.path);
 	buf_release(&w.paths);
-	buf_release(&w.header);
 	return result;
 }
