@@ -39,7 +39,8 @@ struct exchange {
 	enum http_place from;  /* place of the server that named the URL */
 	bool is_proxied;       /* the proxy resolves the host's name */
 	size_t head, unwanted; /* in bytes */
-	bool begun, refused;   /* `refused`: *e has the reason */
+	bool begun;
+	bool has_reason; /* of the failure: it is in *e */
 };
 
 static void start_library(void)
@@ -185,7 +186,7 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	x->head += size * n;
 	if (x->head <= HEAD_MAX)
 		return size * n;
-	x->refused = true;
+	x->has_reason = true;
 	err_set(x->e, "more than %d bytes of headers", HEAD_MAX);
 	return 0;
 }
@@ -239,7 +240,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 		x->unwanted += len;
 		return x->unwanted <= ERROR_MAX ? len : 0;
 	}
-	x->refused = true;
+	x->has_reason = true;
 	if (begin(x) < 0)
 		return 0;
 	if (len > x->q->limit - x->q->have) {
@@ -249,7 +250,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	if (x->q->take(x->q->arg, data, len, x->e) < 0)
 		return 0;
 	x->q->have += len;
-	x->refused = false;
+	x->has_reason = false;
 	return len;
 }
 
@@ -263,7 +264,7 @@ static bool may_lead(enum http_place from, enum http_place to)
 
 static int refuse_place(struct exchange *x)
 {
-	x->refused = true;
+	x->has_reason = true;
 	return err_set(x->e, "%s is a local address; a remote server may not refer to it",
 		       x->to.text);
 }
@@ -389,13 +390,13 @@ static int exchange(struct exchange *x, const char *url, const char *authorizati
 	if (authorization != NULL)
 		headers = add_header(headers, "Authorization", authorization);
 	x->head = x->unwanted = 0;
-	x->begun = x->refused = false;
+	x->begun = x->has_reason = false;
 	set_request(x, url, headers, why);
 	CURLcode code = curl_easy_perform(c);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
 	read_head(x);
-	if (x->refused)
+	if (x->has_reason)
 		return -1;
 	if (code == CURLE_OK && (x->r->status == 200 || x->r->status == 206))
 		return begin(x); /* the body is empty */
