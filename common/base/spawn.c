@@ -53,19 +53,27 @@ static void become(const char *const argv[], int in, int out, int log, const int
 		execvp(words[0], words);
 }
 
-pid_t spawn_start(const char *const argv[], int in, int out, int log, const int *keep,
-		  size_t n, struct err *e)
+pid_t spawn_fork(void)
 {
-	int fds[2], why = 0;
-	pid_t parent = getpid();
+	pid_t parent = getpid(), pid = fork();
 
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_set_errno(e, "cannot create a pipe");
-	pid_t pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			leave(1);
+	}
+	return pid;
+}
+
+pid_t spawn_start(const char *const argv[], int in, int out, int log, const int *keep,
+		  size_t n, struct err *e)
+{
+	int fds[2], why = 0;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return err_set_errno(e, "cannot create a pipe");
+	pid_t pid = spawn_fork();
+	if (pid == 0) {
 		become(argv, in, out, log, keep, n);
 		why = errno;
 		leave(io_write(fds[1], &why, sizeof why) == 0 ? 127 : 126);

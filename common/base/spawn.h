@@ -16,6 +16,9 @@
 
 struct err;
 
+/* Does the same as fork(2), but the kernel kills the child when this thread ends. */
+pid_t spawn_fork(void);
+
 /*
  * Starts argv[0], which is searched in PATH and then in the standard system directories.
  * Its stdin is `in`, its stdout `out`, and its stderr `log`; -1 means /dev/null. The `n`

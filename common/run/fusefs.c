@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/spawn.h"
 #include "image/rootfs.h"
 
 #define FUSE_USE_VERSION 312
@@ -12,13 +13,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -312,7 +311,6 @@ static _Noreturn void serve(const struct rootfs *r, struct fusefs_fault *fault, 
 int fusefs_mount(struct fusefs *l, const struct rootfs *r, const char *at, struct err *e)
 {
 	char options[128];
-	pid_t parent = getpid();
 
 	*l = (struct fusefs){.r = r};
 	l->fault = mmap(NULL, sizeof *l->fault, PROT_READ | PROT_WRITE,
@@ -331,13 +329,9 @@ int fusefs_mount(struct fusefs *l, const struct rootfs *r, const char *at, struc
 		close(fd);
 		return err_set_errno(e, "mounting by FUSE");
 	}
-	l->pid = fork();
-	if (l->pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() == parent)
-			serve(r, l->fault, fd);
-		leave(1);
-	}
+	l->pid = spawn_fork();
+	if (l->pid == 0)
+		serve(r, l->fault, fd);
 	close(fd);
 	return l->pid < 0 ? err_set_errno(e, "fork") : 0;
 }

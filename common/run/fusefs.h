@@ -26,7 +26,8 @@ struct fusefs {
 };
 
 /*
- * Mounts the tree at the directory `at`. The tree must not change. Extended attributes of
+ * Mounts the tree at the directory `at`. The tree must not change, and not have files
+ * that rootfs_add_disk() added. Extended attributes of
  * overlayfs are omitted. Returns 0, or -1 and a reason.
  */
 int fusefs_mount(struct fusefs *l, const struct rootfs *r, const char *at, struct err *e);

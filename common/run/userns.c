@@ -243,13 +243,10 @@ static int set_up(struct keeper *k, struct err *e)
 }
 
 /* The worker. */
-static _Noreturn void work(struct keeper *k, pid_t parent)
+static _Noreturn void work(struct keeper *k)
 {
 	struct err why;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		leave(1);
 	k->jail.bind = k->job->bind;
 	k->jail.n_binds = k->job->n_binds;
 	k->jail.tree = k->job->tree;
@@ -313,15 +310,15 @@ static int prepare(struct keeper *k, struct err *e)
 static _Noreturn void keep(struct keeper *k)
 {
 	struct err why;
-	pid_t self = getpid(), child = -1;
+	pid_t child = -1;
 
 	ignore_signals();
 	raise_limits();
 	int result = prepare(k, &why);
 	if (result == 0) {
-		child = fork();
+		child = spawn_fork();
 		if (child == 0)
-			work(k, self);
+			work(k);
 		if (child < 0)
 			result = err_set_errno(&why, "fork");
 	}
