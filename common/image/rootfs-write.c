@@ -53,6 +53,7 @@ static void put_node(struct output *out, uint32_t node)
 	const struct rootfs *r = out->rootfs;
 	const struct rootfs_inode *inode = rootfs_inode(r, node);
 	uint32_t *first = &out->first[r->node[node].inode];
+	off_t offset;
 
 	buf_clear(&out->name);
 	rootfs_path(r, node, &out->name);
@@ -64,9 +65,11 @@ static void put_node(struct output *out, uint32_t node)
 	}
 	*first = node;
 	put_header(out, inode, NULL);
-	if (S_ISREG(inode->mode) && inode->size > 0)
-		sink_span(out->sink, inode->fd, inode->offset, inode->size,
-			  out->name.data);
+	if (!S_ISREG(inode->mode) || inode->size == 0)
+		return;
+	int fd = rootfs_open(r, inode, &offset);
+	sink_span(out->sink, fd, offset, inode->size, out->name.data);
+	rootfs_close(r, inode, fd, (int64_t)inode->size);
 }
 
 void rootfs_write(const struct rootfs *r, const bool *wanted, struct sink *s)
@@ -87,17 +90,16 @@ void rootfs_write(const struct rootfs *r, const bool *wanted, struct sink *s)
 
 /* --- as an mtree specification --- */
 
-static int list_contents(struct unpack_list *list, const struct rootfs_inode *inode,
+static int list_contents(struct unpack_list *list, int fd, off_t offset, uint64_t size,
 			 struct err *e)
 {
 	static _Thread_local char block[65536];
 	uint64_t done = 0;
 
-	while (done < inode->size) {
-		size_t want = inode->size - done < sizeof block
-				  ? (size_t)(inode->size - done)
-				  : sizeof block;
-		ssize_t n = io_pread(inode->fd, block, want, inode->offset + (off_t)done);
+	while (done < size) {
+		size_t want =
+		    size - done < sizeof block ? (size_t)(size - done) : sizeof block;
+		ssize_t n = io_pread(fd, block, want, offset + (off_t)done);
 		if (n <= 0)
 			return err_set(e, "the contents of a file are truncated");
 		if (unpack_list_data(list, block, (size_t)n, e) < 0)
@@ -125,8 +127,12 @@ static int list_node(struct unpack_list *list, const struct rootfs *r, uint32_t 
 
 	rootfs_path(r, node, &path);
 	int result = unpack_list_add(list, path.data, &a, inode->size, inode->names, e);
-	if (result == 0 && S_ISREG(inode->mode))
-		result = list_contents(list, inode, e);
+	if (result == 0 && S_ISREG(inode->mode) && inode->size > 0) {
+		off_t offset;
+		int fd = rootfs_open(r, inode, &offset);
+		result = list_contents(list, fd, offset, inode->size, e);
+		rootfs_close(r, inode, fd, result == 0 ? (int64_t)inode->size : -1);
+	}
 	buf_release(&path);
 	return result;
 }
