@@ -25,7 +25,12 @@ void tree_release(struct tree *t)
 
 int64_t tree_ns(struct timespec ts)
 {
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+	/* 64 bits reach from 1677 to 2262; a file's time may be any number. */
+	const int64_t second = 1000000000, last = INT64_MAX / second - 1;
+
+	if (ts.tv_sec > last || ts.tv_sec < -last)
+		return ts.tv_sec > 0 ? last * second : -last * second;
+	return (int64_t)ts.tv_sec * second + ts.tv_nsec;
 }
 
 static const char *name_of(const struct tree *t, uint32_t i)

@@ -86,7 +86,7 @@ struct tree {
 
 void tree_release(struct tree *t);
 
-/* Converts a time of stat(2) to ns since 1970. */
+/* Converts a time of stat(2) to ns since 1970, or to the closest possible number. */
 int64_t tree_ns(struct timespec ts);
 
 /* --- building a tree --- */
