@@ -228,7 +228,7 @@ check_output() { # TOOL, after `sample`
 		on "$input" "$1" -o "$dir/none/file" "${args[@]}"
 	fails "$failed" ': Is a directory$' "$1 -o DIRECTORY" on "$input" "$1" -o "$dir" "${args[@]}"
 	# The scratch files of a script have no room either.
-	[ ! -e "$build/$1" ] || fails "$failed" '(file|sample\.plan): File too large$' "$1 -o FILE, which has no room" \
+	[ ! -e "$build/$1" ] || fails "$failed" '(file|sample\.plan|busybox): File too large$' "$1 -o FILE, which has no room" \
 		limited on "$input" "$1" -o "$file" "${args[@]}"
 	[ -e "$build/$1" ] || fails "$failed" . "$1 -o FILE, which has no room" with_tmp "$T/none" on "$input" "$1" -o "$file" "${args[@]}"
 	[ -z "$cut" ] ||

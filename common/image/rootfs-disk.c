@@ -93,10 +93,9 @@ static int add_entry(struct scan *s, uint32_t i, struct err *e)
 	const char *base;
 
 	a->path.len = s->as_len;
-	if (i > 0) {
+	if (i > 0 && s->as_len > 0)
 		buf_addch(&a->path, '/');
-		tree_path(s->tree, i, &a->path);
-	}
+	tree_path(s->tree, i, &a->path);
 	if (rootfs_check_bounds(a, NULL, e) < 0)
 		return -1;
 	if (owner->ino != 0) {

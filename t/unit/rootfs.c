@@ -514,18 +514,20 @@ static void test_disk(void)
 	rootfs_init(&r);
 	tap_ok(rootfs_add_disk(&r, "d", "at/d", &e) == 0, "a directory of this machine");
 	tap_ok(rootfs_add_disk(&r, "f", "at/d/fifo", &e) == 0, "a file over it");
-	tap_ok(rootfs_add_disk(&r, "d", "more", &e) == 0, "the directory again");
+	tap_ok(rootfs_add_disk(&r, "d", "/more/.", &e) == 0, "the directory again");
+	tap_ok(rootfs_add_disk(&r, "d/e", "", &e) == 0, "a directory as the root");
 	tap_ok(rootfs_add_empty(&r, "/x/y", S_IFREG | 0644, &e) == 0, "an empty file");
 	show(&r, &out);
-	tap_is(out.data,
-	       "at/~ at/d/ at/d/.wh.a:1#2 at/d/e/ at/d/e/b:1#2 at/d/fifo:over at/d/l@e "
-	       "more/ more/.wh.a:1#2 more/e/ more/e/b:1#2 more/fifo more/l@e x/~ x/y:",
-	       "a tree of both: names that are whiteouts in layers, hard links");
+	tap_is(
+	    out.data,
+	    "at/~ at/d/ at/d/.wh.a:1#2 at/d/e/ at/d/e/b:1#2 at/d/fifo:over at/d/l@e b:1 "
+	    "more/ more/.wh.a:1#2 more/e/ more/e/b:1#2 more/fifo more/l@e x/~ x/y:",
+	    "a tree of both: names that are whiteouts in layers, hard links");
 	const struct rootfs_inode *inode = rootfs_inode(&r, rootfs_find(&r, "more/e/b"));
 	tap_ok(inode->mtime == -2 && inode->nsec == 250000000 && inode->uid == geteuid(),
 	       "time and owner");
 	writes(&r, "at/d/.wh.a", "more/.wh.a",
-	       "at/~ at/d/ at/d/e/ at/d/e/b:1 at/d/fifo:over at/d/l@e more/ more/e/ "
+	       "at/~ at/d/ at/d/e/ at/d/e/b:1 at/d/fifo:over at/d/l@e b:1 more/ more/e/ "
 	       "more/e/b:1 more/fifo more/l@e x/~ x/y:");
 	rootfs_release(&r);
 	buf_release(&out);
