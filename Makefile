@@ -43,7 +43,7 @@ FUZZ_SECONDS = 60
 # What dt-vmrun's guest runs: without libraries, and never with sanitizers.
 INIT     = guest/init.c $(foreach m,buf err hardlinks io mem num spawn utf8,common/base/$m.c) \
 	   $(foreach m,tar xattrs,common/archive/$m.c) \
-	   $(foreach m,changes changes-tar copytree jail report,common/run/$m.c)
+	   $(foreach m,changes changes-tar copytree jail jail-mounts report,common/run/$m.c)
 
 all: $(TOOLS:%=$B/%) $B/guest/init $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)
 
