@@ -107,7 +107,7 @@ is 'weights, by name and by path' \
 	"$(dt-popularity --weights "$T/weights" <"$T/graph" | dt-cost --format json --weights "$T/weights" "$T/graph" |
 		jq -c '[.mean,.bound,.worst.path]')" '[20,20,"/s/h2-lib"]'
 dt-popularity <"$T/graph" | dt-cost "$T/graph" >"$T/table"
-like 'the table: a layer' "$T/table" '^    3      1            10  66\.67%             7  /s/h1-app$'
+like 'the table: a layer' "$T/table" '^    3      1            10  66\.67%             7            10  /s/h1-app$'
 like 'the table: the mean' "$T/table" '^mean             373 re-sent by an update$'
 like 'the table: the worst' "$T/table" '^worst           1000 re-sent by an update of /s/h3-font$'
 printf '/s/h3-font\n' >"$T/plan"

@@ -72,8 +72,8 @@ int cost_init(struct cost *c, const struct graph *g, const struct plan *p,
 	      const double *weight, struct err *e)
 {
 	struct adjacency r;
-	struct adjacency_mark needs;
-	double sum = 0;
+	struct adjacency_mark needs, below;
+	double sum = 0, chain = 0;
 
 	*c = (struct cost){.n = p->n};
 	if (adjacency_init(&r, g, e) < 0) {
@@ -93,6 +93,7 @@ int cost_init(struct cost *c, const struct graph *g, const struct plan *p,
 		chance[v] /= sum;
 	c->layer = mem_zero(p->n, sizeof *c->layer);
 	adjacency_mark_init(&needs, r.n);
+	adjacency_mark_init(&below, r.n);
 	for (size_t i = 0; i < p->n; i++) {
 		struct cost_layer *l = &c->layer[i];
 		adjacency_mark_clear(&needs);
@@ -107,9 +108,14 @@ int cost_init(struct cost *c, const struct graph *g, const struct plan *p,
 		for (size_t k = 0; k < needs.n; k++) {
 			sent[needs.list[k]] += l->size;
 			l->chance += chance[needs.list[k]];
+			if (!adjacency_mark_has(&below, needs.list[k]))
+				chain += chance[needs.list[k]];
+			adjacency_mark_put(&below, needs.list[k]);
 		}
+		l->chain = chain;
 		c->size += l->size;
 		c->mean += (double)l->size * l->chance;
+		c->chain += (double)l->size * l->chain;
 	}
 	for (size_t v = 0; v < r.n; v++) {
 		if (chance[v] == 0 || sent[v] < c->worst)
@@ -121,6 +127,7 @@ int cost_init(struct cost *c, const struct graph *g, const struct plan *p,
 	}
 	c->bound = compute_bound(g, &r, chance, planned);
 	adjacency_mark_release(&needs);
+	adjacency_mark_release(&below);
 	free(chance);
 	free(sent);
 	free(planned);
@@ -136,16 +143,21 @@ static uint64_t whole(double x)
 
 void cost_text(const struct cost *c, const struct graph *g, struct buf *out)
 {
-	buf_addf(out, "%5s %6s %13s %7s %13s  %s\n", "layer", "paths", "bytes", "chance",
-		 "re-sent", "largest path");
+	buf_addf(out, "%5s %6s %13s %7s %13s %13s  %s\n", "layer", "paths", "bytes",
+		 "chance", "re-sent", "chain", "largest path");
 	for (size_t i = 0; i < c->n; i++) {
 		const struct cost_layer *l = &c->layer[i];
-		buf_addf(out, "%5zu %6zu %13" PRIu64 " %6.2f%% %13" PRIu64 "  %s\n",
+		buf_addf(out,
+			 "%5zu %6zu %13" PRIu64 " %6.2f%% %13" PRIu64 " %13" PRIu64
+			 "  %s\n",
 			 i + 1, l->n, l->size, l->chance * 100,
-			 whole((double)l->size * l->chance), g->paths.name[l->main]);
+			 whole((double)l->size * l->chance),
+			 whole((double)l->size * l->chain), g->paths.name[l->main]);
 	}
 	buf_addf(out, "bytes  %13" PRIu64 "\n", c->size);
 	buf_addf(out, "mean   %13" PRIu64 " re-sent by an update\n", whole(c->mean));
+	buf_addf(out, "chain  %13" PRIu64 " re-sent with all layers above\n",
+		 whole(c->chain));
 	buf_addf(out, "bound  %13" PRIu64 " with a layer for each path\n",
 		 whole(c->bound));
 	buf_addf(out, "worst  %13" PRIu64 " re-sent by an update of %s\n", c->worst,
@@ -175,8 +187,9 @@ static json_t *layer_json(const struct cost_layer *l, const struct graph *g,
 		}
 		json_array_append_new(paths, text);
 	}
-	return json_pack("{sIsIso}", "bytes", (json_int_t)l->size, "resent",
-			 (json_int_t)whole((double)l->size * l->chance), "paths", paths);
+	return json_pack("{sIsIsIso}", "bytes", (json_int_t)l->size, "resent",
+			 (json_int_t)whole((double)l->size * l->chance), "chain",
+			 (json_int_t)whole((double)l->size * l->chain), "paths", paths);
 }
 
 static json_t *layers_json(const struct cost *c, const struct graph *g,
@@ -206,10 +219,11 @@ int cost_json(const struct cost *c, const struct graph *g, const struct plan *p,
 		json_decref(worst);
 		return -1;
 	}
-	json_t *doc = json_pack("{sIsIsIs{sIso}so}", "bytes", (json_int_t)c->size, "mean",
-				(json_int_t)whole(c->mean), "bound",
-				(json_int_t)whole(c->bound), "worst", "bytes",
-				(json_int_t)c->worst, "path", worst, "layers", layers);
+	json_t *doc =
+	    json_pack("{sIsIsIsIs{sIso}so}", "bytes", (json_int_t)c->size, "mean",
+		      (json_int_t)whole(c->mean), "chain", (json_int_t)whole(c->chain),
+		      "bound", (json_int_t)whole(c->bound), "worst", "bytes",
+		      (json_int_t)c->worst, "path", worst, "layers", layers);
 	json_write(doc, out);
 	buf_addch(out, '\n');
 	json_decref(doc);

@@ -3,7 +3,8 @@
  * images take together.
  *
  * The numbers compare plans. An update of a path changes the path and all paths that
- * depend on it. Every layer with a changed path is sent again:
+ * depend on it. Every layer with a changed path is sent again. A receiver that identifies
+ *a layer by the chain of all layers below it also gets all layers above it again:
  *
  *	if (cost_init(&c, &graph, &plan, NULL, &e) == 0)
  *		cost_text(&c, &graph, &out);
@@ -26,6 +27,7 @@ struct plan;
 struct cost_layer {
 	uint64_t size;
 	double chance; /* probability that an update re-sends it */
+	double chain;  /* probability that an update re-sends it or a layer below it */
 	/* Its largest path; the first in byte order if several have the same size. */
 	uint32_t main;
 	size_t n; /* number of paths */
@@ -37,7 +39,8 @@ struct cost {
 	size_t n;
 	uint64_t size; /* size of all layers */
 	double mean;   /* average number of bytes that an update re-sends */
-	/* The same if each path had its own layer, which is the minimum. */
+	double chain;  /* the same with all layers above the lowest of them */
+	/* The mean if each path had its own layer, which is the minimum. */
 	double bound;
 	uint64_t worst; /* bytes of the most expensive update */
 	uint32_t worst_path;

@@ -12,7 +12,15 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { WIDTH = 960, TOP = 84, ROW = 16, LABEL = 300, RIGHT = 150, BOTTOM = 34 };
+enum {
+	WIDTH = 960,
+	TOP = 100,
+	ROW = 16,
+	LABEL = 300,
+	RIGHT = 150,
+	BOTTOM = 34,
+	CHAIN = 3
+};
 
 /* Adds a size in decimal units with two or three digits, such as "1.2 MB". */
 static void add_size(struct buf *out, double bytes)
@@ -96,9 +104,14 @@ static void add_head(struct buf *out, const struct cost *c, int height)
 	buf_addstr(out, "; the worst update re-sends ");
 	add_size(out, (double)c->worst);
 	buf_addstr(out, ".</text>\n");
+	add_text(out, 16, 64, "start", "s");
+	buf_addstr(out,
+		   "With all layers above the lowest changed one, an update re-sends ");
+	add_size(out, c->chain);
+	buf_addstr(out, ".</text>\n");
 	add_text(out, LABEL, TOP - 10, "start", "s");
 	buf_addstr(out, "bar: bytes of the layer; dark: those that an average update "
-			"re-sends</text>\n");
+			"re-sends; grey: with all layers above</text>\n");
 	add_text(out, WIDTH - 12, TOP - 10, "end", "s");
 	buf_addstr(out, "size, chance</text>\n");
 }
@@ -120,10 +133,14 @@ static void add_layer(struct buf *out, const struct cost_layer *l, const struct 
 		double w = dark ? width * l->chance : width;
 		buf_addf(out,
 			 "<rect x=\"%d\" y=\"%d\" width=\"%.2f\" height=\"%d\" fill=\"",
-			 LABEL, y + 2, w < 0.5 ? 0.5 : w, ROW - 4);
+			 LABEL, y + 2, w < 0.5 ? 0.5 : w, ROW - 4 - CHAIN);
 		add_colour(out, l->chance);
 		buf_addf(out, "\"%s/>", dark ? "" : " opacity=\"0.35\"");
 	}
+	double sent = width * l->chain;
+	buf_addf(out,
+		 "<rect x=\"%d\" y=\"%d\" width=\"%.2f\" height=\"%d\" fill=\"#444\"/>",
+		 LABEL, y + ROW - 4, sent < 0.5 ? 0.5 : sent, CHAIN);
 	add_text(out, WIDTH - 12, y + 11, "end", "s");
 	add_size(out, (double)l->size);
 	buf_addf(out, ", %.1f%%</text></g>\n", l->chance * 100);
