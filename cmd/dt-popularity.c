@@ -30,7 +30,9 @@ struct options {
 	const struct strategy *strategy;
 	size_t max_layers;
 	bool rank;
-	const char *pipeline, *previous, *weights; /* NULL if not given */
+	const char *pipeline, *weights; /* NULL if not given */
+	const char **previous;          /* n_previous files, the oldest first */
+	size_t n_previous, cap_previous;
 };
 
 /*
@@ -46,17 +48,25 @@ static int plan_transfer(const struct graph *g, const struct options *o, struct 
 			 struct err *e)
 {
 	double *weight = NULL;
-	uint32_t *previous = NULL;
+	struct previous old = {0};
 	struct err why;
 
 	if (o->weights != NULL && (weight = weights_read(g, o->weights, &why)) == NULL)
 		die("%s", why.text);
-	if (o->previous != NULL &&
-	    (previous = previous_read(g, o->previous, &why)) == NULL)
+	if (previous_read(&old, g, o->previous, o->n_previous, &why) < 0)
 		die("%s", why.text);
-	int result = transfer_plan(g, o->max_layers, weight, previous, p, e);
+	bool several = o->n_previous > 1;
+	if (several && weight == NULL) {
+		weight = mem_zero(g->paths.n, sizeof *weight);
+		for (size_t i = 0; i < g->paths.n; i++)
+			weight[i] = 1;
+	}
+	if (several)
+		previous_weigh(&old, weight);
+	int result = transfer_plan(g, o->max_layers, weight, old.layer,
+				   several ? old.stays : NULL, p, e);
 	free(weight);
-	free(previous);
+	previous_release(&old);
 	return result;
 }
 
@@ -96,7 +106,8 @@ static void parse_args(int argc, char **argv, struct options *o)
 	    {MAX_LAYERS, "max-layers", "N", "plan at most N layers (100)"},
 	    {STRATEGY, "strategy", "NAME", "transfer, auto or popularity (transfer)"},
 	    {WEIGHTS, "weights", "FILE", "how likely an update of each path is"},
-	    {PREVIOUS, "previous", "FILE", "keep together what is in the plan in FILE"},
+	    {PREVIOUS, "previous", "FILE",
+	     "keep the layers of the plan in FILE; repeatable"},
 	    {PIPELINE, "pipeline", "FILE", "group paths by the operations in FILE"},
 	    {RANK, "rank", NULL, "no plan: scores and paths, the most popular first"},
 	    {0},
@@ -129,7 +140,9 @@ static void parse_args(int argc, char **argv, struct options *o)
 			o->pipeline = optarg;
 			break;
 		case PREVIOUS:
-			o->previous = optarg;
+			o->previous = mem_grow(o->previous, &o->cap_previous,
+					       o->n_previous + 1, sizeof *o->previous);
+			o->previous[o->n_previous++] = optarg;
 			break;
 		case RANK:
 			o->rank = true;
@@ -148,10 +161,10 @@ static void parse_args(int argc, char **argv, struct options *o)
 	if (o->pipeline != NULL && is_planned)
 		die_usage("--pipeline decides on the layers, without --strategy and "
 			  "--max-layers");
-	if ((o->previous != NULL || o->weights != NULL) &&
+	if ((o->n_previous > 0 || o->weights != NULL) &&
 	    (o->pipeline != NULL || o->strategy->plan != plan_transfer))
 		die_usage("--%s goes with --strategy transfer",
-			  o->previous != NULL ? "previous" : "weights");
+			  o->n_previous > 0 ? "previous" : "weights");
 	if (o->rank && o->pipeline != NULL)
 		die_usage("--rank makes no plan");
 }
@@ -209,6 +222,7 @@ int main(int argc, char **argv)
 	else
 		print_plan(&g, &o, &out);
 	io_finish_text(&out);
+	free(o.previous);
 	buf_release(&out);
 	graph_release(&g);
 	return 0;

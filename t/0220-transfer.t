@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# dt-popularity and dt-cost: the model of updates, the strategy transfer, --weights, --previous.
+# dt-popularity and dt-cost: the models of updates, the strategy transfer, --weights, --previous.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2094 # two programs read the same graph
 . "$(dirname "$0")/lib.sh"
+export PYTHONPATH=$t_dir/fixtures
 need perl python3 jq shuf
 
 graph() { printf '%s\n' "$@" >"$T/graph"; }
@@ -24,6 +25,7 @@ json() {
 
 cat >"$T/model.py" <<'END'
 import json, random, subprocess, sys
+import plans
 
 def tool(text, *args, name='dt-popularity'):
     p = subprocess.run([name, *args], input=text, text=True,
@@ -80,6 +82,11 @@ for seed in range(int(sys.argv[1])):
             f.write(given)
         got = json.loads(tool(out, *weights, '--format', 'json', 'graph', name='dt-cost'))
         mean, worst, bound = cost(graph, layers, weight)
+        judged, chain = plans.judge(graph, layers, weight)
+        sums = [sum(l[key] for l in got['layers']) for key in ('resent', 'chain')]
+        if (abs(mean - judged) > 1 or abs(got['chain'] - chain) > 1 or
+                any(abs(s - want) > len(layers) for s, want in zip(sums, (mean, chain)))):
+            sys.exit('seed %d: %s is not %s, or for chains %s' % (seed, got, judged, chain))
         if (abs(got['mean'] - mean) > 1 or got['worst']['bytes'] != worst or
                 abs(got['bound'] - bound) > 1 or
                 got['bytes'] != sum(s for s, _ in graph.values()) or
@@ -91,6 +98,42 @@ for seed in range(int(sys.argv[1])):
 END
 ok 'random graphs: plans, independent of line order; costs by the definition' \
 	bash -c "cd '$T' && python3 model.py 120"
+
+# Both measures for a real closure, by a judge and a simple method that share no code with dt.
+cat >"$T/real.py" <<'END'
+import sys
+import plans
+
+with open(sys.argv[1]) as f:
+    graph = plans.parse(f.read())
+changed = plans.changed_by(graph)
+for limit in 98, 60, 30, 15:
+    simple = plans.judge(graph, plans.simple(graph, limit, changed), None, changed)
+    auto = plans.judge(graph, plans.plan(graph, 'auto', limit), None, changed)
+    transfer = plans.judge(graph, plans.plan(graph, 'transfer', limit), None, changed)
+    print('# %3d layers: MB of sets and chains: auto %.1f %.1f, simple %.1f %.1f, transfer %.1f %.1f' % (
+        limit, *[n / 1e6 for n in auto + simple + transfer]))
+    if transfer[0] > simple[0] * 1.01 or transfer[0] > auto[0]:
+        sys.exit('%d layers: an update sends %.0f bytes to a receiver of sets' % (limit, transfer[0]))
+    if transfer[1] > simple[1] * 0.97:
+        sys.exit('%d layers: an update sends %.0f bytes to a receiver of chains' % (limit, transfer[1]))
+END
+ok 'a real closure: both measures are about as low as those of a simple method, or lower' \
+	python3 "$T/real.py" "$t_dir/golden/debian.graph"
+cat "$T/out"
+ok 'weights enter both measures' python3 -c "
+import plans
+with open('$t_dir/golden/debian.graph') as f:
+    graph = plans.parse(f.read())
+weight = {path: 200 if 'python3-pandas-1' in path else 1 for path in graph}
+with open('$T/weights', 'w') as f:
+    f.write('200 python3-pandas-1*\n')
+plain = plans.judge(graph, plans.plan(graph, 'transfer', 30), weight)
+weighted = plans.judge(graph, plans.plan(graph, 'transfer', 30, '--weights', '$T/weights'), weight)
+print('#', plain, weighted)
+assert weighted[0] < plain[0] * 0.9 and weighted[1] < plain[1] * 0.8
+"
+cat "$T/out"
 
 graph '/s/h1-app 10 /s/h2-lib' '/s/h2-lib 100' '/s/h3-font 1000'
 wants 'a layer a path' '/s/h3-font|/s/h2-lib|/s/h1-app' --strategy transfer
@@ -109,6 +152,7 @@ is 'weights, by name and by path' \
 dt-popularity <"$T/graph" | dt-cost "$T/graph" >"$T/table"
 like 'the table: a layer' "$T/table" '^    3      1            10  66\.67%             7            10  /s/h1-app$'
 like 'the table: the mean' "$T/table" '^mean             373 re-sent by an update$'
+like 'the table: the mean of chains' "$T/table" '^chain            410 re-sent with all layers above$'
 like 'the table: the worst' "$T/table" '^worst           1000 re-sent by an update of /s/h3-font$'
 printf '/s/h3-font\n' >"$T/plan"
 is 'a plan of some of the paths' "$(dt-cost --format json "$T/graph" "$T/plan" | jq -c '[.bytes,.mean]')" '[1000,333]'
@@ -123,10 +167,27 @@ wants 'the largest size there is' a --strategy transfer --max-layers 1
 # A plan before this one: same name, same layer, whatever the hash and the version.
 graph '/s/h1-app-1.0 10 /s/h2-lib-2' '/s/h2-lib-2 100' '/s/h3-font 1000' '/s/h4-tool 90'
 printf '%s\n' '/s/x1-app-0.9 /s/x3-font' '/s/x2-lib-2' '/s/x5-gone' >"$T/before"
-wants 'what was together stays together' '/s/h2-lib-2|/s/h4-tool|/s/h1-app-1.0 /s/h3-font' \
+wants 'what was together stays together, in the same order' '/s/h1-app-1.0 /s/h3-font|/s/h2-lib-2|/s/h4-tool' \
 	--previous "$T/before"
 is 'and is merged where there are too many' \
 	"$(dt-popularity --previous "$T/before" --max-layers 2 <"$T/graph" | wc -l)" 2
+graph '/s/h1-app 10 /s/h2-lib /s/h4-new' '/s/h2-lib 100' '/s/h3-font 1000' '/s/h4-new 5' '/s/h5-last 2000'
+printf '%s\n' /s/h3-font /s/h2-lib /s/h1-app >"$T/before"
+wants 'a new path is below what needs it, and else at the top' '/s/h3-font|/s/h2-lib|/s/h4-new|/s/h1-app|/s/h5-last' \
+	--previous "$T/before"
+graph '/s/h1-a 1000' '/s/h2-b 1000' '/s/h3-c 1000' '/s/h4-d 1000'
+printf '%s\n' '/s/h3-c /s/h4-d' '/s/h2-b /s/x1-a' >"$T/before"
+sed s/x1/y1/ "$T/before" >"$T/before.1"
+sed s/x1/z1/ "$T/before" >"$T/before.2"
+wants 'one earlier plan: a layer that has changed stays together' '/s/h3-c /s/h4-d|/s/h1-a /s/h2-b' \
+	--max-layers 3 --previous "$T/before"
+wants 'several: its paths may be separated, those of others are not' '/s/h3-c /s/h4-d|/s/h2-b|/s/h1-a' \
+	--max-layers 3 --previous "$T/before.2" --previous "$T/before.1" --previous "$T/before"
+graph '/s/h1-a 1000' '/s/h2-b 1000' '/s/h3-c 1000' '/s/h4-d 1000' '/s/h5-e 1000'
+printf '%s\n' '/s/h3-c' '/s/h4-d' '/s/h2-b' '/s/x1-a' >"$T/before"
+sed s/x1/y1/ "$T/before" >"$T/before.1"
+dt-popularity --max-layers 4 --previous "$T/before.1" --previous "$T/before" <"$T/graph" >"$T/out"
+like 'a path that was updated stays alone if there are too many layers' "$T/out" '^/s/h1-a$'
 for seed in 1 2 3; do
 	python3 -c "
 import random
@@ -165,6 +226,8 @@ for i, v in enumerate(names):
 	is "a store $store: --previous knows paths by their names" \
 		"$(dt-popularity --max-layers 12 --previous "$T/before" <"$T/graph.b" | names | sort)" \
 		"$(names <"$T/before" | sort)"
+	is "a store $store: and keeps the order of layers" \
+		"$(dt-popularity --max-layers 12 --previous "$T/before" <"$T/graph.b" | names)" "$(names <"$T/before")"
 done
 
 # The picture.
@@ -172,6 +235,9 @@ graph '/s/h1-app<&>" 10 /s/h2-lib' '/s/h2-lib 100'
 dt-popularity <"$T/graph" | dt-cost --format svg "$T/graph" - >"$T/svg"
 ok 'the picture is XML' python3 -c "import sys, xml.dom.minidom as m; m.parse('$T/svg')"
 like 'a name in the picture' "$T/svg" '>lib<'
+like 'sets in the picture' "$T/svg" '; an update re-sends 60 B on average</text>$'
+like 'chains in the picture' "$T/svg" 'changed one, an update re-sends 60 B\.</text>$'
+is 'three bars a layer' "$(grep -o '<g>.*' "$T/svg" | sed 's/<rect/\n&/g' | grep -c '^<rect')" 6
 
 # Bad input.
 # shellcheck disable=SC2317 # called through fails

@@ -2,6 +2,7 @@
 # dt-fleet: several images planned together; dt-cost: what they take together.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
+export PYTHONPATH=$t_dir/fixtures
 need python3 shuf
 
 cat >"$T/fleet.py" <<'END'
@@ -43,15 +44,20 @@ for seed in range(int(sys.argv[1])):
         for file in files:
             with open('out%d/%s' % (again, file.replace('.graph', '.plan'))) as f:
                 plans[again, file] = f.read()
-    held, apart, layers = 0, 0, set()
+    held, apart, layers, orders = 0, 0, set(), []
     for file, image in zip(files, images):
         if plans[0, file] != plans[1, file]:
             sys.exit('seed %d: line order matters' % seed)
         plan = [line.split(' ') for line in plans[0, file].splitlines()]
         if sorted(v for l in plan for v in l) != sorted(image) or len(plan) > limit:
             sys.exit('seed %d: no plan: %s' % (seed, plan))
+        orders.append([tuple(l) for l in plan])
         apart += sum(graph[v][0] for v in image)
         layers |= {tuple(l) for l in plan}
+    for a in orders:
+        for b in orders:
+            if [l for l in a if l in b] != [l for l in b if l in a]:
+                sys.exit('seed %d: two images have the same layers in another order' % seed)
     want = {'images': len(images), 'layers': len(layers), 'apart': apart,
             'held': sum(graph[v][0] for l in layers for v in l),
             'bound': sum(graph[v][0] for v in set().union(*images))}
@@ -66,6 +72,36 @@ for seed in range(int(sys.argv[1])):
 END
 ok 'random fleets: plans within the limit, costs by the definition' \
 	bash -c "cd '$T' && python3 fleet.py 60"
+
+# Images of some programs of a real closure.
+cat >"$T/real.py" <<'END'
+import random, subprocess, sys
+import plans
+
+with open(sys.argv[1]) as f:
+    graph = plans.parse(f.read())
+root = next(path for path in graph if path.endswith('-everything'))
+draw = random.Random(1)
+images = [plans.closure(graph, draw.sample(sorted(graph[root][1]), draw.choice([4, 6, 8]))) for _ in range(8)]
+names = []
+for i, image in enumerate(images):
+    names.append('real%d' % i)
+    with open(names[-1] + '.graph', 'w') as f:
+        f.write(plans.unparse(image))
+subprocess.run(['dt-fleet', '--max-layers', '60', *[n + '.graph' for n in names], '.'], check=True)
+apart = [plans.plan(image, 'transfer', 60) for image in images]
+fleet = [plans.read(n + '.plan') for n in names]
+numbers = [plans.held(graph, some, of) for of in (plans.sets, plans.chains) for some in (apart, fleet)]
+print('# MB of sets: apart %.1f, fleet %.1f; of chains: apart %.1f, fleet %.1f' % tuple(n / 1e6 for n in numbers))
+total = plans.size_of(graph, set().union(*images))
+assert numbers[1] < 1.05 * total and numbers[3] < 0.8 * numbers[2]
+for i, image in enumerate(images):
+    by_set, by_chain = plans.judge(image, fleet[i])
+    other = plans.judge(image, plans.plan(image, 'auto', 60))
+    assert by_set < 1.5 * other[0] and by_chain < other[1], (by_set, by_chain, other)
+END
+ok 'a real fleet shares layers, and chains of layers' bash -c "cd '$T' && python3 real.py '$t_dir/golden/debian.graph'"
+grep '^#' "$T/out"
 
 cd "$T" || exit 1
 mkdir plans

@@ -50,6 +50,7 @@ void affinity_release(struct affinity *k)
 	free(k->update);
 	free(k->image);
 	free(k->table);
+	free(k->source);
 	*k = (struct affinity){0};
 }
 
@@ -68,6 +69,17 @@ static double weigh_word(const struct affinity *k, size_t at, uint64_t word)
 	for (size_t i = 0; word != 0; i++, word >>= 8)
 		sum += k->table[(at * 8 + i) << 8 | (word & 255)];
 	return sum;
+}
+
+double affinity_weight(const struct affinity *k, size_t update)
+{
+	return k->table == NULL ? 1 : k->table[(update / 8) << 8 | 1u << (update % 8)];
+}
+
+void affinity_weigh_sources(const struct affinity *k, double *sum)
+{
+	for (size_t i = 0; i < k->n_updates; i++)
+		sum[k->source[i]] += affinity_weight(k, i);
 }
 
 double affinity_weigh(const struct affinity *k, const uint64_t *row)
@@ -180,7 +192,7 @@ static void sample(struct events *e, const struct path *path, size_t n,
 		step *= 1.25;
 	}
 	e->place = mem_zero(n, sizeof *e->place);
-	e->weight = mem_zero(n, sizeof *e->weight);
+	e->weight = mem_zero(n + WORD, sizeof *e->weight);
 	for (size_t v = 0; v < n; v++) {
 		double chance = (double)(path[v].hash >> 11) / 9007199254740992.0;
 		if (weight[v] <= 0 || weight[v] <= chance * step)
@@ -344,19 +356,17 @@ static size_t make_atoms(struct path *path, size_t n, size_t *first)
 	return n_atoms;
 }
 
-/* Computes the sum of weights for each value of each byte of a row. */
-static double *make_table(const struct events *e)
+double *affinity_table(const double *weight, size_t words)
 {
-	double *table = mem_zero(words_of(e) * 8 << 8, sizeof *table);
+	double *table = mem_zero(words * 8 << 8, sizeof *table);
 
-	for (size_t at = 0; at < words_of(e) * 8; at++)
+	for (size_t at = 0; at < words * 8; at++)
 		for (size_t b = 1; b < 256; b++) {
 			size_t low = 0;
 			while ((b >> low & 1) == 0)
 				low++;
-			size_t i = at * 8 + low;
-			table[at << 8 | b] = table[at << 8 | (b & (b - 1))] +
-					     (i < e->n ? e->weight[i] : 0);
+			table[at << 8 | b] =
+			    table[at << 8 | (b & (b - 1))] + weight[at * 8 + low];
 		}
 	return table;
 }
@@ -380,6 +390,21 @@ static void fill_rows(struct affinity *k, const struct adjacency *r,
 			k->image[i * k->image_words + word] = common;
 		}
 	}
+}
+
+/* Finds the atom of each update. */
+static void find_sources(struct affinity *k, const struct events *updates)
+{
+	uint32_t *atom = mem_zero(k->n_paths, sizeof *atom);
+
+	for (size_t i = 0; i < k->n; i++)
+		for (size_t at = k->first[i]; at < k->first[i + 1]; at++)
+			atom[k->place[at]] = (uint32_t)i;
+	k->n_updates = updates->n;
+	k->source = mem_zero(updates->n, sizeof *k->source);
+	for (size_t i = 0; i < updates->n; i++)
+		k->source[i] = atom[updates->place[i]];
+	free(atom);
 }
 
 void affinity_init(struct affinity *k, const struct graph *g, const struct adjacency *r,
@@ -416,10 +441,11 @@ void affinity_init(struct affinity *k, const struct graph *g, const struct adjac
 			k->share[i] += p->size / (p->n_images > 0 ? p->n_images : 1);
 		}
 	fill_rows(k, r, &updates, &images, mask);
+	find_sources(k, &updates);
 	for (size_t i = 0; i < updates.n; i++)
 		k->weight += weight == NULL ? 1 : updates.weight[i];
 	if (weight != NULL)
-		k->table = make_table(&updates);
+		k->table = affinity_table(updates.weight, k->words);
 	free(updates.place);
 	free(updates.weight);
 	free(images.place);

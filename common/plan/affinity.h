@@ -62,6 +62,9 @@ struct affinity {
 	 */
 	double *table;
 	double weight; /* weight of all updates */
+	/* For each of the n_updates updates: the atom of the updated path. */
+	uint32_t *source;
+	size_t n_updates;
 };
 
 /*
@@ -75,6 +78,18 @@ struct affinity {
 void affinity_init(struct affinity *k, const struct graph *g, const struct adjacency *r,
 		   const double *weight, const uint64_t *class);
 void affinity_release(struct affinity *k);
+
+/* Returns the weight of one update, by its number. */
+double affinity_weight(const struct affinity *k, size_t update);
+
+/*
+ * Returns a new table of struct affinity for rows of this many words. weight[i] is the
+ * weight of the update of bit i.
+ */
+double *affinity_table(const double *weight, size_t words);
+
+/* Adds the weight of each update to sum[i], where i is the atom of the updated path. */
+void affinity_weigh_sources(const struct affinity *k, double *sum);
 
 /*
  * Return the weight of the updates in a row, the weight of the updates in at least one of

@@ -8,19 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PASSES_MAX = 20 };
-
 /*
  * The share f of unwanted bytes at which h is about half of its maximum; see cluster.h.
  */
 static const double half = 0.02;
-
-/* A group of atoms, which will be a layer. A group without members costs nothing. */
-struct group {
-	double size, share, cost;
-	size_t n;
-	uint64_t *update, *image; /* as in struct affinity: of any atom; of all atoms */
-};
 
 static double cost_of(const struct affinity *k, double sharing, double size, double share,
 		      size_t n, double updates, size_t images)
@@ -36,17 +27,19 @@ static double cost_of(const struct affinity *k, double sharing, double size, dou
 	return cost;
 }
 
-static double cost_both(const struct affinity *k, double sharing, const struct group *a,
-			const struct group *b)
+double cluster_cost(const struct affinity *k, double sharing,
+		    const struct cluster_group *a, const struct cluster_group *b)
 {
 	return cost_of(k, sharing, a->size + b->size, a->share + b->share, a->n + b->n,
 		       affinity_weigh_both(k, a->update, b->update),
 		       affinity_count_common(k, a->image, b->image));
 }
 
-static double cost_alone(const struct affinity *k, double sharing, const struct group *a)
+double cluster_cost_alone(const struct affinity *k, double sharing,
+			  const struct cluster_group *a)
 {
-	return cost_both(k, sharing, a, &(struct group){0, 0, 0, 0, a->update, a->image});
+	return cost_of(k, sharing, a->size, a->share, a->n, affinity_weigh(k, a->update),
+		       affinity_count(k, a->image));
 }
 
 /*
@@ -55,12 +48,36 @@ static double cost_alone(const struct affinity *k, double sharing, const struct 
  */
 struct heap {
 	const struct affinity *k;
-	double sharing;
+	const struct cluster_model *m;
 	size_t limit;
-	struct group *group;
+	struct cluster_group *group;
 	struct clustering groups;
 	float *growth;
+	/*
+	 * For each group: its place in the order, and the weight of the updates of its
+	 * own paths. For each place: the weight of the updates of all atoms up to this
+	 * one, and the size of all atoms below.
+	 */
+	uint32_t *place;
+	double *own, *weight, *below;
 };
+
+/*
+ * Returns about how much more of the chain is sent if two groups merge. Either the lower
+ * one moves up, and more updates send it, or the upper one moves down, and its updates
+ * send more. `rises` tells which is better.
+ */
+static double chain_growth(const struct heap *h, uint32_t i, uint32_t j, bool *rises)
+{
+	bool is_lower = h->place[i] < h->place[j];
+	uint32_t low = is_lower ? i : j, high = is_lower ? j : i;
+	uint32_t from = h->place[low], to = h->place[high];
+	double up = h->group[low].size * (h->weight[to] - h->weight[from]);
+	double down = h->own[high] * (h->below[to] - h->below[from]);
+
+	*rises = up < down;
+	return h->m->chain * (up < down ? up : down) / h->k->weight;
+}
 
 static double growth_of(void *arg, uint32_t i, uint32_t j)
 {
@@ -71,8 +88,10 @@ static double growth_of(void *arg, uint32_t i, uint32_t j)
 
 static void set_growth(struct heap *h, uint32_t i, uint32_t j)
 {
-	const struct group *a = &h->group[i], *b = &h->group[j];
-	float growth = (float)(cost_both(h->k, h->sharing, a, b) - a->cost - b->cost);
+	const struct cluster_group *a = &h->group[i], *b = &h->group[j];
+	bool rises;
+	float growth = (float)(cluster_cost(h->k, h->m->sharing, a, b) - a->cost -
+			       b->cost + chain_growth(h, i, j, &rises));
 
 	h->growth[(size_t)i * h->k->n + j] = h->growth[(size_t)j * h->k->n + i] = growth;
 }
@@ -81,8 +100,13 @@ static void set_growth(struct heap *h, uint32_t i, uint32_t j)
 static void add_group(struct heap *h, uint32_t to, uint32_t from)
 {
 	const struct affinity *k = h->k;
-	struct group *a = &h->group[to], *b = &h->group[from];
+	struct cluster_group *a = &h->group[to], *b = &h->group[from];
+	bool rises, is_higher = h->place[from] > h->place[to];
 
+	(void)chain_growth(h, to, from, &rises);
+	if (rises == is_higher)
+		h->place[to] = h->place[from];
+	h->own[to] += h->own[from];
 	for (size_t i = 0; i < k->words; i++)
 		a->update[i] |= b->update[i];
 	for (size_t i = 0; i < k->image_words; i++)
@@ -90,7 +114,7 @@ static void add_group(struct heap *h, uint32_t to, uint32_t from)
 	a->size += b->size;
 	a->share += b->share;
 	a->n += b->n;
-	a->cost = cost_alone(k, h->sharing, a);
+	a->cost = cluster_cost_alone(k, h->m->sharing, a);
 }
 
 static void join(void *arg, uint32_t to, uint32_t from)
@@ -149,183 +173,90 @@ static void restore(struct heap *h, const uint32_t *before, uint32_t *group)
 	free(first);
 }
 
-/* The state of the moves. Groups have the numbers 0 to n_groups - 1. */
-struct search {
-	const struct affinity *k;
-	double sharing;
-	size_t n_groups;
-	struct group *group;
-	/*
-	 * For each group: a row of the updates that change exactly one atom, and a row of
-	 * the images that exactly one atom is not in.
-	 */
-	uint64_t *once, *miss;
-	uint64_t *less, *more; /* scratch rows */
-	uint32_t *of;
-};
-
-/* Computes the fields of group `to` from its members. */
-static void add_up(struct search *s, uint32_t to)
+/* Fills the fields of the heap that depend on the order of the atoms. */
+static void take_order(struct heap *h, const uint32_t *order)
 {
-	const struct affinity *k = s->k;
-	struct group *g = &s->group[to];
-	uint64_t *once = s->once + to * k->words, *miss = s->miss + to * k->image_words;
+	const struct affinity *k = h->k;
+	double weight = 0, below = 0;
 
-	g->size = g->share = 0;
-	g->n = 0;
-	memset(g->update, 0, k->words * sizeof *g->update);
-	memset(once, 0, k->words * sizeof *once);
-	memset(g->image, 255, k->image_words * sizeof *g->image);
-	memset(miss, 0, k->image_words * sizeof *miss);
+	h->place = mem_zero(k->n, sizeof *h->place);
+	h->own = mem_zero(k->n, sizeof *h->own);
+	h->weight = mem_zero(k->n, sizeof *h->weight);
+	h->below = mem_zero(k->n, sizeof *h->below);
+	affinity_weigh_sources(k, h->own);
 	for (size_t i = 0; i < k->n; i++) {
-		if (s->of[i] != to)
-			continue;
-		const uint64_t *update = k->update + i * k->words;
-		const uint64_t *image = k->image + i * k->image_words;
-		for (size_t w = 0; w < k->words; w++) {
-			once[w] = (once[w] & ~update[w]) | (update[w] & ~g->update[w]);
-			g->update[w] |= update[w];
-		}
-		for (size_t w = 0; w < k->image_words; w++) {
-			miss[w] = (miss[w] & image[w]) | (g->image[w] & ~image[w]);
-			g->image[w] &= image[w];
-		}
-		g->size += k->size[i];
-		g->share += k->share[i];
-		g->n += k->first[i + 1] - k->first[i];
+		h->place[order[i]] = (uint32_t)i;
+		h->weight[i] = weight += h->own[order[i]];
+		h->below[i] = below;
+		below += k->size[order[i]];
 	}
-	g->cost = g->n == 0 ? 0 : cost_alone(k, s->sharing, g);
 }
 
-/* Returns the cost of the group of atom `i` without this atom. */
-static double cost_without(const struct search *s, size_t i)
+static void start_groups(struct heap *h, uint64_t *rows)
 {
-	const struct affinity *k = s->k;
-	uint32_t own = s->of[i];
-	const struct group *g = &s->group[own];
-	const uint64_t *update = k->update + i * k->words;
-	const uint64_t *image = k->image + i * k->image_words;
-	size_t n = g->n - (k->first[i + 1] - k->first[i]);
-
-	if (n == 0)
-		return 0;
-	for (size_t w = 0; w < k->words; w++)
-		s->less[w] = g->update[w] & ~(s->once[own * k->words + w] & update[w]);
-	for (size_t w = 0; w < k->image_words; w++)
-		s->more[w] =
-		    g->image[w] | (s->miss[own * k->image_words + w] & ~image[w]);
-	return cost_of(k, s->sharing, g->size - k->size[i], g->share - k->share[i], n,
-		       affinity_weigh(k, s->less), affinity_count(k, s->more));
-}
-
-/*
- * Moves each atom to the group where it costs least. Returns whether an atom was moved.
- */
-static bool move_atoms(struct search *s)
-{
-	const struct affinity *k = s->k;
-	bool moved = false;
-
-	for (size_t i = 0; i < k->n; i++) {
-		uint32_t own = s->of[i], best = own;
-		struct group atom = {k->size[i],
-				     k->share[i],
-				     0,
-				     k->first[i + 1] - k->first[i],
-				     k->update + i * k->words,
-				     k->image + i * k->image_words};
-		double saved = s->group[own].cost - cost_without(s, i);
-		/*
-		 * Require a real gain, so that rounding errors do not move an atom
-		 * forever.
-		 */
-		double least = saved * (1 - 1e-9);
-		for (uint32_t to = 0; to < s->n_groups; to++) {
-			const struct group *g = &s->group[to];
-			if (to == own)
-				continue;
-			double grown = g->n == 0
-					   ? cost_alone(k, s->sharing, &atom)
-					   : cost_both(k, s->sharing, g, &atom) - g->cost;
-			if (grown < least) {
-				least = grown;
-				best = to;
-			}
-		}
-		if (best == own)
-			continue;
-		s->of[i] = best;
-		add_up(s, own);
-		add_up(s, best);
-		moved = true;
-	}
-	return moved;
-}
-
-static void improve(struct search *s)
-{
-	const struct affinity *k = s->k;
-	uint64_t *rows =
-	    mem_zero((s->n_groups * 2 + 1) * (k->words + k->image_words), sizeof *rows);
-
-	s->once = rows;
-	s->miss = s->once + s->n_groups * k->words;
-	s->less = s->miss + s->n_groups * k->image_words;
-	s->more = s->less + k->words;
-	uint64_t *at = s->more + k->image_words;
-	s->group = mem_zero(s->n_groups, sizeof *s->group);
-	for (uint32_t i = 0; i < s->n_groups; i++) {
-		s->group[i].update = at;
-		s->group[i].image = at + k->words;
-		at += k->words + k->image_words;
-		add_up(s, i);
-	}
-	for (int pass = 0; pass < PASSES_MAX && move_atoms(s); pass++)
-		continue;
-	free(s->group);
-	free(rows);
-}
-
-void cluster_atoms(const struct affinity *k, size_t limit, double sharing,
-		   const uint32_t *before, uint32_t *group)
-{
+	const struct affinity *k = h->k;
 	size_t n = k->n;
 
-	for (size_t i = 0; i < n; i++)
-		group[i] = (uint32_t)i;
-	if (n <= limit && before == NULL)
-		return;
-	uint64_t *rows = mem_zero(n * (k->words + k->image_words), sizeof *rows);
-	struct heap h = {.k = k, .sharing = sharing, .limit = limit};
-	clustering_init(&h.groups, n);
-	h.group = mem_zero(n, sizeof *h.group);
-	h.growth = mem_zero(n * n, sizeof *h.growth);
 	memcpy(rows, k->update, n * k->words * sizeof *rows);
 	memcpy(rows + n * k->words, k->image, n * k->image_words * sizeof *rows);
 	for (uint32_t i = 0; i < n; i++) {
-		struct group *g = &h.group[i];
-		*g = (struct group){.size = k->size[i], .share = k->share[i]};
+		struct cluster_group *g = &h->group[i];
+		*g = (struct cluster_group){.size = k->size[i], .share = k->share[i]};
 		g->n = k->first[i + 1] - k->first[i];
 		g->update = rows + i * k->words;
 		g->image = rows + n * k->words + i * k->image_words;
-		g->cost = cost_alone(k, sharing, g);
+		g->cost = cluster_cost_alone(k, h->m->sharing, g);
 	}
-	if (before != NULL)
-		restore(&h, before, group);
-	agglomerate(&h, group);
-	size_t n_groups = h.groups.n_alive;
-	uint32_t *number = mem_zero(n, sizeof *number);
-	for (size_t at = 0; at < n_groups; at++)
-		number[h.groups.alive[at]] = (uint32_t)at;
+}
+
+/* Renumbers the groups in the order of their places, from 0. */
+static size_t number_groups(const struct heap *h, uint32_t *group)
+{
+	size_t n = h->k->n, n_groups = 0;
+	uint32_t *at = mem_zero(n, sizeof *at), *number = mem_zero(n, sizeof *number);
+
+	for (size_t i = 0; i < n; i++)
+		at[i] = UINT32_MAX;
+	for (size_t i = 0; i < h->groups.n_alive; i++)
+		at[h->place[h->groups.alive[i]]] = h->groups.alive[i];
+	for (size_t i = 0; i < n; i++)
+		if (at[i] != UINT32_MAX)
+			number[at[i]] = (uint32_t)n_groups++;
 	for (size_t i = 0; i < n; i++)
 		group[i] = number[group[i]];
+	free(at);
 	free(number);
+	return n_groups;
+}
+
+size_t cluster_atoms(const struct affinity *k, const struct cluster_model *m,
+		     size_t limit, const uint32_t *order, const uint32_t *before,
+		     uint32_t *group)
+{
+	size_t n = k->n;
+	uint64_t *rows = mem_zero(n * (k->words + k->image_words), sizeof *rows);
+	struct heap h = {.k = k, .m = m, .limit = limit};
+
+	for (size_t i = 0; i < n; i++)
+		group[i] = (uint32_t)i;
+	clustering_init(&h.groups, n);
+	h.group = mem_zero(n, sizeof *h.group);
+	take_order(&h, order);
+	start_groups(&h, rows);
+	if (before != NULL)
+		restore(&h, before, group);
+	if (!is_done(&h)) {
+		h.growth = mem_zero(n * n, sizeof *h.growth);
+		agglomerate(&h, group);
+	}
+	size_t n_groups = number_groups(&h, group);
+	free(h.place);
+	free(h.own);
+	free(h.weight);
+	free(h.below);
 	free(h.group);
 	free(h.growth);
 	free(rows);
 	clustering_release(&h.groups);
-	if (before != NULL)
-		return;
-	improve(&(struct search){
-	    .k = k, .sharing = sharing, .n_groups = n_groups, .of = group});
+	return n_groups;
 }

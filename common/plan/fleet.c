@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "plan/adjacency.h"
 #include "plan/affinity.h"
+#include "plan/chain.h"
 #include "plan/clustering.h"
 #include "plan/ordering.h"
 #include "plan/plan.h"
@@ -71,6 +72,11 @@ static bool exceeds(const uint64_t *a, const uint64_t *b, size_t words)
 		if ((a[w] & ~b[w]) != 0)
 			return true;
 	return false;
+}
+
+static bool has_image(const uint64_t *images, uint32_t image)
+{
+	return (images[image / WORD] >> (image % WORD) & 1) != 0;
 }
 
 static double held_together(const struct fleet *p, const struct fleet_group *a,
@@ -254,6 +260,139 @@ static void init_groups(struct fleet *p, const struct adjacency *r, const bool *
 		start_group(p, r, i, in, p->n_images);
 }
 
+/*
+ * Events that change layers of a chain: updates of paths, and pulls of an image where
+ * another image already is. The layers that these two images do not share have changed.
+ * Both kinds of events have the same weight. At most PULLS_MAX pulls are considered.
+ */
+enum { PULLS_MAX = 2048 };
+
+struct pulls {
+	size_t n, words;
+	uint32_t *from, *to; /* the image that exists, and the one that is pulled */
+};
+
+static void list_pulls(struct pulls *a, size_t n_images)
+{
+	size_t steps = n_images - 1;
+
+	while (steps * n_images > PULLS_MAX)
+		steps--;
+	a->from = mem_zero(steps * n_images, sizeof *a->from);
+	a->to = mem_zero(steps * n_images, sizeof *a->to);
+	for (size_t step = 1; step <= steps; step++)
+		for (size_t i = 0; i < n_images; i++, a->n++) {
+			a->from[a->n] = (uint32_t)i;
+			a->to[a->n] = (uint32_t)((i + step) % n_images);
+		}
+	a->words = (a->n + WORD - 1) / WORD;
+}
+
+/* Sets the bits of the pulls for which the group is a layer that must be sent. */
+static void fill_pulls(const struct pulls *a, const struct fleet_group *g, uint64_t *row)
+{
+	for (size_t i = 0; i < g->n; i++) {
+		const uint64_t *images = g->variant[i].images;
+		for (size_t k = 0; k < a->n; k++)
+			if (has_image(images, a->to[k]) && !has_image(images, a->from[k]))
+				row[k / WORD] |= (uint64_t)1 << (k % WORD);
+	}
+}
+
+/* Makes rows of events: first the updates, then the pulls. */
+static struct affinity join_events(const struct affinity *k, const struct pulls *a)
+{
+	struct affinity both = {.words = k->words + a->words, .weight = 2};
+	double *one = mem_zero(both.words * WORD, sizeof *one);
+
+	for (size_t i = 0; i < k->n_updates; i++)
+		one[i] = affinity_weight(k, i) / k->weight;
+	for (size_t i = 0; i < a->n; i++)
+		one[k->words * WORD + i] = 1 / (double)a->n;
+	both.table = affinity_table(one, both.words);
+	free(one);
+	return both;
+}
+
+/* A group with its place among all groups. */
+struct ranked {
+	size_t n_images;
+	uint32_t rank, group;
+};
+
+static int compare_ranks(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+
+	if (x->n_images != y->n_images)
+		return x->n_images > y->n_images ? -1 : 1;
+	return x->rank < y->rank ? -1 : x->rank > y->rank;
+}
+
+/*
+ * Returns the groups in a first order: those of many images at the bottom, and otherwise
+ * as their lowest atoms.
+ */
+static struct ranked *rank_groups(const struct fleet *p, const uint32_t *group)
+{
+	size_t n = p->groups.n_alive;
+	uint32_t *order = mem_zero(p->k->n, sizeof *order);
+	uint32_t *rank = mem_zero(p->k->n, sizeof *rank);
+	struct ranked *ranked = mem_zero(n, sizeof *ranked);
+
+	chain_order(p->k, order);
+	for (size_t i = p->k->n; i-- > 0;)
+		rank[group[order[i]]] = (uint32_t)i;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t g = p->groups.alive[i];
+		const uint64_t *images = p->group[g].images;
+		ranked[i] = (struct ranked){
+		    count_common(images, images, images, p->words), rank[g], g};
+	}
+	qsort(ranked, n, sizeof *ranked, compare_ranks);
+	free(order);
+	free(rank);
+	return ranked;
+}
+
+/* Renumbers the groups in the order of their layers, which is the same in all images. */
+static void order_groups(const struct fleet *p, uint32_t *group)
+{
+	struct pulls pulls = {0};
+
+	list_pulls(&pulls, p->n_images);
+	struct affinity both = join_events(p->k, &pulls);
+	struct ranked *ranked = rank_groups(p, group);
+	struct chain_stack stack = {.k = &both, .n = p->groups.n_alive};
+	uint64_t *rows = mem_zero(stack.n * both.words, sizeof *rows);
+	uint32_t *number = mem_zero(p->k->n, sizeof *number);
+	stack.size = mem_zero(stack.n, sizeof *stack.size);
+	stack.update = mem_zero(stack.n, sizeof *stack.update);
+	stack.id = mem_zero(stack.n, sizeof *stack.id);
+	for (size_t i = 0; i < stack.n; i++) {
+		const struct fleet_group *g = &p->group[ranked[i].group];
+		stack.id[i] = ranked[i].group;
+		stack.size[i] = g->size;
+		stack.update[i] = rows + i * both.words;
+		memcpy(stack.update[i], g->update, p->k->words * sizeof *rows);
+		fill_pulls(&pulls, g, stack.update[i] + p->k->words);
+	}
+	chain_sort(&stack);
+	for (size_t i = 0; i < stack.n; i++)
+		number[stack.id[i]] = (uint32_t)i;
+	for (size_t i = 0; i < p->k->n; i++)
+		group[i] = number[group[i]];
+	free(number);
+	free(rows);
+	free(stack.size);
+	free(stack.update);
+	free(stack.id);
+	free(ranked);
+	free(pulls.from);
+	free(pulls.to);
+	affinity_release(&both);
+}
+
 static void release_groups(struct fleet *p)
 {
 	for (size_t i = 0; i < p->groups.n; i++) {
@@ -285,6 +424,7 @@ int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
 		group[i] = (uint32_t)i;
 	init_groups(&p, &r, in);
 	clustering_run(&p.groups, &rule, group);
+	order_groups(&p, group);
 	for (size_t i = 0; i < n_images; i++)
 		ordering_plan(all, &r, &k, group, in[i], &plans[i]);
 	release_groups(&p);

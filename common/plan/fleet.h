@@ -20,8 +20,9 @@ struct plan;
  * `limit` layers, where `limit` is 1 or more.
  *
  * The layers are chosen so that all distinct layers together take few bytes, and so that
- * few bytes are re-sent when a path is updated. `weight` and the order of layers and
- * paths are as with transfer_plan(). Returns 0, or -1 with a cycle in `e`.
+ * few bytes are re-sent when a path is updated. `weight` and the order of paths are as
+ * with transfer_plan(). Layers have the same order in all images, so that images also
+ * share the chains of their layers (chain.h). Returns 0, or -1 with a cycle in `e`.
  */
 int fleet_plan(const struct graph *all, const bool *const *in, size_t n_images,
 	       size_t limit, const double *weight, struct plan *plans, struct err *e);

@@ -10,9 +10,7 @@
 #include <string.h>
 
 struct ordered_layer {
-	double chance;
 	const char **path; /* in byte order */
-	const char *first; /* first path in the order of plans */
 	size_t n;
 };
 
@@ -21,24 +19,12 @@ static int compare_paths(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static int compare_layers(const void *a, const void *b)
-{
-	const struct ordered_layer *x = a, *y = b;
-
-	if (x->n == 0 || y->n == 0)
-		return x->n == 0 ? y->n != 0 : -1;
-	if (x->chance != y->chance)
-		return x->chance < y->chance ? -1 : 1;
-	return affinity_compare(x->first, y->first);
-}
-
 void ordering_plan(const struct graph *g, const struct adjacency *r,
 		   const struct affinity *k, const uint32_t *group, const bool *in,
 		   struct plan *p)
 {
 	struct ordered_layer *layer = mem_zero(k->n, sizeof *layer);
 	const char **path = mem_zero(k->n_paths, sizeof *path), **next = path;
-	uint64_t *row = mem_zero(k->words, sizeof *row);
 
 	for (size_t i = 0; i < k->n; i++)
 		layer[group[i]].n += k->first[i + 1] - k->first[i];
@@ -54,21 +40,13 @@ void ordering_plan(const struct graph *g, const struct adjacency *r,
 			const char *name = g->paths.name[node];
 			if (in != NULL && !in[node])
 				continue;
-			if (l->n == 0 || affinity_compare(name, l->first) < 0)
-				l->first = name;
 			l->path[l->n++] = name;
 		}
 	for (size_t i = 0; i < k->n; i++) {
 		if (layer[i].n == 0)
 			continue;
-		memset(row, 0, k->words * sizeof *row);
-		for (size_t a = 0; a < k->n; a++)
-			for (size_t w = 0; group[a] == i && w < k->words; w++)
-				row[w] |= k->update[a * k->words + w];
-		layer[i].chance = affinity_weigh(k, row);
 		qsort(layer[i].path, layer[i].n, sizeof *layer[i].path, compare_paths);
 	}
-	qsort(layer, k->n, sizeof *layer, compare_layers);
 	for (size_t i = 0; i < k->n; i++) {
 		for (size_t at = 0; at < layer[i].n; at++) {
 			const char *name = layer[i].path[at];
@@ -76,7 +54,6 @@ void ordering_plan(const struct graph *g, const struct adjacency *r,
 		}
 		plan_close(p);
 	}
-	free(row);
 	free(path);
 	free(layer);
 }

@@ -25,9 +25,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (graph_parse(&g, text, strlen(text), "text", &e) < 0)
 		abort();
-	uint32_t *layer = mem_zero(g.paths.n, sizeof *layer);
+	struct previous old = {0};
 	double *weight = mem_zero(g.paths.n, sizeof *weight);
-	int previous = previous_parse(layer, &g, given, len, "input", &e);
+	int previous = previous_parse(&old, &g, given, len, "input", &e);
 	weights_parse(weight, &g, given, len, "input", &e);
 	if (plan_parse(&p, &g, given, len, "input", &e) == 0) {
 		plan_write(&p, &g, &out);
@@ -35,10 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 			abort();
 		for (size_t i = 0; i < p.n; i++)
 			for (size_t k = plan_start(&p, i); k < p.end[i]; k++)
-				if (layer[p.path[k]] > i) /* the first that has it */
+				if (old.layer[p.path[k]] > i) /* the first that has it */
 					abort();
 	}
-	free(layer);
+	previous_release(&old);
 	free(weight);
 	buf_release(&out);
 	plan_release(&p);

@@ -127,6 +127,11 @@ static void test_small(void)
 	tap_ok(k->size[i] == 16 && k->share[i] == 4, "libc's bytes, shared by 4 images");
 	i = atom_of(&f, "lib");
 	tap_ok(k->size[i] == 4 && k->share[i] == 2, "lib's bytes, shared by 2 images");
+	double sum[5] = {0};
+	affinity_weigh_sources(k, sum);
+	tap_int((long long)k->n_updates, 5, "each path is updated");
+	tap_ok(sum[atom_of(&f, "libc")] == 1 && sum[atom_of(&f, "app")] == 1,
+	       "each atom has an update of its own");
 	end(&f);
 	affinity_release(&f.affinity);
 	tap_ok(f.affinity.n == 0, "released twice");
@@ -151,7 +156,24 @@ static void test_weights(void)
 	tap_ok(weigh(&f, "tool", "app") == 10.5, "of both");
 	tap_int((long long)affinity_count(k, images(&f, "libc")), 4,
 		"images have no weight");
+	double sum[5] = {1, 1, 1, 1, 1};
+	affinity_weigh_sources(k, sum);
+	tap_ok(sum[atom_of(&f, "libc")] == 1.5 && sum[atom_of(&f, "app")] == 11 &&
+		   sum[atom_of(&f, "lib")] == 1,
+	       "the weights of updates are added to their atoms");
+	bool own = k->n_updates == 2;
+	for (size_t i = 0; i < k->n_updates; i++)
+		own = own && affinity_weight(k, i) ==
+				 weight_of(path_at(&f, k->first[k->source[i]]));
+	tap_ok(own, "an update has the weight of its path");
 	end(&f);
+
+	const double weight[64] = {[0] = 1, [7] = 2, [8] = 4, [63] = 8};
+	double *table = affinity_table(weight, 1);
+	tap_ok(table[0x81] == 3 && table[1 << 8 | 0xff] == 4 &&
+		   table[7 << 8 | 0x80] == 8 && table[2 << 8 | 0xff] == 0,
+	       "a table of weights");
+	free(table);
 }
 
 static void has_size(const char *size, double want)

@@ -25,7 +25,7 @@ static void plan(const char *text, size_t limit, const double *weight,
 
 	buf_addstr(out, "");
 	if (graph_parse(&g, text, strlen(text), "text", &e) < 0 ||
-	    transfer_plan(&g, limit, weight, previous, &p, &e) < 0)
+	    transfer_plan(&g, limit, weight, previous, NULL, &p, &e) < 0)
 		buf_addstr(out, e.text);
 	else
 		plan_write(&p, &g, out);
@@ -46,12 +46,13 @@ static void plans(const char *text, size_t limit, const double *weight,
 static void test_small(void)
 {
 	/*
-	 * With 2 layers, sharing has its largest weight, 1.2. The costs, where h is 0.94
-	 * for an unwanted share of 0.25, and 1 if no image wants both paths:
+	 * With 2 layers, sharing has its largest weight, 0.07, and chains always have
+	 *0.3. The costs, where h is 0.94 for an unwanted share of 0.25, and 1 if no image
+	 *wants both paths:
 	 *
-	 *	app lib, other		2/3 * 2 + 1/3 + 1.2 * 2 * 0.94 = 3.9
-	 *	app other, lib		3/3 * 2 + 1/3 + 1.2 * 2 * 1    = 4.7
-	 *	lib other, app		2/3 * 2 + 2/3 + 1.2 * 2 * 1    = 4.4
+	 *	other, app lib		1/3 + 2/3 * 2 + 0.3 * 7/3 + 0.07 * 2 * 0.94 = 2.5
+	 *	lib, app other		1/3 + 3/3 * 2 + 0.3 * 7/3 + 0.07 * 2 * 1    = 3.2
+	 *	lib other, app		2/3 * 2 + 2/3 + 0.3 * 7/3 + 0.07 * 2 * 1    = 2.8
 	 */
 	static const char three[] = "app 1024 lib\nlib 1024\nother 1024\n";
 	static const char equal[] = "big 1048576\nx 16\ny 16\n";
@@ -59,17 +60,14 @@ static void test_small(void)
 	plans("a 1\n", 1, NULL, NULL, "a\n", "one path");
 	plans(three, 1, NULL, NULL, "app lib other\n", "one layer");
 	plans(three, 2, NULL, NULL, "other\napp lib\n", "two layers");
-	plans(three, 3, NULL, NULL, "lib\nother\napp\n", "a layer for each path");
-	plans(three, 100, NULL, NULL, "lib\nother\napp\n", "and no more");
+	plans(three, 3, NULL, NULL, "other\nlib\napp\n", "a layer for each path");
+	plans(three, 100, NULL, NULL, "other\nlib\napp\n", "and no more");
 	plans(equal, 2, NULL, NULL, "big\nx y\n", "small paths cost less together");
 	plans("a 1\nb 0\n", 1, NULL, NULL, "a b\n", "an empty path");
 
 	/*
-	 * Only updates of app happen: app alone costs 1, the others nothing but sharing.
-	 *
-	 *	app lib, other		1 * 2 + 1.2 * 2 * 0.94 = 4.3
-	 *	app other, lib		1 * 2 + 1.2 * 2 * 1    = 4.4
-	 *	lib other, app		1     + 1.2 * 2 * 1    = 3.4
+	 * Only updates of app happen. If app is alone at the top, they cost 1.3 and
+	 * sharing. Otherwise, they cost at least 2.6.
 	 */
 	static const double app_only[] = {1, 0, 0};
 	plans(three, 2, app_only, NULL, "lib other\napp\n", "a path that changes alone");
@@ -82,12 +80,12 @@ static void test_before(void)
 	static const uint32_t none[] = {PREVIOUS_NONE, PREVIOUS_NONE, PREVIOUS_NONE};
 	static const uint32_t all[] = {3, 3, 3}, other[] = {0, 1, 0};
 
-	plans(three, 2, NULL, kept, "app\nlib other\n", "an earlier layer is kept");
-	plans(three, 3, NULL, kept, "app\nlib other\n", "even if there may be more");
+	plans(three, 2, NULL, kept, "lib other\napp\n", "an earlier layer is kept");
+	plans(three, 3, NULL, kept, "lib other\napp\n", "even if there may be more");
 	plans(three, 1, NULL, kept, "app lib other\n", "or merged with others");
 	plans(three, 5, NULL, all, "app lib other\n", "one earlier layer");
-	plans(three, 2, NULL, other, "lib\napp other\n", "one that costs more");
-	plans(three, 3, NULL, none, "lib\nother\napp\n", "only new paths");
+	plans(three, 2, NULL, other, "app other\nlib\n", "one that costs more");
+	plans(three, 3, NULL, none, "other\nlib\napp\n", "only new paths");
 	plans(three, 2, NULL, none, "other\napp lib\n", "which are merged");
 }
 
