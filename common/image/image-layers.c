@@ -35,8 +35,9 @@ static int wrong_digest(const struct image *im, size_t i, const char *hex, struc
 		       i + 1, hex, im->layer[i].diff_id);
 }
 
-int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
-		      int out, struct err *e)
+int image_layer_read(const struct image *im, size_t i, const struct image_bytes *b,
+		     int (*see)(void *arg, const void *data, size_t len, struct err *e),
+		     void *arg, struct err *e)
 {
 	char *block = mem_zero(1, READ_SIZE), hex[DIGEST_HEX + 1];
 	struct digest digest;
@@ -54,8 +55,8 @@ int image_layer_write(const struct image *im, size_t i, const struct image_bytes
 			break;
 		}
 		digest_update(&digest, block, (size_t)n);
-		if (out >= 0 && io_write(out, block, (size_t)n) < 0)
-			result = err_set_errno(e, "%s", io_output());
+		if (see != NULL)
+			result = see(arg, block, (size_t)n, e);
 		at += n;
 		left -= (uint64_t)n;
 	}
@@ -65,6 +66,19 @@ int image_layer_write(const struct image *im, size_t i, const struct image_bytes
 	if (result == 0 && strcmp(hex, im->layer[i].diff_id) != 0)
 		result = wrong_digest(im, i, hex, e);
 	return result;
+}
+
+static int write_block(void *arg, const void *data, size_t len, struct err *e)
+{
+	const int *out = arg;
+
+	return io_write(*out, data, len) < 0 ? err_set_errno(e, "%s", io_output()) : 0;
+}
+
+int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
+		      int out, struct err *e)
+{
+	return image_layer_read(im, i, b, out >= 0 ? write_block : NULL, &out, e);
 }
 
 /* --- all layers at once --- */

@@ -292,22 +292,30 @@ static bool has_platforms(const struct image_archive *a)
 	return result;
 }
 
-int image_open(struct image *im, const struct image_choice *choice, struct err *e)
+int image_open_in(struct image *im, struct image_archive *a, struct err *e)
 {
-	struct image_archive *a = mem_zero(1, sizeof *a);
-	int result = image_archive_open(a, choice->from, choice, e);
-	bool is_free = !choice->has_arch && !choice->has_os;
+	bool is_free = !a->choice->has_arch && !a->choice->has_os;
 
 	*im = (struct image){0};
-	if (result == 0 && a->is_several)
+	if (a->is_several)
 		image_archive_use(a, true);
-	if (result == 0)
-		result = open_chosen(im, a, e);
+	int result = open_chosen(im, a, e);
 	if (result < 0 && a->is_several && (is_free || !has_platforms(a))) {
 		image_release(im);
 		image_archive_use(a, false);
 		result = open_chosen(im, a, e);
 	}
+	return result;
+}
+
+int image_open(struct image *im, const struct image_choice *choice, struct err *e)
+{
+	struct image_archive *a = mem_zero(1, sizeof *a);
+	int result = image_archive_open(a, choice->from, choice, e);
+
+	*im = (struct image){0};
+	if (result == 0)
+		result = image_open_in(im, a, e);
 	im->own = a;
 	return result;
 }

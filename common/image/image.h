@@ -189,6 +189,12 @@ struct image {
 int image_open(struct image *im, const struct image_choice *choice, struct err *e);
 
 /*
+ * Opens the image of an open archive that image_open() would open. Otherwise as
+ * image_open_at().
+ */
+int image_open_in(struct image *im, struct image_archive *a, struct err *e);
+
+/*
  * Opens image `i` of the archive, counted from 0. If its descriptor has several
  * platforms, the best one for the wanted platform is opened. Returns 0, or -1 and a
  * reason. The caller must release the image in both cases, and before the archive.
@@ -221,6 +227,16 @@ void image_layer_close(struct image_bytes *b);
  */
 int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
 		      int out, struct err *e);
+
+/*
+ * Passes the uncompressed layer to see(arg, data, len, e), unless that is NULL, block by
+ * block. Compares the layer's digest with its diff_id. see() returns 0, or -1 and a
+ * reason. Returns 0, or -1 and a reason. After -1 the bytes that see() got are incomplete
+ * or wrong.
+ */
+int image_layer_read(const struct image *im, size_t i, const struct image_bytes *b,
+		     int (*see)(void *arg, const void *data, size_t len, struct err *e),
+		     void *arg, struct err *e);
 
 /*
  * All layers of an image, uncompressed and compared with their diff_ids on all cores

@@ -149,6 +149,24 @@ enum http_place http_place_of(const char *host)
 	return inet_pton(AF_INET6, bare, &v6) == 1 ? place6(&v6) : HTTP_FAR;
 }
 
+int http_resolve(const char *base, const char *target, struct buf *out)
+{
+	CURLU *u = curl_url();
+	char *whole = NULL;
+
+	if (u == NULL)
+		die("out of memory");
+	bool ok = curl_url_set(u, CURLUPART_URL, base, 0) == CURLUE_OK &&
+		  curl_url_set(u, CURLUPART_URL, target, 0) == CURLUE_OK &&
+		  curl_url_get(u, CURLUPART_URL, &whole, 0) == CURLUE_OK;
+	buf_clear(out);
+	if (ok)
+		buf_addstr(out, whole);
+	curl_free(whole);
+	curl_url_cleanup(u);
+	return ok ? 0 : -1;
+}
+
 void http_escape(struct buf *out, const char *text)
 {
 	char *escaped = curl_easy_escape(NULL, text, 0);

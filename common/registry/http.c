@@ -1,6 +1,7 @@
 #include "registry/http.h"
 
 #include "base/err.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/num.h"
 
@@ -19,8 +20,9 @@ enum {
 	ERROR_MAX = 1 << 20,  /* bytes of a discarded body */
 	REDIRECTS_MAX = 10,
 	PIECE = 256 << 10,
-	OFFERS_MAX = 16, /* headers WWW-Authenticate that are read */
-	RATE_MIN = 1024, /* bytes per second; a slower transfer fails */
+	SENT_PIECE = 1 << 20, /* bytes that are read at once to be sent */
+	OFFERS_MAX = 16,      /* headers WWW-Authenticate that are read */
+	RATE_MIN = 1024,      /* bytes per second; a slower transfer fails */
 };
 
 struct http {
@@ -38,6 +40,7 @@ struct exchange {
 	struct http_origin to;
 	enum http_place from;  /* place of the server that named the URL */
 	bool is_proxied;       /* the proxy resolves the host's name */
+	uint64_t sent;         /* bytes of the request's body that libcurl has read */
 	size_t head, unwanted; /* in bytes */
 	bool begun;
 	bool has_reason; /* of the failure: it is in *e */
@@ -99,6 +102,7 @@ void http_release(struct http *h)
 void http_response_release(struct http_response *r)
 {
 	buf_release(&r->offers);
+	buf_release(&r->location);
 	*r = (struct http_response){0};
 }
 
@@ -156,8 +160,41 @@ static long status(const struct exchange *x)
 	return code;
 }
 
+/* Reads a header that is a number. Returns whether it is one. */
+static bool read_number(const char *value, uint64_t *out)
+{
+	return value != NULL && num_parse(value, strlen(value), INT64_MAX, out) == 0;
+}
+
+/* Range in a response to an upload: "0-LAST", also with "bytes=" before it. */
+static void read_range(struct http_response *r, const char *value)
+{
+	uint64_t last;
+
+	if (value != NULL && strncmp(value, "bytes=", 6) == 0)
+		value += 6;
+	r->has_range = value != NULL && strncmp(value, "0-", 2) == 0 &&
+		       read_number(value + 2, &last);
+	r->kept = r->has_range && last > 0 ? last + 1 : 0;
+}
+
+/* Sets the fields of the response that only a registry's headers determine. */
+static void read_upload_head(const struct exchange *x, const char *url)
+{
+	struct http_response *r = x->r;
+	const char *target = header(x, "Location", 0);
+
+	if (target != NULL)
+		(void)http_resolve(url, target, &r->location);
+	r->has_length = read_number(header(x, "Content-Length", 0), &r->length);
+	read_range(r, header(x, "Range", 0));
+	if (!read_number(header(x, "OCI-Chunk-Min-Length", 0), &r->chunk_min))
+		r->chunk_min = 0;
+	r->has_subject = header(x, "OCI-Subject", 0) != NULL;
+}
+
 /* Sets the fields of the response that its headers determine. */
-static void read_head(const struct exchange *x)
+static void read_head(const struct exchange *x, const char *url)
 {
 	struct http_response *r = x->r;
 	const char *type = NULL, *offer;
@@ -170,6 +207,7 @@ static void read_head(const struct exchange *x)
 	r->wait = wait > 0 ? (uint64_t)wait : 0;
 	if (type != NULL)
 		set_type(r, type);
+	read_upload_head(x, url);
 	if (r->is_elsewhere)
 		return;
 	for (size_t i = 0; i < OFFERS_MAX; i++)
@@ -218,7 +256,7 @@ static int start_over(struct exchange *x)
 /* Checks that the response continues the bytes that the caller has. */
 static int begin(struct exchange *x)
 {
-	if (x->begun)
+	if (x->begun || x->q->take == NULL)
 		return 0;
 	x->begun = true;
 	if (status(x) != 206)
@@ -236,7 +274,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *arg)
 	struct exchange *x = arg;
 	size_t len = size * n;
 
-	if (status(x) != 200 && status(x) != 206) {
+	if ((status(x) != 200 && status(x) != 206) || x->q->take == NULL) {
 		x->unwanted += len;
 		return x->unwanted <= ERROR_MAX ? len : 0;
 	}
@@ -298,6 +336,60 @@ static bool is_proxied(const struct http_origin *o)
 
 /* --- sending --- */
 
+/* libcurl asks for the next bytes of the request's body. */
+static size_t on_send(char *room, size_t size, size_t n, void *arg)
+{
+	struct exchange *x = arg;
+	const struct http_body *b = x->q->body;
+	uint64_t left = b->size - x->sent;
+	size_t len = size * n < left ? size * n : (size_t)left;
+
+	if (b->data != NULL)
+		memcpy(room, (const char *)b->data + x->sent, len);
+	else if (io_pread(b->fd, room, len, b->at + (off_t)x->sent) != (ssize_t)len) {
+		x->has_reason = true;
+		err_set(x->e, "a temporary file cannot be read");
+		return CURL_READFUNC_ABORT;
+	}
+	x->sent += len;
+	if (b->went != NULL && len > 0)
+		b->went(b->arg, len);
+	return len;
+}
+
+/* libcurl sends the body again, for example after a connection was closed. */
+static int on_rewind(void *arg, curl_off_t offset, int origin)
+{
+	struct exchange *x = arg;
+
+	if (origin != SEEK_SET || offset < 0 || (uint64_t)offset > x->q->body->size)
+		return CURL_SEEKFUNC_FAIL;
+	x->sent = (uint64_t)offset;
+	return CURL_SEEKFUNC_OK;
+}
+
+/* Sets the method of a request that is neither GET nor the POST of a form. */
+static void set_method(struct exchange *x)
+{
+	CURL *c = x->h->curl;
+	const struct http_request *q = x->q;
+
+	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method);
+	if (strcmp(q->method, "HEAD") == 0) {
+		curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+	} else if (q->body != NULL) {
+		curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)q->body->size);
+		curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)SENT_PIECE);
+		curl_easy_setopt(c, CURLOPT_READFUNCTION, on_send);
+		curl_easy_setopt(c, CURLOPT_READDATA, x);
+		curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, on_rewind);
+		curl_easy_setopt(c, CURLOPT_SEEKDATA, x);
+	} else if (strcmp(q->method, "POST") == 0 || strcmp(q->method, "PUT") == 0) {
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, "");
+	}
+}
+
 /*
  * Adds "NAME: VALUE" to the list. The value may be secret; the temporary copy is
  * overwritten.
@@ -314,6 +406,21 @@ static struct curl_slist *add_header(struct curl_slist *list, const char *name,
 	if (longer == NULL)
 		die("out of memory");
 	return longer;
+}
+
+/* The headers that describe the body of a request with a method. */
+static struct curl_slist *add_body_headers(struct curl_slist *list,
+					   const struct http_request *q)
+{
+	if (q->method == NULL)
+		return list;
+	if (q->body != NULL)
+		list = add_header(list, "Content-Type", q->body->type);
+	else if (strcmp(q->method, "HEAD") != 0) /* instead of that of a form */
+		list = add_header(list, "Content-Type", "application/octet-stream");
+	if (q->content_range != NULL)
+		list = add_header(list, "Content-Range", q->content_range);
+	return list;
 }
 
 static void set_request(struct exchange *x, const char *url, struct curl_slist *headers,
@@ -347,6 +454,8 @@ static void set_request(struct exchange *x, const char *url, struct curl_slist *
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
 	if (q->form != NULL)
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->form);
+	if (q->method != NULL)
+		set_method(x);
 	if (q->have > 0) {
 		snprintf(range, sizeof range, "%" PRIu64 "-", q->have);
 		curl_easy_setopt(c, CURLOPT_RANGE, range);
@@ -370,6 +479,15 @@ static bool may_pass(CURLcode code)
 }
 
 /*
+ * Whether the server responded with an error before it had read the complete body, and
+ * then closed the connection.
+ */
+static bool was_answered_early(const struct exchange *x, CURLcode code)
+{
+	return code == CURLE_SEND_ERROR && x->q->body != NULL && x->r->status >= 400;
+}
+
+/*
  * Whether libcurl's message may be printed. A message with a proxy's URL may contain a
  * password.
  */
@@ -389,18 +507,20 @@ static int exchange(struct exchange *x, const char *url, const char *authorizati
 		headers = add_header(headers, "Accept", x->q->accept);
 	if (authorization != NULL)
 		headers = add_header(headers, "Authorization", authorization);
+	headers = add_body_headers(headers, x->q);
 	x->head = x->unwanted = 0;
+	x->sent = 0;
 	x->begun = x->has_reason = false;
 	set_request(x, url, headers, why);
 	CURLcode code = curl_easy_perform(c);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
-	read_head(x);
+	read_head(x, url);
 	if (x->has_reason)
 		return -1;
 	if (code == CURLE_OK && (x->r->status == 200 || x->r->status == 206))
 		return begin(x); /* the body is empty */
-	if (code == CURLE_OK || x->unwanted > ERROR_MAX)
+	if (code == CURLE_OK || x->unwanted > ERROR_MAX || was_answered_early(x, code))
 		return 0;
 	x->r->is_cut = may_pass(code);
 	return err_set(x->e, "%s", may_be_told(why) ? why : curl_easy_strerror(code));
@@ -429,6 +549,11 @@ static bool is_redirect(long status)
 {
 	return status == 301 || status == 302 || status == 303 || status == 307 ||
 	       status == 308;
+}
+
+static bool may_follow(const struct http_request *q)
+{
+	return q->form == NULL && (q->method == NULL || strcmp(q->method, "HEAD") == 0);
 }
 
 /* The TLS library may write to a closed connection. */
@@ -469,7 +594,7 @@ static int follow(struct exchange *x, struct buf *url)
 			return refuse_place(x);
 		if (exchange(x, url->data, authorization) < 0)
 			return -1;
-		if (!is_redirect(x->r->status) || x->q->form != NULL)
+		if (!is_redirect(x->r->status) || !may_follow(x->q))
 			return 0;
 		if (n == REDIRECTS_MAX)
 			return err_set(x->e, "too many redirects");

@@ -1,5 +1,5 @@
 /*
- * http: send GET and POST requests with libcurl.
+ * http: send requests with libcurl.
  *
  *     struct http_request q = {.url = "https://example.org/x"};
  *     http_into(&q, &body, 4096);
@@ -16,6 +16,9 @@
  *     address of the connection decides, so a changing DNS answer does not help an
  *     attacker.
  *
+ * Redirects are followed only for GET and HEAD, because the body of another request would
+ * go to a server that the user did not name.
+ *
  * Proxies are set by curl(1)'s environment variables. CA certificates are set by
  * CURL_CA_BUNDLE, NIX_SSL_CERT_FILE, SSL_CERT_FILE and SSL_CERT_DIR. No message contains
  * a path, a query or an authorization.
@@ -30,6 +33,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct err;
 
@@ -59,6 +63,18 @@ enum http_place {
  */
 enum http_place http_place_of(const char *host);
 
+/* The body of a request: `size` bytes of `data`, or of the file `fd` from `at`. */
+struct http_body {
+	const void *data; /* NULL: the file */
+	int fd;
+	off_t at;
+	uint64_t size;
+	const char *type; /* media type */
+	/* Called when bytes have been sent; or NULL. */
+	void (*went)(void *arg, size_t bytes);
+	void *arg;
+};
+
 /*
  * A request, and a callback for the body. `have` is the number of bytes of the body that
  * the caller has already. If it is not 0, only the rest is requested. So a failed request
@@ -69,15 +85,21 @@ struct http_request {
 	enum http_place from; /* place of the server that named the URL; HTTP_UNKNOWN: the
 				 user named it, any place is allowed */
 	const char *accept;   /* media types, or NULL */
-	const char *authorization; /* the header's value, or NULL */
-	const char *form;          /* the body of a POST, or NULL for GET */
-	uint64_t have, limit;      /* bytes; `limit` is for the complete body */
+	const char *authorization;    /* the header's value, or NULL */
+	const char *form;             /* the body of a POST, or NULL for GET */
+	const char *method;           /* if it is neither; NULL: GET or POST */
+	const struct http_body *body; /* of this method; NULL: it is empty */
+	const char *content_range;    /* "0-99", the place of `body`; or NULL */
+	uint64_t have, limit;         /* bytes; `limit` is for the complete body */
 	/*
 	 * Discards the bytes, because the server starts again. Returns 0, or -1 and a
 	 * reason.
 	 */
 	int (*restart)(void *arg, struct err *e);
-	/* Receives the next bytes. Returns 0, or -1 and a reason to stop. */
+	/*
+	 * Receives the next bytes. Returns 0, or -1 and a reason to stop. NULL: the body
+	 * is ignored.
+	 */
 	int (*take)(void *arg, const void *data, size_t len, struct err *e);
 	void *arg;
 };
@@ -92,6 +114,13 @@ struct http_response {
 	enum http_place place; /* of the server that responded */
 	char type[128];        /* media type, lower case, without parameters; or "" */
 	struct buf offers;     /* the values of WWW-Authenticate, one per line */
+	struct buf location;   /* Location as an absolute URL, or empty */
+	bool has_length;       /* the response has a Content-Length */
+	uint64_t length;       /* its value */
+	bool has_range;        /* it has a Range "0-LAST", as for an upload */
+	uint64_t kept;         /* LAST + 1, or 0 for the Range "0-0" */
+	uint64_t chunk_min;    /* OCI-Chunk-Min-Length in bytes, or 0 */
+	bool has_subject;      /* it has the header OCI-Subject */
 	uint64_t wait;         /* Retry-After in seconds, or 0 */
 	bool is_cut;           /* the transfer failed, and may succeed later */
 };
@@ -120,6 +149,12 @@ int http_origin(struct http_origin *o, const char *url, struct err *e);
 
 /* Appends `query` ("a=b&c=d") to the query of the URL. Removes the URL's fragment. */
 void http_add_query(struct buf *url, const char *query);
+
+/*
+ * Replaces `out` by the absolute form of the reference `target` in a response to the URL
+ * `base` (RFC 3986, 5.2). Returns 0, or -1 if `target` is not a URL.
+ */
+int http_resolve(const char *base, const char *target, struct buf *out);
 
 /* Appends the text, percent-encoded except for letters, digits and -._~. */
 void http_escape(struct buf *out, const char *text);

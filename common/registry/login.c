@@ -23,7 +23,8 @@ enum {
 };
 
 struct login {
-	const char *host, *known_as, *path;
+	const char *host, *known_as;
+	struct login_scope scope;
 	pthread_mutex_t lock; /* for all members below */
 	char *authorization;  /* guarded, or NULL */
 	unsigned generation;  /* incremented when it is renewed */
@@ -34,13 +35,14 @@ struct login {
 	bool has_credentials;
 };
 
-struct login *login_new(const char *host, const char *known_as, const char *path)
+struct login *login_new(const char *host, const char *known_as,
+			const struct login_scope *scope)
 {
 	struct login *l = mem_zero(1, sizeof *l);
 
 	l->host = host;
 	l->known_as = known_as;
-	l->path = path;
+	l->scope = *scope;
 	l->place = HTTP_FAR;
 	pthread_mutex_init(&l->lock, NULL);
 	return l;
@@ -124,7 +126,15 @@ static void token_question(const struct login *l, struct buf *out)
 		buf_addch(out, '&');
 	}
 	buf_addstr(out, "scope=repository%3A");
-	http_escape(out, l->path);
+	http_escape(out, l->scope.path);
+	buf_addstr(out, l->scope.push ? "%3Apull%2Cpush" : "%3Apull");
+	if (l->scope.other == NULL)
+		return;
+	/* OAuth 2.0 has one parameter with several words, the other request has several.
+	 */
+	buf_addstr(out, l->credentials.identity != NULL ? "%20repository%3A"
+							: "&scope=repository%3A");
+	http_escape(out, l->scope.other);
 	buf_addstr(out, "%3Apull");
 }
 
@@ -200,7 +210,7 @@ static int authenticate(struct login *l, struct http *h, const char *url,
 	struct http_origin realm;
 
 	if (!l->has_credentials &&
-	    credentials_find(&l->credentials, l->known_as, l->path, e) < 0)
+	    credentials_find(&l->credentials, l->known_as, l->scope.path, e) < 0)
 		return -1;
 	l->has_credentials = true;
 	if (l->challenge.has_bearer) {

@@ -6,7 +6,8 @@
  * issued by a token server, the realm in the challenge. The authorization is kept for
  * later requests.
  *
- *	l = login_new("registry-1.docker.io", "docker.io", "library/hello");
+ *	const struct login_scope scope = {.path = "library/hello"};
+ *	l = login_new("registry-1.docker.io", "docker.io", &scope);
  *	if (login_send(l, client, &request, &response, &e) == 0)
  *		...
  *
@@ -22,6 +23,8 @@
 #ifndef DT_LOGIN_H
 #define DT_LOGIN_H
 
+#include <stdbool.h>
+
 struct err;
 struct http;
 struct http_request;
@@ -30,12 +33,20 @@ struct http_response;
 /* The authorization at a registry. Several threads may use it at once. */
 struct login;
 
+/* What a token must allow. */
+struct login_scope {
+	const char *path;  /* of the repository: "library/hello" */
+	bool push;         /* to write to it, too */
+	const char *other; /* another repository that is only read, or NULL */
+};
+
 /*
- * Prepares requests for the repository `path` ("library/hello") at `host`
- * ("registry-1.docker.io"). `known_as` is the registry's name in files with credentials
- * ("docker.io"). The strings are not copied.
+ * Prepares requests for a repository at `host` ("registry-1.docker.io"). `known_as` is
+ * the registry's name in files with credentials ("docker.io"). The strings are not
+ * copied.
  */
-struct login *login_new(const char *host, const char *known_as, const char *path);
+struct login *login_new(const char *host, const char *known_as,
+			const struct login_scope *scope);
 
 /* Does nothing if `l` is NULL. */
 void login_release(struct login *l);

@@ -47,7 +47,9 @@ static void add_endpoint(struct registry *r, char *host, const char *known_as, c
 	p->host = host;
 	p->path = path;
 	p->place = HTTP_FAR;
-	p->login = login_new(host, known_as != NULL ? known_as : host, path);
+	const struct login_scope scope = {
+	    .path = path, .push = r->o->push, .other = r->o->other};
+	p->login = login_new(host, known_as != NULL ? known_as : host, &scope);
 }
 
 /* Adds a mirror HOST[:PORT][/PATH]. PATH is a prefix of the repository's path. */
@@ -123,6 +125,8 @@ struct task {
 	struct endpoint *p; /* NULL: a URL of no registry, without credentials */
 	struct http_request *q;
 	const char *what; /* the name for messages */
+	unsigned retries;
+	bool is_any; /* the caller checks the status */
 	struct http_response a;
 	struct err *e;
 };
@@ -143,8 +147,7 @@ static int bad_status(const struct task *t)
 		       t->a.is_elsewhere ? ", after a redirect to another server" : "");
 }
 
-/* Waits before the next attempt, for as long as the server requested if it did. */
-static void wait_for(unsigned attempt, uint64_t seconds)
+void registry_pause(unsigned attempt, uint64_t seconds)
 {
 	uint64_t ms = (uint64_t)WAIT_MS << attempt;
 
@@ -155,8 +158,7 @@ static void wait_for(unsigned attempt, uint64_t seconds)
 	nanosleep(&t, NULL);
 }
 
-/* Whether the same request may succeed later. */
-static bool may_pass(const struct http_response *a)
+bool registry_may_pass(const struct http_response *a)
 {
 	return a->is_cut || a->status == 429 || a->status >= 500;
 }
@@ -183,6 +185,17 @@ static bool knows_no_tls(struct task *t)
 	return is_plain;
 }
 
+/* Whether a registry that has answered before does not answer now. */
+static bool is_gone(const struct task *t)
+{
+	if (t->p == NULL || t->a.has_answered)
+		return false;
+	pthread_mutex_lock(&t->r->lock);
+	bool result = t->p->is_proven;
+	pthread_mutex_unlock(&t->r->lock);
+	return result;
+}
+
 static int send_once(struct task *t, struct http *h)
 {
 	int result = t->p != NULL ? login_send(t->p->login, h, t->q, &t->a, t->e)
@@ -192,8 +205,11 @@ static int send_once(struct task *t, struct http *h)
 		return NO_TLS;
 	if (result < 0) {
 		const struct err why = *t->e;
+		t->a.is_cut = t->a.is_cut || is_gone(t);
 		return err_set(t->e, "%s: %s", t->what, why.text);
 	}
+	if (t->is_any && !registry_may_pass(&t->a))
+		return GOT;
 	return t->a.status == 200 || t->a.status == 206 ? GOT : bad_status(t);
 }
 
@@ -209,34 +225,31 @@ static int send_until(struct task *t, char *type)
 	for (unsigned attempt = 0;; attempt++) {
 		uint64_t before = t->q->have;
 		result = send_once(t, h);
-		if (result != FAILED || !may_pass(&t->a))
+		if (result != FAILED || !registry_may_pass(&t->a))
 			break;
 		if (t->q->have >= before + STEP)
 			attempt = 0;
-		if (attempt == t->r->o->retries)
+		if (attempt == t->retries)
 			break;
-		wait_for(attempt, t->a.wait);
+		registry_pause(attempt, t->a.wait);
 	}
 	if (result == GOT && type != NULL)
 		snprintf(type, sizeof t->a.type, "%s",
 			 *t->a.type != '\0' ? t->a.type : "none");
-	http_response_release(&t->a);
 	return_client(t->r, h);
 	return result;
 }
 
 /* --- requests --- */
 
-/* Replaces `url` by the URL of KIND/WHAT at the endpoint. */
-static void endpoint_url(struct registry *r, const struct endpoint *p, const char *kind,
-			 const char *what, struct buf *url)
+/* Replaces `url` by the URL of the repository at the endpoint, with a final slash. */
+static void endpoint_url(struct registry *r, const struct endpoint *p, struct buf *url)
 {
 	pthread_mutex_lock(&r->lock);
 	bool is_plain = p->is_plain;
 	pthread_mutex_unlock(&r->lock);
 	buf_clear(url);
-	buf_addf(url, "http%s://%s/v2/%s/%s/%s", is_plain ? "" : "s", p->host, p->path,
-		 kind, what);
+	buf_addf(url, "http%s://%s/v2/%s/", is_plain ? "" : "s", p->host, p->path);
 }
 
 static int get_from(struct registry *r, struct endpoint *p, const char *kind,
@@ -246,13 +259,16 @@ static int get_from(struct registry *r, struct endpoint *p, const char *kind,
 	int result;
 
 	buf_addf(&name, "%s: %s/%s", p->host, kind, what);
-	struct task t = {.r = r, .p = p, .q = q, .what = name.data, .e = e};
+	struct task t = {
+	    .r = r, .p = p, .q = q, .what = name.data, .retries = r->o->retries, .e = e};
 	do {
-		endpoint_url(r, p, kind, what, &url);
+		endpoint_url(r, p, &url);
+		buf_addf(&url, "%s/%s", kind, what);
 		q->url = url.data;
 		result = send_until(&t, type);
 	} while (result == NO_TLS);
 	q->url = NULL;
+	http_response_release(&t.a);
 	buf_release(&url);
 	buf_release(&name);
 	return result;
@@ -272,7 +288,8 @@ int registry_get_url(struct registry *r, const char *url, struct http_request *q
 		     struct err *e)
 {
 	struct http_origin o;
-	struct task t = {.r = r, .q = q, .what = o.text, .e = e};
+	struct task t = {
+	    .r = r, .q = q, .what = o.text, .retries = r->o->retries, .e = e};
 
 	if (http_origin(&o, url, e) < 0)
 		return -1;
@@ -281,7 +298,110 @@ int registry_get_url(struct registry *r, const char *url, struct http_request *q
 	pthread_mutex_unlock(&r->lock);
 	q->url = url;
 	int result = send_until(&t, NULL);
+	http_response_release(&t.a);
 	q->url = NULL;
 	q->from = HTTP_UNKNOWN;
+	return result;
+}
+
+/* --- requests to the registry itself --- */
+
+static struct endpoint *own_endpoint(struct registry *r)
+{
+	return &r->endpoint[r->n - 1];
+}
+
+const char *registry_host(const struct registry *r)
+{
+	return r->endpoint[r->n - 1].host;
+}
+
+const char *registry_path(const struct registry *r)
+{
+	return r->endpoint[r->n - 1].path;
+}
+
+static bool is_url(const char *where)
+{
+	return strstr(where, "://") != NULL;
+}
+
+/* The name of a request in messages. A URL may contain a secret. */
+static void name_request(const struct registry *r, const char *where, struct buf *name)
+{
+	int shown = (int)strcspn(where, "?");
+
+	buf_addf(name, "%s", registry_host(r));
+	if (is_url(where))
+		buf_addstr(name, ": upload");
+	else
+		buf_addf(name, ": %.*s", shown, where);
+}
+
+int registry_refused(const struct registry *r, const char *where,
+		     const struct http_response *a, struct err *e)
+{
+	struct buf name = {0};
+
+	name_request(r, where, &name);
+	const struct task t = {.what = name.data, .a = *a, .e = e};
+	bad_status(&t);
+	buf_release(&name);
+	return -1;
+}
+
+/*
+ * Sets the URL of the request. A URL of another origin than the registry's gets no
+ * credentials: *p becomes NULL. Returns 0, or -1 and a reason.
+ */
+static int place_request(struct registry *r, const char *where, struct endpoint **p,
+			 struct buf *url, enum http_place *from, struct err *e)
+{
+	struct http_origin own, other;
+
+	*p = own_endpoint(r);
+	*from = HTTP_UNKNOWN;
+	endpoint_url(r, *p, url);
+	if (!is_url(where)) {
+		buf_addstr(url, where);
+		return 0;
+	}
+	if (http_origin(&own, url->data, e) < 0 || http_origin(&other, where, e) < 0)
+		return -1;
+	buf_clear(url);
+	buf_addstr(url, where);
+	if (strcmp(own.text, other.text) == 0)
+		return 0;
+	if (r->o->verify && own.is_secure && !other.is_secure)
+		return err_set(e, "%s refers from https to http", own.text);
+	pthread_mutex_lock(&r->lock);
+	*from = (*p)->place;
+	pthread_mutex_unlock(&r->lock);
+	*p = NULL;
+	return 0;
+}
+
+int registry_send(struct registry *r, const char *where, unsigned retries,
+		  struct http_request *q, struct http_response *a, struct err *e)
+{
+	struct buf url = {0}, name = {0};
+	struct task t = {.r = r, .q = q, .retries = retries, .is_any = true, .e = e};
+	int result;
+
+	name_request(r, where, &name);
+	t.what = name.data;
+	do {
+		result = place_request(r, where, &t.p, &url, &q->from, e);
+		if (result < 0)
+			break;
+		q->url = url.data;
+		result = send_until(&t, NULL);
+	} while (result == NO_TLS);
+	q->url = NULL;
+	q->from = HTTP_UNKNOWN;
+	http_response_release(a);
+	*a = t.a;
+	buf_release(&url);
+	buf_release(&name);
 	return result;
 }

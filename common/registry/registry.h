@@ -1,5 +1,5 @@
 /*
- * registry: get manifests and blobs from a registry.
+ * registry: send requests to a registry.
  *
  * A mirror of Docker Hub is asked first. Requests are repeated after temporary failures.
  * Each host gets only its own authorization, see login.h. The caller must verify the
@@ -10,7 +10,7 @@
  *		...
  *	registry_release(r);
  *
- * Specification: OCI distribution specification, "Pull".
+ * Specification: OCI distribution specification, "Pull" and "Push".
  */
 #ifndef DT_REGISTRY_H
 #define DT_REGISTRY_H
@@ -28,6 +28,8 @@ struct registry_options {
 	bool verify;        /* false: allow any certificate, and HTTP without TLS */
 	unsigned timeout;   /* seconds until a slow transfer fails: see http.h */
 	unsigned retries;   /* after a temporary failure */
+	bool push;          /* ask for the right to write to the repository */
+	const char *other;  /* path of another repository there to read from; or NULL */
 };
 
 /*
@@ -49,6 +51,36 @@ void registry_release(struct registry *r);
  */
 int registry_get(struct registry *r, const char *kind, const char *what,
 		 struct http_request *q, char *type, struct err *e);
+
+/*
+ * Sends any request to the registry itself, never to a mirror. `where` is a path below
+ * the repository ("blobs/uploads/"), or the absolute URL of a Location. Another host than
+ * the registry's gets no credentials, and may not be a local address unless the registry
+ * is one.
+ *
+ * Temporary failures are repeated `retries` times. Returns 0 if a response came, whose
+ * status the caller must check: it may be any but 429 and 5xx. Otherwise returns -1 and a
+ * reason. The caller must release `a` in both cases.
+ */
+int registry_send(struct registry *r, const char *where, unsigned retries,
+		  struct http_request *q, struct http_response *a, struct err *e);
+
+/* Sets the reason for an unexpected status in a response. Returns -1. */
+int registry_refused(const struct registry *r, const char *where,
+		     const struct http_response *a, struct err *e);
+
+/* The registry's HOST[:PORT] and the path of the repository, for keys of the cache. */
+const char *registry_host(const struct registry *r);
+const char *registry_path(const struct registry *r);
+
+/*
+ * Waits before attempt `attempt` + 1, for `seconds` if the server asked for that. A
+ * temporary failure may be repeated by the caller if registry_send() may not.
+ */
+void registry_pause(unsigned attempt, uint64_t seconds);
+
+/* Whether the same request may succeed later. */
+bool registry_may_pass(const struct http_response *a);
 
 /*
  * Gets a URL of a manifest, on any host, without credentials. Otherwise as
