@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "image/config.h"
 #include "image/platform.h"
 
 #include <stdlib.h>
@@ -12,13 +13,29 @@
 #define DOCKER "application/vnd.docker."
 
 static const char oci_manifest[] = OCI "manifest.v1+json";
-static const char oci_index[] = OCI "index.v1+json";
+const char manifest_index_type[] = OCI "index.v1+json";
 static const char docker_manifest[] = DOCKER "distribution.manifest.v2+json";
 static const char docker_list[] = DOCKER "distribution.manifest.list.v2+json";
 
 const char manifest_types[] =
     OCI "manifest.v1+json," OCI "index.v1+json," DOCKER
 	"distribution.manifest.v2+json," DOCKER "distribution.manifest.list.v2+json";
+
+const struct manifest_media *manifest_media(const json_t *config)
+{
+	static const struct manifest_media oci = {
+	    .manifest = OCI "manifest.v1+json",
+	    .config = OCI "config.v1+json",
+	    .layer = OCI "layer.v1.tar",
+	};
+	static const struct manifest_media docker = {
+	    .manifest = DOCKER "distribution.manifest.v2+json",
+	    .config = DOCKER "container.image.v1+json",
+	    .layer = DOCKER "image.rootfs.diff.tar",
+	};
+
+	return config_is_docker(config) ? &docker : &oci;
+}
 
 static bool is_any(const char *type, const char *one, const char *other)
 {
@@ -49,6 +66,32 @@ static bool is_layer_type(const char *type)
 		strncmp(type, DOCKER "image.rootfs.", strlen(DOCKER "image.rootfs.")) ==
 		    0) &&
 	       strstr(type, "encrypted") == NULL;
+}
+
+static bool ends_in(const char *text, const char *end)
+{
+	size_t n = strlen(text), len = strlen(end);
+
+	return n >= len && strcmp(text + n - len, end) == 0;
+}
+
+enum compress_format manifest_layer_format(const char *type)
+{
+	if (!is_layer_type(type))
+		return COMPRESS_OTHER;
+	if (ends_in(type, ".tar+gzip") || ends_in(type, ".tar.gzip"))
+		return COMPRESS_GZIP;
+	if (ends_in(type, ".tar+zstd") || ends_in(type, ".tar.zstd"))
+		return COMPRESS_ZSTD;
+	return ends_in(type, ".tar") ? COMPRESS_NONE : COMPRESS_OTHER;
+}
+
+void manifest_layer_type(const char *type, enum compress_format format, struct buf *out)
+{
+	bool is_oci = strncmp(type, OCI, strlen(OCI)) == 0;
+
+	buf_addf(out, "%s%c%s", type, is_oci ? '+' : '.',
+		 format == COMPRESS_ZSTD ? "zstd" : "gzip");
 }
 
 static int read_layers(struct manifest *m, const json_t *layers, struct err *e)
@@ -85,14 +128,14 @@ static int check_type(const json_t *doc, const char *came_as, const char **type,
 	if (!json_is_array(layers != NULL ? layers : manifests))
 		return err_set(e, "neither a manifest nor an index of images");
 	if (*type == NULL)
-		*type = layers != NULL ? oci_manifest : oci_index;
+		*type = layers != NULL ? oci_manifest : manifest_index_type;
 	if (came_as != NULL && strcmp(*type, came_as) != 0)
 		return err_set(e, "has the media type '%s', but '%s' was announced",
 			       *type, came_as);
 	if (!is_any(*type, oci_manifest, docker_manifest) &&
-	    !is_any(*type, oci_index, docker_list))
+	    !is_any(*type, manifest_index_type, docker_list))
 		return err_set(e, "unsupported media type '%s' of a manifest", *type);
-	if (is_any(*type, oci_index, docker_list) != (manifests != NULL))
+	if (is_any(*type, manifest_index_type, docker_list) != (manifests != NULL))
 		return err_set(
 		    e, "the media type is '%s', but the contents are of another type",
 		    *type);
@@ -167,7 +210,7 @@ bool manifest_is_image(const json_t *descriptor)
 	const char *type = json_string_at(descriptor, "mediaType");
 
 	return type == NULL || is_any(type, oci_manifest, docker_manifest) ||
-	       is_any(type, oci_index, docker_list);
+	       is_any(type, manifest_index_type, docker_list);
 }
 
 /*

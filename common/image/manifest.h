@@ -15,17 +15,42 @@
 #ifndef DT_MANIFEST_H
 #define DT_MANIFEST_H
 
+#include "archive/compress.h"
 #include "base/digest.h"
 #include "base/json.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct buf;
 struct err;
 struct platform;
 
 /* The four supported media types, separated by commas, for an Accept header. */
 extern const char manifest_types[];
+
+/* The media type of an OCI index. */
+extern const char manifest_index_type[];
+
+/* The media types of an image's documents. Those of its layers are uncompressed. */
+struct manifest_media {
+	const char *manifest, *config, *layer;
+};
+
+/*
+ * The media types for an image with this configuration: Docker's if config_is_docker()
+ * holds, else OCI's. podman ignores a Healthcheck in an OCI configuration.
+ */
+const struct manifest_media *manifest_media(const json_t *config);
+
+/*
+ * The compression that the media type of a layer states. Returns COMPRESS_OTHER if it is
+ * not the type of a layer.
+ */
+enum compress_format manifest_layer_format(const char *type);
+
+/* Appends the media type of an uncompressed layer, changed for this compression. */
+void manifest_layer_type(const char *type, enum compress_format format, struct buf *out);
 
 /* The target of a descriptor. */
 struct manifest_blob {

@@ -12,6 +12,7 @@
 #include "image/image.h"
 #include "image/layercheck.h"
 #include "image/layernote.h"
+#include "image/manifest.h"
 #include "image/reference.h"
 #include "tree/layer.h"
 
@@ -237,36 +238,9 @@ static const char *diff_id(const json_t *config, size_t i)
 	return text != NULL ? digest_strip(text) : NULL;
 }
 
-/* The media types of an image's documents. */
-struct media_types {
-	const char *manifest, *config, *layer;
-};
-
-/*
- * Selects the media types of the OCI image specification. Selects Docker's (Image
- * Manifest Version 2, Schema 2) if an OCI configuration cannot express the image's
- * configuration: podman ignores a Healthcheck in an OCI configuration. Layers are
- * uncompressed in both cases.
- */
-static const struct media_types *types_of(const json_t *config)
-{
-	static const struct media_types oci = {
-	    .manifest = "application/vnd.oci.image.manifest.v1+json",
-	    .config = "application/vnd.oci.image.config.v1+json",
-	    .layer = "application/vnd.oci.image.layer.v1.tar",
-	};
-	static const struct media_types docker = {
-	    .manifest = "application/vnd.docker.distribution.manifest.v2+json",
-	    .config = "application/vnd.docker.container.image.v1+json",
-	    .layer = "application/vnd.docker.image.rootfs.diff.tar",
-	};
-
-	return config_is_docker(config) ? &docker : &oci;
-}
-
 /* Writes the manifest (OCI image specification, manifest.md). Returns its descriptor. */
 static json_t *put_manifest(struct writer *w, const json_t *config,
-			    json_t *config_descriptor, const struct media_types *types)
+			    json_t *config_descriptor, const struct manifest_media *types)
 {
 	json_t *manifest = json_object(), *layers = json_array();
 	struct buf text = {0};
@@ -365,7 +339,7 @@ static void list_docker(json_t *list, const json_t *config, const char *config_h
 void writer_add(struct writer *w, const json_t *config, const struct buf *text,
 		const json_t *tags)
 {
-	const struct media_types *types = types_of(config);
+	const struct manifest_media *types = manifest_media(config);
 	char hex[DIGEST_HEX + 1];
 	json_t *config_descriptor = put_text(w, text, types->config, hex);
 	json_t *manifest = put_manifest(w, config, config_descriptor, types);
@@ -381,11 +355,10 @@ void writer_add(struct writer *w, const json_t *config, const struct buf *text,
 
 void writer_list(struct writer *w)
 {
-	static const char type[] = "application/vnd.oci.image.index.v1+json";
 	json_t *index = json_object(), *layout = json_object();
 
 	json_object_set_new(index, "schemaVersion", json_integer(2));
-	json_object_set_new(index, "mediaType", json_string(type));
+	json_object_set_new(index, "mediaType", json_string(manifest_index_type));
 	json_object_set(index, "manifests", w->index);
 	json_object_set_new(layout, "imageLayoutVersion", json_string("1.0.0"));
 	put_document(w, "index.json", index);

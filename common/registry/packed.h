@@ -29,9 +29,9 @@ struct unpack_place;
 
 struct packed {
 	int fd;
-	off_t at;      /* where the blob begins in the file */
-	bool is_own;   /* `fd` is closed by packed_release() */
-	uint64_t size; /* bytes so far */
+	off_t at;                 /* where the blob begins in the file */
+	bool is_own;              /* `fd` is closed by packed_release() */
+	uint64_t size;            /* bytes so far */
 	char hex[DIGEST_HEX + 1]; /* of the blob, once it is complete */
 	enum { PACKED_GROWS, PACKED_COMPLETE, PACKED_FAILED } state;
 	struct err why; /* of PACKED_FAILED */

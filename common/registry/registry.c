@@ -321,6 +321,11 @@ const char *registry_path(const struct registry *r)
 	return r->endpoint[r->n - 1].path;
 }
 
+unsigned registry_retries(const struct registry *r)
+{
+	return r->o->retries;
+}
+
 static bool is_url(const char *where)
 {
 	return strstr(where, "://") != NULL;
@@ -381,11 +386,12 @@ static int place_request(struct registry *r, const char *where, struct endpoint 
 	return 0;
 }
 
-int registry_send(struct registry *r, const char *where, unsigned retries,
+int registry_send(struct registry *r, const char *where, bool once,
 		  struct http_request *q, struct http_response *a, struct err *e)
 {
 	struct buf url = {0}, name = {0};
-	struct task t = {.r = r, .q = q, .retries = retries, .is_any = true, .e = e};
+	struct task t = {
+	    .r = r, .q = q, .retries = once ? 0 : r->o->retries, .is_any = true, .e = e};
 	int result;
 
 	name_request(r, where, &name);

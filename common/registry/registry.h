@@ -58,11 +58,11 @@ int registry_get(struct registry *r, const char *kind, const char *what,
  * the registry's gets no credentials, and may not be a local address unless the registry
  * is one.
  *
- * Temporary failures are repeated `retries` times. Returns 0 if a response came, whose
- * status the caller must check: it may be any but 429 and 5xx. Otherwise returns -1 and a
- * reason. The caller must release `a` in both cases.
+ * The request is repeated after temporary failures, unless `once`. Returns 0 if a
+ * response came, whose status the caller must check: it may be any but 429 and 5xx.
+ * Otherwise returns -1 and a reason. The caller must release `a` in both cases.
  */
-int registry_send(struct registry *r, const char *where, unsigned retries,
+int registry_send(struct registry *r, const char *where, bool once,
 		  struct http_request *q, struct http_response *a, struct err *e);
 
 /* Sets the reason for an unexpected status in a response. Returns -1. */
@@ -73,9 +73,12 @@ int registry_refused(const struct registry *r, const char *where,
 const char *registry_host(const struct registry *r);
 const char *registry_path(const struct registry *r);
 
+/* How often a request is repeated after temporary failures. */
+unsigned registry_retries(const struct registry *r);
+
 /*
- * Waits before attempt `attempt` + 1, for `seconds` if the server asked for that. A
- * temporary failure may be repeated by the caller if registry_send() may not.
+ * Waits after attempt `attempt`, counted from 0, for `seconds` if the server asked for
+ * that. For callers that repeat a request of registry_send() themselves.
  */
 void registry_pause(unsigned attempt, uint64_t seconds);
 
