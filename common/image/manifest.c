@@ -88,9 +88,13 @@ enum compress_format manifest_layer_format(const char *type)
 
 void manifest_layer_type(const char *type, enum compress_format format, struct buf *out)
 {
+	static const char tar[] = ".tar";
 	bool is_oci = strncmp(type, OCI, strlen(OCI)) == 0;
+	const char *end = strstr(type, tar);
 
-	buf_addf(out, "%s%c%s", type, is_oci ? '+' : '.',
+	buf_add(out, type,
+		end != NULL ? (size_t)(end - type) + strlen(tar) : strlen(type));
+	buf_addf(out, "%c%s", is_oci ? '+' : '.',
 		 format == COMPRESS_ZSTD ? "zstd" : "gzip");
 }
 

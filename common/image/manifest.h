@@ -49,7 +49,7 @@ const struct manifest_media *manifest_media(const json_t *config);
  */
 enum compress_format manifest_layer_format(const char *type);
 
-/* Appends the media type of an uncompressed layer, changed for this compression. */
+/* Appends the media type `type` of a layer, changed for another compression. */
 void manifest_layer_type(const char *type, enum compress_format format, struct buf *out);
 
 /* The target of a descriptor. */

@@ -20,7 +20,7 @@ enum {
 	ERROR_MAX = 1 << 20,  /* bytes of a discarded body */
 	REDIRECTS_MAX = 10,
 	PIECE = 256 << 10,
-	SENT_PIECE = 1 << 20, /* bytes that are read at once to be sent */
+	SENT_PIECE = 256 << 10, /* bytes that are read at once to be sent */
 	OFFERS_MAX = 16,      /* headers WWW-Authenticate that are read */
 	RATE_MIN = 1024,      /* bytes per second; a slower transfer fails */
 };

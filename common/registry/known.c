@@ -1,0 +1,370 @@
+#include "registry/known.h"
+
+#include "base/buf.h"
+#include "base/cache.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "image/image.h"
+#include "image/manifest.h"
+#include "image/reference.h"
+#include "registry/http.h"
+#include "registry/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MANIFESTS_MAX = 64, /* of an index */
+	REMEMBERED_MAX = 8, /* manifests that the cache names */
+	TAGS_MAX = 8,       /* other tags that are read */
+	NESTING_MAX = 4,
+};
+
+static const char kind[] = "pushed"; /* of facts in the cache */
+
+void known_release(struct known *k)
+{
+	strset_release(&k->layers);
+	strset_release(&k->blobs);
+	strset_release(&k->manifests);
+	strset_release(&k->configs);
+	free(k->blob);
+	free(k->config);
+	k->blob = NULL;
+	k->config = NULL;
+}
+
+void known_config(struct known *k, const char *hex, const struct buf *text)
+{
+	uint32_t i = strset_add(&k->configs, hex, DIGEST_HEX);
+
+	k->config = mem_grow(k->config, &k->config_cap, k->configs.n, sizeof *k->config);
+	k->config[i] = text;
+}
+
+/* --- layers --- */
+
+/* The name of a layer in k->layers. */
+enum { NAME = 1 + DIGEST_HEX };
+static void layer_name(const char *diff_id, enum compress_format format,
+		       char name[NAME + 1])
+{
+	snprintf(name, NAME + 1, "%c%s", format == COMPRESS_ZSTD ? 'z' : 'g', diff_id);
+}
+
+const struct known_blob *known_find(const struct known *k, const char *diff_id,
+				    enum compress_format format)
+{
+	char name[NAME + 1];
+
+	layer_name(diff_id, format, name);
+	uint32_t i = strset_find(&k->layers, name, NAME);
+	return i != STRSET_NONE ? &k->blob[i] : NULL;
+}
+
+bool known_has_blob(const struct known *k, const char *hex)
+{
+	return strset_find(&k->blobs, hex, DIGEST_HEX) != STRSET_NONE;
+}
+
+/* Adds a layer. What was known of it before stays. */
+static void add_layer(struct known *k, const char *diff_id, const json_t *descriptor,
+		      const struct manifest_blob *b, enum known_place place)
+{
+	const char *type = json_string_at(descriptor, "mediaType");
+	enum compress_format format = manifest_layer_format(type);
+	char name[NAME + 1];
+	size_t before = k->layers.n;
+
+	if (b->urls != NULL || (format != COMPRESS_GZIP && format != COMPRESS_ZSTD))
+		return;
+	layer_name(diff_id, format, name);
+	uint32_t i = strset_add(&k->layers, name, NAME);
+	if (k->layers.n == before)
+		return;
+	k->blob = mem_grow(k->blob, &k->cap, k->layers.n, sizeof *k->blob);
+	k->blob[i] = (struct known_blob){.size = b->size, .place = place};
+	memcpy(k->blob[i].hex, b->hex, sizeof b->hex);
+}
+
+/* --- images --- */
+
+static const struct fetch *fetch_of(const struct known *k, enum known_place place)
+{
+	return place == KNOWN_ELSEWHERE ? &k->other : &k->fetch;
+}
+
+/* Returns the parsed configuration, a new reference, or NULL. */
+static json_t *get_config(const struct known *k, const struct manifest *m,
+			  enum known_place place)
+{
+	uint32_t i = strset_find(&k->configs, m->config.hex, DIGEST_HEX);
+	struct buf text = {0};
+	char type[128];
+	struct err unused;
+	json_t *doc = NULL;
+
+	if (i != STRSET_NONE)
+		return json_parse(k->config[i]->data, k->config[i]->len, "", &unused);
+	if (fetch_document(fetch_of(k, place), "blobs", m->config.hex, &text, type,
+			   &unused) == 0)
+		doc = json_parse(text.data, text.len, "", &unused);
+	buf_release(&text);
+	return doc;
+}
+
+/* Adds the layers of an image, if the configuration has a diff_id for each of them. */
+static void add_image(struct known *k, const struct manifest *m, enum known_place place)
+{
+	const json_t *layers = json_object_get(m->doc, "layers");
+	char(*diff_id)[DIGEST_HEX + 1] = NULL;
+	struct err unused;
+	json_t *config = get_config(k, m, place);
+	int64_t n = config != NULL ? image_diff_ids(config, &diff_id, &unused) : -1;
+
+	for (size_t i = 0; n >= 0 && (size_t)n == m->n && i < m->n; i++) {
+		add_layer(k, diff_id[i], json_array_get(layers, i), &m->layer[i], place);
+		if (place == KNOWN_IN_TAG)
+			strset_add(&k->blobs, m->layer[i].hex, DIGEST_HEX);
+	}
+	if (n >= 0 && place == KNOWN_IN_TAG) {
+		strset_add(&k->blobs, m->config.hex, DIGEST_HEX);
+		k->has_image = true;
+	}
+	free(diff_id);
+	json_decref(config);
+}
+
+/* A walk through an index. */
+struct walk {
+	enum known_place place;
+	size_t left; /* manifests that may be read */
+};
+
+static void add_document(struct known *k, const struct buf *text, const char *type,
+			 int depth, struct walk *w);
+
+/* Adds the images of an index. */
+static void add_index(struct known *k, const struct manifest *m, int depth,
+		      struct walk *w)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(json_object_get(m->doc, "manifests"), i, entry)
+	{
+		const char *digest = json_string_at(entry, "digest");
+		const char *hex = digest != NULL ? digest_strip(digest) : NULL;
+		struct buf text = {0};
+		struct err unused;
+		char type[128];
+		if (hex == NULL || w->left == 0)
+			continue;
+		if (w->place == KNOWN_IN_TAG)
+			strset_add(&k->manifests, hex, DIGEST_HEX);
+		if (!manifest_is_image(entry))
+			continue;
+		w->left--;
+		if (fetch_document(fetch_of(k, w->place), "manifests", hex, &text, type,
+				   &unused) == 0)
+			add_document(k, &text, *type != '\0' ? type : NULL, depth + 1, w);
+		buf_release(&text);
+	}
+}
+
+/* Adds the images of a manifest or an index. Ignores other documents. */
+static void add_document(struct known *k, const struct buf *text, const char *type,
+			 int depth, struct walk *w)
+{
+	struct manifest m;
+	struct err unused;
+
+	if (manifest_parse(&m, text->data, text->len, type, &unused) == 0) {
+		if (!m.is_index)
+			add_image(k, &m, w->place);
+		else if (depth < NESTING_MAX)
+			add_index(k, &m, depth, w);
+	}
+	manifest_release(&m);
+}
+
+/*
+ * Gets a manifest from the registry, not from the cache. Returns 1, 0 if the registry
+ * does not have it, or -1 and a reason.
+ */
+static int get_live(const struct fetch *f, const char *what, struct buf *text, char *type,
+		    struct err *e)
+{
+	struct http_request q = {.accept = manifest_types};
+	struct http_response a = {0};
+	struct buf where = {0};
+
+	http_into(&q, text, JSON_LIMIT);
+	buf_addf(&where, "manifests/%s", what);
+	int result = registry_send(f->registry, where.data, false, &q, &a, e);
+	if (result == 0 && a.status == 200)
+		result = 1;
+	else if (result == 0 && a.status != 404)
+		result = registry_refused(f->registry, where.data, &a, e);
+	memcpy(type, a.type, sizeof a.type);
+	http_response_release(&a);
+	buf_release(&where);
+	return result;
+}
+
+int known_tag(struct known *k, const char *tag, struct err *e)
+{
+	struct walk w = {.place = KNOWN_IN_TAG, .left = MANIFESTS_MAX};
+	struct buf text = {0};
+	char type[128];
+
+	int result = get_live(&k->fetch, tag, &text, type, e);
+	if (result > 0) {
+		digest_of(text.data, text.len, k->tag);
+		strset_add(&k->manifests, k->tag, DIGEST_HEX);
+		add_document(k, &text, type, 0, &w);
+	}
+	buf_release(&text);
+	return result < 0 ? -1 : 0;
+}
+
+/* Reads a manifest or index of the repository, or of the other one. */
+static void read_more(struct known *k, const char *what, enum known_place place)
+{
+	struct walk w = {.place = place, .left = TAGS_MAX};
+	struct buf text = {0};
+	struct err unused;
+	char type[128];
+
+	if (get_live(fetch_of(k, place), what, &text, type, &unused) > 0)
+		add_document(k, &text, type, 0, &w);
+	buf_release(&text);
+}
+
+static bool are_known(const struct known *k, const struct known_wanted *w)
+{
+	for (size_t i = 0; i < w->n; i++)
+		if (known_find(k, w->diff_id[i], w->format) == NULL)
+			return false;
+	return true;
+}
+
+/* --- the cache --- */
+
+/* The key of the fact which manifest of the repository has a layer. */
+static void fact_key(const struct known *k, const char *diff_id,
+		     enum compress_format format, char key[DIGEST_HEX + 1])
+{
+	char name[NAME + 1];
+	struct digest d;
+
+	layer_name(diff_id, format, name);
+	digest_init(&d);
+	digest_text(&d, registry_host(k->fetch.registry));
+	digest_text(&d, registry_path(k->fetch.registry));
+	digest_text(&d, name);
+	digest_hex(&d, key);
+	digest_release(&d);
+}
+
+void known_remembered(struct known *k, const struct known_wanted *w)
+{
+	struct strset seen = {0};
+	struct buf fact = {0};
+
+	for (size_t i = 0; i < w->n && seen.n < REMEMBERED_MAX; i++) {
+		char key[DIGEST_HEX + 1], what[sizeof "sha256:" + DIGEST_HEX];
+		size_t before = seen.n;
+		if (known_find(k, w->diff_id[i], w->format) != NULL)
+			continue;
+		fact_key(k, w->diff_id[i], w->format, key);
+		if (!cache_get(k->fetch.cache, kind, key, &fact) ||
+		    !digest_is_hex(fact.data))
+			continue;
+		strset_add(&seen, fact.data, DIGEST_HEX);
+		snprintf(what, sizeof what, "sha256:%s", fact.data);
+		if (seen.n > before)
+			read_more(k, what, KNOWN_IN_REPOSITORY);
+	}
+	strset_release(&seen);
+	buf_release(&fact);
+}
+
+void known_remember(const struct known *k, const struct known_wanted *w, const char *hex)
+{
+	char key[DIGEST_HEX + 1];
+
+	for (size_t i = 0; i < w->n; i++) {
+		fact_key(k, w->diff_id[i], w->format, key);
+		cache_put(k->fetch.cache, kind, key, hex, DIGEST_HEX);
+	}
+}
+
+/* --- other tags --- */
+
+/* Returns the names of the tags, a new array, or NULL. */
+static json_t *list_tags(const struct fetch *f)
+{
+	struct http_request q = {0};
+	struct http_response a = {0};
+	struct buf text = {0};
+	struct err unused;
+	json_t *doc = NULL, *tags = NULL;
+
+	http_into(&q, &text, JSON_LIMIT);
+	if (registry_send(f->registry, "tags/list", false, &q, &a, &unused) == 0 &&
+	    a.status == 200)
+		doc = json_parse(text.data, text.len, "", &unused);
+	tags = json_incref(json_object_get(doc, "tags"));
+	json_decref(doc);
+	http_response_release(&a);
+	buf_release(&text);
+	return tags;
+}
+
+/* Whether a text of the registry can be in a URL as a tag. */
+static bool is_tag(const char *text)
+{
+	struct err unused;
+
+	return text != NULL && reference_check_tag(text, &unused) == 0;
+}
+
+/* The tags in the order in which they are read: latest, then from the end of the list. */
+static const char *tag_at(const json_t *tags, size_t i)
+{
+	static const char latest[] = "latest";
+	size_t n = json_array_size(tags);
+	const char *tag =
+	    i < n ? json_string_value(json_array_get(tags, n - 1 - i)) : NULL;
+
+	for (size_t k = 0; i == n && k < n; k++) {
+		const char *text = json_string_value(json_array_get(tags, k));
+		if (text != NULL && strcmp(text, latest) == 0)
+			return latest;
+	}
+	return is_tag(tag) && strcmp(tag, latest) != 0 ? tag : NULL;
+}
+
+void known_tags(struct known *k, const struct known_wanted *w, const char *tag,
+		bool other)
+{
+	enum known_place place = other ? KNOWN_ELSEWHERE : KNOWN_IN_REPOSITORY;
+	json_t *tags;
+	size_t left = TAGS_MAX;
+
+	if (other && !are_known(k, w))
+		read_more(k, tag, place);
+	tags = are_known(k, w) ? NULL : list_tags(fetch_of(k, place));
+	size_t n = json_array_size(tags);
+	for (size_t i = 0; i <= n && left > 0 && !are_known(k, w); i++) {
+		const char *next = tag_at(tags, i > 0 ? i - 1 : n);
+		if (next == NULL || strcmp(next, tag) == 0)
+			continue;
+		left--;
+		read_more(k, next, place);
+	}
+	json_decref(tags);
+}

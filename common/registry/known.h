@@ -1,0 +1,94 @@
+/*
+ * known: which compressed blob of a registry is a given layer.
+ *
+ * A layer is named by the digest of its uncompressed tar, the diff_id. A registry names
+ * it by the digest of the compressed blob. A manifest and its configuration list both in
+ * the same order, so the images of a repository tell which blobs it has:
+ *
+ *	known_tag(&k, "1", &e);
+ *	blob = known_find(&k, diff_id, COMPRESS_GZIP);
+ *
+ * Everything is read from the registry. The cache only remembers which manifest of the
+ * repository has a layer, so a wrong entry in it costs a request and has no other effect.
+ * Whoever can write to the repository is trusted.
+ *
+ * Documents that are damaged or no images are ignored.
+ */
+#ifndef DT_KNOWN_H
+#define DT_KNOWN_H
+
+#include "archive/compress.h"
+#include "base/digest.h"
+#include "base/strset.h"
+#include "registry/fetch.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+/* Where a blob is. The tag's own manifest proves that the repository has it. */
+enum known_place { KNOWN_IN_TAG, KNOWN_IN_REPOSITORY, KNOWN_ELSEWHERE };
+
+struct known_blob {
+	char hex[DIGEST_HEX + 1];
+	uint64_t size; /* compressed */
+	enum known_place place;
+};
+
+struct known {
+	struct fetch fetch;      /* of the repository */
+	struct fetch other;      /* of another repository; its registry may be NULL */
+	struct strset layers;    /* FORMAT:DIFF_ID */
+	struct known_blob *blob; /* layers.n of them */
+	size_t cap;
+	struct strset blobs;       /* hex digests of blobs in the tag's manifests */
+	struct strset manifests;   /* hex digests of the tag's manifests */
+	struct strset configs;     /* hex digests of configurations that the caller has */
+	const struct buf **config; /* configs.n texts, borrowed */
+	size_t config_cap;
+	char tag[DIGEST_HEX + 1]; /* digest of the tag's manifest or index, or "" */
+	bool has_image;           /* the tag has an image with layers */
+};
+
+void known_release(struct known *k);
+
+/* Adds a configuration that need not be downloaded. The text must outlive `k`. */
+void known_config(struct known *k, const char *hex, const struct buf *text);
+
+/*
+ * Reads the image that has the tag now; an index with all its images. Returns 0, also if
+ * there is no such tag, or -1 and a reason.
+ */
+int known_tag(struct known *k, const char *tag, struct err *e);
+
+/* The layers that the next two functions look for. */
+struct known_wanted {
+	const char (*diff_id)[DIGEST_HEX + 1];
+	size_t n;
+	enum compress_format format;
+};
+
+/* Reads the manifests of the repository that the cache names for unknown layers. */
+void known_remembered(struct known *k, const struct known_wanted *w);
+
+/*
+ * Reads images of other tags than `tag` until all layers are known, but not more than
+ * eight: latest and the last ones in the registry's order. With `other`, those of the
+ * other repository, and first of all its tag of the same name.
+ */
+void known_tags(struct known *k, const struct known_wanted *w, const char *tag,
+		bool other);
+
+/* Returns the blob of a layer in this format, or NULL. */
+const struct known_blob *known_find(const struct known *k, const char *diff_id,
+				    enum compress_format format);
+
+/* Whether a manifest of the tag lists this blob. */
+bool known_has_blob(const struct known *k, const char *hex);
+
+/* Remembers in the cache that the manifest `hex` of the repository has these layers. */
+void known_remember(const struct known *k, const struct known_wanted *w, const char *hex);
+
+#endif
