@@ -163,28 +163,24 @@ static void set_option(struct options *o, int key)
 }
 
 /*
- * Sets the other repository. It is in the registry of the image; its name may have that
- * registry's host in front.
+ * Sets the other repository. It is in the registry of the image, whose host may be in
+ * front of its name.
  */
 static void set_mount(struct options *o)
 {
-	const char *slash = strchr(o->mount_from, '/');
-	size_t len = slash != NULL ? (size_t)(slash - o->mount_from) : 0;
-	bool is_hub = strcmp(o->ref.host, "docker.io") == 0;
-	bool has_host = memchr(o->mount_from, '.', len) != NULL ||
-			memchr(o->mount_from, ':', len) != NULL ||
-			(len == 9 && strncmp(o->mount_from, "localhost", 9) == 0);
+	size_t len = strlen(o->ref.host);
+	const char *path = o->mount_from;
 	struct buf full = {0};
 	struct err why;
 
-	if (!has_host && !is_hub)
-		buf_addf(&full, "%s/", o->ref.host);
-	buf_addstr(&full, o->mount_from);
+	if (strncmp(path, o->ref.host, len) == 0 && path[len] == '/')
+		path += len + 1;
+	if (strcmp(o->ref.host, "docker.io") == 0)
+		reference_full_name(path, &full); /* "hello" is "library/hello" */
+	else
+		buf_addf(&full, "%s/%s", o->ref.host, path);
 	if (reference_parse(&o->other, full.data, &why) < 0)
 		die_usage("--mount-from: %s", why.text);
-	if (strcmp(o->other.host, o->ref.host) != 0)
-		die_usage("--mount-from: '%s' is not a repository of %s", o->mount_from,
-			  o->ref.host);
 	if (o->other.tag != NULL || o->other.digest[0] != '\0')
 		die_usage("--mount-from takes a repository without a tag, not '%s'",
 			  o->mount_from);

@@ -324,47 +324,47 @@ static json_t *list_tags(const struct fetch *f)
 	return tags;
 }
 
-/* Whether a text of the registry can be in a URL as a tag. */
+/*
+ * Whether a text of the registry is a tag that may be an image's. Referrers and
+ * signatures have tags that begin with "sha256-".
+ */
 static bool is_tag(const char *text)
 {
+	static const char referrer[] = "sha256-";
 	struct err unused;
 
-	return text != NULL && reference_check_tag(text, &unused) == 0;
+	return text != NULL && strncmp(text, referrer, strlen(referrer)) != 0 &&
+	       reference_check_tag(text, &unused) == 0;
 }
 
-/* The tags in the order in which they are read: latest, then from the end of the list. */
-static const char *tag_at(const json_t *tags, size_t i)
+/* Orders tags as they are read: latest, then the highest version first. */
+static int by_age(const void *a, const void *b)
 {
 	static const char latest[] = "latest";
-	size_t n = json_array_size(tags);
-	const char *tag =
-	    i < n ? json_string_value(json_array_get(tags, n - 1 - i)) : NULL;
+	const char *x = *(const char *const *)a, *y = *(const char *const *)b;
+	bool is_x = strcmp(x, latest) == 0, is_y = strcmp(y, latest) == 0;
 
-	for (size_t k = 0; i == n && k < n; k++) {
-		const char *text = json_string_value(json_array_get(tags, k));
-		if (text != NULL && strcmp(text, latest) == 0)
-			return latest;
-	}
-	return is_tag(tag) && strcmp(tag, latest) != 0 ? tag : NULL;
+	return is_x != is_y ? is_y - is_x : strverscmp(y, x);
 }
 
 void known_tags(struct known *k, const struct known_wanted *w, const char *tag,
 		bool other)
 {
 	enum known_place place = other ? KNOWN_ELSEWHERE : KNOWN_IN_REPOSITORY;
-	json_t *tags;
-	size_t left = TAGS_MAX;
 
 	if (other && !are_known(k, w))
 		read_more(k, tag, place);
-	tags = are_known(k, w) ? NULL : list_tags(fetch_of(k, place));
-	size_t n = json_array_size(tags);
-	for (size_t i = 0; i <= n && left > 0 && !are_known(k, w); i++) {
-		const char *next = tag_at(tags, i > 0 ? i - 1 : n);
-		if (next == NULL || strcmp(next, tag) == 0)
-			continue;
-		left--;
-		read_more(k, next, place);
+	json_t *tags = are_known(k, w) ? NULL : list_tags(fetch_of(k, place));
+	const char **list = mem_zero(json_array_size(tags), sizeof *list);
+	size_t n = 0;
+	for (size_t i = 0; i < json_array_size(tags); i++) {
+		const char *text = json_string_value(json_array_get(tags, i));
+		if (is_tag(text) && strcmp(text, tag) != 0)
+			list[n++] = text;
 	}
+	qsort(list, n, sizeof *list, by_age);
+	for (size_t i = 0; i < n && i < TAGS_MAX && !are_known(k, w); i++)
+		read_more(k, list[i], place);
+	free(list);
 	json_decref(tags);
 }

@@ -75,7 +75,7 @@ void known_remembered(struct known *k, const struct known_wanted *w);
 
 /*
  * Reads images of other tags than `tag` until all layers are known, but not more than
- * eight: latest and the last ones in the registry's order. With `other`, those of the
+ * eight: latest and those with the highest version numbers. With `other`, those of the
  * other repository, and first of all its tag of the same name.
  */
 void known_tags(struct known *k, const struct known_wanted *w, const char *tag,

@@ -270,6 +270,14 @@ static void post(void *arg)
 	sender_post(j->s->sender, &j->item);
 }
 
+/* Called when a blob cannot be sent. */
+static _Noreturn void failed(void *arg, const struct err *why)
+{
+	const struct push *p = arg;
+
+	p->o->fail(p->o->arg, why);
+}
+
 /* Called when a blob is in the registry. */
 static void sent(void *arg, struct sender_item *item)
 {
@@ -374,7 +382,7 @@ static size_t compressors(const struct push *p)
 static void send_blobs(struct push *p, bool configs)
 {
 	struct sending s = {.p = p};
-	const struct sender_calls calls = {p->o->fail, sent, p};
+	const struct sender_calls calls = {failed, sent, p};
 
 	list_jobs(&s, configs);
 	if (!configs)

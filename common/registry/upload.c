@@ -241,6 +241,8 @@ static int step(struct session *s, struct err *e)
 	if (s->location.len == 0 && begin(s, e) < 0)
 		return FAILED;
 	uint64_t left = size - s->sent;
+	if (!is_complete && left < s->chunk)
+		return AGAIN; /* the registry wants larger chunks */
 	if (is_complete && (left == 0 || (s->sent == 0 && left <= s->chunk)))
 		return finish(s, left, e);
 	return send_chunk(s, left < s->chunk ? left : s->chunk, e);
