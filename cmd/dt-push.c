@@ -219,6 +219,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	};
 	image_choice_init(&o->choice);
 	o->choice.from = "-";
+	o->choice.may_lack = true;
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
 		set_option(o, key);
 	if (optind == argc)

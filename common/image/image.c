@@ -55,7 +55,7 @@ static int add_layer(struct image *im, const char *member, struct err *e)
 	struct err why;
 	const struct unpack_place *p = unpack_find(&im->archive->index, member, &why);
 
-	if (p == NULL)
+	if (p == NULL && !im->archive->choice->may_lack)
 		return err_set(e, "%s: a layer is missing: %s", im->file, why.text);
 	im->layer[im->n++].place = p;
 	return 0;

@@ -42,6 +42,7 @@ struct image_choice {
 	struct platform platform; /* the default is this machine's */
 	const char *os;
 	bool has_arch, has_os; /* set by an option */
+	bool may_lack;         /* accept an image of which the archive lacks layers */
 };
 
 /* The keys of these options. A tool's own options must have smaller keys. */
@@ -88,7 +89,7 @@ bool image_choice_is_empty(const struct image_choice *c);
 
 struct image_layer {
 	char diff_id[DIGEST_HEX + 1];
-	const struct unpack_place *place;
+	const struct unpack_place *place; /* NULL: the archive lacks it, see may_lack */
 };
 
 enum { IMAGE_MAX = 4096 }; /* images in an archive */
