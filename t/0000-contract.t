@@ -2,6 +2,7 @@
 # What every tool must do.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/registry.sh"
 need make mandoc perl jq busybox script
 
 # The value of one of the Makefile's variables.
@@ -123,6 +124,13 @@ sample() {
 		input=/dev/null cut=''
 		return
 		;;
+	dt-push)
+		[ -n "${liar-}" ] || start_liar
+		args=(--tls-verify=false "${liar:?}/push.honest/sample:1")
+		printf '%s\n' "$lib" "$app" | dt-layer --store "$T/s" | dt-manifest --name sample >"$input"
+		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
+		return
+		;;
 	dt-env-helper)
 		args=(fakeNss)
 		input=/dev/null cut=''
@@ -242,7 +250,7 @@ check_terminal() { # TOOL, after `sample`
 	local command
 	printf -v command '%q ' "$1" "${args[@]}"
 	script -qec "$command <$input" /dev/null >"$T/out" 2>&1 </dev/null
-	if [[ $1 =~ ^dt-(closure|popularity|fleet|cost|drv|inspect)$ ]]; then
+	if [[ $1 =~ ^dt-(closure|popularity|fleet|cost|drv|inspect|push)$ ]]; then
 		is "$1 to a terminal" "$(tr -d '\r' <"$T/out")" "$(on "$input" "$1" "${args[@]}")"
 	else
 		is "$1 to a terminal" "$(tr -d '\r' <"$T/out")" \
