@@ -347,7 +347,8 @@ whole() {
 	local digest
 	digest=$(dt-pull --tls-verify=false --print digest "$r/$1" 2>"$T/pull.err") ||
 		{ grep -q 'status 404' "$T/pull.err" && echo none; return; }
-	dt-pull --no-cache --tls-verify=false --format dt "$r/${1%:*}@$digest" 2>&1 >"$T/pulled.tar" && dt-flatten <"$T/pulled.tar" | sha256sum
+	dt-pull --no-cache --tls-verify=false --format dt "$r/${1%:*}@$digest" >"$T/pulled.tar" 2>"$T/pull.err" || cat "$T/pull.err"
+	dt-flatten <"$T/pulled.tar" | sha256sum
 }
 a=$(dt-flatten <"$T/a.tar" | sha256sum)
 b=$(dt-flatten <"$T/b.tar" | sha256sum)

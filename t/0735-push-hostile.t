@@ -134,24 +134,18 @@ for how in 403 tag-503; do
 done
 
 # A registry that stops in the middle of a blob, and does not come back.
-(
-	L=$T/second
-	liar_address=127.0.0.1
-	mkdir -p "$L"
-	mkfifo "$L/stdin"
-	"$t_dir/fixtures/registry.py" "$L" 127.0.0.1 <"$L/stdin" >"$L/out" 2>&1 &
-	echo $! >"$T/second.pid"
-	exec 8>"$L/stdin"
-	until [ -e "$L/ports" ]; do sleep 0.02; done
-	wait
-) &
+mkdir "$T/second"
+mkfifo "$T/second/stdin"
+"$t_dir/fixtures/registry.py" "$T/second" 127.0.0.1 <"$T/second/stdin" >"$T/second/out" 2>&1 &
+second=$!
+at_exit "kill $second 2>/dev/null"
+exec 8>"$T/second/stdin"
 until [ -e "$T/second/ports" ]; do sleep 0.02; done
-at_exit "kill $(cat "$T/second.pid") 2>/dev/null"
 read -r port _ <"$T/second/ports"
 dt-push --tls-verify=false --timeout 30 --retries 1 "127.0.0.1:$port/push.stall/x:1" <"$T/small.tar" >"$T/out" 2>"$T/err" &
 pid=$!
 until grep -q 'PUT .*uploads' "$T/second/log" 2>/dev/null; do sleep 0.02; done
-kill "$(cat "$T/second.pid")"
+kill "$second"
 wait "$pid"
 is 'a registry that is gone for good: status' "$?" 1
 is 'a registry that is gone for good: one line' "$(wc -l <"$T/err")" 1
@@ -188,7 +182,8 @@ for image in changed small; do
 	dt-push --tls-verify=false --compress zstd "$liar/push.cache/x:$image" <"$T/$image.tar" >"$T/out"
 done
 fact() { # FILE TEXT: writes a fact with a valid checksum
-	{ printf '%s' "$(basename "$1")$2" | sha256sum | cut -c 1-64; printf %s "$2"; } >"$1"
+	local key=${1##*/}
+	{ printf %s "$key$2" | sha256sum | cut -c 1-64; printf %s "$2"; } >"$1"
 }
 cp -r "$DT_CACHE" "$T/cache"
 n=1

@@ -21,8 +21,8 @@ enum {
 	REDIRECTS_MAX = 10,
 	PIECE = 256 << 10,
 	SENT_PIECE = 256 << 10, /* bytes that are read at once to be sent */
-	OFFERS_MAX = 16,      /* headers WWW-Authenticate that are read */
-	RATE_MIN = 1024,      /* bytes per second; a slower transfer fails */
+	OFFERS_MAX = 16,        /* headers WWW-Authenticate that are read */
+	RATE_MIN = 1024,        /* bytes per second; a slower transfer fails */
 };
 
 struct http {

@@ -37,6 +37,14 @@ static void query(const char *url, const char *want)
 	buf_release(&b);
 }
 
+static void resolves(const char *base, const char *target, const char *want)
+{
+	struct buf b = {0};
+
+	tap_is(http_resolve(base, target, &b) == 0 ? b.data : "none", want, target);
+	buf_release(&b);
+}
+
 int main(void)
 {
 	struct buf b = {0};
@@ -105,6 +113,13 @@ int main(void)
 	query("https://a/b", "https://a/b?c=d%2Fe&f=g");
 	query("https://a/b?x", "https://a/b?x&c=d%2Fe&f=g");
 	query("https://a/b?x=y#z", "https://a/b?x=y&c=d%2Fe&f=g");
+
+	resolves("https://a/v2/x/", "/v2/y?z=1", "https://a/v2/y?z=1");
+	resolves("https://a/v2/x/", "w", "https://a/v2/x/w");
+	resolves("https://a/v2/x/", "http://b:1/c", "http://b:1/c");
+	resolves("https://a/v2/x/", "//b/c", "https://b/c");
+	resolves("https://a/v2/x/", "../../../../c", "https://a/c");
+	resolves("https://a/v2/x/", "http://[:::::/", "none");
 
 	http_escape(&b, "aZ9-._~/:@ \"%\xc3\xa4");
 	tap_is(b.data, "aZ9-._~%2F%3A%40%20%22%25%C3%A4", "escaped");
