@@ -111,7 +111,7 @@ is 'no temporary files are left' "$(ls -A "$T/tmp")" ''
 traced() {
 	local file=$1 name=$2
 	shift 2
-	strace -qq -f -y -e trace=read,pread64,readv,preadv,copy_file_range,sendfile,splice,write,writev,sendto,sendmsg -o "$T/trace" \
+	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 strace -qq -f -y -e trace=read,pread64,readv,preadv,copy_file_range,sendfile,splice,write,writev,sendto,sendmsg -o "$T/trace" \
 		dt-push --tls-verify=false "$@" "$r/$name" <"$file"
 }
 bytes_read() { grep -aE "^[0-9]+ +(read|pread64|readv|preadv|copy_file_range|sendfile|splice)\(.*<$1>" "$T/trace" | sed -nE 's/.*\) = ([0-9]+)$/\1/p' | paste -sd + | sed 's/^$/0/' | bc; }
