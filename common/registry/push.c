@@ -271,7 +271,7 @@ static void post(void *arg)
 }
 
 /* Called when a blob cannot be sent. */
-static _Noreturn void failed(void *arg, const struct err *why)
+static __attribute__((noreturn)) void failed(void *arg, const struct err *why)
 {
 	const struct push *p = arg;
 
