@@ -112,7 +112,8 @@ static void prepare(void *arg, size_t i)
 	if (!one->is_plain)
 		one->result = image_layer_open(l->im, i, &one->bytes, &one->why);
 	if (one->result == 0 && l->verify)
-		one->result = image_layer_write(l->im, i, &one->bytes, -1, &one->why);
+		one->result =
+		    image_layer_read(l->im, i, &one->bytes, NULL, NULL, &one->why);
 }
 
 /* Opens a layer, and keeps it open if it is not compressed. */

@@ -222,12 +222,14 @@ int image_layer_open(const struct image *im, size_t i, struct image_bytes *b,
 void image_layer_close(struct image_bytes *b);
 
 /*
- * Writes the uncompressed layer to `out`, unless that is -1, and compares its digest with
- * its diff_id. Returns 0, or -1 and a reason. After -1 the written bytes are incomplete
- * or wrong, and the caller must not complete the archive around them.
+ * Passes the uncompressed layer to see(arg, data, len, e), unless that is NULL, block by
+ * block. Compares the layer's digest with its diff_id. see() returns 0, or -1 and a
+ * reason. Returns 0, or -1 and a reason. After -1 the bytes that see() got are incomplete
+ * or wrong.
  */
-int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
-		      int out, struct err *e);
+int image_layer_read(const struct image *im, size_t i, const struct image_bytes *b,
+		     int (*see)(void *arg, const void *data, size_t len, struct err *e),
+		     void *arg, struct err *e);
 
 /*
  * Passes the uncompressed layer to see(arg, data, len, e), unless that is NULL, block by

@@ -66,73 +66,114 @@ static void put_member(struct writer *w, const char *name, const struct buf *con
 	pad(w, content->len);
 }
 
-/*
- * Writes the header of a layer. Returns true if the caller must write `size` bytes and
- * call pad(). Returns false if the archive has the layer already.
- */
-static bool begin(struct writer *w, const char *diff_id, uint64_t size,
-		  const char *comment)
+/* A layer that is added to the archive. */
+struct source {
+	const char *diff_id, *comment;
+	uint64_t size;
+	/* Writes exactly `size` bytes to the archive. Returns 0, or -1 and a reason. */
+	int (*write)(void *arg, struct writer *w, struct err *e);
+	void *arg;
+};
+
+/* Adds a layer, unless the archive has it already. */
+static int add(struct writer *w, const struct source *s, struct err *e)
 {
 	struct buf name = {0}, records = {0};
 	size_t before = w->layer.n;
-	uint32_t i = strset_add(&w->layer, diff_id, DIGEST_HEX);
+	uint32_t i = strset_add(&w->layer, s->diff_id, DIGEST_HEX);
 
 	if (w->layer.n == before)
-		return false;
+		return 0;
 	w->size = mem_grow(w->size, &w->cap, w->layer.n, sizeof *w->size);
-	w->size[i] = size;
-	w->bytes += size;
-	buf_addf(&name, "blobs/sha256/%s", diff_id);
-	layernote_write(&records, diff_id, comment);
-	put_header(w, name.data, size, &records);
+	w->size[i] = s->size;
+	w->bytes += s->size;
+	buf_addf(&name, "blobs/sha256/%s", s->diff_id);
+	layernote_write(&records, s->diff_id, s->comment);
+	put_header(w, name.data, s->size, &records);
+	int result = s->write(s->arg, w, e);
+	if (result == 0)
+		pad(w, s->size);
 	buf_release(&name);
 	buf_release(&records);
-	return true;
+	return result;
+}
+
+static int write_layer(void *arg, struct writer *w, struct err *e)
+{
+	(void)e;
+	layer_write(arg, w->fd);
+	return 0;
 }
 
 void writer_layer(struct writer *w, struct layer *l, const char *comment)
 {
-	if (!begin(w, l->diff_id, l->size, comment))
-		return;
-	layer_write(l, w->fd);
-	pad(w, l->size);
+	struct err unused;
+
+	(void)add(w, &(struct source){l->diff_id, comment, l->size, write_layer, l},
+		  &unused);
+}
+
+/* The beginning of a file. */
+struct span {
+	int fd;
+	uint64_t size;
+};
+
+static int write_span(void *arg, struct writer *w, struct err *e)
+{
+	const struct span *span = arg;
+	off_t at = 0;
+	int64_t n = io_copy(span->fd, &at, w->fd, span->size);
+
+	if (n < 0)
+		return err_set_errno(e, "%s", io_output());
+	if ((uint64_t)n != span->size)
+		return err_set(e, "a layer is shorter than it was");
+	return 0;
 }
 
 void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 		 const char *comment)
 {
-	off_t at = 0;
+	struct span span = {fd, size};
+	struct err why;
 
-	if (!begin(w, diff_id, size, comment))
-		return;
-	int64_t n = io_copy(fd, &at, w->fd, size);
-	if (n < 0)
-		die_errno("%s", io_output());
-	if ((uint64_t)n != size)
-		die("a layer is shorter than it was");
-	pad(w, size);
+	if (add(w, &(struct source){diff_id, comment, size, write_span, &span}, &why) < 0)
+		die("%s", why.text);
+}
+
+/* A layer of a stream. */
+struct passing {
+	struct unpack_stream *stream;
+	const char *diff_id, *what;
+	uint64_t size;
+	size_t number;
+};
+
+static int write_passing(void *arg, struct writer *w, struct err *e)
+{
+	const struct passing *p = arg;
+	struct layercheck check;
+	const struct io_watch watch = {layercheck_see, &check, w->verify};
+	struct err why;
+
+	layercheck_begin(&check);
+	int copied = unpack_copy(p->stream, w->fd, &watch, e);
+	int checked =
+	    layercheck_end(&check, p->diff_id, p->size, p->what, p->number, &why);
+	if (copied == 0 && checked < 0)
+		*e = why;
+	return copied < 0 || checked < 0 ? -1 : 0;
 }
 
 int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
 		uint64_t size, const char *what, size_t number, struct err *e)
 {
-	struct layercheck check;
-	const struct io_watch watch = {layercheck_see, &check, w->verify};
-	struct err why;
+	struct passing p = {s, note->diff_id, what, size, number};
 
-	if (!begin(w, note->diff_id, size, note->comment))
-		return 0;
-	layercheck_begin(&check);
-	int copied = unpack_copy(s, w->fd, &watch, e);
-	int checked = layercheck_end(&check, note->diff_id, size, what, number, &why);
-	if (copied < 0)
-		return -1;
-	if (checked < 0) {
-		*e = why;
-		return -1;
-	}
-	pad(w, size);
-	return 0;
+	return add(
+	    w, &(struct source){note->diff_id, note->comment, size, write_passing, &p},
+	    e);
 }
 
 /*
@@ -156,20 +197,40 @@ static const char **comments_of(const struct image *im)
 	return comment;
 }
 
+/* A layer of an image. */
+struct opened {
+	const struct image *image;
+	size_t i;
+	struct image_bytes bytes;
+};
+
+static int write_block(void *arg, const void *data, size_t len, struct err *e)
+{
+	(void)e;
+	put(arg, data, len);
+	return 0;
+}
+
+static int write_opened(void *arg, struct writer *w, struct err *e)
+{
+	const struct opened *o = arg;
+
+	return image_layer_read(o->image, o->i, &o->bytes, write_block, w, e);
+}
+
 static int copy_layer(struct writer *w, const struct image *im, size_t i,
 		      const char *comment, struct err *e)
 {
-	struct image_bytes bytes;
-	int result = 0;
+	const char *diff_id = im->layer[i].diff_id;
+	struct opened o = {.image = im, .i = i};
 
-	if (strset_find(&w->layer, im->layer[i].diff_id, DIGEST_HEX) != STRSET_NONE)
+	if (strset_find(&w->layer, diff_id, DIGEST_HEX) != STRSET_NONE)
 		return 0;
-	if (image_layer_open(im, i, &bytes, e) < 0)
+	if (image_layer_open(im, i, &o.bytes, e) < 0)
 		return -1;
-	begin(w, im->layer[i].diff_id, bytes.size, comment);
-	result = image_layer_write(im, i, &bytes, w->fd, e);
-	pad(w, bytes.size);
-	image_layer_close(&bytes);
+	int result =
+	    add(w, &(struct source){diff_id, comment, o.bytes.size, write_opened, &o}, e);
+	image_layer_close(&o.bytes);
 	return result;
 }
 
