@@ -6,11 +6,14 @@
  */
 #include "archive/compress.h"
 #include "archive/unpack.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "base/num.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "base/strset.h"
 #include "image/layercheck.h"
 #include "image/layernote.h"
 
@@ -101,7 +104,13 @@ struct work {
 	uint64_t size;
 	size_t layer; /* the layer's number, from 1 */
 	char diff_id[DIGEST_HEX + 1];
+
+	struct strset layers; /* names of the members blobs/sha256/HEX */
+	struct buf list;      /* manifest.json */
+	size_t list_left;     /* bytes of it that have not been read */
 };
+
+static const char blobs[] = "blobs/sha256/";
 
 static int write_out(void *arg, const void *data, size_t len, struct err *e)
 {
@@ -123,6 +132,12 @@ static int see_layer(struct work *w, const void *data, size_t len, struct err *e
 		   : layercheck_end(&w->check, w->diff_id, w->size, "stdin", w->layer, e);
 }
 
+/* The reason why an archive without the layer is not compressed. */
+static int refuse_thin(const char *diff_id, struct err *e)
+{
+	return err_set(e, "stdin: a thin archive, without layer sha256:%s", diff_id);
+}
+
 /* Starts to check the entry if it is a layer. */
 static int begin_layer(struct work *w, const struct unpack_member *m, struct err *e)
 {
@@ -131,7 +146,11 @@ static int begin_layer(struct work *w, const struct unpack_member *m, struct err
 
 	if (result < 0)
 		err_prefix(e, "stdin");
-	if (result > 0) {
+	if (result > 0 && note.is_stub) {
+		result = refuse_thin(note.diff_id, e);
+	} else if (result > 0 && !w->verify) {
+		result = 0;
+	} else if (result > 0) {
 		memcpy(w->diff_id, note.diff_id, sizeof w->diff_id);
 		w->layer++;
 		w->left = w->size = m->size;
@@ -152,10 +171,55 @@ static int pass_on(void *arg, const void *data, size_t len, struct err *e)
 
 	if (w->left > 0 && see_layer(w, data, len, e) < 0)
 		return -1;
+	if (w->list_left > 0) {
+		size_t n = len < w->list_left ? len : w->list_left;
+		buf_add(&w->list, data, n);
+		w->list_left -= n;
+	}
 	w->bytes += len;
 	progress("members", w->members, 0, w->bytes);
 	return w->compress != NULL ? w->compress->add(w->compress, data, len, e)
 				   : write_out(NULL, data, len, e);
+}
+
+static bool is_blob(const char *name)
+{
+	return name != NULL && strncmp(name, blobs, sizeof blobs - 1) == 0;
+}
+
+/* Remembers a member for check_layers(). */
+static void note_member(struct work *w, const struct unpack_member *m)
+{
+	if (is_blob(m->name))
+		strset_add(&w->layers, m->name, strlen(m->name));
+	if (strcmp(m->name, "manifest.json") != 0 || !m->is_file || m->size > JSON_LIMIT)
+		return;
+	buf_clear(&w->list);
+	w->list_left = (size_t)m->size;
+}
+
+/* Checks that the layers in the list of images are in the archive. */
+static int check_layers(const struct work *w, struct err *e)
+{
+	struct err unused;
+	json_t *list =
+	    w->list.len > 0 ? json_parse(w->list.data, w->list.len, "", &unused) : NULL;
+	json_t *image, *layer;
+	size_t i, k;
+	int result = 0;
+
+	json_array_foreach(list, i, image)
+	{
+		json_array_foreach(json_object_get(image, "Layers"), k, layer)
+		{
+			const char *name = json_string_value(layer);
+			if (result == 0 && is_blob(name) &&
+			    strset_find(&w->layers, name, strlen(name)) == STRSET_NONE)
+				result = refuse_thin(name + sizeof blobs - 1, e);
+		}
+	}
+	json_decref(list);
+	return result;
 }
 
 /*
@@ -173,13 +237,19 @@ static void pass_all(struct work *w)
 	unpack_stream_tee(s, pass_on, w);
 	while ((result = unpack_next(s, &m, &e)) > 0) {
 		w->members++;
-		if (w->verify && (result = begin_layer(w, &m, &e)) < 0)
+		result = begin_layer(w, &m, &e);
+		if (result < 0)
 			break;
+		note_member(w, &m);
 	}
+	if (result == 0)
+		result = check_layers(w, &e);
 	progress_end();
 	if (result < 0)
 		die("%s", e.text);
 	unpack_stream_release(s);
+	strset_release(&w->layers);
+	buf_release(&w->list);
 }
 
 int main(int argc, char **argv)

@@ -25,6 +25,7 @@ static void parse_args(struct image_choice *choice, int argc, char **argv)
 {
 	image_choice_init(choice);
 	choice->from = "-";
+	choice->may_lack = true;
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
 		image_choice_option(choice, key, optarg);
 	if (optind < argc)
@@ -35,16 +36,27 @@ static void parse_args(struct image_choice *choice, int argc, char **argv)
 
 static void describe(const struct image *image, struct buf *out)
 {
-	json_t *doc = json_object(), *layers = json_array();
+	json_t *doc = json_object(), *layers = json_array(), *absent = json_array();
+	char hex[DIGEST_HEX + 1];
+	json_t *manifest = image_manifest(image, hex);
 
-	for (size_t i = 0; i < image->n; i++)
-		json_array_append_new(layers, json_digest(image->layer[i].diff_id));
+	for (size_t i = 0; i < image->n; i++) {
+		json_t *diff_id = json_digest(image->layer[i].diff_id);
+		json_array_append_new(layers, diff_id);
+		if (image->layer[i].place == NULL)
+			json_array_append(absent, diff_id);
+	}
 	json_object_set(doc, "repoTags", image->tags);
+	json_object_set_new(doc, "manifest",
+			    manifest != NULL ? json_digest(hex) : json_null());
+	json_object_set_new(doc, "config", json_digest(image->id));
 	json_object_set_new(doc, "layers", layers);
+	json_object_set_new(doc, "absent", absent);
 	json_object_set(doc, "image", image->config);
 	json_write(doc, out);
 	buf_addch(out, '\n');
 	json_decref(doc);
+	json_decref(manifest);
 }
 
 int main(int argc, char **argv)

@@ -25,15 +25,16 @@ enum { COMMENT_MAX = 64 << 10 };
 
 struct options {
 	struct layer_style style;
-	const char *store;
+	const char *store, *only;
 	bool raw, no_cache;
 };
 
-enum { OPT_NO_CACHE = 1, OPT_OWNER, OPT_RAW, OPT_STORE };
+enum { OPT_NO_CACHE = 1, OPT_ONLY, OPT_OWNER, OPT_RAW, OPT_STORE };
 
 static const struct opt option_table[] = {
     LAYER_STYLE_OPTIONS,
     {OPT_OWNER, "owner", "UID:GID", "owner of all files (0:0)"},
+    WRITER_OPTION_ONLY(OPT_ONLY),
     {OPT_RAW, "raw", NULL, "write the one layer's bare tar"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
     {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache of digests"},
@@ -84,6 +85,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 		case OPT_NO_CACHE:
 			o->no_cache = true;
 			break;
+		case OPT_ONLY:
+			o->only = optarg;
+			break;
 		case OPT_OWNER:
 			set_owner(o, optarg);
 			break;
@@ -99,6 +103,10 @@ static void parse_args(struct options *o, int argc, char **argv)
 	}
 	if (optind < argc)
 		die_usage("unexpected operand '%s'", argv[optind]);
+	if (o->raw && o->only != NULL)
+		die_usage("--raw and --only exclude each other");
+	if (o->only != NULL && strcmp(o->only, "-") == 0)
+		die_usage("standard input is for the plan");
 }
 
 /* A layer of the plan: its paths, and then the layer itself. */
@@ -117,7 +125,8 @@ struct work {
 	size_t n, cap;
 	struct layer_part **part; /* of all layers */
 	size_t n_parts;
-	size_t largest; /* the layer with the most bytes */
+	size_t largest;     /* the layer with the most bytes */
+	struct strset only; /* the diff_ids of --only */
 };
 
 static int add_path(void *arg, const char *path, size_t layer, struct err *e)
@@ -252,6 +261,7 @@ static void release_work(struct work *w)
 	free(w->job);
 	free(w->part);
 	writer_release(&w->writer);
+	strset_release(&w->only);
 	cache_release(&w->cache);
 	store_release(&w->store);
 }
@@ -270,6 +280,10 @@ int main(int argc, char **argv)
 	cache_init(&w.cache, !o.no_cache);
 	if (plan_scan_file("-", add_path, &w, &why) < 0)
 		die("%s", why.text);
+	if (o.only != NULL && writer_read_only(&w.only, o.only, &why) < 0)
+		die("%s", why.text);
+	if (o.only != NULL)
+		w.writer.only = &w.only;
 	if (o.raw && w.n > 1)
 		die("--raw writes one layer, but the plan has %zu", w.n);
 	io_pipe_grow(1);

@@ -33,6 +33,7 @@ enum {
 	OPT_KEEP_DIRLINKS,
 	OPT_LINKS,
 	OPT_NO_CACHE,
+	OPT_ONLY,
 	OPT_OWNER,
 	OPT_PLAN,
 	OPT_RAW,
@@ -49,7 +50,7 @@ struct operand {
 
 struct options {
 	struct layer_style style;
-	const char *store, *comment, *keep_directories;
+	const char *store, *comment, *keep_directories, *only;
 	struct image_choice base;
 	struct operand *operand;
 	size_t n_operands, cap_operands;
@@ -73,6 +74,7 @@ static const struct opt option_table[] = {
     {OPT_COMMENT, "comment", "TEXT", "the layer's comment in the image's history"},
     LAYER_STYLE_OPTIONS,
     {OPT_OWNER, "owner", "UID:GID", "owner of all files (0:0); keep: those of a --tree"},
+    WRITER_OPTION_ONLY(OPT_ONLY),
     {OPT_RAW, "raw", NULL, "write the layer's bare tar"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
     {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache of digests"},
@@ -108,7 +110,8 @@ static bool is_stdin(const char *file)
 static void check_options(const struct options *o)
 {
 	bool has_tar = false;
-	int from_stdin = is_stdin(o->base.from) + is_stdin(o->keep_directories);
+	int from_stdin =
+	    is_stdin(o->base.from) + is_stdin(o->keep_directories) + is_stdin(o->only);
 
 	if (o->n_operands == 0)
 		die_usage("no files for the layer: --tree, --tar, --copy, --links, --env "
@@ -126,6 +129,8 @@ static void check_options(const struct options *o)
 		die_usage("--keep-directories goes with --owner keep");
 	if (o->base.from == NULL && !image_choice_is_empty(&o->base))
 		die_usage("--from-name, --from-tag, --arch and --os go with --from");
+	if (o->raw && o->only != NULL)
+		die_usage("--raw and --only exclude each other");
 	if (from_stdin > 1)
 		die_usage("standard input can be read but once");
 }
@@ -156,6 +161,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case OPT_NO_CACHE:
 			o->no_cache = true;
+			break;
+		case OPT_ONLY:
+			o->only = optarg;
 			break;
 		case OPT_OWNER:
 			set_owner(o, optarg);
@@ -288,13 +296,20 @@ static void make_layer(const struct options *o, struct store *store, struct laye
 static void write_archive(const struct options *o, struct layer *l)
 {
 	struct writer writer = {.fd = 1};
+	struct strset only = {0};
 	struct cache cache;
+	struct err why;
 
+	if (o->only != NULL && writer_read_only(&only, o->only, &why) < 0)
+		die("%s", why.text);
+	if (o->only != NULL)
+		writer.only = &only;
 	cache_init(&cache, !o->no_cache);
 	layer_measure(l, &cache);
 	writer_layer(&writer, l, o->comment);
 	writer_end(&writer);
 	writer_release(&writer);
+	strset_release(&only);
 	cache_release(&cache);
 }
 

@@ -68,19 +68,6 @@ int image_layer_read(const struct image *im, size_t i, const struct image_bytes 
 	return result;
 }
 
-static int write_block(void *arg, const void *data, size_t len, struct err *e)
-{
-	const int *out = arg;
-
-	return io_write(*out, data, len) < 0 ? err_set_errno(e, "%s", io_output()) : 0;
-}
-
-int image_layer_write(const struct image *im, size_t i, const struct image_bytes *b,
-		      int out, struct err *e)
-{
-	return image_layer_read(im, i, b, out >= 0 ? write_block : NULL, &out, e);
-}
-
 /* --- all layers at once --- */
 
 struct one {

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAYERS_MAX = 4096 };
+enum { LAYERS_MAX = 4096, NESTED_MAX = 4 };
 
 void image_release(struct image *im)
 {
@@ -49,6 +49,73 @@ int64_t image_diff_ids(const json_t *config, char (**diff_ids)[DIGEST_HEX + 1],
 	return (int64_t)n;
 }
 
+/* --- the manifest in index.json --- */
+
+/* Whether the manifest is that of the image. */
+static bool is_manifest_of(const json_t *doc, const struct image *im)
+{
+	const char *digest = json_string_at(json_object_get(doc, "config"), "digest");
+	const char *hex = digest != NULL ? digest_strip(digest) : NULL;
+
+	return hex != NULL && strcmp(hex, im->id) == 0;
+}
+
+/* Searches these descriptors and those of nested indexes. */
+static json_t *find_manifest(const struct image *im, const json_t *list, int depth,
+			     char hex[DIGEST_HEX + 1])
+{
+	json_t *descriptor, *found = NULL;
+	struct err unused;
+	size_t i;
+
+	json_array_foreach(list, i, descriptor)
+	{
+		struct buf text = {0};
+		json_t *doc =
+		    manifest_is_image(descriptor)
+			? image_archive_blob(im->archive, descriptor, &text, &unused)
+			: NULL;
+		const json_t *inner = json_object_get(doc, "manifests");
+		if (inner != NULL && depth < NESTED_MAX) {
+			found = find_manifest(im, inner, depth + 1, hex);
+		} else if (is_manifest_of(doc, im)) {
+			digest_of(text.data, text.len, hex);
+			found = json_incref(doc);
+		}
+		json_decref(doc);
+		buf_release(&text);
+		if (found != NULL)
+			break;
+	}
+	return found;
+}
+
+json_t *image_manifest(const struct image *im, char hex[DIGEST_HEX + 1])
+{
+	return find_manifest(im, im->archive->oci, 1, hex);
+}
+
+/*
+ * The reason why the image cannot be used without layer `i`. An archive is thin if its
+ * manifest describes the layer.
+ */
+static int lacks_layer(const struct image *im, size_t i, const struct err *why,
+		       struct err *e)
+{
+	char hex[DIGEST_HEX + 1];
+	json_t *manifest = image_manifest(im, hex);
+
+	if (manifest != NULL)
+		err_set(e, "%s: a thin archive, without layer %zu, sha256:%s", im->file,
+			i + 1, im->layer[i].diff_id);
+	else
+		err_set(e, "%s: a layer is missing: %s", im->file, why->text);
+	json_decref(manifest);
+	return -1;
+}
+
+/* --- layers --- */
+
 /* Adds the next layer from the bottom, the archive's entry `member`. */
 static int add_layer(struct image *im, const char *member, struct err *e)
 {
@@ -56,7 +123,7 @@ static int add_layer(struct image *im, const char *member, struct err *e)
 	const struct unpack_place *p = unpack_find(&im->archive->index, member, &why);
 
 	if (p == NULL && !im->archive->choice->may_lack)
-		return err_set(e, "%s: a layer is missing: %s", im->file, why.text);
+		return lacks_layer(im, im->n, &why, e);
 	im->layer[im->n++].place = p;
 	return 0;
 }

@@ -42,7 +42,7 @@ struct image_choice {
 	struct platform platform; /* the default is this machine's */
 	const char *os;
 	bool has_arch, has_os; /* set by an option */
-	bool may_lack;         /* accept an image of which the archive lacks layers */
+	bool may_lack;         /* accept a thin archive, which lacks layers */
 };
 
 /* The keys of these options. A tool's own options must have smaller keys. */
@@ -176,6 +176,13 @@ struct image {
 };
 
 /*
+ * The image's manifest in index.json, and the digest of its bytes. For each layer the
+ * manifest has a descriptor. Returns a new reference, or NULL if the archive has no such
+ * manifest.
+ */
+json_t *image_manifest(const struct image *im, char hex[DIGEST_HEX + 1]);
+
+/*
  * Opens an archive and the first image in it that has the wanted name and tag. If that
  * image exists for several platforms, the best one for the wanted platform is opened.
  *
@@ -220,16 +227,6 @@ struct image_bytes {
 int image_layer_open(const struct image *im, size_t i, struct image_bytes *b,
 		     struct err *e);
 void image_layer_close(struct image_bytes *b);
-
-/*
- * Passes the uncompressed layer to see(arg, data, len, e), unless that is NULL, block by
- * block. Compares the layer's digest with its diff_id. see() returns 0, or -1 and a
- * reason. Returns 0, or -1 and a reason. After -1 the bytes that see() got are incomplete
- * or wrong.
- */
-int image_layer_read(const struct image *im, size_t i, const struct image_bytes *b,
-		     int (*see)(void *arg, const void *data, size_t len, struct err *e),
-		     void *arg, struct err *e);
 
 /*
  * Passes the uncompressed layer to see(arg, data, len, e), unless that is NULL, block by

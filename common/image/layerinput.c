@@ -48,6 +48,10 @@ static int take_layer(struct layerinput *in, struct writer *w, const char *creat
 {
 	json_array_append_new(in->history, config_history(created, note->comment));
 	json_array_append_new(in->diff_ids, json_digest(note->diff_id));
+	if (note->is_stub) {
+		writer_absent(w, note->diff_id, note->size);
+		return 0;
+	}
 	if (writer_pass(w, s, note, m->size, "stdin", json_array_size(in->diff_ids), e) <
 	    0)
 		return -1;
@@ -133,6 +137,47 @@ static json_t *document(const struct documents *d, const char *name, struct err 
 	return doc;
 }
 
+/* The layers in the base image's manifest, a new reference, or NULL. */
+static json_t *manifest_layers(const struct documents *d)
+{
+	struct err unused;
+	struct buf name = {0};
+	json_t *layers = NULL;
+	json_t *index = document(d, "index.json", &unused);
+	const char *digest = json_string_at(
+	    json_array_get(json_object_get(index, "manifests"), 0), "digest");
+
+	if (digest != NULL && digest_strip(digest) != NULL) {
+		buf_addf(&name, "blobs/sha256/%s", digest_strip(digest));
+		json_t *manifest = document(d, name.data, &unused);
+		layers = json_incref(json_object_get(manifest, "layers"));
+		json_decref(manifest);
+	}
+	json_decref(index);
+	buf_release(&name);
+	return layers;
+}
+
+/*
+ * Lists a layer of a base image whose archive is thin. `described` is the layer's
+ * descriptor in the manifest, or NULL.
+ */
+static int list_absent(struct writer *w, const char *diff_id, size_t number,
+		       const json_t *described, struct err *e)
+{
+	const char *digest = json_string_at(described, "digest");
+	const json_t *size = json_object_get(described, "size");
+
+	if (digest == NULL || digest_strip(digest) == NULL ||
+	    strcmp(digest_strip(digest), diff_id) != 0 || !json_is_integer(size) ||
+	    json_integer_value(size) < 0)
+		return err_set(
+		    e, "stdin: layer %zu of the base image, sha256:%s, is missing",
+		    number, diff_id);
+	writer_absent(w, diff_id, (uint64_t)json_integer_value(size));
+	return 0;
+}
+
 /* Whether the first of the remaining layers has this diff_id. */
 static bool is_next(const struct layerinput *in, const char *diff_id)
 {
@@ -143,13 +188,16 @@ static bool is_next(const struct layerinput *in, const char *diff_id)
 
 /*
  * Removes the base image's layers from the front of the list. The archive stores a layer
- * once, even if the base image lists it several times.
+ * once, even if the base image lists it several times. A layer that is not in the archive
+ * is listed as absent if the manifest describes it.
  */
-static int drop_base_layers(struct layerinput *in, struct err *e)
+static int drop_base_layers(struct layerinput *in, const struct documents *d,
+			    struct writer *w, struct err *e)
 {
 	char(*diff_ids)[DIGEST_HEX + 1];
 	struct strset seen = {0};
 	struct err why;
+	json_t *layers = manifest_layers(d);
 	int64_t n = image_diff_ids(in->base, &diff_ids, &why);
 	int result = n < 0 ? err_set(e, "stdin: %s", why.text) : 0;
 
@@ -158,6 +206,11 @@ static int drop_base_layers(struct layerinput *in, struct err *e)
 		strset_add(&seen, diff_ids[i], DIGEST_HEX);
 		if (seen.n == before)
 			continue;
+		if (strset_find(&w->layer, diff_ids[i], DIGEST_HEX) == STRSET_NONE) {
+			result = list_absent(w, diff_ids[i], (size_t)i + 1,
+					     json_array_get(layers, (size_t)i), e);
+			continue;
+		}
 		if (!is_next(in, diff_ids[i]))
 			result = err_set(
 			    e, "stdin: layer %d of the base image is out of order",
@@ -167,10 +220,12 @@ static int drop_base_layers(struct layerinput *in, struct err *e)
 	}
 	strset_release(&seen);
 	free(diff_ids);
+	json_decref(layers);
 	return result;
 }
 
-static int find_base(struct layerinput *in, const struct documents *d, struct err *e)
+static int find_base(struct layerinput *in, const struct documents *d, struct writer *w,
+		     struct err *e)
 {
 	static const char list[] = "manifest.json";
 
@@ -189,7 +244,7 @@ static int find_base(struct layerinput *in, const struct documents *d, struct er
 	else
 		in->base = document(d, member, e);
 	json_decref(manifest);
-	return in->base != NULL ? drop_base_layers(in, e) : -1;
+	return in->base != NULL ? drop_base_layers(in, d, w, e) : -1;
 }
 
 int layerinput_read(struct layerinput *in, struct writer *w, const char *created,
@@ -200,7 +255,7 @@ int layerinput_read(struct layerinput *in, struct writer *w, const char *created
 	*in = (struct layerinput){.diff_ids = json_array(), .history = json_array()};
 	int result = read_archive(in, &d, w, created, e);
 	if (result == 0)
-		result = find_base(in, &d, e);
+		result = find_base(in, &d, w, e);
 	release_documents(&d);
 	return result;
 }

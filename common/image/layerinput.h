@@ -2,7 +2,8 @@
  * layerinput: read the layer archive on standard input into an image archive.
  *
  * dt-manifest reads layers from a pipe and adds documents behind them. The input may be
- * several archives in sequence. An image archive in front of other layers is their base
+ * several archives in sequence. Layers may be stubs; then the image archive is thin. An
+ * image archive in front of other layers is their base
  * image, see dt-image(5).
  */
 #ifndef DT_LAYERINPUT_H

@@ -18,7 +18,9 @@ static const char record[] = "comment";
  */
 enum { NOTE_MAX = (1 << 20) - 4096 };
 
-void layernote_write(struct buf *records, const char *diff_id, const char *comment)
+/* Appends the record. `size` is NULL for a layer; the note owns it. */
+static void write_note(struct buf *records, const char *diff_id, json_t *size,
+		       const char *comment)
 {
 	json_t *note = json_object(), *text = json_string(comment);
 	struct buf line = {0};
@@ -26,6 +28,8 @@ void layernote_write(struct buf *records, const char *diff_id, const char *comme
 	if (text == NULL)
 		die("the comment of a layer is not UTF-8");
 	json_object_set_new(note, "diff_id", json_digest(diff_id));
+	if (size != NULL)
+		json_object_set_new(note, "size", size);
 	if (*comment != '\0') {
 		json_t *history = json_object();
 		json_object_set(history, "comment", text);
@@ -43,15 +47,31 @@ void layernote_write(struct buf *records, const char *diff_id, const char *comme
 	json_decref(note);
 }
 
+void layernote_write(struct buf *records, const char *diff_id, const char *comment)
+{
+	write_note(records, diff_id, NULL, comment);
+}
+
+void layernote_write_stub(struct buf *records, const char *diff_id, uint64_t size,
+			  const char *comment)
+{
+	write_note(records, diff_id, json_integer((json_int_t)size), comment);
+}
+
 /* Sets the diff_id to `hex`, which must be equal to the digest in the entry's name. */
 static int set_diff_id(struct layernote *n, const char *hex, size_t len,
 		       const struct unpack_member *m, struct err *e)
 {
-	static const char dir[] = "blobs/sha256/";
-	const char *name = m->name + sizeof dir - 1;
+	static const char blobs[] = "blobs/sha256/", absent[] = "absent/sha256/";
+	const char *name = "";
 
-	if (strncmp(m->name, dir, sizeof dir - 1) != 0 || !digest_is_hex(name) ||
-	    hex == NULL || len != DIGEST_HEX || memcmp(name, hex, len) != 0)
+	n->is_stub = strncmp(m->name, absent, sizeof absent - 1) == 0;
+	if (n->is_stub)
+		name = m->name + sizeof absent - 1;
+	else if (strncmp(m->name, blobs, sizeof blobs - 1) == 0)
+		name = m->name + sizeof blobs - 1;
+	if (!digest_is_hex(name) || hex == NULL || len != DIGEST_HEX ||
+	    memcmp(name, hex, len) != 0)
 		return err_set(e, "member '%s' is not named by its diff_id", m->name);
 	memcpy(n->diff_id, name, sizeof n->diff_id);
 	return 1;
@@ -64,8 +84,18 @@ static int read_json(struct layernote *n, const json_t *note,
 	const char *hex = id != NULL ? digest_strip(id) : NULL;
 	const char *comment = json_string_at(json_object_get(note, "history"), "comment");
 
+	const json_t *size = json_object_get(note, "size");
+
 	n->comment = mem_strdup(comment != NULL ? comment : "");
-	return set_diff_id(n, hex, DIGEST_HEX, m, e);
+	if (set_diff_id(n, hex, DIGEST_HEX, m, e) < 0)
+		return -1;
+	if (!n->is_stub)
+		return 1;
+	if (m->size != 0 || !json_is_integer(size) || json_integer_value(size) < 0)
+		return err_set(
+		    e, "member '%s' is not an empty stub with the layer's size", m->name);
+	n->size = (uint64_t)json_integer_value(size);
+	return 1;
 }
 
 /* Reads the records of former versions: DT.diff_id and DT.comment. */
@@ -80,7 +110,10 @@ static int read_old(struct layernote *n, const struct unpack_member *m, struct e
 	if (!utf8_is_valid(comment, comment_len))
 		return err_set(e, "the comment of a layer is not UTF-8");
 	n->comment = mem_strndup(comment, comment_len);
-	return set_diff_id(n, hex, len, m, e);
+	if (set_diff_id(n, hex, len, m, e) < 0)
+		return -1;
+	return n->is_stub ? err_set(e, "member '%s' is a stub without a note", m->name)
+			  : 1;
 }
 
 int layernote_read(struct layernote *n, const struct unpack_member *m, struct err *e)

@@ -9,6 +9,9 @@
  * The record marks the entry as a layer and carries its entry of the image's history. tar
  * programs ignore this keyword. The record belongs to the entry, so it survives cat(1).
  *
+ * A stub is an empty entry in place of a layer. It is named absent/sha256/HEX, and its
+ * note has the size of the layer in bytes as "size".
+ *
  * Specification: POSIX.1-2017, pax, "pax Extended Header", keyword `comment`.
  */
 #ifndef DT_LAYERNOTE_H
@@ -16,6 +19,9 @@
 
 #include "base/digest.h"
 #include "base/json.h"
+
+#include <stdbool.h>
+#include <stdint.h>
 
 struct buf;
 struct err;
@@ -28,9 +34,15 @@ struct unpack_member;
  */
 void layernote_write(struct buf *records, const char *diff_id, const char *comment);
 
+/* Does the same for a stub of a layer of `size` bytes. */
+void layernote_write_stub(struct buf *records, const char *diff_id, uint64_t size,
+			  const char *comment);
+
 struct layernote {
 	char diff_id[DIGEST_HEX + 1];
 	char *comment; /* "" if there is none; owned */
+	bool is_stub;
+	uint64_t size; /* of the layer that the stub stands for; else 0 */
 };
 
 /*

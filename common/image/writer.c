@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/lines.h"
 #include "base/mem.h"
 #include "base/progress.h"
 #include "image/config.h"
@@ -19,10 +20,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ONLY_MAX = 1 << 20 };
+
 void writer_release(struct writer *w)
 {
 	strset_release(&w->layer);
-	free(w->size);
+	free(w->about);
 	json_decref(w->index);
 	json_decref(w->docker);
 	*w = (struct writer){.fd = w->fd};
@@ -66,6 +69,36 @@ static void put_member(struct writer *w, const char *name, const struct buf *con
 	pad(w, content->len);
 }
 
+/*
+ * Lists a layer. Returns false if the archive has it already, or has as much of it as
+ * `is_absent` adds.
+ */
+static bool list_layer(struct writer *w, const char *diff_id, uint64_t size,
+		       bool is_absent)
+{
+	size_t before = w->layer.n;
+	uint32_t i = strset_add(&w->layer, diff_id, DIGEST_HEX);
+
+	if (w->layer.n > before) {
+		w->about = mem_grow(w->about, &w->cap, w->layer.n, sizeof *w->about);
+		w->about[i] = (struct writer_layer){0};
+	} else if (!w->about[i].is_absent || is_absent) {
+		return false;
+	}
+	w->about[i] = (struct writer_layer){size, is_absent};
+	if (!is_absent)
+		w->bytes += size;
+	return true;
+}
+
+/* Whether the archive has the bytes of the layer. */
+static bool has_layer(const struct writer *w, const char *diff_id)
+{
+	uint32_t i = strset_find(&w->layer, diff_id, DIGEST_HEX);
+
+	return i != STRSET_NONE && !w->about[i].is_absent;
+}
+
 /* A layer that is added to the archive. */
 struct source {
 	const char *diff_id, *comment;
@@ -79,14 +112,9 @@ struct source {
 static int add(struct writer *w, const struct source *s, struct err *e)
 {
 	struct buf name = {0}, records = {0};
-	size_t before = w->layer.n;
-	uint32_t i = strset_add(&w->layer, s->diff_id, DIGEST_HEX);
 
-	if (w->layer.n == before)
+	if (!list_layer(w, s->diff_id, s->size, false))
 		return 0;
-	w->size = mem_grow(w->size, &w->cap, w->layer.n, sizeof *w->size);
-	w->size[i] = s->size;
-	w->bytes += s->size;
 	buf_addf(&name, "blobs/sha256/%s", s->diff_id);
 	layernote_write(&records, s->diff_id, s->comment);
 	put_header(w, name.data, s->size, &records);
@@ -105,10 +133,63 @@ static int write_layer(void *arg, struct writer *w, struct err *e)
 	return 0;
 }
 
+/* Writes a stub of a layer, unless the archive has the layer or its stub. */
+static void add_stub(struct writer *w, const struct layer *l, const char *comment)
+{
+	struct buf name = {0}, records = {0};
+
+	if (!list_layer(w, l->diff_id, l->size, true))
+		return;
+	buf_addf(&name, "absent/sha256/%s", l->diff_id);
+	layernote_write_stub(&records, l->diff_id, l->size, comment);
+	put_header(w, name.data, 0, &records);
+	buf_release(&name);
+	buf_release(&records);
+}
+
+void writer_absent(struct writer *w, const char *diff_id, uint64_t size)
+{
+	(void)list_layer(w, diff_id, size, true);
+}
+
+static int read_diff_id(void *arg, const char *line, size_t len, struct err *e)
+{
+	static const char prefix[] = "sha256:";
+	size_t skip =
+	    len > sizeof prefix - 1 && memcmp(line, prefix, sizeof prefix - 1) == 0
+		? sizeof prefix - 1
+		: 0;
+	char hex[DIGEST_HEX + 1] = "";
+
+	if (len - skip == DIGEST_HEX)
+		memcpy(hex, line + skip, DIGEST_HEX);
+	if (!digest_is_hex(hex))
+		return err_set(e, "not a diff_id");
+	strset_add(arg, hex, DIGEST_HEX);
+	return 0;
+}
+
+int writer_read_only(struct strset *only, const char *file, struct err *e)
+{
+	struct buf text = {0};
+	int result = io_slurp_as(file, io_name(file), &text, ONLY_MAX, e);
+
+	if (result == 0)
+		result =
+		    lines_scan(text.data, text.len, io_name(file), read_diff_id, only, e);
+	buf_release(&text);
+	return result;
+}
+
 void writer_layer(struct writer *w, struct layer *l, const char *comment)
 {
 	struct err unused;
 
+	if (w->only != NULL &&
+	    strset_find(w->only, l->diff_id, DIGEST_HEX) == STRSET_NONE) {
+		add_stub(w, l, comment);
+		return;
+	}
 	(void)add(w, &(struct source){l->diff_id, comment, l->size, write_layer, l},
 		  &unused);
 }
@@ -224,7 +305,7 @@ static int copy_layer(struct writer *w, const struct image *im, size_t i,
 	const char *diff_id = im->layer[i].diff_id;
 	struct opened o = {.image = im, .i = i};
 
-	if (strset_find(&w->layer, diff_id, DIGEST_HEX) != STRSET_NONE)
+	if (has_layer(w, diff_id))
 		return 0;
 	if (image_layer_open(im, i, &o.bytes, e) < 0)
 		return -1;
@@ -312,7 +393,8 @@ static json_t *put_manifest(struct writer *w, const json_t *config,
 		uint32_t at = strset_find(&w->layer, id, DIGEST_HEX);
 		if (at == STRSET_NONE)
 			die("layer %zu, %s, is missing from the input", i + 1, id);
-		json_array_append_new(layers, descriptor(types->layer, id, w->size[at]));
+		json_array_append_new(layers,
+				      descriptor(types->layer, id, w->about[at].size));
 	}
 	json_object_set_new(manifest, "schemaVersion", json_integer(2));
 	json_object_set_new(manifest, "mediaType", json_string(types->manifest));

@@ -32,22 +32,37 @@ struct layer;
 struct layernote;
 struct unpack_stream;
 
-/* A new archive is a zeroed struct with `fd`, and optionally `verify`, set. */
+/* A layer that the archive lists. */
+struct writer_layer {
+	uint64_t size;  /* of the uncompressed tar, in bytes */
+	bool is_absent; /* the archive has a stub, or nothing */
+};
+
+/* The row of an option --only, whose file writer_read_only() reads. */
+/* clang-format off */
+#define WRITER_OPTION_ONLY(key) \
+	{key, "only", "FILE", "write these diff_ids, one a line, and stubs of other layers"}
+/* clang-format on */
+
+/* A new archive is a zeroed struct with `fd`, and optionally `verify` and `only`, set. */
 struct writer {
 	int fd;
-	bool verify;         /* writer_pass() hashes all layers */
-	struct strset layer; /* hex diff_ids of the written layers */
-	uint64_t *size;      /* layer.n sizes of the uncompressed tars, in bytes */
+	bool verify; /* writer_pass() hashes all layers */
+	/* writer_layer() writes these layers, and stubs of others. NULL: all layers. */
+	const struct strset *only;
+	struct strset layer;        /* hex diff_ids of the listed layers */
+	struct writer_layer *about; /* layer.n of them */
 	size_t cap;
-	uint64_t bytes;         /* sum of all sizes */
+	uint64_t bytes;         /* sum of the sizes of the written layers */
 	json_t *index, *docker; /* the lists of index.json and manifest.json */
 };
 
 void writer_release(struct writer *w);
 
 /*
- * Writes a complete layer that layer_measure() measured. Does nothing if the archive has
- * the layer already. `comment` is for the image's history and may be empty.
+ * Writes a complete layer that layer_measure() measured, or a stub if it is not in
+ * `only`. Does nothing if the archive has the layer already. `comment` is for the image's
+ * history and may be empty.
  */
 void writer_layer(struct writer *w, struct layer *l, const char *comment);
 
@@ -68,6 +83,19 @@ void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
  */
 int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
 		uint64_t size, const char *what, size_t number, struct err *e);
+
+/*
+ * Lists a layer of `size` bytes that the archive lacks, so the archive is thin. Writes
+ * nothing. The layer may be written later.
+ */
+void writer_absent(struct writer *w, const char *diff_id, uint64_t size);
+
+/*
+ * Reads the file of an option --only: a line for each diff_id, "sha256:HEX" or HEX. The
+ * file may be empty. Returns 0, or -1 and a reason. The caller must release `only` in
+ * both cases.
+ */
+int writer_read_only(struct strset *only, const char *file, struct err *e);
 
 /*
  * Writes the layers of the image that the archive does not have yet, with the comments of
