@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "base/strset.h"
 #include "base/timestamp.h"
 #include "image/config.h"
 #include "image/image.h"
@@ -31,13 +32,13 @@ enum {
 
 struct options {
 	char *name; /* in lower case, owned */
-	const char *tag, *config;
+	const char *tag, *config, *only;
 	struct image_choice base; /* its platform is the image's, too */
 	bool verify;
 	int64_t created;
 };
 
-enum { OPT_CONFIG = 1, OPT_CREATED, OPT_NAME, OPT_TAG, OPT_VERIFY };
+enum { OPT_CONFIG = 1, OPT_CREATED, OPT_NAME, OPT_ONLY, OPT_TAG, OPT_VERIFY };
 
 static const struct opt option_table[] = {
     {OPT_NAME, "name", "NAME", "the image's name, put in lower case"},
@@ -50,6 +51,7 @@ static const struct opt option_table[] = {
     {IMAGE_OPT_OS, "os", "OS", "its operating system (the base image's, else linux)"},
     {IMAGE_OPT_FROM, "from", "FILE", "an image archive to build on"},
     IMAGE_OPTIONS_NAME,
+    WRITER_OPTION_ONLY(OPT_ONLY),
     {OPT_VERIFY, "verify", NULL, "compare all layers with their digests"},
     {0},
 };
@@ -88,7 +90,8 @@ static void check_options(const struct options *o)
 	if (o->name == NULL)
 		die_usage("--name is missing");
 	if ((from != NULL && strcmp(from, "-") == 0) ||
-	    (o->config != NULL && strcmp(o->config, "-") == 0))
+	    (o->config != NULL && strcmp(o->config, "-") == 0) ||
+	    (o->only != NULL && strcmp(o->only, "-") == 0))
 		die_usage("standard input is for the layers");
 }
 
@@ -108,6 +111,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case OPT_NAME:
 			set_name(o, optarg);
+			break;
+		case OPT_ONLY:
+			o->only = optarg;
 			break;
 		case OPT_TAG:
 			if (reference_check_tag(optarg, &why) < 0)
@@ -206,7 +212,13 @@ static void build_image(const struct options *o, const struct image *base)
 {
 	struct build b = {.writer = {.fd = 1, .verify = o->verify}};
 	char created[TIMESTAMP_TEXT];
+	struct strset only = {0};
+	struct err why;
 
+	if (o->only != NULL && writer_read_only(&only, o->only, &why) < 0)
+		die("%s", why.text);
+	if (o->only != NULL)
+		b.writer.only = &only;
 	timestamp_format(o->created, created);
 	json_t *config = read_config(o);
 	io_pipe_grow(1);
@@ -220,6 +232,7 @@ static void build_image(const struct options *o, const struct image *base)
 	json_decref(config);
 	layerinput_release(&b.in);
 	writer_release(&b.writer);
+	strset_release(&only);
 }
 
 int main(int argc, char **argv)

@@ -91,6 +91,13 @@ static bool list_layer(struct writer *w, const char *diff_id, uint64_t size,
 	return true;
 }
 
+/* Whether `only` leaves the layer out. */
+static bool is_left_out(const struct writer *w, const char *diff_id)
+{
+	return w->only != NULL &&
+	       strset_find(w->only, diff_id, DIGEST_HEX) == STRSET_NONE;
+}
+
 /* Whether the archive has the bytes of the layer. */
 static bool has_layer(const struct writer *w, const char *diff_id)
 {
@@ -185,8 +192,7 @@ void writer_layer(struct writer *w, struct layer *l, const char *comment)
 {
 	struct err unused;
 
-	if (w->only != NULL &&
-	    strset_find(w->only, l->diff_id, DIGEST_HEX) == STRSET_NONE) {
+	if (is_left_out(w, l->diff_id)) {
 		add_stub(w, l, comment);
 		return;
 	}
@@ -252,6 +258,10 @@ int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernot
 {
 	struct passing p = {s, note->diff_id, what, size, number};
 
+	if (is_left_out(w, note->diff_id)) {
+		writer_absent(w, note->diff_id, size);
+		return 0;
+	}
 	return add(
 	    w, &(struct source){note->diff_id, note->comment, size, write_passing, &p},
 	    e);
@@ -309,6 +319,11 @@ static int copy_layer(struct writer *w, const struct image *im, size_t i,
 		return 0;
 	if (image_layer_open(im, i, &o.bytes, e) < 0)
 		return -1;
+	if (is_left_out(w, diff_id)) {
+		writer_absent(w, diff_id, o.bytes.size);
+		image_layer_close(&o.bytes);
+		return 0;
+	}
 	int result =
 	    add(w, &(struct source){diff_id, comment, o.bytes.size, write_opened, &o}, e);
 	image_layer_close(&o.bytes);

@@ -41,14 +41,17 @@ struct writer_layer {
 /* The row of an option --only, whose file writer_read_only() reads. */
 /* clang-format off */
 #define WRITER_OPTION_ONLY(key) \
-	{key, "only", "FILE", "write these diff_ids, one a line, and stubs of other layers"}
+	{key, "only", "FILE", "write only the layers with these diff_ids, one a line"}
 /* clang-format on */
 
 /* A new archive is a zeroed struct with `fd`, and optionally `verify` and `only`, set. */
 struct writer {
 	int fd;
 	bool verify; /* writer_pass() hashes all layers */
-	/* writer_layer() writes these layers, and stubs of others. NULL: all layers. */
+	/*
+	 * Only these layers are written. writer_layer() writes stubs of others;
+	 * writer_pass() and writer_copy() leave others out. NULL: all layers.
+	 */
 	const struct strset *only;
 	struct strset layer;        /* hex diff_ids of the listed layers */
 	struct writer_layer *about; /* layer.n of them */

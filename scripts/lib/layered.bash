@@ -18,7 +18,7 @@ layered_image() {
 	key_options times --mtime mtime
 	key_options owner --uname uname --gname gname
 	owner+=(--owner "${key[uid]-0}:${key[gid]-0}")
-	layers=(layered_layers "${store[@]}" "${times[@]}" "${owner[@]}")
+	layers=(layered_layers "${store[@]}" "${only[@]}" "${times[@]}" "${owner[@]}")
 	check_image "${image[@]}" "${arch[@]}"
 	room=0
 	if [ ! -v 'key[layeringPipeline]' ]; then
@@ -43,7 +43,7 @@ layered_image() {
 	[ "${key[includeNixDB]-}" != true ] || layered_database times "$@"
 	[ ! -v 'key[fromImage]' ] || [ ! -s "$work/graph" ] || leave_out_base "$work/graph" "${arch[@]}" "${key[fromImage]}"
 	make_plan "$room"
-	write_image layers "${image[@]}" "${from[@]}" "${arch[@]}"
+	write_image layers "${image[@]}" "${from[@]}" "${arch[@]}" "${only[@]}"
 }
 
 # find_room [BASE...]: sets $REPLY to the number of layers that store paths may have. BASE are
@@ -130,7 +130,7 @@ layered_database() {
 	local owner
 	key_options owner --owner databaseOwner
 	make_database "$work/graph" "${@:2}"
-	run dt-root --no-cache "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
+	run dt-root --no-cache "${only[@]}" "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
 }
 
 # layered_layers OPTION...: prints the layers, the bottom one first. The options are those of

@@ -9,15 +9,15 @@ declare -gA key
 # Handles --print-build-args. Redirects standard output to --output, until output_end.
 #
 # SUMMARY is the sentence in --help. FEATURES are words: store for the option --store, compress for
-# --compress. KEYS is a jq expression for the table of known keys, see spec.jq; in it, $compress is
+# --compress, only for --only. KEYS is a jq expression for the table of known keys, see spec.jq; in it, $compress is
 # whether the image will be compressed.
 #
-# Sets $key, see spec_take; $store, options for dt-closure, dt-layer and dt-root; and $compress, true or
-# false. Makes $work, where the file `spec` is the specification.
+# Sets $key, see spec_take; $store, options for dt-closure, dt-layer and dt-root; $only, options for
+# dt-layer and dt-root; and $compress, true or false. Makes $work, where the file `spec` is the specification.
 spec_begin() {
-	local summary=$1 features=$2 keys=$3 file print_build_args=false to=- kind=binary
+	local summary=$1 features=$2 keys=$3 file print_build_args=false to=- kind=binary listed=
 	shift 3
-	store=() compress=${compress:-false}
+	store=() only=() compress=${compress:-false}
 	spec_help "$summary" "$features"
 	parse_args "$REPLY" "$@"
 	[ "${#operands[@]}" -le 1 ] || die_usage "unexpected operand '${operands[1]}'"
@@ -26,16 +26,29 @@ spec_begin() {
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--store) store=(--store "$2") ;;
+		--only) listed=$2 only=(--only) ;;
 		--compress) compress=true self=${self/dt-stream-/dt-build-} ;;
 		--print-build-args) print_build_args=true kind=text ;;
 		--output) to=$2 ;;
 		esac
 		shift 2
 	done
+	[ "${#only[@]}" -eq 0 ] || [ "$compress" = false ] ||
+		die_usage '--only does not go with compression'
 	output_begin "$to" "$kind"
 	make_work
+	[ "${#only[@]}" -eq 0 ] || spec_only "$listed"
 	spec_read "$file" "$keys"
 	[ "$print_build_args" = false ] || spec_print "$keys"
+}
+
+# spec_only FILE: copies the list of diff_ids to $work/only, and completes $only.
+spec_only() {
+	local line
+	attempt cat -- "$1" >"$work/only" 2>/dev/null || die "$1: cannot be read"
+	line=$(attempt grep -Evxnm 1 '(sha256:)?[0-9a-f]{64}' "$work/only") || true
+	[ -z "$line" ] || die "$1:${line%%:*}: not a diff_id"
+	only=(--only "$work/only")
 }
 
 # spec_name NAME: sets $self and $compress for a script that is installed both as dt-stream-* and as
@@ -55,6 +68,8 @@ $1
   --store DIR             the store, or the root of a system that has one'
 	[[ " $2 " != *' compress '* ]] || REPLY+="
   --compress              compress, as ${self/dt-stream-/dt-build-} does"
+	[[ " $2 " != *' only '* || $compress = true ]] || REPLY+='
+  --only FILE             write only the new layers with these diff_ids, one a line'
 	REPLY+="
   --print-build-args      only print the object, with the defaults filled in
   -o, --output FILE       write to FILE, and replace it only on success
