@@ -524,7 +524,8 @@ on "$T/aba" dt-manifest --name x --tag t --config "$T/config.json" >"$T/image"
 archive show "$T/image" >"$T/shown"
 ok 'dt-inspect' dt-inspect "$T/image"
 is 'dt-inspect: what it prints' "$(jq -cS . "$T/out")" \
-	"$(jq -cS '{repoTags: .docker[0].RepoTags, layers: .config.rootfs.diff_ids, image: .config}' "$T/shown")"
+	"$(jq -cS '{repoTags: .docker[0].RepoTags, layers: .config.rootfs.diff_ids, image: .config,
+		absent: [], manifest: .index.manifests[0].digest, config: ("sha256:" + (.docker[0].Config | sub("blobs/sha256/"; "")))}' "$T/shown")"
 on "$T/image" dt-inspect >"$T/got"
 same 'dt-inspect: of standard input' "$T/got" "$T/out"
 on "$T/image" dt-inspect - >"$T/got"

@@ -52,7 +52,7 @@ static json_t *get_json(const struct image_archive *a, const char *member, struc
 	return doc;
 }
 
-static bool has_member(const struct image_archive *a, const char *name)
+bool image_archive_has(const struct image_archive *a, const char *name)
 {
 	return strset_find(&a->index.names, name, strlen(name)) != STRSET_NONE;
 }
@@ -326,8 +326,8 @@ int image_archive_open(struct image_archive *a, const char *file,
 				    .choice = choice};
 	if (unpack_index_open(&a->index, file, e) < 0)
 		return -1;
-	bool has_index = has_member(a, "index.json");
-	if (has_member(a, "manifest.json")) {
+	bool has_index = image_archive_has(a, "index.json");
+	if (image_archive_has(a, "manifest.json")) {
 		if (read_manifest(a, e) < 0)
 			return -1;
 		has_index = has_index && read_index(a, &unused) == 0 &&

@@ -96,14 +96,15 @@ json_t *image_manifest(const struct image *im, char hex[DIGEST_HEX + 1])
 }
 
 /*
- * The reason why the image cannot be used without layer `i`. An archive is thin if its
- * manifest describes the layer.
+ * The reason why the image cannot be used without layer `i`, whose member may exist and
+ * be unusable. If it does not exist and the manifest describes the layer, the archive is
+ * thin.
  */
-static int lacks_layer(const struct image *im, size_t i, const struct err *why,
-		       struct err *e)
+static int lacks_layer(const struct image *im, size_t i, bool exists,
+		       const struct err *why, struct err *e)
 {
 	char hex[DIGEST_HEX + 1];
-	json_t *manifest = image_manifest(im, hex);
+	json_t *manifest = exists ? NULL : image_manifest(im, hex);
 
 	if (manifest != NULL)
 		err_set(e, "%s: a thin archive, without layer %zu, sha256:%s", im->file,
@@ -121,9 +122,11 @@ static int add_layer(struct image *im, const char *member, struct err *e)
 {
 	struct err why;
 	const struct unpack_place *p = unpack_find(&im->archive->index, member, &why);
+	bool exists = image_archive_has(im->archive, member);
 
-	if (p == NULL && !im->archive->choice->may_lack)
-		return lacks_layer(im, im->n, &why, e);
+	/* A member that is not a file is an error even if the layer may be absent. */
+	if (p == NULL && (!im->archive->choice->may_lack || exists))
+		return lacks_layer(im, im->n, exists, &why, e);
 	im->layer[im->n++].place = p;
 	return 0;
 }

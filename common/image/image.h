@@ -137,6 +137,9 @@ void image_archive_use(struct image_archive *a, bool is_oci);
  */
 bool image_archive_has_platforms(const struct image_archive *a, const json_t *list);
 
+/* Whether the archive has a member of this name, which may be anything. */
+bool image_archive_has(const struct image_archive *a, const char *name);
+
 /* The references of an entry of a->images, a new array of strings. */
 json_t *image_archive_tags(const struct image_archive *a, const json_t *entry);
 
