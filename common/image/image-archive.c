@@ -24,11 +24,10 @@ json_t *image_archive_text(const struct image_archive *a, const char *member,
 			   const char *hex, struct buf *text, struct err *e)
 {
 	char got[DIGEST_HEX + 1];
-	struct err why;
+	const struct unpack_place *p = unpack_find(&a->index, member, e);
 
-	const struct unpack_place *p = unpack_find(&a->index, member, &why);
-	if (p == NULL || unpack_get(&a->index, p, text, JSON_LIMIT, &why) < 0) {
-		err_set(e, "%s: %s", a->file, why.text);
+	if (p == NULL || unpack_get(&a->index, p, text, JSON_LIMIT, e) < 0) {
+		err_prefix(e, "%s", a->file);
 		return NULL;
 	}
 	digest_of(text->data, text->len, got);
@@ -37,9 +36,9 @@ json_t *image_archive_text(const struct image_archive *a, const char *member,
 			a->file, member, got);
 		return NULL;
 	}
-	json_t *doc = json_parse(text->data, text->len, member, &why);
+	json_t *doc = json_parse(text->data, text->len, member, e);
 	if (doc == NULL)
-		err_set(e, "%s: %s", a->file, why.text);
+		err_prefix(e, "%s", a->file);
 	return doc;
 }
 
@@ -128,7 +127,6 @@ json_t *image_archive_manifest(const struct image_archive *a, const json_t *desc
 {
 	const struct image_choice *c = a->choice;
 	json_t *doc = NULL;
-	struct err why;
 
 	for (int depth = 0; depth < NESTED_MAX; depth++) {
 		struct buf text = {0};
@@ -146,8 +144,8 @@ json_t *image_archive_manifest(const struct image_archive *a, const json_t *desc
 		descriptor =
 		    manifest_find(json_object_get(doc, "manifests"), &c->platform, c->os);
 		if (descriptor == NULL) {
-			manifest_not_found(&c->platform, c->os, &why);
-			err_set(e, "%s: %s", a->file, why.text);
+			manifest_not_found(&c->platform, c->os, e);
+			err_prefix(e, "%s", a->file);
 			goto out;
 		}
 	}

@@ -14,12 +14,10 @@ enum { READ_SIZE = 64 * 1024 };
 int image_layer_open(const struct image *im, size_t i, struct image_bytes *b,
 		     struct err *e)
 {
-	struct err why;
-
 	b->fd = unpack_plain(&im->archive->index, im->layer[i].place, &b->offset,
-			     &b->size, &b->is_own, &why);
+			     &b->size, &b->is_own, e);
 	if (b->fd < 0)
-		return err_set(e, "%s: layer %zu: %s", im->file, i + 1, why.text);
+		return err_prefix(e, "%s: layer %zu", im->file, i + 1);
 	return 0;
 }
 

@@ -138,13 +138,12 @@ static int add_layer(struct image *im, const char *member, struct err *e)
 static int set_config(struct image *im, json_t *config, size_t n, struct err *e)
 {
 	char(*diff_ids)[DIGEST_HEX + 1] = NULL;
-	struct err why;
 
 	im->config = config;
 	digest_of(im->text.data, im->text.len, im->id);
-	int64_t known = image_diff_ids(config, &diff_ids, &why);
+	int64_t known = image_diff_ids(config, &diff_ids, e);
 	if (known < 0)
-		return err_set(e, "%s: %s", im->file, why.text);
+		return err_prefix(e, "%s", im->file);
 	if ((size_t)known != n) {
 		free(diff_ids);
 		return err_set(e, "%s: the image has %zu layers but %zu diff_ids",

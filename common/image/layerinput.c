@@ -91,11 +91,10 @@ static int take_member(struct layerinput *in, struct documents *d, struct writer
 		       const struct unpack_member *m, struct err *e)
 {
 	struct layernote note;
-	struct err why;
-	int result = layernote_read(&note, m, &why);
+	int result = layernote_read(&note, m, e);
 
 	if (result < 0)
-		err_set(e, "stdin: %s", why.text);
+		err_prefix(e, "stdin");
 	else if (result > 0)
 		result = take_layer(in, w, created, s, m, &note, e);
 	else if (m->is_file)
@@ -125,15 +124,14 @@ static int read_archive(struct layerinput *in, struct documents *d, struct write
 static json_t *document(const struct documents *d, const char *name, struct err *e)
 {
 	uint32_t i = strset_find(&d->names, name, strlen(name));
-	struct err why;
 
 	if (i == STRSET_NONE) {
 		err_set(e, "stdin: the image archive has no member '%s'", name);
 		return NULL;
 	}
-	json_t *doc = json_parse(d->content[i].data, d->content[i].len, name, &why);
+	json_t *doc = json_parse(d->content[i].data, d->content[i].len, name, e);
 	if (doc == NULL)
-		err_set(e, "stdin: %s", why.text);
+		err_prefix(e, "stdin");
 	return doc;
 }
 
@@ -196,10 +194,9 @@ static int drop_base_layers(struct layerinput *in, const struct documents *d,
 {
 	char(*diff_ids)[DIGEST_HEX + 1];
 	struct strset seen = {0};
-	struct err why;
 	json_t *layers = manifest_layers(d);
-	int64_t n = image_diff_ids(in->base, &diff_ids, &why);
-	int result = n < 0 ? err_set(e, "stdin: %s", why.text) : 0;
+	int64_t n = image_diff_ids(in->base, &diff_ids, e);
+	int result = n < 0 ? err_prefix(e, "stdin") : 0;
 
 	for (int64_t i = 0; i < n && result == 0; i++) {
 		size_t before = seen.n;

@@ -328,7 +328,6 @@ static const struct operation *operation_of(const json_t *operation)
 static int check_operation(const json_t *operation, int depth, struct err *e)
 {
 	const char *name = json_string_value(json_array_get(operation, 0));
-	struct err why;
 
 	if (name == NULL)
 		return err_set(e, "an operation is a list that starts with its name");
@@ -340,20 +339,18 @@ static int check_operation(const json_t *operation, int depth, struct err *e)
 			       o->n_args == 1 ? "" : "s", json_array_size(operation) - 1);
 	if (depth == DEPTH_MAX)
 		return err_set(e, "more than %d operations within each other", DEPTH_MAX);
-	if (o->check(operation, depth + 1, &why) < 0)
-		return err_set(e, "%s: %s", name, why.text);
+	if (o->check(operation, depth + 1, e) < 0)
+		return err_prefix(e, "%s", name);
 	return 0;
 }
 
 static int check_list(const json_t *operations, int depth, struct err *e)
 {
-	struct err why;
-
 	if (!json_is_array(operations))
 		return err_set(e, "a pipeline is a list of operations");
 	for (size_t i = 0; i < json_array_size(operations); i++)
-		if (check_operation(json_array_get(operations, i), depth, &why) < 0)
-			return err_set(e, "operation %zu: %s", i + 1, why.text);
+		if (check_operation(json_array_get(operations, i), depth, e) < 0)
+			return err_prefix(e, "operation %zu", i + 1);
 	return 0;
 }
 
@@ -361,21 +358,18 @@ static int apply_operation(const struct context *r, const json_t *operation,
 			   struct piece *v, struct err *e)
 {
 	const struct operation *o = operation_of(operation);
-	struct err why;
 
-	if (o->apply(r, operation, v, &why) < 0)
-		return err_set(e, "%s: %s", o->name, why.text);
+	if (o->apply(r, operation, v, e) < 0)
+		return err_prefix(e, "%s", o->name);
 	return 0;
 }
 
 static int apply_list(const struct context *r, const json_t *operations, struct piece *v,
 		      struct err *e)
 {
-	struct err why;
-
 	for (size_t i = 0; i < json_array_size(operations); i++)
-		if (apply_operation(r, json_array_get(operations, i), v, &why) < 0)
-			return err_set(e, "operation %zu: %s", i + 1, why.text);
+		if (apply_operation(r, json_array_get(operations, i), v, e) < 0)
+			return err_prefix(e, "operation %zu", i + 1);
 	return 0;
 }
 

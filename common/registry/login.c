@@ -218,8 +218,7 @@ static int authenticate(struct login *l, struct http *h, const char *url,
 			return -1;
 		if (get_token(l, h, r, e) == 0)
 			return 0;
-		const struct err why = *e;
-		return err_set(e, "%s: %s", realm.text, why.text);
+		return err_prefix(e, "%s", realm.text);
 	}
 	if (!l->challenge.has_basic)
 		return err_set(e, "%s asks for credentials of an unknown kind", l->host);

@@ -204,9 +204,8 @@ static int send_once(struct task *t, struct http *h)
 	if (t->p != NULL && knows_no_tls(t))
 		return NO_TLS;
 	if (result < 0) {
-		const struct err why = *t->e;
 		t->a.is_cut = t->a.is_cut || is_gone(t);
-		return err_set(t->e, "%s: %s", t->what, why.text);
+		return err_prefix(t->e, "%s", t->what);
 	}
 	if (t->is_any && !registry_may_pass(&t->a))
 		return GOT;
