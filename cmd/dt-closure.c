@@ -13,10 +13,8 @@
 #include "base/opt.h"
 #include "base/strset.h"
 #include "store/graph.h"
-#include "store/nixdb.h"
-#include "store/nixgraph.h"
 #include "store/operand.h"
-#include "store/scan.h"
+#include "store/references.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -29,8 +27,6 @@
 
 enum { ROOTS_LIMIT = 64 << 20 };
 
-enum source { SOURCE_DB, SOURCE_SCAN, SOURCE_GRAPH };
-
 struct options {
 	const char *graph, *db, *store, *exclude;
 	bool scan, text, ignore_missing, no_cache;
@@ -41,10 +37,7 @@ struct work {
 	const struct options *o;
 	struct store store;
 	struct cache cache;
-	enum source source; /* the source of the references */
-	struct graph exported;
-	struct nixdb *db;
-	struct scan *scan;
+	struct references references;
 	struct graph g; /* the closure; at first, the roots */
 	struct strset mentions;
 };
@@ -130,43 +123,6 @@ static bool is_there(const char *file)
 	return found > 0;
 }
 
-/* Reads --graph. The store is the one of its paths, unless --store names one. */
-static void read_graph(struct work *w)
-{
-	const char *file = w->o->graph;
-	struct buf text = {0};
-	struct err e;
-
-	if (io_slurp_file(file, &text, NIXGRAPH_LIMIT) < 0)
-		die_errno("%s", file);
-	if (text.len == 0)
-		die("%s: empty, a graph is expected", file);
-	if (nixgraph_parse(&w->exported, text.data, text.len, file, &e) < 0)
-		die("%s", e.text);
-	const char *any = w->exported.paths.name[0];
-	store_adopt(&w->store, any, strlen(any));
-	buf_release(&text);
-}
-
-/* Opens a database. The store is the one of its paths, unless --store names one. */
-static void open_db(struct work *w, const char *file)
-{
-	struct buf path = {0};
-	struct err e;
-
-	w->db = nixdb_open(file, &e);
-	if (w->db == NULL)
-		die("%s", e.text);
-	if (w->store.dir == NULL) {
-		int found = nixdb_find(w->db, NULL, NULL, &path, &e);
-		if (found < 0)
-			die("%s", e.text);
-		if (found > 0)
-			store_adopt(&w->store, path.data, path.len);
-	}
-	buf_release(&path);
-}
-
 static int add_root(struct work *w, const char *name, struct err *e)
 {
 	struct buf path = {0};
@@ -221,9 +177,11 @@ static void read_text(struct work *w)
 /* Adds all paths of the graph. They are the closure if there are no roots. */
 static void add_whole_graph(struct work *w)
 {
-	for (size_t i = 0; i < w->exported.paths.n; i++) {
-		const char *path = w->exported.paths.name[i];
-		if (w->exported.node[i].known)
+	const struct graph *all = &w->references.exported;
+
+	for (size_t i = 0; i < all->paths.n; i++) {
+		const char *path = all->paths.name[i];
+		if (all->node[i].known)
 			graph_node(&w->g, path, strlen(path));
 	}
 }
@@ -262,56 +220,6 @@ static void check_store(const struct store *s)
 			    s->dir);
 }
 
-static void open_source(struct work *w)
-{
-	struct buf file = {0};
-	struct err e;
-
-	nixdb_locate(&w->store, &file);
-	if (w->o->graph != NULL)
-		w->source = SOURCE_GRAPH;
-	else if (w->db != NULL || (!w->o->scan && is_there(file.data)))
-		w->source = SOURCE_DB;
-	else
-		w->source = SOURCE_SCAN;
-	if (w->source == SOURCE_DB && w->db == NULL)
-		open_db(w, file.data);
-	if (w->source == SOURCE_SCAN) {
-		cache_init(&w->cache, !w->o->no_cache);
-		w->scan = scan_open(&w->store, &w->cache, &e);
-		if (w->scan == NULL)
-			die("%s", e.text);
-	}
-	buf_release(&file);
-}
-
-/*
- * Finds the store path with this hash part. Returns 1, 0 if there is none, or -1 and a
- * reason.
- */
-static int find_path(struct work *w, const char *hash, struct buf *path, struct err *e)
-{
-	uint32_t node;
-	int found;
-
-	buf_clear(path);
-	switch (w->source) {
-	case SOURCE_DB:
-		return nixdb_find(w->db, w->store.dir, hash, path, e);
-	case SOURCE_GRAPH:
-		found = nixgraph_find(&w->exported, hash, &node, e);
-		if (found > 0)
-			buf_addstr(path, w->exported.paths.name[node]);
-		return found;
-	default:;
-		const char *base = scan_find(w->scan, hash, e);
-		if (base == NULL)
-			return e->text[0] != '\0' ? -1 : 0;
-		buf_addf(path, "%s/%s", w->store.dir, base);
-		return 1;
-	}
-}
-
 /*
  * Adds the mentioned store paths. Only the hash identifies a path, because the text after
  * a mention may look like a part of its name.
@@ -322,7 +230,8 @@ static void add_mentioned(struct work *w)
 	struct err e;
 
 	for (size_t i = 0; i < w->mentions.n; i++) {
-		int found = find_path(w, w->mentions.name[i], &path, &e);
+		int found =
+		    references_find(&w->references, w->mentions.name[i], &path, &e);
 		if (found < 0)
 			die("%s", e.text);
 		if (found > 0)
@@ -334,22 +243,29 @@ static void add_mentioned(struct work *w)
 	buf_release(&path);
 }
 
+/* Opens what --graph or --db names. */
+static void open_named(struct work *w)
+{
+	const struct options *o = w->o;
+	struct err e;
+
+	if ((o->graph != NULL &&
+	     references_open_graph(&w->references, o->graph, &e) < 0) ||
+	    (o->db != NULL && references_open_db(&w->references, o->db, &e) < 0))
+		die("%s", e.text);
+}
+
+/* Adds everything that the roots need. */
 static void complete(struct work *w)
 {
 	struct err e;
-	int result;
 
-	switch (w->source) {
-	case SOURCE_DB:
-		result = nixdb_closure(w->db, &w->g, &e);
-		break;
-	case SOURCE_GRAPH:
-		result = nixgraph_closure(&w->exported, w->o->graph, &w->g, &e);
-		break;
-	default:
-		result = scan_closure(w->scan, &w->g, &e);
-	}
-	if (result < 0)
+	check_store(&w->store);
+	cache_init(&w->cache, !w->o->no_cache);
+	if (references_open(&w->references, w->o->scan, &w->cache, &e) < 0)
+		die("%s", e.text);
+	add_mentioned(w);
+	if (references_closure(&w->references, &w->g, &e) < 0)
 		die("%s", e.text);
 }
 
@@ -374,12 +290,10 @@ static void write_graph(struct work *w)
 
 static void release(struct work *w)
 {
+	references_release(&w->references);
+	graph_release(&w->g);
 	store_release(&w->store);
 	cache_release(&w->cache);
-	graph_release(&w->exported);
-	graph_release(&w->g);
-	nixdb_close(w->db);
-	scan_close(w->scan);
 	strset_release(&w->mentions);
 }
 
@@ -393,18 +307,12 @@ int main(int argc, char **argv)
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), IO_TEXT);
 	store_init(&w.store, o.store);
-	if (o.graph != NULL)
-		read_graph(&w);
-	if (o.db != NULL)
-		open_db(&w, o.db);
+	w.references.store = &w.store;
+	open_named(&w);
 	read_roots(&w);
 	/* A text without mentions needs no store. */
-	if (w.g.paths.n + w.mentions.n > 0) {
-		check_store(&w.store);
-		open_source(&w);
-		add_mentioned(&w);
+	if (w.g.paths.n + w.mentions.n > 0)
 		complete(&w);
-	}
 	write_graph(&w);
 	release(&w);
 	return 0;
