@@ -137,7 +137,7 @@ int sources_add_env(struct sources *s, const char *file, struct err *e)
 	json_array_foreach(json_object_get(doc, "paths"), i, path)
 	{
 		check_in_store(s, "env", json_string_value(path));
-		struct source *one = new_source(s, TREE_ENV, json_string_value(path));
+		struct source *one = new_source(s, TREE_GROUP, json_string_value(path));
 		one->is_in_store = true;
 		one->env = s->n_envs;
 		one->open = open_directories(doc);
@@ -221,7 +221,7 @@ static void scan_tree(const struct sources *s, struct source *one)
 	    .keep_owners = keeps_owners(s, one),
 	    .no_devices = one->is_store_path,
 	    .follow =
-		one->kind == TREE_ENV || (one->kind == TREE_COPY && !s->keep_dirlinks),
+		one->kind == TREE_GROUP || (one->kind == TREE_COPY && !s->keep_dirlinks),
 	};
 
 	if (s->store->dir != NULL) {
@@ -256,7 +256,7 @@ static void read_source(void *arg, size_t i)
 	else if (tartree_read(one->tree, one->path, UINT64_MAX - i, &why) < 0)
 		die("%s", why.text);
 	one->is_left = mem_zero(one->tree->n, sizeof *one->is_left);
-	if (one->kind == TREE_ENV)
+	if (one->kind == TREE_GROUP)
 		leave_unlinked(one);
 	if (s->keep_directories != NULL && one->kind == TREE_AS_IS && !one->is_store_path)
 		mark_kept(s, one);
@@ -417,7 +417,7 @@ static void merge(const struct sources *s, struct tree *t)
 		    .is_kept = one->is_kept,
 		    .kind = one->kind,
 		    .as_links = one->path,
-		    .env = one->env,
+		    .group = one->env,
 		    .open = one->open,
 		    .keeps_links = s->keep_dirlinks,
 		    .owner = one->is_store_path ? &root : NULL,

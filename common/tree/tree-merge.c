@@ -40,7 +40,7 @@ struct candidate {
 	const struct tree_source *source;
 	const char *name;
 	uint32_t entry; /* TREE_END: a parent directory of `at` */
-	bool is_copied; /* of TREE_ENV: inside a directory that is copied */
+	bool is_copied; /* of TREE_GROUP: inside a directory that is copied */
 };
 
 static const struct tree_entry *entry_of(const struct candidate *c)
@@ -59,7 +59,7 @@ static bool is_directory(const struct candidate *c)
 static bool is_linked(const struct candidate *c)
 {
 	return c->source->kind == TREE_LINKS ||
-	       (c->source->kind == TREE_ENV && !c->is_copied);
+	       (c->source->kind == TREE_GROUP && !c->is_copied);
 }
 
 /* Sorts by name, then by the order of the sources. */
@@ -75,8 +75,8 @@ static int compare_candidates(const void *a, const void *b)
 
 /*
  * Writes the target of the symlink that replaces leaf `c`. A symlink of TREE_LINKS keeps
- * its own target if the target works here too, as with lndir(1). buildEnv always links to
- * the leaf.
+ * its own target if the target works here too, as with lndir(1). TREE_GROUP always links
+ * to the leaf.
  */
 static void link_text(const struct candidate *c, struct buf *out)
 {
@@ -240,9 +240,9 @@ static bool is_open(char *const *list, const char *path)
 	return false;
 }
 
-/* Decides which directories of TREE_ENV are copied: those of only one source. */
-static void decide_env(const struct merge *m, uint32_t i, struct candidate *from,
-		       size_t n)
+/* Decides which directories of TREE_GROUP are copied: those of only one source. */
+static void decide_group(const struct merge *m, uint32_t i, struct candidate *from,
+			 size_t n)
 {
 	struct buf path = {0};
 
@@ -250,12 +250,12 @@ static void decide_env(const struct merge *m, uint32_t i, struct candidate *from
 	for (size_t k = 0; k < n; k++) {
 		const struct tree_source *source = from[k].source;
 		size_t others = 0;
-		if (source->kind != TREE_ENV || from[k].is_copied ||
+		if (source->kind != TREE_GROUP || from[k].is_copied ||
 		    is_open(source->open, path.data != NULL ? path.data : ""))
 			continue;
 		for (size_t j = 0; j < n; j++)
-			others += j != k && from[j].source->kind == TREE_ENV &&
-				  from[j].source->env == source->env &&
+			others += j != k && from[j].source->kind == TREE_GROUP &&
+				  from[j].source->group == source->group &&
 				  is_linked(&from[j]);
 		/* An earlier candidate is already copied only if it was alone. */
 		from[k].is_copied = others == 0;
@@ -304,7 +304,7 @@ static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from
 		return;
 	}
 	const bool was_copied = from[0].is_copied;
-	decide_env(m, i, from, n);
+	decide_group(m, i, from, n);
 	if (n == 1 && from[0].is_copied && !was_copied && from[0].source->keeps_links) {
 		from[0].is_copied = false;
 		merge_leaf(m, e, &from[0]);
@@ -436,7 +436,7 @@ void tree_merge(struct tree *t, const struct tree_source *sources, size_t n)
 	root->mode = S_IFDIR | 0755;
 	merge_root(&m, roots);
 	set_bases(&m, 0, roots, n);
-	decide_env(&m, 0, roots, n);
+	decide_group(&m, 0, roots, n);
 	set_directory(&m, 0, roots, n);
 	for (uint32_t i = 0; i < t->n; i++)
 		if (S_ISDIR(t->entry[i].mode))

@@ -135,9 +135,9 @@ enum tree_kind {
 	TREE_COPY,  /* directories of mode 0555 or 0755 exist only for their contents,
 		       because most directories of a store have these modes */
 	TREE_LINKS, /* every file becomes a symlink into `as_links` */
-	TREE_ENV, /* like buildEnv: files in a directory that several sources of the same
-		     `env` have become symlinks; a directory of only one source is copied
-		   */
+	TREE_GROUP, /* files in a directory that several sources of the group have
+		       become symlinks into `as_links`; a directory that only one source
+		       of the group has is copied */
 };
 
 /* A source of tree_merge(). */
@@ -150,15 +150,15 @@ struct tree_source {
 	const bool *is_kept; /* for each entry: whether its owner and mode were chosen,
 				whatever they are; may be NULL */
 	enum tree_kind kind;
-	/* Of TREE_LINKS and TREE_ENV: path of the tree in link targets. */
+	/* Of TREE_LINKS and TREE_GROUP: path of the tree in link targets. */
 	const char *as_links;
-	unsigned env;
+	unsigned group; /* of TREE_GROUP: sources with the same number belong together */
 	/*
-	 * For TREE_ENV: canonical paths, ended by NULL. The directories at these paths
+	 * For TREE_GROUP: canonical paths, ended by NULL. The directories at these paths
 	 * and their parents always contain symlinks.
 	 */
 	char *const *open;
-	bool keeps_links; /* of TREE_ENV: a directory of only one source becomes a
+	bool keeps_links; /* of TREE_GROUP: a directory of only one source becomes a
 			     symlink, not a copy */
 	const struct tree_owner *owner; /* owner of all entries; NULL: keep owners */
 	const char *said_as;            /* its name in messages */

@@ -484,11 +484,11 @@ static void test_env(void)
 	static char var_lib[] = "var/lib", *open_paths[] = {var_lib, NULL};
 	struct fixture f;
 
-#define ENV(opened)                          \
-	for (size_t i = 0; i < f.n; i++) {   \
-		f.source[i].kind = TREE_ENV; \
-		f.source[i].env = 1;         \
-		f.source[i].open = opened;   \
+#define ENV(opened)                            \
+	for (size_t i = 0; i < f.n; i++) {     \
+		f.source[i].kind = TREE_GROUP; \
+		f.source[i].group = 1;         \
+		f.source[i].open = opened;     \
 	}
 	BEGIN(&f, "bin/700 bin/a:1 own/700 own/c:2", "bin/700 bin/b:3");
 	ENV(nothing);
@@ -508,7 +508,7 @@ static void test_env(void)
 	merges(&f, "var/755~ var/lib2/700 var/lib2/a:1", "not one with a longer name");
 	BEGIN(&f, "d/700 d/a:1", "d/700 d/b:2");
 	ENV(nothing);
-	f.source[1].env = 2;
+	f.source[1].group = 2;
 	merges(&f, "d/700 d/a:1 d/b:2", "sources of different environments do not count");
 }
 
