@@ -101,6 +101,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 
 	*o = (struct options){.created = timestamp_default()};
 	image_choice_init(&o->base);
+	o->base.may_lack = true; /* a base image may be in a registry */
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
 		switch (key) {
 		case OPT_CONFIG:

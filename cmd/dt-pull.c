@@ -61,7 +61,7 @@ struct options {
 	enum archive_format format;
 	enum answer answer;
 	size_t jobs;
-	bool no_cache;
+	bool no_cache, thin;
 };
 
 enum {
@@ -76,6 +76,7 @@ enum {
 	OPT_RETRIES,
 	OPT_SHA256,
 	OPT_TAG,
+	OPT_THIN,
 	OPT_TIMEOUT,
 	OPT_TLS_VERIFY
 };
@@ -89,6 +90,7 @@ static const struct opt option_table[] = {
     {OPT_SHA256, "sha256", "HASH",
      "fail unless the archive has this hash; '' to show its hash"},
     {OPT_FORMAT, "format", "FORMAT", "docker-archive (as skopeo writes it) or dt"},
+    {OPT_THIN, "thin", NULL, "write a thin archive, without any layer, for --from"},
     {OPT_PRINT, "print", "WHAT",
      "print only the digest of NAME:TAG, or the hash for --sha256"},
     {OPT_TLS_VERIFY, "tls-verify", "BOOL",
@@ -180,6 +182,9 @@ static void set_option(struct options *o, int key)
 			die_usage("--tag: %s", why.text);
 		o->tag = optarg;
 		break;
+	case OPT_THIN:
+		o->thin = true;
+		break;
 	case OPT_TIMEOUT:
 		o->registry.timeout =
 		    (unsigned)num_option("timeout", optarg, 1, TIMEOUT_MAX);
@@ -202,6 +207,8 @@ static void check_args(struct options *o, const char *operand)
 		die_usage("'%s' has a digest already", operand);
 	if (o->format != DOCKER_ARCHIVE && (o->answer != ARCHIVE || o->pin[0] != '\0'))
 		die_usage("--sha256 and --print go with --format docker-archive");
+	if (o->thin && (o->answer != ARCHIVE || o->pin[0] != '\0'))
+		die_usage("--thin does not go with --sha256 and --print");
 	if (o->name == NULL)
 		o->name = mem_strndup(operand, strcspn(operand, "@"));
 }
@@ -478,6 +485,23 @@ static void write_image_archive(struct pull *p, struct pool *pool)
 	io_finish();
 }
 
+/* Writes the documents. The layers stay in the registry. */
+static void write_thin_archive(struct pull *p)
+{
+	struct writer w = {.fd = STDOUT_FILENO};
+	const json_t *layers = json_object_get(p->manifest.doc, "layers");
+	struct err why;
+
+	for (size_t i = 0; i < p->manifest.n; i++)
+		if (writer_described(&w, p->diff_id[i], json_array_get(layers, i), &why) <
+		    0)
+			fail(p, &why);
+	writer_image(&w, p->config, &p->config_text, p->o->name, p->o->tag);
+	writer_end(&w);
+	writer_release(&w);
+	io_finish();
+}
+
 /* Prints the digest that NAME:TAG has now. */
 static void print_digest(struct pull *p)
 {
@@ -502,6 +526,10 @@ static void pull(struct pull *p)
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	read_manifest(p);
 	read_config(p);
+	if (p->o->thin) {
+		write_thin_archive(p);
+		return;
+	}
 	list_jobs(p);
 	order_jobs(p);
 	struct pool *pool = pool_start_wide(p->o->jobs, p->n_jobs, fetch_job, p);

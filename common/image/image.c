@@ -95,6 +95,12 @@ json_t *image_manifest(const struct image *im, char hex[DIGEST_HEX + 1])
 	return find_manifest(im, im->archive->oci, 1, hex);
 }
 
+int image_lacks(const struct image *im, size_t i, struct err *e)
+{
+	return err_set(e, "%s: a thin archive, without layer %zu, sha256:%s", im->file,
+		       i + 1, im->layer[i].diff_id);
+}
+
 /*
  * The reason why the image cannot be used without layer `i`, whose member may exist and
  * be unusable. If it does not exist and the manifest describes the layer, the archive is
@@ -107,8 +113,7 @@ static int lacks_layer(const struct image *im, size_t i, bool exists,
 	json_t *manifest = exists ? NULL : image_manifest(im, hex);
 
 	if (manifest != NULL)
-		err_set(e, "%s: a thin archive, without layer %zu, sha256:%s", im->file,
-			i + 1, im->layer[i].diff_id);
+		image_lacks(im, i, e);
 	else
 		err_set(e, "%s: a layer is missing: %s", im->file, why->text);
 	json_decref(manifest);

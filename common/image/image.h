@@ -179,6 +179,12 @@ struct image {
 };
 
 /*
+ * Stores the reason why the image cannot be used: its archive is thin and lacks layer
+ * `i`. Returns -1.
+ */
+int image_lacks(const struct image *im, size_t i, struct err *e);
+
+/*
  * The image's manifest in index.json, and the digest of its bytes. For each layer the
  * manifest has a descriptor. Returns a new reference, or NULL if the archive has no such
  * manifest.

@@ -166,12 +166,15 @@ static int list_absent(struct writer *w, const char *diff_id, size_t number,
 	const char *digest = json_string_at(described, "digest");
 	const json_t *size = json_object_get(described, "size");
 
-	if (digest == NULL || digest_strip(digest) == NULL ||
-	    strcmp(digest_strip(digest), diff_id) != 0 || !json_is_integer(size) ||
+	if (digest == NULL || digest_strip(digest) == NULL || !json_is_integer(size) ||
 	    json_integer_value(size) < 0)
 		return err_set(
 		    e, "stdin: layer %zu of the base image, sha256:%s, is missing",
 		    number, diff_id);
+	if (strcmp(digest_strip(digest), diff_id) != 0)
+		return writer_described(w, diff_id, described, e) < 0
+			   ? err_prefix(e, "stdin")
+			   : 0;
 	writer_absent(w, diff_id, (uint64_t)json_integer_value(size));
 	return 0;
 }

@@ -1,5 +1,6 @@
 #include "image/writer.h"
 
+#include "archive/compress.h"
 #include "archive/tar.h"
 #include "archive/unpack.h"
 #include "base/buf.h"
@@ -24,6 +25,8 @@ enum { ONLY_MAX = 1 << 20 };
 
 void writer_release(struct writer *w)
 {
+	for (size_t i = 0; i < w->layer.n; i++)
+		json_decref(w->about[i].descriptor);
 	strset_release(&w->layer);
 	free(w->about);
 	json_decref(w->index);
@@ -85,7 +88,8 @@ static bool list_layer(struct writer *w, const char *diff_id, uint64_t size,
 	} else if (!w->about[i].is_absent || is_absent) {
 		return false;
 	}
-	w->about[i] = (struct writer_layer){size, is_absent};
+	json_decref(w->about[i].descriptor);
+	w->about[i] = (struct writer_layer){.size = size, .is_absent = is_absent};
 	if (!is_absent)
 		w->bytes += size;
 	return true;
@@ -157,6 +161,29 @@ static void add_stub(struct writer *w, const struct layer *l, const char *commen
 void writer_absent(struct writer *w, const char *diff_id, uint64_t size)
 {
 	(void)list_layer(w, diff_id, size, true);
+}
+
+int writer_described(struct writer *w, const char *diff_id, const json_t *descriptor,
+		     struct err *e)
+{
+	const char *type = json_string_at(descriptor, "mediaType"),
+		   *digest = json_string_at(descriptor, "digest");
+	const json_t *size = json_object_get(descriptor, "size");
+	enum compress_format format =
+	    type != NULL ? manifest_layer_format(type) : COMPRESS_OTHER;
+
+	if ((format != COMPRESS_GZIP && format != COMPRESS_ZSTD) || digest == NULL ||
+	    digest_strip(digest) == NULL || !json_is_integer(size) ||
+	    json_integer_value(size) < 0)
+		return err_set(e,
+			       "layer sha256:%s has a descriptor that is not of a "
+			       "compressed layer",
+			       diff_id);
+	if (list_layer(w, diff_id, 0, true)) {
+		uint32_t i = strset_find(&w->layer, diff_id, DIGEST_HEX);
+		w->about[i].descriptor = json_deep_copy(descriptor);
+	}
+	return 0;
 }
 
 static int read_diff_id(void *arg, const char *line, size_t len, struct err *e)
@@ -309,6 +336,27 @@ static int write_opened(void *arg, struct writer *w, struct err *e)
 	return image_layer_read(o->image, o->i, &o->bytes, write_block, w, e);
 }
 
+/* Lists a layer that the image's archive lacks, by the descriptor in its manifest. */
+static int copy_absent(struct writer *w, const struct image *im, size_t i, struct err *e)
+{
+	char hex[DIGEST_HEX + 1];
+	json_t *manifest = image_manifest(im, hex);
+	const json_t *descriptor = json_array_get(json_object_get(manifest, "layers"), i);
+	const char *digest = json_string_at(descriptor, "digest");
+	bool is_diff_id = digest != NULL && digest_strip(digest) != NULL &&
+			  strcmp(digest_strip(digest), im->layer[i].diff_id) == 0;
+	int result = -1;
+
+	if (digest == NULL || is_diff_id)
+		image_lacks(im, i, e);
+	else if (writer_described(w, im->layer[i].diff_id, descriptor, e) < 0)
+		err_prefix(e, "%s", im->file);
+	else
+		result = 0;
+	json_decref(manifest);
+	return result;
+}
+
 static int copy_layer(struct writer *w, const struct image *im, size_t i,
 		      const char *comment, struct err *e)
 {
@@ -317,6 +365,8 @@ static int copy_layer(struct writer *w, const struct image *im, size_t i,
 
 	if (has_layer(w, diff_id))
 		return 0;
+	if (im->layer[i].place == NULL)
+		return copy_absent(w, im, i, e);
 	if (image_layer_open(im, i, &o.bytes, e) < 0)
 		return -1;
 	if (is_left_out(w, diff_id)) {
@@ -395,6 +445,22 @@ static const char *diff_id(const json_t *config, size_t i)
 	return text != NULL ? digest_strip(text) : NULL;
 }
 
+/* The descriptor of a layer, with the media type that goes with the other documents. */
+static json_t *layer_descriptor(const struct writer_layer *about, const char *id,
+				const struct manifest_media *types)
+{
+	struct buf type = {0};
+
+	if (about->descriptor == NULL)
+		return descriptor(types->layer, id, about->size);
+	json_t *d = json_deep_copy(about->descriptor);
+	manifest_layer_type(types->layer,
+			    manifest_layer_format(json_string_at(d, "mediaType")), &type);
+	json_object_set_new(d, "mediaType", json_string(type.data));
+	buf_release(&type);
+	return d;
+}
+
 /* Writes the manifest (OCI image specification, manifest.md). Returns its descriptor. */
 static json_t *put_manifest(struct writer *w, const json_t *config,
 			    json_t *config_descriptor, const struct manifest_media *types)
@@ -408,8 +474,7 @@ static json_t *put_manifest(struct writer *w, const json_t *config,
 		uint32_t at = strset_find(&w->layer, id, DIGEST_HEX);
 		if (at == STRSET_NONE)
 			die("layer %zu, %s, is missing from the input", i + 1, id);
-		json_array_append_new(layers,
-				      descriptor(types->layer, id, w->about[at].size));
+		json_array_append_new(layers, layer_descriptor(&w->about[at], id, types));
 	}
 	json_object_set_new(manifest, "schemaVersion", json_integer(2));
 	json_object_set_new(manifest, "mediaType", json_string(types->manifest));

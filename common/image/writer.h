@@ -34,8 +34,9 @@ struct unpack_stream;
 
 /* A layer that the archive lists. */
 struct writer_layer {
-	uint64_t size;  /* of the uncompressed tar, in bytes */
-	bool is_absent; /* the archive has a stub, or nothing */
+	uint64_t size;      /* of the uncompressed tar, in bytes */
+	bool is_absent;     /* the archive has a stub, or nothing */
+	json_t *descriptor; /* of the compressed layer, as a registry has it; or NULL */
 };
 
 /* The row of an option --only, whose file writer_read_only() reads. */
@@ -94,6 +95,14 @@ int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernot
 void writer_absent(struct writer *w, const char *diff_id, uint64_t size);
 
 /*
+ * Does the same for a layer that a registry has as a compressed blob. `descriptor` names
+ * that blob in the image's manifest. Returns 0, or -1 and a reason if the descriptor is
+ * not of a compressed layer.
+ */
+int writer_described(struct writer *w, const char *diff_id, const json_t *descriptor,
+		     struct err *e);
+
+/*
  * Reads the file of an option --only: a line for each diff_id, "sha256:HEX" or HEX. The
  * file may be empty. Returns 0, or -1 and a reason. The caller must release `only` in
  * both cases.
@@ -102,7 +111,8 @@ int writer_read_only(struct strset *only, const char *file, struct err *e);
 
 /*
  * Writes the layers of the image that the archive does not have yet, with the comments of
- * the image's history. Compares each with its diff_id. Returns 0, or -1 and a reason.
+ * the image's history. Compares each with its diff_id. A layer that the image's archive
+ * lacks is listed if its manifest names a compressed blob. Returns 0, or -1 and a reason.
  * After -1 the caller must not write an end-of-archive mark.
  */
 int writer_copy(struct writer *w, const struct image *im, struct err *e);
