@@ -186,10 +186,10 @@ ok 'a device in the image' with "$T/dt-vmrun" --from "$T/device.tar" "$T/script"
 same 'it shows as it does for root' "$T/out" "$T/root.tar"
 script 'chmod 600 /srv/null'
 fails 1 'script: exit status 1$' 'a device in the image that changes' \
-	with bash -c '"$@" 2> >(grep -v chmod >&2)' - "$T/dt-vmrun" --from "$T/device.tar" "$T/script"
+	without chmod with "$T/dt-vmrun" --from "$T/device.tar" "$T/script"
 script 'mknod /x c 1 3'
 fails 1 'script: exit status 1$' 'a device of the script' \
-	with bash -c '"$@" 2> >(grep -v mknod >&2)' - "$T/dt-vmrun" --from "$T/plain.tar" "$T/script"
+	without mknod with "$T/dt-vmrun" --from "$T/plain.tar" "$T/script"
 nothing_left 'a user'
 
 finish

@@ -90,6 +90,15 @@ like() {
 # on FILE COMMAND...: runs the command with its standard input from the file.
 on() { "${@:2}" <"$1"; }
 
+# without REGEX COMMAND...: runs the command. Lines that match the basic regex are removed from its stderr.
+without() {
+	local regex=$1 errors status=0
+	shift
+	{ errors=$("$@" 2>&1 >&3 3>&-) || status=$?; } 3>&1
+	[ -z "$errors" ] || grep -v -e "$regex" <<<"$errors" >&2
+	return "$status"
+}
+
 # archive COMMAND ARG...: t/fixtures/archive.py, which reads image archives.
 archive() { "$t_dir/fixtures/archive.py" "$@"; }
 
