@@ -67,7 +67,7 @@ $B/%.o: %.c Makefile
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 check: all
-	DT_BUILD='$(abspath $B)' prove -j$(or $(JOBS),2) t/*.t
+	DT_BUILD='$(abspath $B)' JOBS='$(JOBS)' t/run t/*.t
 
 bench: all
 	DT_BUILD='$(abspath $B)' t/bench/run
@@ -78,7 +78,7 @@ fuzz:
 
 lint:
 	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c
-	shellcheck -x $(filter-out scripts/lib,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/with-nix .ci/run
+	shellcheck -x $(filter-out scripts/lib,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix .ci/run
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \

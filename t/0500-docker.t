@@ -58,7 +58,7 @@ like 'with the tag of its content' "$T/out" '^Loaded image: hello:[0-9a-z]{32}$'
 is 'that is the tag of the image' "$(docker images --format '{{.Repository}}:{{.Tag}}' | grep -cxF "$(sed 's/.*: //' "$T/out")")" 1
 
 # containerd, which newer versions of Docker leave it to, goes by index.json.
-ctr_address=$D/exec/containerd/containerd.sock
+ctr_address=$daemon/exec/containerd/containerd.sock
 [ -S "$ctr_address" ] || ctr_address=/run/containerd/containerd.sock
 ok 'containerd imports it' ctr -a "$ctr_address" -n dt-test images import --no-unpack "$T/hello.tar"
 is 'containerd names it' "$(ctr -a "$ctr_address" -n dt-test images ls -q)" docker.io/library/hello:1

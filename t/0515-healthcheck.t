@@ -47,7 +47,7 @@ start_dockerd
 ok 'docker loads it' on "$T/image.tar" docker load -q
 is 'docker: its name' "$(cat "$T/out")" 'Loaded image: healthy:1'
 is 'docker: all of the configuration' "$(docker image inspect --format '{{json .Config}}' healthy:1 | jq -cS "$keys")" "$want"
-address=$D/exec/containerd/containerd.sock
+address=$daemon/exec/containerd/containerd.sock
 [ -S "$address" ] || address=/run/containerd/containerd.sock
 ok 'containerd imports it' ctr -a "$address" -n dt-types images import --no-unpack "$T/image.tar"
 ok 'containerd finds it complete' ctr -a "$address" -n dt-types images check -q

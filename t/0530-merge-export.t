@@ -79,7 +79,7 @@ is 'the history tells the layers' "$(docker history --no-trunc --format '{{.Comm
 	"$(jq -r 'select(.tags == ["owned:2"]).config.history[].comment' shown)"
 
 # What newer versions of Docker leave to containerd goes by index.json.
-ctr_address=$D/exec/containerd/containerd.sock
+ctr_address=$daemon/exec/containerd/containerd.sock
 [ -S "$ctr_address" ] || ctr_address=/run/containerd/containerd.sock
 in_ctr() { ctr -a "$ctr_address" -n dt-merge-test images "$@"; }
 ok 'containerd imports it' in_ctr import --no-unpack merged.tar

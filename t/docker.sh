@@ -2,44 +2,68 @@
 # shellcheck shell=bash
 
 # d_make_directory: sets $D to a scratch directory. It is not below $T, because images cannot be on
-# an overlay or have long paths. d_remove_directory unmounts what the daemon left mounted there.
+# an overlay or have long paths.
 d_make_directory() {
 	D=$(mktemp -d /var/tmp/dt-docker.XXXXXX)
-	at_exit "d_remove_directory"
+	at_exit "d_remove '$D'"
 }
 
-d_remove_directory() {
-	awk -v dir="$D/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+# d_remove DIR: removes the directory, and unmounts what a daemon left mounted there.
+d_remove() {
+	awk -v dir="$1/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
 		while read -r mount; do umount -l "$mount"; done
-	rm -rf "$D"
+	rm -rf "$1"
 }
 
-# start_dockerd: starts a daemon without images. From then on, `docker` uses it.
-start_dockerd() {
-	need docker dockerd
-	[ -n "${D:-}" ] || d_make_directory
-	TMPDIR=$D dockerd --bridge=none --iptables=false --ip6tables=false --data-root "$D/data" \
-		--exec-root "$D/exec" --pidfile "$D/pid" -H "unix://$D/sock" >"$D/log" 2>&1 </dev/null &
-	D_pid=$!
-	at_exit 'stop_dockerd'
-	export DOCKER_HOST=unix://$D/sock DOCKER_CONFIG=$D
+# launch_dockerd DIR: starts a daemon that keeps its state in the directory. Sets $daemon_pid.
+launch_dockerd() {
+	TMPDIR=$1 dockerd --bridge=none --iptables=false --ip6tables=false --data-root "$1/data" \
+		--exec-root "$1/exec" --pidfile "$1/pid" -H "unix://$1/sock" >"$1/log" 2>&1 </dev/null &
+	daemon_pid=$!
 	local i
 	for ((i = 0; i < 600; i++)); do
-		docker version >/dev/null 2>&1 && return
-		kill -0 "$D_pid" 2>/dev/null || break
+		docker -H "unix://$1/sock" version >/dev/null 2>&1 && return
+		kill -0 "$daemon_pid" 2>/dev/null || break
 		sleep 0.1
 	done
+	return 1
+}
+
+# start_dockerd: sets up a daemon without images for this test alone. From then on, `docker` uses it, and its state
+# is in $daemon. t/run has started daemons in $DT_TEST_DOCKER. If none of them is free, the test starts its own.
+start_dockerd() {
+	need docker dockerd flock
+	[ -n "${D:-}" ] || d_make_directory
+	export DOCKER_HOST DOCKER_CONFIG=$D
+	at_exit 'stop_dockerd'
+	daemon_pid=''
+	local found
+	for daemon in "${DT_TEST_DOCKER:-/nonexistent}"/*; do
+		[ -S "$daemon/sock" ] || continue
+		DOCKER_HOST=unix://$daemon/sock
+		exec {daemon_lock}<"$daemon"
+		flock -n "$daemon_lock" && found=$(docker images -aq && docker ps -aq) && [ -z "$found" ] && return
+		exec {daemon_lock}<&-
+	done
+	daemon=$D DOCKER_HOST=unix://$D/sock
+	launch_dockerd "$D" && return
 	echo 'Bail out! dockerd does not start'
 	tail -n 20 "$D/log" | t_note
 	exit 1
 }
 
-# stop_dockerd: removes the containers first, because their files would stay mounted.
+# stop_dockerd: stops the daemon of this test, or removes all that the test made in a daemon of t/run, and releases it.
+# Containers are removed first, because their files would stay mounted.
 stop_dockerd() {
-	[ -n "$D_pid" ] || return 0
-	docker ps -aq 2>/dev/null | xargs -r docker rm -f >/dev/null 2>&1
-	kill "$D_pid" 2>/dev/null && wait "$D_pid" 2>/dev/null
-	D_pid=''
+	[ -n "$daemon" ] || return 0
+	docker ps -aq 2>/dev/null | xargs -r docker rm -fv >/dev/null 2>&1
+	if [ -n "$daemon_pid" ]; then
+		kill "$daemon_pid" 2>/dev/null && wait "$daemon_pid" 2>/dev/null
+	else
+		docker system prune -af --volumes >/dev/null 2>&1
+		exec {daemon_lock}<&-
+	fi
+	daemon=''
 }
 
 # in_docker [OPTION]... IMAGE [ARG]...: runs a container without network until it exits.
