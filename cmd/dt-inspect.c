@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/opt.h"
 #include "image/image.h"
+#include "image/manifest.h"
 
 #include <getopt.h>
 
@@ -37,8 +38,8 @@ static void parse_args(struct image_choice *choice, int argc, char **argv)
 static void describe(const struct image *image, struct buf *out)
 {
 	json_t *doc = json_object(), *layers = json_array(), *absent = json_array();
-	char hex[DIGEST_HEX + 1];
-	json_t *manifest = image_manifest(image, hex);
+	json_t *manifest = image_archive_descriptor(image->archive, image->id, image->n);
+	const char *hex = manifest_hex(manifest);
 
 	for (size_t i = 0; i < image->n; i++) {
 		json_t *diff_id = json_digest(image->layer[i].diff_id);
@@ -48,7 +49,7 @@ static void describe(const struct image *image, struct buf *out)
 	}
 	json_object_set(doc, "repoTags", image->tags);
 	json_object_set_new(doc, "manifest",
-			    manifest != NULL ? json_digest(hex) : json_null());
+			    hex != NULL ? json_digest(hex) : json_null());
 	json_object_set_new(doc, "config", json_digest(image->id));
 	json_object_set_new(doc, "layers", layers);
 	json_object_set_new(doc, "absent", absent);

@@ -59,8 +59,7 @@ bool image_archive_has(const struct image_archive *a, const char *name)
 json_t *image_archive_blob(const struct image_archive *a, const json_t *descriptor,
 			   struct buf *text, struct err *e)
 {
-	const char *digest = json_string_at(descriptor, "digest");
-	const char *hex = digest != NULL ? digest_strip(digest) : NULL;
+	const char *hex = manifest_hex(descriptor);
 	struct buf name = {0};
 
 	if (hex == NULL) {
@@ -153,6 +152,51 @@ json_t *image_archive_manifest(const struct image_archive *a, const json_t *desc
 out:
 	json_decref(doc);
 	return NULL;
+}
+
+/*
+ * Whether a document is the manifest of an image with this configuration and number of
+ * layers.
+ */
+static bool is_manifest_of(const json_t *doc, const char *config, size_t n)
+{
+	const char *hex = manifest_hex(json_object_get(doc, "config"));
+
+	return hex != NULL && strcmp(hex, config) == 0 &&
+	       json_array_size(json_object_get(doc, "layers")) == n;
+}
+
+/* Searches these descriptors and those of nested indexes. */
+static json_t *find_manifest(const struct image_archive *a, const json_t *list, int depth,
+			     const char *config, size_t n)
+{
+	json_t *descriptor, *found = NULL;
+	struct err unused;
+	size_t i;
+
+	json_array_foreach(list, i, descriptor)
+	{
+		struct buf text = {0};
+		if (!manifest_is_image(descriptor))
+			continue;
+		json_t *doc = image_archive_blob(a, descriptor, &text, &unused);
+		if (is_index(doc) && depth < NESTED_MAX)
+			found = find_manifest(a, json_object_get(doc, "manifests"),
+					      depth + 1, config, n);
+		else if (is_manifest_of(doc, config, n))
+			found = json_incref(descriptor);
+		json_decref(doc);
+		buf_release(&text);
+		if (found != NULL)
+			break;
+	}
+	return found;
+}
+
+json_t *image_archive_descriptor(const struct image_archive *a, const char *config,
+				 size_t n)
+{
+	return find_manifest(a, a->oci, 0, config, n);
 }
 
 /* --- platforms in an OCI image layout --- */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LAYERS_MAX = 4096, NESTED_MAX = 4 };
+enum { LAYERS_MAX = 4096 };
 
 void image_release(struct image *im)
 {
@@ -49,51 +49,7 @@ int64_t image_diff_ids(const json_t *config, char (**diff_ids)[DIGEST_HEX + 1],
 	return (int64_t)n;
 }
 
-/* --- the manifest in index.json --- */
-
-/* Whether the manifest is that of the image. */
-static bool is_manifest_of(const json_t *doc, const struct image *im)
-{
-	const char *digest = json_string_at(json_object_get(doc, "config"), "digest");
-	const char *hex = digest != NULL ? digest_strip(digest) : NULL;
-
-	return hex != NULL && strcmp(hex, im->id) == 0;
-}
-
-/* Searches these descriptors and those of nested indexes. */
-static json_t *find_manifest(const struct image *im, const json_t *list, int depth,
-			     char hex[DIGEST_HEX + 1])
-{
-	json_t *descriptor, *found = NULL;
-	struct err unused;
-	size_t i;
-
-	json_array_foreach(list, i, descriptor)
-	{
-		struct buf text = {0};
-		json_t *doc =
-		    manifest_is_image(descriptor)
-			? image_archive_blob(im->archive, descriptor, &text, &unused)
-			: NULL;
-		const json_t *inner = json_object_get(doc, "manifests");
-		if (inner != NULL && depth < NESTED_MAX) {
-			found = find_manifest(im, inner, depth + 1, hex);
-		} else if (is_manifest_of(doc, im)) {
-			digest_of(text.data, text.len, hex);
-			found = json_incref(doc);
-		}
-		json_decref(doc);
-		buf_release(&text);
-		if (found != NULL)
-			break;
-	}
-	return found;
-}
-
-json_t *image_manifest(const struct image *im, char hex[DIGEST_HEX + 1])
-{
-	return find_manifest(im, im->archive->oci, 1, hex);
-}
+/* --- layers --- */
 
 int image_lacks(const struct image *im, size_t i, struct err *e)
 {
@@ -102,15 +58,16 @@ int image_lacks(const struct image *im, size_t i, struct err *e)
 }
 
 /*
- * The reason why the image cannot be used without layer `i`, whose member may exist and
- * be unusable. If it does not exist and the manifest describes the layer, the archive is
- * thin.
+ * The reason why the image cannot be used without layer `i`, the archive's entry
+ * `member`. If there is no such entry and the manifest describes the layer, the archive
+ * is thin.
  */
-static int lacks_layer(const struct image *im, size_t i, bool exists,
+static int lacks_layer(const struct image *im, size_t i, const char *member,
 		       const struct err *why, struct err *e)
 {
-	char hex[DIGEST_HEX + 1];
-	json_t *manifest = exists ? NULL : image_manifest(im, hex);
+	json_t *manifest = image_archive_has(im->archive, member)
+			       ? NULL
+			       : image_archive_descriptor(im->archive, im->id, im->n);
 
 	if (manifest != NULL)
 		image_lacks(im, i, e);
@@ -120,19 +77,17 @@ static int lacks_layer(const struct image *im, size_t i, bool exists,
 	return -1;
 }
 
-/* --- layers --- */
-
-/* Adds the next layer from the bottom, the archive's entry `member`. */
-static int add_layer(struct image *im, const char *member, struct err *e)
+/* Finds layer `i`, the archive's entry `member`. */
+static int find_layer(struct image *im, size_t i, const char *member, struct err *e)
 {
 	struct err why;
 	const struct unpack_place *p = unpack_find(&im->archive->index, member, &why);
-	bool exists = image_archive_has(im->archive, member);
 
 	/* A member that is not a file is an error even if the layer may be absent. */
-	if (p == NULL && (!im->archive->choice->may_lack || exists))
-		return lacks_layer(im, im->n, exists, &why, e);
-	im->layer[im->n++].place = p;
+	if (p == NULL &&
+	    (!im->archive->choice->may_lack || image_archive_has(im->archive, member)))
+		return lacks_layer(im, i, member, &why, e);
+	im->layer[i].place = p;
 	return 0;
 }
 
@@ -154,6 +109,7 @@ static int set_config(struct image *im, json_t *config, size_t n, struct err *e)
 		return err_set(e, "%s: the image has %zu layers but %zu diff_ids",
 			       im->file, n, (size_t)known);
 	}
+	im->n = n;
 	im->layer = mem_zero(n, sizeof *im->layer);
 	for (size_t i = 0; i < n; i++)
 		memcpy(im->layer[i].diff_id, diff_ids[i], DIGEST_HEX + 1);
@@ -200,7 +156,7 @@ static int open_docker_image(struct image *im, const json_t *entry, struct err *
 			return err_set(
 			    e, "%s: manifest.json has a layer that is not a string",
 			    im->file);
-		if (add_layer(im, json_string_value(layer), e) < 0)
+		if (find_layer(im, i, json_string_value(layer), e) < 0)
 			return -1;
 	}
 	return 0;
@@ -223,13 +179,12 @@ static int open_oci_image(struct image *im, const json_t *manifest, struct err *
 		return -1;
 	json_array_foreach(layers, i, layer)
 	{
-		const char *digest = json_string_at(layer, "digest");
-		const char *hex = digest != NULL ? digest_strip(digest) : NULL;
+		const char *hex = manifest_hex(layer);
 		if (hex == NULL)
 			return err_set(e, "%s: a layer without a sha256 digest",
 				       im->file);
 		buf_addf(&name, "blobs/sha256/%s", hex);
-		int result = add_layer(im, name.data, e);
+		int result = find_layer(im, i, name.data, e);
 		buf_release(&name);
 		if (result < 0)
 			return -1;

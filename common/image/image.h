@@ -165,6 +165,14 @@ json_t *image_archive_blob(const struct image_archive *a, const json_t *descript
 json_t *image_archive_manifest(const struct image_archive *a, const json_t *descriptor,
 			       struct err *e);
 
+/*
+ * The descriptor, in index.json or a nested index, of the manifest of an image with the
+ * configuration of digest `config` in hex and `n` layers. Returns a new reference, or
+ * NULL.
+ */
+json_t *image_archive_descriptor(const struct image_archive *a, const char *config,
+				 size_t n);
+
 /* An image of an archive. */
 struct image {
 	const struct image_archive *archive;
@@ -183,13 +191,6 @@ struct image {
  * `i`. Returns -1.
  */
 int image_lacks(const struct image *im, size_t i, struct err *e);
-
-/*
- * The image's manifest in index.json, and the digest of its bytes. For each layer the
- * manifest has a descriptor. Returns a new reference, or NULL if the archive has no such
- * manifest.
- */
-json_t *image_manifest(const struct image *im, char hex[DIGEST_HEX + 1]);
 
 /*
  * Opens an archive and the first image in it that has the wanted name and tag. If that

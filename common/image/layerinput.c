@@ -10,6 +10,7 @@
 #include "image/config.h"
 #include "image/image.h"
 #include "image/layernote.h"
+#include "image/manifest.h"
 #include "image/writer.h"
 
 #include <stdbool.h>
@@ -142,11 +143,11 @@ static json_t *manifest_layers(const struct documents *d)
 	struct buf name = {0};
 	json_t *layers = NULL;
 	json_t *index = document(d, "index.json", &unused);
-	const char *digest = json_string_at(
-	    json_array_get(json_object_get(index, "manifests"), 0), "digest");
+	const char *hex =
+	    manifest_hex(json_array_get(json_object_get(index, "manifests"), 0));
 
-	if (digest != NULL && digest_strip(digest) != NULL) {
-		buf_addf(&name, "blobs/sha256/%s", digest_strip(digest));
+	if (hex != NULL) {
+		buf_addf(&name, "blobs/sha256/%s", hex);
 		json_t *manifest = document(d, name.data, &unused);
 		layers = json_incref(json_object_get(manifest, "layers"));
 		json_decref(manifest);
@@ -163,19 +164,17 @@ static json_t *manifest_layers(const struct documents *d)
 static int list_absent(struct writer *w, const char *diff_id, size_t number,
 		       const json_t *described, struct err *e)
 {
-	const char *digest = json_string_at(described, "digest");
-	const json_t *size = json_object_get(described, "size");
+	struct manifest_blob blob;
 
-	if (digest == NULL || digest_strip(digest) == NULL || !json_is_integer(size) ||
-	    json_integer_value(size) < 0)
+	if (manifest_read(described, &blob, e) < 0)
 		return err_set(
 		    e, "stdin: layer %zu of the base image, sha256:%s, is missing",
 		    number, diff_id);
-	if (strcmp(digest_strip(digest), diff_id) != 0)
+	if (strcmp(blob.hex, diff_id) != 0)
 		return writer_described(w, diff_id, described, e) < 0
 			   ? err_prefix(e, "stdin")
 			   : 0;
-	writer_absent(w, diff_id, (uint64_t)json_integer_value(size));
+	writer_absent(w, diff_id, blob.size);
 	return 0;
 }
 

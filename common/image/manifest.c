@@ -42,11 +42,28 @@ static bool is_any(const char *type, const char *one, const char *other)
 	return strcmp(type, one) == 0 || strcmp(type, other) == 0;
 }
 
-/* OCI image specification, descriptor.md. */
-static int read_descriptor(const json_t *d, struct manifest_blob *b, struct err *e)
+/* --- descriptors: OCI image specification, descriptor.md --- */
+
+json_t *manifest_descriptor(const char *type, const char *hex, uint64_t size)
 {
-	const char *text = json_string_at(d, "digest");
-	const char *hex = text != NULL ? digest_strip(text) : NULL;
+	json_t *d = json_object();
+
+	json_object_set_new(d, "mediaType", json_string(type));
+	json_object_set_new(d, "digest", json_digest(hex));
+	json_object_set_new(d, "size", json_integer((json_int_t)size));
+	return d;
+}
+
+const char *manifest_hex(const json_t *descriptor)
+{
+	const char *digest = json_string_at(descriptor, "digest");
+
+	return digest != NULL ? digest_strip(digest) : NULL;
+}
+
+int manifest_read(const json_t *d, struct manifest_blob *b, struct err *e)
+{
+	const char *hex = manifest_hex(d);
 	const json_t *size = json_object_get(d, "size"),
 		     *urls = json_object_get(d, "urls");
 
@@ -59,6 +76,8 @@ static int read_descriptor(const json_t *d, struct manifest_blob *b, struct err 
 	b->urls = json_array_size(urls) > 0 ? urls : NULL;
 	return 0;
 }
+
+/* --- manifests --- */
 
 static bool is_layer_type(const char *type)
 {
@@ -107,7 +126,7 @@ static int read_layers(struct manifest *m, const json_t *layers, struct err *e)
 		if (type == NULL || !is_layer_type(type))
 			return err_set(e, "layer %zu has the unsupported media type '%s'",
 				       m->n + 1, type != NULL ? type : "");
-		if (read_descriptor(d, &m->layer[m->n], e) < 0)
+		if (manifest_read(d, &m->layer[m->n], e) < 0)
 			return -1;
 	}
 	return 0;
@@ -164,7 +183,7 @@ int manifest_parse(struct manifest *m, const char *text, size_t len, const char 
 		return err_set(
 		    e, "not a container image: its configuration has the media type '%s'",
 		    type != NULL ? type : "");
-	if (read_descriptor(config, &m->config, e) < 0)
+	if (manifest_read(config, &m->config, e) < 0)
 		return -1;
 	if (m->config.size > JSON_LIMIT)
 		return err_set(e, "a configuration of more than %d bytes", JSON_LIMIT);
@@ -270,6 +289,6 @@ int manifest_choose(const struct manifest *m, const struct platform *p, const ch
 	const json_t *list = json_object_get(m->doc, "manifests");
 	const json_t *found = manifest_find(list, p, os);
 
-	return found != NULL ? read_descriptor(found, out, e)
+	return found != NULL ? manifest_read(found, out, e)
 			     : manifest_not_found(p, os, e);
 }

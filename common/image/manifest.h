@@ -59,6 +59,15 @@ struct manifest_blob {
 	const json_t *urls; /* other locations, an array; or NULL */
 };
 
+/* Returns a new descriptor. */
+json_t *manifest_descriptor(const char *type, const char *hex, uint64_t size);
+
+/* The hex digest in a descriptor, or NULL if it has no sha256 digest. */
+const char *manifest_hex(const json_t *descriptor);
+
+/* Reads a descriptor. Returns 0, or -1 and a reason. b->urls is borrowed. */
+int manifest_read(const json_t *descriptor, struct manifest_blob *b, struct err *e);
+
 struct manifest {
 	json_t *doc;
 	bool is_index; /* then the members below are empty */

@@ -166,15 +166,13 @@ void writer_absent(struct writer *w, const char *diff_id, uint64_t size)
 int writer_described(struct writer *w, const char *diff_id, const json_t *descriptor,
 		     struct err *e)
 {
-	const char *type = json_string_at(descriptor, "mediaType"),
-		   *digest = json_string_at(descriptor, "digest");
-	const json_t *size = json_object_get(descriptor, "size");
+	const char *type = json_string_at(descriptor, "mediaType");
 	enum compress_format format =
 	    type != NULL ? manifest_layer_format(type) : COMPRESS_OTHER;
+	struct manifest_blob unused;
 
-	if ((format != COMPRESS_GZIP && format != COMPRESS_ZSTD) || digest == NULL ||
-	    digest_strip(digest) == NULL || !json_is_integer(size) ||
-	    json_integer_value(size) < 0)
+	if ((format != COMPRESS_GZIP && format != COMPRESS_ZSTD) ||
+	    manifest_read(descriptor, &unused, e) < 0)
 		return err_set(e,
 			       "layer sha256:%s has a descriptor that is not of a "
 			       "compressed layer",
@@ -336,29 +334,45 @@ static int write_opened(void *arg, struct writer *w, struct err *e)
 	return image_layer_read(o->image, o->i, &o->bytes, write_block, w, e);
 }
 
-/* Lists a layer that the image's archive lacks, by the descriptor in its manifest. */
-static int copy_absent(struct writer *w, const struct image *im, size_t i, struct err *e)
+/*
+ * The descriptors of the layers in the image's manifest, a new reference, if the archive
+ * lacks a layer. Otherwise NULL.
+ */
+static json_t *describe_layers(const struct image *im)
 {
-	char hex[DIGEST_HEX + 1];
-	json_t *manifest = image_manifest(im, hex);
-	const json_t *descriptor = json_array_get(json_object_get(manifest, "layers"), i);
-	const char *digest = json_string_at(descriptor, "digest");
-	bool is_diff_id = digest != NULL && digest_strip(digest) != NULL &&
-			  strcmp(digest_strip(digest), im->layer[i].diff_id) == 0;
-	int result = -1;
+	size_t i = 0;
+	struct buf text = {0};
+	struct err unused;
 
-	if (digest == NULL || is_diff_id)
-		image_lacks(im, i, e);
-	else if (writer_described(w, im->layer[i].diff_id, descriptor, e) < 0)
-		err_prefix(e, "%s", im->file);
-	else
-		result = 0;
-	json_decref(manifest);
-	return result;
+	while (i < im->n && im->layer[i].place != NULL)
+		i++;
+	json_t *descriptor =
+	    i < im->n ? image_archive_descriptor(im->archive, im->id, im->n) : NULL;
+	if (descriptor == NULL)
+		return NULL;
+	json_t *doc = image_archive_blob(im->archive, descriptor, &text, &unused);
+	json_t *layers = json_incref(json_object_get(doc, "layers"));
+	json_decref(doc);
+	json_decref(descriptor);
+	buf_release(&text);
+	return layers;
+}
+
+/* Lists a layer that the image's archive lacks, if the descriptor is of another blob. */
+static int copy_absent(struct writer *w, const struct image *im, size_t i,
+		       const json_t *descriptor, struct err *e)
+{
+	const char *diff_id = im->layer[i].diff_id, *hex = manifest_hex(descriptor);
+
+	if (hex == NULL || strcmp(hex, diff_id) == 0)
+		return image_lacks(im, i, e);
+	return writer_described(w, diff_id, descriptor, e) < 0
+		   ? err_prefix(e, "%s", im->file)
+		   : 0;
 }
 
 static int copy_layer(struct writer *w, const struct image *im, size_t i,
-		      const char *comment, struct err *e)
+		      const char *comment, const json_t *descriptor, struct err *e)
 {
 	const char *diff_id = im->layer[i].diff_id;
 	struct opened o = {.image = im, .i = i};
@@ -366,7 +380,7 @@ static int copy_layer(struct writer *w, const struct image *im, size_t i,
 	if (has_layer(w, diff_id))
 		return 0;
 	if (im->layer[i].place == NULL)
-		return copy_absent(w, im, i, e);
+		return copy_absent(w, im, i, descriptor, e);
 	if (image_layer_open(im, i, &o.bytes, e) < 0)
 		return -1;
 	if (is_left_out(w, diff_id)) {
@@ -383,12 +397,15 @@ static int copy_layer(struct writer *w, const struct image *im, size_t i,
 int writer_copy(struct writer *w, const struct image *im, struct err *e)
 {
 	const char **comment = comments_of(im);
+	json_t *described = describe_layers(im);
 	int result = 0;
 
 	for (size_t i = 0; i < im->n && result == 0; i++) {
-		result = copy_layer(w, im, i, comment[i] != NULL ? comment[i] : "", e);
+		result = copy_layer(w, im, i, comment[i] != NULL ? comment[i] : "",
+				    json_array_get(described, i), e);
 		progress("layers", w->layer.n, w->layer.n, w->bytes);
 	}
+	json_decref(described);
 	free(comment);
 	return result;
 }
@@ -398,17 +415,6 @@ void writer_end(struct writer *w)
 	static const char mark[2 * TAR_BLOCK];
 
 	put(w, mark, sizeof mark);
-}
-
-/* OCI image specification, descriptor.md. */
-static json_t *descriptor(const char *media_type, const char *hex, uint64_t size)
-{
-	json_t *d = json_object();
-
-	json_object_set_new(d, "mediaType", json_string(media_type));
-	json_object_set_new(d, "digest", json_digest(hex));
-	json_object_set_new(d, "size", json_integer((json_int_t)size));
-	return d;
 }
 
 /* Writes a blob and returns its descriptor. */
@@ -421,7 +427,7 @@ static json_t *put_text(struct writer *w, const struct buf *text, const char *me
 	buf_addf(&name, "blobs/sha256/%s", hex);
 	put_member(w, name.data, text);
 	buf_release(&name);
-	return descriptor(media_type, hex, text->len);
+	return manifest_descriptor(media_type, hex, text->len);
 }
 
 /* Writes a document as the entry `name`, and releases it. */
@@ -452,7 +458,7 @@ static json_t *layer_descriptor(const struct writer_layer *about, const char *id
 	struct buf type = {0};
 
 	if (about->descriptor == NULL)
-		return descriptor(types->layer, id, about->size);
+		return manifest_descriptor(types->layer, id, about->size);
 	json_t *d = json_deep_copy(about->descriptor);
 	manifest_layer_type(types->layer,
 			    manifest_layer_format(json_string_at(d, "mediaType")), &type);

@@ -18,16 +18,6 @@ enum { TRIES = 5 /* to change the list of referrers, if others change it, too */
 /* The empty document that stands for a configuration (manifest.md). */
 static const char empty[] = "{}", empty_type[] = "application/vnd.oci.empty.v1+json";
 
-static json_t *descriptor(const char *type, const char *hex, uint64_t size)
-{
-	json_t *d = json_object();
-
-	json_object_set_new(d, "mediaType", json_string(type));
-	json_object_set_new(d, "digest", json_digest(hex));
-	json_object_set_new(d, "size", json_integer((json_int_t)size));
-	return d;
-}
-
 /*
  * Gets a manifest. Sets `type` to its media type. Returns 1, 0 if there is none, or -1
  * and a reason.
@@ -69,7 +59,7 @@ static json_t *find_subject(const struct upload *u, const char *subject, struct 
 		result = manifest_parse(&m, text.data, text.len, type, e);
 	if (result == 0) {
 		digest_of(text.data, text.len, hex);
-		d = descriptor(type, hex, text.len);
+		d = manifest_descriptor(type, hex, text.len);
 		if (strchr(subject, ':') != NULL &&
 		    strcmp(digest_strip(subject), hex) != 0) {
 			err_set(e, "manifests/%s has the digest sha256:%s", subject, hex);
@@ -113,7 +103,7 @@ static void write_manifest(const struct packed *p, const char *name, const char 
 			   json_t *subject, struct buf *out)
 {
 	json_t *doc = json_object(), *layers = json_array(), *notes = json_object();
-	json_t *layer = descriptor(type, p->hex, p->size);
+	json_t *layer = manifest_descriptor(type, p->hex, p->size);
 	char hex[DIGEST_HEX + 1];
 
 	digest_of(empty, strlen(empty), hex);
@@ -124,7 +114,8 @@ static void write_manifest(const struct packed *p, const char *name, const char 
 	json_object_set_new(doc, "mediaType",
 			    json_string(manifest_media(NULL)->manifest));
 	json_object_set_new(doc, "artifactType", json_string(type));
-	json_object_set_new(doc, "config", descriptor(empty_type, hex, strlen(empty)));
+	json_object_set_new(doc, "config",
+			    manifest_descriptor(empty_type, hex, strlen(empty)));
 	json_object_set_new(doc, "layers", layers);
 	json_object_set(doc, "subject", subject);
 	json_write(doc, out);
@@ -239,7 +230,8 @@ int attach_document(const struct upload *u, const char *subject, int fd, const c
 					 &status, &has_subject, e);
 	}
 	if (result == 0 && !has_subject) {
-		entry = descriptor(manifest_media(NULL)->manifest, r->hex, text.len);
+		entry =
+		    manifest_descriptor(manifest_media(NULL)->manifest, r->hex, text.len);
 		json_object_set_new(entry, "artifactType", json_string(type));
 		result = add_to_list(u, json_string_at(target, "digest"), entry, e);
 		json_decref(entry);

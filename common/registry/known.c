@@ -155,8 +155,7 @@ static void add_index(struct known *k, const struct manifest *m, int depth,
 
 	json_array_foreach(json_object_get(m->doc, "manifests"), i, entry)
 	{
-		const char *digest = json_string_at(entry, "digest");
-		const char *hex = digest != NULL ? digest_strip(digest) : NULL;
+		const char *hex = manifest_hex(entry);
 		struct buf text = {0};
 		struct err unused;
 		char type[128];

@@ -34,13 +34,6 @@ void parts_release(struct parts *p)
 
 /* --- descriptors of the archive --- */
 
-static const char *hex_of(const json_t *descriptor)
-{
-	const char *digest = json_string_at(descriptor, "digest");
-
-	return digest != NULL ? digest_strip(digest) : NULL;
-}
-
 /*
  * Appends to `leaves` the descriptors of all manifests below those of `list`. Documents
  * that are neither manifests nor indexes are left out.
@@ -166,32 +159,31 @@ static enum compress_format format_of(const struct parts *p,
 static int add_described(struct parts *p, const json_t *descriptor, struct parts_blob *b,
 			 size_t *index, struct err *e)
 {
-	const char *hex = hex_of(descriptor),
-		   *type = json_string_at(descriptor, "mediaType");
-	const json_t *size = json_object_get(descriptor, "size");
+	const char *type = json_string_at(descriptor, "mediaType");
 	enum compress_format format =
 	    type != NULL ? manifest_layer_format(type) : COMPRESS_OTHER;
+	struct manifest_blob blob;
 	char name[1 + DIGEST_HEX + 1];
 
 	*index = SIZE_MAX;
-	if (hex == NULL || !json_is_integer(size) || json_integer_value(size) < 0)
+	if (manifest_read(descriptor, &blob, e) < 0)
 		return err_set(e, "%s: a descriptor without a digest or size",
 			       p->archive.file);
 	if (format == COMPRESS_NONE)
 		return 0;
-	b->place = find_member(p, hex);
-	if (b->place != NULL && b->place->size != (uint64_t)json_integer_value(size))
+	b->place = find_member(p, blob.hex);
+	if (b->place != NULL && b->place->size != blob.size)
 		return err_set(e,
 			       "%s: blob sha256:%s has another size than its descriptor",
-			       p->archive.file, hex);
+			       p->archive.file, blob.hex);
 	if (format == COMPRESS_OTHER)
 		b->diff_id = NULL;
 	else if (b->place != NULL && format_of(p, b->place) != format)
 		return 0;
 	b->kind = PARTS_BLOB;
-	memcpy(b->hex, hex, sizeof b->hex);
-	b->size = (uint64_t)json_integer_value(size);
-	snprintf(name, sizeof name, "=%s", hex);
+	memcpy(b->hex, blob.hex, sizeof b->hex);
+	b->size = blob.size;
+	snprintf(name, sizeof name, "=%s", blob.hex);
 	*index = add_blob(p, name, b);
 	return 0;
 }
@@ -272,36 +264,17 @@ static int read_manifest(struct parts *p, struct part *part, json_t *descriptor,
 	return 0;
 }
 
-/* Whether a manifest is of an image with this configuration and number of layers. */
-static bool is_of(const struct part *part, const struct image *im)
-{
-	const char *hex = hex_of(json_object_get(part->manifest, "config"));
-
-	return hex != NULL && strcmp(hex, im->id) == 0 &&
-	       json_array_size(json_object_get(part->manifest, "layers")) == im->n;
-}
-
 /* Finds the OCI manifest of the image, which may come from Docker's manifest.json. */
 static void find_manifest(struct parts *p, struct part *part)
 {
-	json_t *leaves = json_array(), *descriptor;
+	const struct image *im = &part->image;
 	struct err unused;
-	size_t i;
+	json_t *descriptor = image_archive_descriptor(&p->archive, im->id, im->n);
 
-	(void)add_leaves(&p->archive, p->archive.oci, 0, leaves, &unused);
-	json_array_foreach(leaves, i, descriptor)
-	{
-		if (read_manifest(p, part, descriptor, &unused) == 0 &&
-		    is_of(part, &part->image))
-			break;
-		json_decref(part->manifest);
-		part->manifest = NULL;
-		buf_clear(&part->old);
-	}
-	json_decref(leaves);
-	if (part->manifest == NULL)
+	if (descriptor == NULL || read_manifest(p, part, descriptor, &unused) < 0)
 		snprintf(part->type, sizeof part->type, "%s",
-			 manifest_media(part->image.config)->manifest);
+			 manifest_media(im->config)->manifest);
+	json_decref(descriptor);
 }
 
 /* Whether the configuration of a manifest is that of an image. */
@@ -399,20 +372,10 @@ int parts_open(struct parts *p, const struct image_choice *choice, struct err *e
 
 /* --- documents --- */
 
-static json_t *descriptor(const char *type, const char *hex, uint64_t size)
-{
-	json_t *d = json_object();
-
-	json_object_set_new(d, "mediaType", json_string(type));
-	json_object_set_new(d, "digest", json_digest(hex));
-	json_object_set_new(d, "size", json_integer((json_int_t)size));
-	return d;
-}
-
 /* Makes a descriptor refer to something else. Its other keys stay. */
 static void refer(json_t *d, const char *type, const char *hex, uint64_t size)
 {
-	json_t *new = descriptor(type, hex, size);
+	json_t *new = manifest_descriptor(type, hex, size);
 
 	json_object_update(d, new);
 	json_decref(new);
@@ -426,11 +389,11 @@ static json_t *new_manifest(const struct parts *p, const struct part *part)
 	json_t *doc = json_object(), *layers = json_array();
 
 	for (size_t i = 0; i < part->n; i++)
-		json_array_append_new(layers, descriptor(media->layer, "", 0));
+		json_array_append_new(layers, manifest_descriptor(media->layer, "", 0));
 	json_object_set_new(doc, "schemaVersion", json_integer(2));
 	json_object_set_new(doc, "mediaType", json_string(media->manifest));
-	json_object_set_new(doc, "config",
-			    descriptor(media->config, config->hex, config->size));
+	json_object_set_new(
+	    doc, "config", manifest_descriptor(media->config, config->hex, config->size));
 	json_object_set_new(doc, "layers", layers);
 	return doc;
 }
