@@ -48,12 +48,10 @@ static const struct opt_tool tool = {
 
 static enum compress_format parse_format(const char *name)
 {
-	if (strcmp(name, "gz") == 0)
-		return COMPRESS_GZIP;
-	if (strcmp(name, "zstd") == 0)
-		return COMPRESS_ZSTD;
-	if (strcmp(name, "none") == 0)
-		return COMPRESS_NONE;
+	enum compress_format format = compress_named(name);
+
+	if (format != COMPRESS_OTHER)
+		return format;
 	die_usage("--format takes gz, zstd or none, not '%s'", name);
 }
 

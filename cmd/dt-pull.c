@@ -40,12 +40,6 @@
 enum {
 	LAYERS_MAX = 500, /* each layer is an open file */
 	NESTING_MAX = 4,  /* of indexes in indexes */
-	JOBS = 4,
-	JOBS_MAX = 64,
-	TIMEOUT = 60,
-	TIMEOUT_MAX = 86400,
-	RETRIES = 4,
-	RETRIES_MAX = 20,
 };
 
 enum archive_format { DOCKER_ARCHIVE, IMAGE_ARCHIVE };
@@ -73,12 +67,9 @@ enum {
 	OPT_NO_CACHE,
 	OPT_OS,
 	OPT_PRINT,
-	OPT_RETRIES,
 	OPT_SHA256,
 	OPT_TAG,
-	OPT_THIN,
-	OPT_TIMEOUT,
-	OPT_TLS_VERIFY
+	OPT_THIN
 };
 
 static const struct opt option_table[] = {
@@ -93,14 +84,11 @@ static const struct opt option_table[] = {
     {OPT_THIN, "thin", NULL, "write a thin archive, without any layer, for --from"},
     {OPT_PRINT, "print", "WHAT",
      "print only the digest of NAME:TAG, or the hash for --sha256"},
-    {OPT_TLS_VERIFY, "tls-verify", "BOOL",
-     "false: accept any certificate, and HTTP without TLS"},
+    REGISTRY_OPTION_TLS_VERIFY,
     {OPT_MIRROR, "mirror", "HOST",
      "try this host first for images of Docker Hub (DT_MIRROR)"},
     {OPT_JOBS, "jobs", "N", "number of layers to download at once (4)"},
-    {OPT_TIMEOUT, "timeout", "SECONDS",
-     "abort a transfer that stalls for this long (60)"},
-    {OPT_RETRIES, "retries", "N", "number of retries after a temporary failure (4)"},
+    REGISTRY_OPTIONS_FAILURE,
     {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache of blobs"},
     {0},
 };
@@ -135,7 +123,6 @@ static void set_option(struct options *o, int key)
 {
 	static const char *const formats[] = {"docker-archive", "dt"};
 	static const char *const answers[] = {"digest", "hash"};
-	static const char *const booleans[] = {"false", "true"};
 	struct err why;
 
 	switch (key) {
@@ -146,7 +133,7 @@ static void set_option(struct options *o, int key)
 		o->format = (enum archive_format)choose("format", optarg, formats);
 		break;
 	case OPT_JOBS:
-		o->jobs = num_option("jobs", optarg, 1, JOBS_MAX);
+		o->jobs = num_option("jobs", optarg, 1, REGISTRY_JOBS_MAX);
 		break;
 	case OPT_MIRROR:
 		set_mirror(o, optarg);
@@ -167,10 +154,6 @@ static void set_option(struct options *o, int key)
 		o->answer =
 		    choose("print", optarg, answers) == 0 ? PRINT_DIGEST : PRINT_HASH;
 		break;
-	case OPT_RETRIES:
-		o->registry.retries =
-		    (unsigned)num_option("retries", optarg, 0, RETRIES_MAX);
-		break;
 	case OPT_SHA256:
 		if (digest_pin(optarg, o->pin) < 0)
 			die_usage("--sha256: '%s' is not a SHA-256 in hex, base 32 or "
@@ -185,13 +168,8 @@ static void set_option(struct options *o, int key)
 	case OPT_THIN:
 		o->thin = true;
 		break;
-	case OPT_TIMEOUT:
-		o->registry.timeout =
-		    (unsigned)num_option("timeout", optarg, 1, TIMEOUT_MAX);
-		break;
-	case OPT_TLS_VERIFY:
-		o->registry.verify = choose("tls-verify", optarg, booleans) == 1;
-		break;
+	default:
+		registry_option(&o->registry, key, optarg);
 	}
 }
 
@@ -220,10 +198,10 @@ static void parse_args(struct options *o, int argc, char **argv)
 	*o = (struct options){
 	    .os = "linux",
 	    .tag = "latest",
-	    .jobs = JOBS,
-	    .registry = {.verify = true, .timeout = TIMEOUT, .retries = RETRIES},
+	    .jobs = REGISTRY_JOBS,
 	};
 	platform_host(&o->platform);
+	registry_options_init(&o->registry);
 	if (mirror != NULL && *mirror != '\0')
 		set_mirror(o, mirror);
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)

@@ -28,15 +28,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-	JOBS = 4,
-	JOBS_MAX = 64,
-	TIMEOUT = 60,
-	TIMEOUT_MAX = 86400,
-	RETRIES = 4,
-	RETRIES_MAX = 20,
-};
-
 struct options {
 	struct reference ref;
 	struct image_choice choice;
@@ -56,9 +47,6 @@ enum {
 	OPT_MISSING,
 	OPT_MOUNT_FROM,
 	OPT_NO_CACHE,
-	OPT_RETRIES,
-	OPT_TIMEOUT,
-	OPT_TLS_VERIFY,
 	OPT_TYPE
 };
 
@@ -71,12 +59,9 @@ static const struct opt option_table[] = {
     {OPT_ATTACH, "attach", "FILE", "store this file as a referrer of the image NAME"},
     {OPT_TYPE, "type", "TYPE", "media type of the file of --attach"},
     IMAGE_OPTIONS,
-    {OPT_TLS_VERIFY, "tls-verify", "BOOL",
-     "false: accept any certificate, and HTTP without TLS"},
+    REGISTRY_OPTION_TLS_VERIFY,
     {OPT_JOBS, "jobs", "N", "number of layers to send at once (4)"},
-    {OPT_TIMEOUT, "timeout", "SECONDS",
-     "abort a transfer that stalls for this long (60)"},
-    {OPT_RETRIES, "retries", "N", "number of retries after a temporary failure (4)"},
+    REGISTRY_OPTIONS_FAILURE,
     {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache"},
     {0},
 };
@@ -90,20 +75,11 @@ static const struct opt_tool tool = {
 
 static enum compress_format parse_format(const char *name)
 {
-	if (strcmp(name, "gz") == 0)
-		return COMPRESS_GZIP;
-	if (strcmp(name, "zstd") == 0)
-		return COMPRESS_ZSTD;
-	die_usage("--compress takes gz or zstd, not '%s'", name);
-}
+	enum compress_format format = compress_named(name);
 
-static bool parse_bool(const char *option, const char *value)
-{
-	if (strcmp(value, "true") == 0)
-		return true;
-	if (strcmp(value, "false") == 0)
-		return false;
-	die_usage("--%s takes false or true, not '%s'", option, value);
+	if (format == COMPRESS_GZIP || format == COMPRESS_ZSTD)
+		return format;
+	die_usage("--compress takes gz or zstd, not '%s'", name);
 }
 
 /* RFC 6838, 4.2: TYPE/SUBTYPE. */
@@ -130,7 +106,7 @@ static void set_option(struct options *o, int key)
 		o->format = parse_format(optarg);
 		break;
 	case OPT_JOBS:
-		o->jobs = num_option("jobs", optarg, 1, JOBS_MAX);
+		o->jobs = num_option("jobs", optarg, 1, REGISTRY_JOBS_MAX);
 		break;
 	case OPT_MISSING:
 		o->missing = true;
@@ -141,24 +117,14 @@ static void set_option(struct options *o, int key)
 	case OPT_NO_CACHE:
 		o->no_cache = true;
 		break;
-	case OPT_RETRIES:
-		o->registry.retries =
-		    (unsigned)num_option("retries", optarg, 0, RETRIES_MAX);
-		break;
-	case OPT_TIMEOUT:
-		o->registry.timeout =
-		    (unsigned)num_option("timeout", optarg, 1, TIMEOUT_MAX);
-		break;
-	case OPT_TLS_VERIFY:
-		o->registry.verify = parse_bool("tls-verify", optarg);
-		break;
 	case OPT_TYPE:
 		if (!is_media_type(optarg))
 			die_usage("--type: '%s' is not a media type", optarg);
 		o->type = optarg;
 		break;
 	default:
-		image_choice_option(&o->choice, key, optarg);
+		if (!registry_option(&o->registry, key, optarg))
+			image_choice_option(&o->choice, key, optarg);
 	}
 }
 
@@ -214,9 +180,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){
 	    .format = COMPRESS_GZIP,
-	    .jobs = JOBS,
-	    .registry = {.verify = true, .timeout = TIMEOUT, .retries = RETRIES},
+	    .jobs = REGISTRY_JOBS,
 	};
+	registry_options_init(&o->registry);
 	image_choice_init(&o->choice);
 	o->choice.from = "-";
 	o->choice.may_lack = true;

@@ -45,6 +45,15 @@ static bool is_zstd(const unsigned char *p, size_t len)
 		memcmp(p + 1, "\x2a\x4d\x18", 3) == 0);
 }
 
+enum compress_format compress_named(const char *name)
+{
+	if (strcmp(name, "none") == 0)
+		return COMPRESS_NONE;
+	if (strcmp(name, "gz") == 0)
+		return COMPRESS_GZIP;
+	return strcmp(name, "zstd") == 0 ? COMPRESS_ZSTD : COMPRESS_OTHER;
+}
+
 enum compress_format compress_detect(const void *data, size_t len)
 {
 	const unsigned char *p = data;

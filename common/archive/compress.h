@@ -23,6 +23,9 @@ struct err;
 /* COMPRESS_OTHER is a format for libarchive: bzip2, xz, lz4, lzip or compress(1). */
 enum compress_format { COMPRESS_NONE, COMPRESS_GZIP, COMPRESS_ZSTD, COMPRESS_OTHER };
 
+/* The format with this name in options: none, gz or zstd. Otherwise COMPRESS_OTHER. */
+enum compress_format compress_named(const char *name);
+
 enum { COMPRESS_MAGIC = 10 }; /* bytes that identify every format */
 
 /*

@@ -18,31 +18,6 @@ enum { TRIES = 5 /* to change the list of referrers, if others change it, too */
 /* The empty document that stands for a configuration (manifest.md). */
 static const char empty[] = "{}", empty_type[] = "application/vnd.oci.empty.v1+json";
 
-/*
- * Gets a manifest. Sets `type` to its media type. Returns 1, 0 if there is none, or -1
- * and a reason.
- */
-static int get(const struct upload *u, const char *what, struct buf *text, char type[128],
-	       struct err *e)
-{
-	struct http_request q = {.accept = manifest_types};
-	struct http_response a = {0};
-	struct buf where = {0};
-
-	buf_clear(text);
-	http_into(&q, text, JSON_LIMIT);
-	buf_addf(&where, "manifests/%s", what);
-	int result = registry_send(u->registry, where.data, false, &q, &a, e);
-	if (result == 0 && a.status == 200)
-		result = 1;
-	else if (result == 0 && a.status != 404)
-		result = registry_refused(u->registry, where.data, &a, e);
-	memcpy(type, a.type, sizeof a.type);
-	http_response_release(&a);
-	buf_release(&where);
-	return result;
-}
-
 /* Returns the descriptor of the image's manifest or index, a new reference, or NULL. */
 static json_t *find_subject(const struct upload *u, const char *subject, struct err *e)
 {
@@ -51,7 +26,7 @@ static json_t *find_subject(const struct upload *u, const char *subject, struct 
 	struct manifest m = {0};
 	json_t *d = NULL;
 
-	int result = get(u, subject, &text, type, e);
+	int result = registry_manifest(u->registry, subject, &text, type, e);
 	if (result == 0)
 		result = err_set(e, "%s: manifests/%s: status 404, not found",
 				 registry_host(u->registry), subject);
@@ -131,7 +106,7 @@ static json_t *get_list(const struct upload *u, const char *tag, struct err *e)
 	char type[128];
 	json_t *doc = NULL;
 
-	int result = get(u, tag, &text, type, e);
+	int result = registry_manifest(u->registry, tag, &text, type, e);
 	if (result == 0) {
 		doc = json_object();
 		json_object_set_new(doc, "schemaVersion", json_integer(2));

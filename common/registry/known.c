@@ -69,7 +69,7 @@ bool known_has_blob(const struct known *k, const char *hex)
 	return strset_find(&k->blobs, hex, DIGEST_HEX) != STRSET_NONE;
 }
 
-/* Adds a layer. What was known of it before stays. */
+/* Adds a layer, unless one with this diff_id and format was added before. */
 static void add_layer(struct known *k, const char *diff_id, const json_t *descriptor,
 		      const struct manifest_blob *b, enum known_place place)
 {
@@ -189,37 +189,13 @@ static void add_document(struct known *k, const struct buf *text, const char *ty
 	manifest_release(&m);
 }
 
-/*
- * Gets a manifest from the registry, not from the cache. Returns 1, 0 if the registry
- * does not have it, or -1 and a reason.
- */
-static int get_live(const struct fetch *f, const char *what, struct buf *text, char *type,
-		    struct err *e)
-{
-	struct http_request q = {.accept = manifest_types};
-	struct http_response a = {0};
-	struct buf where = {0};
-
-	http_into(&q, text, JSON_LIMIT);
-	buf_addf(&where, "manifests/%s", what);
-	int result = registry_send(f->registry, where.data, false, &q, &a, e);
-	if (result == 0 && a.status == 200)
-		result = 1;
-	else if (result == 0 && a.status != 404)
-		result = registry_refused(f->registry, where.data, &a, e);
-	memcpy(type, a.type, sizeof a.type);
-	http_response_release(&a);
-	buf_release(&where);
-	return result;
-}
-
 int known_tag(struct known *k, const char *tag, struct err *e)
 {
 	struct walk w = {.place = KNOWN_IN_TAG, .left = MANIFESTS_MAX};
 	struct buf text = {0};
 	char type[128];
 
-	int result = get_live(&k->fetch, tag, &text, type, e);
+	int result = registry_manifest(k->fetch.registry, tag, &text, type, e);
 	if (result > 0) {
 		digest_of(text.data, text.len, k->tag);
 		strset_add(&k->manifests, k->tag, DIGEST_HEX);
@@ -237,7 +213,8 @@ static void read_more(struct known *k, const char *what, enum known_place place)
 	struct err unused;
 	char type[128];
 
-	if (get_live(fetch_of(k, place), what, &text, type, &unused) > 0)
+	if (registry_manifest(fetch_of(k, place)->registry, what, &text, type, &unused) >
+	    0)
 		add_document(k, &text, type, 0, &w);
 	buf_release(&text);
 }

@@ -33,7 +33,7 @@ struct http_response;
 /* The authorization at a registry. Several threads may use it at once. */
 struct login;
 
-/* What a token must allow. */
+/* The rights that a token must give. */
 struct login_scope {
 	const char *path;  /* of the repository: "library/hello" */
 	bool push;         /* to write to it, too */

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "image/manifest.h"
 #include "image/reference.h"
 #include "registry/login.h"
 
@@ -31,7 +32,7 @@ struct registry {
 	struct endpoint endpoint[2];
 	size_t n;
 	pthread_mutex_t lock; /* for the members of the endpoints, and for `idle` */
-	struct http *idle[64];
+	struct http *idle[REGISTRY_JOBS_MAX];
 	size_t n_idle;
 };
 
@@ -408,5 +409,25 @@ int registry_send(struct registry *r, const char *where, bool once,
 	*a = t.a;
 	buf_release(&url);
 	buf_release(&name);
+	return result;
+}
+
+int registry_manifest(struct registry *r, const char *what, struct buf *text, char *type,
+		      struct err *e)
+{
+	struct http_request q = {.accept = manifest_types};
+	struct http_response a = {0};
+	struct buf where = {0};
+
+	http_into(&q, text, JSON_LIMIT);
+	buf_addf(&where, "manifests/%s", what);
+	int result = registry_send(r, where.data, false, &q, &a, e);
+	if (result == 0 && a.status == 200)
+		result = 1;
+	else if (result == 0 && a.status != 404)
+		result = registry_refused(r, where.data, &a, e);
+	memcpy(type, a.type, sizeof a.type);
+	http_response_release(&a);
+	buf_release(&where);
 	return result;
 }

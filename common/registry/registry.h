@@ -15,10 +15,12 @@
 #ifndef DT_REGISTRY_H
 #define DT_REGISTRY_H
 
+#include "base/opt.h"
 #include "registry/http.h"
 
 #include <stdbool.h>
 
+struct buf;
 struct err;
 struct reference;
 struct registry;
@@ -31,6 +33,32 @@ struct registry_options {
 	bool push;          /* ask for the right to write to the repository */
 	const char *other;  /* path of another repository there to read from; or NULL */
 };
+
+/* The keys of the options for a registry. A tool's own options must have other keys. */
+enum { REGISTRY_OPT_RETRIES = 200, REGISTRY_OPT_TIMEOUT, REGISTRY_OPT_TLS_VERIFY };
+
+/* Rows for a tool's option table. */
+/* clang-format off */
+#define REGISTRY_OPTION_TLS_VERIFY \
+	{REGISTRY_OPT_TLS_VERIFY, "tls-verify", "BOOL", \
+	 "false: accept any certificate, and HTTP without TLS"}
+#define REGISTRY_OPTIONS_FAILURE \
+	{REGISTRY_OPT_TIMEOUT, "timeout", "SECONDS", \
+	 "abort a transfer that stalls for this long (60)"}, \
+	{REGISTRY_OPT_RETRIES, "retries", "N", "number of retries after a temporary failure (4)"}
+/* clang-format on */
+
+/* Sets the defaults of the options. */
+void registry_options_init(struct registry_options *o);
+
+/*
+ * Handles an option. Returns false if `key` is not one of the keys above. Exits with
+ * status 2 if the value is invalid.
+ */
+bool registry_option(struct registry_options *o, int key, const char *value);
+
+/* How many requests a tool sends at once, by default and at most. */
+enum { REGISTRY_JOBS = 4, REGISTRY_JOBS_MAX = 64 };
 
 /*
  * Opens the registry of the image `ref`. `ref` and `o` are not copied. The caller must
@@ -64,6 +92,14 @@ int registry_get(struct registry *r, const char *kind, const char *what,
  */
 int registry_send(struct registry *r, const char *where, bool once,
 		  struct http_request *q, struct http_response *a, struct err *e);
+
+/*
+ * Gets manifests/WHAT from the registry itself and appends it to `text`. Sets `type`, a
+ * buffer of 128 bytes, to the media type of the response. Returns 1, 0 if the registry
+ * does not have it, or -1 and a reason.
+ */
+int registry_manifest(struct registry *r, const char *what, struct buf *text, char *type,
+		      struct err *e);
 
 /* Sets the reason for an unexpected status in a response. Returns -1. */
 int registry_refused(const struct registry *r, const char *where,

@@ -1,12 +1,13 @@
 #include "registry/sender.h"
 
 #include "base/mem.h"
+#include "registry/registry.h"
 #include "registry/upload.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { JOBS_MAX = 64, SPARE = 2 /* items that wait for a thread */ };
+enum { SPARE = 2 /* items that wait for a thread */ };
 
 struct sender {
 	const struct upload *u;
@@ -16,7 +17,7 @@ struct sender {
 	struct sender_item *first, **last;
 	size_t n; /* items that are not sent yet */
 	bool is_ended;
-	pthread_t thread[JOBS_MAX];
+	pthread_t thread[REGISTRY_JOBS_MAX];
 	size_t n_threads;
 };
 
@@ -76,7 +77,7 @@ struct sender *sender_new(const struct upload *u, size_t jobs,
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->has_item, NULL);
 	pthread_cond_init(&s->has_room, NULL);
-	while (s->n_threads < jobs && s->n_threads < JOBS_MAX &&
+	while (s->n_threads < jobs && s->n_threads < REGISTRY_JOBS_MAX &&
 	       pthread_create(&s->thread[s->n_threads], NULL, work, s) == 0)
 		s->n_threads++;
 	if (s->n_threads == 0)
