@@ -7,18 +7,10 @@ need python3 shuf
 
 cat >"$T/fleet.py" <<'END'
 import json, os, random, subprocess, sys
+from plans import closure
 
 def run(*args):
     return subprocess.run(args, text=True, stdout=subprocess.PIPE, check=True).stdout
-
-def closure(graph, roots):
-    seen, todo = set(), list(roots)
-    while todo:
-        v = todo.pop()
-        if v not in seen:
-            seen.add(v)
-            todo += graph[v][1]
-    return seen
 
 for seed in range(int(sys.argv[1])):
     r = random.Random(seed)

@@ -13,14 +13,7 @@ export TMPDIR=$T/tmp
 
 # --- images ---
 
-# layer N SIZE: a layer archive with a file of random bytes, the same each time
-layer() {
-	rm -rf "$T/tree"
-	mkdir -p "$T/tree/d$1"
-	openssl enc -aes-128-ctr -nosalt -K "$(printf %032x "$1")" -iv 0 -in /dev/zero 2>/dev/null | head -c "$2" >"$T/tree/d$1/file"
-	dt-root --tree "$T/tree" --comment "layer $1"
-}
-layers() { for n in "$@"; do layer "$n" $((n * 100000)); done; }
+layers() { for n in "$@"; do random_layer "$n" $((n * 100000)) --comment "layer $n"; done; }
 make_image() { dt-manifest --name x --tag 1 --arch amd64 "$@"; }
 layers {1..20} | make_image >"$T/a.tar"
 layers {1..9} 30 {11..20} | make_image >"$T/b.tar" # one layer is another one
@@ -380,7 +373,7 @@ done
 
 # --- large layers ---
 
-layer 7 80000000 | make_image >"$T/large.tar"
+random_layer 7 80000000 --comment 'layer 7' | make_image >"$T/large.tar"
 mark
 ok 'a large layer' push "$T/large.tar" large:1
 is 'a large layer: in chunks' "$(count '^PATCH .* 202')" 3

@@ -12,16 +12,9 @@ export TMPDIR=$T/tmp
 
 # --- images ---
 
-# layer N SIZE: a layer archive with a file of random bytes, the same each time
-layer() {
-	rm -rf "$T/tree"
-	mkdir -p "$T/tree/d$1"
-	openssl enc -aes-128-ctr -nosalt -K "$(printf %032x "$1")" -iv 0 -in /dev/zero 2>/dev/null | head -c "$2" >"$T/tree/d$1/file"
-	dt-root --tree "$T/tree"
-}
-{ layer 1 300000; layer 2 100000; layer 3 1000; } | dt-manifest --name x --tag 1 --arch amd64 >"$T/small.tar"
-{ layer 1 300000; layer 2 100000; layer 4 1000; } | dt-manifest --name x --tag 1 --arch amd64 >"$T/changed.tar"
-layer 5 70000000 | dt-manifest --name x --tag 1 --arch amd64 >"$T/large.tar" # three chunks
+{ random_layer 1 300000; random_layer 2 100000; random_layer 3 1000; } | dt-manifest --name x --tag 1 --arch amd64 >"$T/small.tar"
+{ random_layer 1 300000; random_layer 2 100000; random_layer 4 1000; } | dt-manifest --name x --tag 1 --arch amd64 >"$T/changed.tar"
+random_layer 5 70000000 | dt-manifest --name x --tag 1 --arch amd64 >"$T/large.tar" # three chunks
 rm -r "$T/tree"
 
 # push HOW ARCHIVE [OPTION]...: with an empty cache

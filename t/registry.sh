@@ -53,6 +53,15 @@ start_liar() {
 	liar=127.0.0.1:$liar liar2=127.0.0.1:$liar2
 }
 
+# random_layer N SIZE [OPTION]...: prints a layer archive with a file of random bytes, the same each time. The OPTIONs
+# are for dt-root.
+random_layer() {
+	rm -rf "$T/tree"
+	mkdir -p "$T/tree/d$1"
+	openssl enc -aes-128-ctr -nosalt -K "$(printf %032x "$1")" -iv 0 -in /dev/zero 2>/dev/null | head -c "$2" >"$T/tree/d$1/file"
+	dt-root --tree "$T/tree" "${@:3}"
+}
+
 # digest_of NAME: prints the digest of an image of start_liar.
 digest_of() { cat "$L/images/$1"; }
 
