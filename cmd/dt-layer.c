@@ -125,8 +125,7 @@ struct work {
 	size_t n, cap;
 	struct layer_part **part; /* of all layers */
 	size_t n_parts;
-	size_t largest;     /* the layer with the most bytes */
-	struct strset only; /* the diff_ids of --only */
+	size_t largest; /* the layer with the most bytes */
 };
 
 static int add_path(void *arg, const char *path, size_t layer, struct err *e)
@@ -261,7 +260,6 @@ static void release_work(struct work *w)
 	free(w->job);
 	free(w->part);
 	writer_release(&w->writer);
-	strset_release(&w->only);
 	cache_release(&w->cache);
 	store_release(&w->store);
 }
@@ -280,10 +278,8 @@ int main(int argc, char **argv)
 	cache_init(&w.cache, !o.no_cache);
 	if (plan_scan_file("-", add_path, &w, &why) < 0)
 		die("%s", why.text);
-	if (o.only != NULL && writer_read_only(&w.only, o.only, &why) < 0)
+	if (writer_limit(&w.writer, o.only, &why) < 0)
 		die("%s", why.text);
-	if (o.only != NULL)
-		w.writer.only = &w.only;
 	if (o.raw && w.n > 1)
 		die("--raw writes one layer, but the plan has %zu", w.n);
 	io_pipe_grow(1);

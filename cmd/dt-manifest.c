@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/progress.h"
-#include "base/strset.h"
 #include "base/timestamp.h"
 #include "image/config.h"
 #include "image/image.h"
@@ -213,13 +212,10 @@ static void build_image(const struct options *o, const struct image *base)
 {
 	struct build b = {.writer = {.fd = 1, .verify = o->verify}};
 	char created[TIMESTAMP_TEXT];
-	struct strset only = {0};
 	struct err why;
 
-	if (o->only != NULL && writer_read_only(&only, o->only, &why) < 0)
+	if (writer_limit(&b.writer, o->only, &why) < 0)
 		die("%s", why.text);
-	if (o->only != NULL)
-		b.writer.only = &only;
 	timestamp_format(o->created, created);
 	json_t *config = read_config(o);
 	io_pipe_grow(1);
@@ -233,7 +229,6 @@ static void build_image(const struct options *o, const struct image *base)
 	json_decref(config);
 	layerinput_release(&b.in);
 	writer_release(&b.writer);
-	strset_release(&only);
 }
 
 int main(int argc, char **argv)

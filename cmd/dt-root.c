@@ -296,20 +296,16 @@ static void make_layer(const struct options *o, struct store *store, struct laye
 static void write_archive(const struct options *o, struct layer *l)
 {
 	struct writer writer = {.fd = 1};
-	struct strset only = {0};
 	struct cache cache;
 	struct err why;
 
-	if (o->only != NULL && writer_read_only(&only, o->only, &why) < 0)
+	if (writer_limit(&writer, o->only, &why) < 0)
 		die("%s", why.text);
-	if (o->only != NULL)
-		writer.only = &only;
 	cache_init(&cache, !o->no_cache);
 	layer_measure(l, &cache);
 	writer_layer(&writer, l, o->comment);
 	writer_end(&writer);
 	writer_release(&writer);
-	strset_release(&only);
 	cache_release(&cache);
 }
 

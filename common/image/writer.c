@@ -28,6 +28,7 @@ void writer_release(struct writer *w)
 	for (size_t i = 0; i < w->layer.n; i++)
 		json_decref(w->about[i].descriptor);
 	strset_release(&w->layer);
+	strset_release(&w->only);
 	free(w->about);
 	json_decref(w->index);
 	json_decref(w->docker);
@@ -98,8 +99,7 @@ static bool list_layer(struct writer *w, const char *diff_id, uint64_t size,
 /* Whether `only` leaves the layer out. */
 static bool is_left_out(const struct writer *w, const char *diff_id)
 {
-	return w->only != NULL &&
-	       strset_find(w->only, diff_id, DIGEST_HEX) == STRSET_NONE;
+	return w->is_limited && strset_find(&w->only, diff_id, DIGEST_HEX) == STRSET_NONE;
 }
 
 /* Whether the archive has the bytes of the layer. */
@@ -186,29 +186,30 @@ int writer_described(struct writer *w, const char *diff_id, const json_t *descri
 
 static int read_diff_id(void *arg, const char *line, size_t len, struct err *e)
 {
-	static const char prefix[] = "sha256:";
-	size_t skip =
-	    len > sizeof prefix - 1 && memcmp(line, prefix, sizeof prefix - 1) == 0
-		? sizeof prefix - 1
-		: 0;
-	char hex[DIGEST_HEX + 1] = "";
+	char text[sizeof "sha256:" + DIGEST_HEX] = "";
 
-	if (len - skip == DIGEST_HEX)
-		memcpy(hex, line + skip, DIGEST_HEX);
+	if (len < sizeof text)
+		memcpy(text, line, len);
+	const char *hex = digest_strip(text);
+	if (hex == NULL)
+		hex = text;
 	if (!digest_is_hex(hex))
 		return err_set(e, "not a diff_id");
 	strset_add(arg, hex, DIGEST_HEX);
 	return 0;
 }
 
-int writer_read_only(struct strset *only, const char *file, struct err *e)
+int writer_limit(struct writer *w, const char *file, struct err *e)
 {
 	struct buf text = {0};
-	int result = io_slurp_as(file, io_name(file), &text, ONLY_MAX, e);
 
+	if (file == NULL)
+		return 0;
+	w->is_limited = true;
+	int result = io_slurp_as(file, io_name(file), &text, ONLY_MAX, e);
 	if (result == 0)
-		result =
-		    lines_scan(text.data, text.len, io_name(file), read_diff_id, only, e);
+		result = lines_scan(text.data, text.len, io_name(file), read_diff_id,
+				    &w->only, e);
 	buf_release(&text);
 	return result;
 }

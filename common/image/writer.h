@@ -39,21 +39,19 @@ struct writer_layer {
 	json_t *descriptor; /* of the compressed layer, as a registry has it; or NULL */
 };
 
-/* The row of an option --only, whose file writer_read_only() reads. */
+/* The row of an option --only, whose file is for writer_limit(). */
 /* clang-format off */
 #define WRITER_OPTION_ONLY(key) \
 	{key, "only", "FILE", "write only the layers with these diff_ids, one a line"}
 /* clang-format on */
 
-/* A new archive is a zeroed struct with `fd`, and optionally `verify` and `only`, set. */
+/* A new archive is a zeroed struct with `fd`, and optionally `verify`, set. */
 struct writer {
 	int fd;
 	bool verify; /* writer_pass() hashes all layers */
-	/*
-	 * Only these layers are written. writer_layer() writes stubs of others;
-	 * writer_pass() and writer_copy() leave others out. NULL: all layers.
-	 */
-	const struct strset *only;
+	/* Set by writer_limit(). */
+	bool is_limited;
+	struct strset only;
 	struct strset layer;        /* hex diff_ids of the listed layers */
 	struct writer_layer *about; /* layer.n of them */
 	size_t cap;
@@ -64,9 +62,17 @@ struct writer {
 void writer_release(struct writer *w);
 
 /*
- * Writes a complete layer that layer_measure() measured, or a stub if it is not in
- * `only`. Does nothing if the archive has the layer already. `comment` is for the image's
- * history and may be empty.
+ * Limits the archive to some layers. writer_layer() writes stubs of others; writer_pass()
+ * and writer_copy() leave others out. `file` has a line for each diff_id, "sha256:HEX" or
+ * HEX, and may be empty. If `file` is NULL, all layers are written. Returns 0, or -1 and
+ * a reason.
+ */
+int writer_limit(struct writer *w, const char *file, struct err *e);
+
+/*
+ * Writes a complete layer that layer_measure() measured, or a stub, see
+ * writer_limit(). Does nothing if the archive has the layer already. `comment` is for the
+ * image's history and may be empty.
  */
 void writer_layer(struct writer *w, struct layer *l, const char *comment);
 
@@ -101,13 +107,6 @@ void writer_absent(struct writer *w, const char *diff_id, uint64_t size);
  */
 int writer_described(struct writer *w, const char *diff_id, const json_t *descriptor,
 		     struct err *e);
-
-/*
- * Reads the file of an option --only: a line for each diff_id, "sha256:HEX" or HEX. The
- * file may be empty. Returns 0, or -1 and a reason. The caller must release `only` in
- * both cases.
- */
-int writer_read_only(struct strset *only, const char *file, struct err *e);
 
 /*
  * Writes the layers of the image that the archive does not have yet, with the comments of
