@@ -210,6 +210,21 @@ void chain_order(const struct affinity *k, uint32_t *order)
 	release_jobs(&j);
 }
 
+void chain_stack_init(struct chain_stack *s, const struct affinity *k, size_t n)
+{
+	*s = (struct chain_stack){.k = k, .n = n};
+	s->size = mem_zero(n, sizeof *s->size);
+	s->update = mem_zero(n, sizeof *s->update);
+	s->id = mem_zero(n, sizeof *s->id);
+}
+
+void chain_stack_release(struct chain_stack *s)
+{
+	free(s->size);
+	free(s->update);
+	free(s->id);
+}
+
 /*
  * The cost of a stack is the sum over its layers of the weight of the updates that change
  * the layer and no lower one, times the size of the layer and all above it. If two

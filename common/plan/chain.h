@@ -29,7 +29,8 @@ void chain_order(const struct affinity *k, uint32_t *order);
 
 /*
  * A stack of n layers, the bottom layer first. update[i] is the row of updates that
- * change layer i. `k` defines the length of rows and the weights of updates.
+ * change layer i; the stack does not own it. `k` defines the length of rows and the
+ * weights of updates.
  */
 struct chain_stack {
 	const struct affinity *k;
@@ -38,6 +39,10 @@ struct chain_stack {
 	uint64_t **update;
 	uint32_t *id; /* the caller's name of each layer; it moves with the layer */
 };
+
+/* Makes a stack of `n` layers whose fields are zero, for the caller to fill. */
+void chain_stack_init(struct chain_stack *s, const struct affinity *k, size_t n);
+void chain_stack_release(struct chain_stack *s);
 
 /*
  * Moves single layers to the place where they cost least, until no move helps. Returns

@@ -363,12 +363,10 @@ static void order_groups(const struct fleet *p, uint32_t *group)
 	list_pulls(&pulls, p->n_images);
 	struct affinity both = join_events(p->k, &pulls);
 	struct ranked *ranked = rank_groups(p, group);
-	struct chain_stack stack = {.k = &both, .n = p->groups.n_alive};
+	struct chain_stack stack;
+	chain_stack_init(&stack, &both, p->groups.n_alive);
 	uint64_t *rows = mem_zero(stack.n * both.words, sizeof *rows);
 	uint32_t *number = mem_zero(p->k->n, sizeof *number);
-	stack.size = mem_zero(stack.n, sizeof *stack.size);
-	stack.update = mem_zero(stack.n, sizeof *stack.update);
-	stack.id = mem_zero(stack.n, sizeof *stack.id);
 	for (size_t i = 0; i < stack.n; i++) {
 		const struct fleet_group *g = &p->group[ranked[i].group];
 		stack.id[i] = ranked[i].group;
@@ -384,9 +382,7 @@ static void order_groups(const struct fleet *p, uint32_t *group)
 		group[i] = number[group[i]];
 	free(number);
 	free(rows);
-	free(stack.size);
-	free(stack.update);
-	free(stack.id);
+	chain_stack_release(&stack);
 	free(ranked);
 	free(pulls.from);
 	free(pulls.to);

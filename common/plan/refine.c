@@ -257,13 +257,11 @@ static bool move_atoms(struct search *s)
 /* Moves layers. Returns whether a layer was moved. */
 static bool move_layers(struct search *s)
 {
-	struct chain_stack stack = {.k = s->k, .n = s->n};
+	struct chain_stack stack;
 	struct layer *layer = mem_zero(s->n, sizeof *layer);
 	uint32_t *now = mem_zero(s->n, sizeof *now);
 
-	stack.size = mem_zero(s->n, sizeof *stack.size);
-	stack.update = mem_zero(s->n, sizeof *stack.update);
-	stack.id = mem_zero(s->n, sizeof *stack.id);
+	chain_stack_init(&stack, s->k, s->n);
 	for (size_t i = 0; i < s->n; i++) {
 		stack.size[i] = s->layer[i].group.size;
 		stack.update[i] = s->layer[i].group.update;
@@ -278,9 +276,7 @@ static bool move_layers(struct search *s)
 	for (size_t i = 0; i < s->k->n; i++)
 		s->of[i] = now[s->of[i]];
 	stack_up(s);
-	free(stack.size);
-	free(stack.update);
-	free(stack.id);
+	chain_stack_release(&stack);
 	free(layer);
 	free(now);
 	return moved;
