@@ -20,14 +20,14 @@ export TMPDIR=$T/tmp STORE=$small SETUP=''
 for name in passwd group; do
 	{
 		cat "/etc/$name"
-		echo 'dt-test:x:30001:30001::/:/bin/sh'
+		echo 'dt-test:x:30540:30540::/:/bin/sh'
 	} >"$T/etc/$name"
 done
 echo dt-test:3000000:65536 >"$T/etc/subuid"
 cp "$T/etc/subuid" "$T/etc/subgid"
 chmod 644 "$T"/etc/*
 
-make_user 30001
+make_user 30540 # no other test runs as this user, so message queues of this user are of this test
 kinds='root user subids alone contained'
 
 # The script: run CHROOT COMMANDS FILTER [ARG...], its $SETUP makes the tree.
@@ -91,7 +91,7 @@ refuses() {
 # --- what is kept ---
 
 all='[ "$(id -u)" = 0 ]; echo out
-	mkdir data; chown 1000:7 data; echo x >data/file; chown 30001:30001 data/file; chmod 4755 data/file
+	mkdir data; chown 1000:7 data; echo x >data/file; chown 30540:30540 data/file; chmod 4755 data/file
 	touch plain secret; chmod 000 secret; mkdir closed; touch closed/in; chmod 000 closed
 	mknod null c 1 3; mknod -m 640 disk b 8 1; mkfifo pipe; ln -s nowhere link; chown -h 5:6 link
 	echo 1 >able; chown 0:0 able; setcap cap_net_raw+ep able; setfattr -n user.x -v y able'
@@ -100,7 +100,7 @@ all_list='. 5 0:0 755
 ./closed 5 0:0 0
 ./closed/in 0 0:0 644
 ./data 5 1000:7 755
-./data/file 0 30001:30001 4755
+./data/file 0 30540:30540 4755
 ./disk 4 0:0 640 8,1
 ./link 2 5:6 777 -> nowhere
 ./null 3 0:0 644 1,3
@@ -242,6 +242,6 @@ for chroot in false true; do
 	ended user "$chroot" INT
 	ended alone "$chroot" HUP
 done
-is 'no message queue is left' "$(ipcs -q | awk '$3 == 30001 || $3 == "dt-test"')" ''
+is 'no message queue is left' "$(ipcs -q | awk '$3 == 30540 || $3 == "dt-test"')" ''
 
 finish
