@@ -11,6 +11,7 @@
 #include "base/opt.h"
 #include "base/pool.h"
 #include "base/progress.h"
+#include "image/stubs.h"
 #include "image/writer.h"
 #include "plan/plan.h"
 #include "store/store.h"
@@ -25,16 +26,17 @@ enum { COMMENT_MAX = 64 << 10 };
 
 struct options {
 	struct layer_style style;
-	const char *store, *only;
+	const char *store, *only, *digests;
 	bool raw, no_cache;
 };
 
-enum { OPT_NO_CACHE = 1, OPT_ONLY, OPT_OWNER, OPT_RAW, OPT_STORE };
+enum { OPT_DIGESTS = 1, OPT_NO_CACHE, OPT_ONLY, OPT_OWNER, OPT_RAW, OPT_STORE };
 
 static const struct opt option_table[] = {
     LAYER_STYLE_OPTIONS,
     {OPT_OWNER, "owner", "UID:GID", "owner of all files (0:0)"},
     WRITER_OPTION_ONLY(OPT_ONLY),
+    {OPT_DIGESTS, "digests", "FILE", "the digests: layers or stubs of the same plan"},
     {OPT_RAW, "raw", NULL, "write the one layer's bare tar"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
     {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache of digests"},
@@ -82,6 +84,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 	layer_style_init(&o->style);
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
 		switch (key) {
+		case OPT_DIGESTS:
+			o->digests = optarg;
+			break;
 		case OPT_NO_CACHE:
 			o->no_cache = true;
 			break;
@@ -105,15 +110,22 @@ static void parse_args(struct options *o, int argc, char **argv)
 		die_usage("unexpected operand '%s'", argv[optind]);
 	if (o->raw && o->only != NULL)
 		die_usage("--raw and --only exclude each other");
-	if (o->only != NULL && strcmp(o->only, "-") == 0)
+	if (o->raw && o->digests != NULL)
+		die_usage("--raw and --digests exclude each other");
+	if ((o->only != NULL && strcmp(o->only, "-") == 0) ||
+	    (o->digests != NULL && strcmp(o->digests, "-") == 0))
 		die_usage("standard input is for the plan");
 }
 
-/* A layer of the plan: its paths, and then the layer itself. */
+/*
+ * A layer of the plan: its paths, and then the layer itself. Only a stub is written of an
+ * absent layer, whose digest --digests has.
+ */
 struct job {
 	char **path;
 	size_t n, cap;
 	struct layer layer;
+	bool is_absent;
 };
 
 struct work {
@@ -121,6 +133,7 @@ struct work {
 	struct store store;
 	struct cache cache;
 	struct writer writer;
+	struct stubs stubs; /* of --digests */
 	struct job *job;
 	size_t n, cap;
 	struct layer_part **part; /* of all layers */
@@ -151,6 +164,8 @@ static void begin_layers(struct work *w)
 
 	for (size_t i = 0; i < w->n; i++) {
 		struct job *job = &w->job[i];
+		if (job->is_absent)
+			continue;
 		job->layer.style = &w->options->style;
 		job->layer.parents = mem_strdup(w->store.dir);
 		for (size_t k = 0; k < job->n; k++)
@@ -206,7 +221,8 @@ static void measure(void *arg, size_t turn)
 	struct work *w = arg;
 	size_t i = turn == 0 ? w->largest : turn <= w->largest ? turn - 1 : turn;
 
-	layer_measure(&w->job[i].layer, &w->cache);
+	if (!w->job[i].is_absent)
+		layer_measure(&w->job[i].layer, &w->cache);
 }
 
 /*
@@ -225,6 +241,28 @@ static void describe(const struct job *job, struct buf *out)
 	buf_addch(out, ']');
 }
 
+/* Takes the digests of --digests, and marks the layers of which a stub is enough. */
+static void read_digests(struct work *w)
+{
+	struct buf comment = {0};
+	struct err why;
+
+	if (stubs_read(&w->stubs, w->options->digests, &why) < 0)
+		die("%s", why.text);
+	for (size_t i = 0; i < w->n; i++) {
+		struct job *job = &w->job[i];
+		struct layer known = {0};
+		buf_clear(&comment);
+		describe(job, &comment);
+		if (stubs_use(&w->stubs, i, comment.data, &known, &why) < 0)
+			die("%s", why.text);
+		job->is_absent = writer_leaves_out(&w->writer, known.diff_id);
+		if (job->is_absent)
+			job->layer = known;
+	}
+	buf_release(&comment);
+}
+
 static void release_job(struct job *job)
 {
 	for (size_t i = 0; i < job->n; i++)
@@ -238,12 +276,16 @@ static void write_layers(struct work *w)
 {
 	struct pool *pool = pool_start(w->n, measure, w);
 	struct buf comment = {0};
+	struct err why;
 
 	for (size_t i = 0; i < w->n; i++) {
 		struct job *job = &w->job[i];
 		pool_wait(pool, turn_of(w, i));
 		buf_clear(&comment);
 		describe(job, &comment);
+		if (w->options->digests != NULL &&
+		    stubs_use(&w->stubs, i, comment.data, &job->layer, &why) < 0)
+			die("%s", why.text);
 		writer_layer(&w->writer, &job->layer, comment.data);
 		release_job(job);
 		progress("layers", i + 1, w->n, w->writer.bytes);
@@ -259,6 +301,7 @@ static void release_work(struct work *w)
 		release_job(&w->job[i]);
 	free(w->job);
 	free(w->part);
+	stubs_release(&w->stubs);
 	writer_release(&w->writer);
 	cache_release(&w->cache);
 	store_release(&w->store);
@@ -280,6 +323,8 @@ int main(int argc, char **argv)
 		die("%s", why.text);
 	if (writer_limit(&w.writer, o.only, &why) < 0)
 		die("%s", why.text);
+	if (o.digests != NULL)
+		read_digests(&w);
 	if (o.raw && w.n > 1)
 		die("--raw writes one layer, but the plan has %zu", w.n);
 	io_pipe_grow(1);

@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "base/timestamp.h"
 #include "image/config.h"
+#include "image/fill.h"
 #include "image/image.h"
 #include "image/layerinput.h"
 #include "image/reference.h"
@@ -31,13 +32,21 @@ enum {
 
 struct options {
 	char *name; /* in lower case, owned */
-	const char *tag, *config, *only;
+	const char *tag, *config, *only, *documents;
 	struct image_choice base; /* its platform is the image's, too */
-	bool verify;
+	bool verify, has_created;
 	int64_t created;
 };
 
-enum { OPT_CONFIG = 1, OPT_CREATED, OPT_NAME, OPT_ONLY, OPT_TAG, OPT_VERIFY };
+enum {
+	OPT_CONFIG = 1,
+	OPT_CREATED,
+	OPT_DOCUMENTS,
+	OPT_NAME,
+	OPT_ONLY,
+	OPT_TAG,
+	OPT_VERIFY
+};
 
 static const struct opt option_table[] = {
     {OPT_NAME, "name", "NAME", "the image's name, put in lower case"},
@@ -50,6 +59,8 @@ static const struct opt option_table[] = {
     {IMAGE_OPT_OS, "os", "OS", "its operating system (the base image's, else linux)"},
     {IMAGE_OPT_FROM, "from", "FILE", "an image archive to build on"},
     IMAGE_OPTIONS_NAME,
+    {OPT_DOCUMENTS, "documents", "FILE",
+     "copy the documents of this image archive, which may be thin"},
     WRITER_OPTION_ONLY(OPT_ONLY),
     {OPT_VERIFY, "verify", NULL, "compare all layers with their digests"},
     {0},
@@ -86,9 +97,13 @@ static void check_options(const struct options *o)
 
 	if (from == NULL && (o->base.name != NULL || o->base.tag != NULL))
 		die_usage("--from-name and --from-tag go with --from");
-	if (o->name == NULL)
+	if (o->documents != NULL &&
+	    (o->name != NULL || o->tag != NULL || o->config != NULL || o->has_created))
+		die_usage("--documents excludes --name, --tag, --config and --created");
+	if (o->name == NULL && o->documents == NULL)
 		die_usage("--name is missing");
-	if ((from != NULL && strcmp(from, "-") == 0) ||
+	if ((o->documents != NULL && strcmp(o->documents, "-") == 0) ||
+	    (from != NULL && strcmp(from, "-") == 0) ||
 	    (o->config != NULL && strcmp(o->config, "-") == 0) ||
 	    (o->only != NULL && strcmp(o->only, "-") == 0))
 		die_usage("standard input is for the layers");
@@ -108,6 +123,10 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case OPT_CREATED:
 			o->created = timestamp_option("created", optarg);
+			o->has_created = true;
+			break;
+		case OPT_DOCUMENTS:
+			o->documents = optarg;
 			break;
 		case OPT_NAME:
 			set_name(o, optarg);
@@ -231,6 +250,22 @@ static void build_image(const struct options *o, const struct image *base)
 	writer_release(&b.writer);
 }
 
+/* Writes the image whose documents --documents has. */
+static void fill(const struct options *o)
+{
+	struct writer w = {.fd = 1, .verify = o->verify};
+	struct err why;
+
+	if (writer_limit(&w, o->only, &why) < 0)
+		die("%s", why.text);
+	io_pipe_grow(1);
+	if (fill_image(&w, o->documents, &o->base, &why) < 0)
+		die("%s", why.text);
+	writer_end(&w);
+	io_finish();
+	writer_release(&w);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -241,6 +276,10 @@ int main(int argc, char **argv)
 	io_init();
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), IO_BINARY);
+	if (o.documents != NULL) {
+		fill(&o);
+		return 0;
+	}
 	if (o.base.from != NULL && image_open(&base, &o.base, &why) < 0)
 		die("%s", why.text);
 	build_image(&o, &base);

@@ -14,7 +14,6 @@
 #include "image/layercheck.h"
 #include "image/layernote.h"
 #include "image/manifest.h"
-#include "image/writer-private.h"
 #include "tree/layer.h"
 
 #include <stdlib.h>
@@ -65,7 +64,7 @@ static void put_header(struct writer *w, const char *name, uint64_t size,
 	buf_release(&header);
 }
 
-void writer_put_member(struct writer *w, const char *name, const struct buf *content)
+void writer_document(struct writer *w, const char *name, const struct buf *content)
 {
 	put_header(w, name, content->len, NULL);
 	put(w, content->data, content->len);
@@ -95,14 +94,12 @@ static bool list_layer(struct writer *w, const char *diff_id, uint64_t size,
 	return true;
 }
 
-/* Whether `only` leaves the layer out. */
-static bool is_left_out(const struct writer *w, const char *diff_id)
+bool writer_leaves_out(const struct writer *w, const char *diff_id)
 {
 	return w->is_limited && strset_find(&w->only, diff_id, DIGEST_HEX) == STRSET_NONE;
 }
 
-/* Whether the archive has the bytes of the layer. */
-static bool has_layer(const struct writer *w, const char *diff_id)
+bool writer_has(const struct writer *w, const char *diff_id)
 {
 	uint32_t i = strset_find(&w->layer, diff_id, DIGEST_HEX);
 
@@ -217,7 +214,7 @@ void writer_layer(struct writer *w, struct layer *l, const char *comment)
 {
 	struct err unused;
 
-	if (is_left_out(w, l->diff_id)) {
+	if (writer_leaves_out(w, l->diff_id)) {
 		add_stub(w, l, comment);
 		return;
 	}
@@ -283,7 +280,7 @@ int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernot
 {
 	struct passing p = {s, note->diff_id, what, size, number};
 
-	if (is_left_out(w, note->diff_id)) {
+	if (writer_leaves_out(w, note->diff_id)) {
 		writer_absent(w, note->diff_id, size);
 		return 0;
 	}
@@ -377,13 +374,13 @@ static int copy_layer(struct writer *w, const struct image *im, size_t i,
 	const char *diff_id = im->layer[i].diff_id;
 	struct opened o = {.image = im, .i = i};
 
-	if (has_layer(w, diff_id))
+	if (writer_has(w, diff_id))
 		return 0;
 	if (im->layer[i].place == NULL)
 		return copy_absent(w, im, i, descriptor, e);
 	if (image_layer_open(im, i, &o.bytes, e) < 0)
 		return -1;
-	if (is_left_out(w, diff_id)) {
+	if (writer_leaves_out(w, diff_id)) {
 		writer_absent(w, diff_id, o.bytes.size);
 		image_layer_close(&o.bytes);
 		return 0;

@@ -69,6 +69,12 @@ void writer_release(struct writer *w);
  */
 int writer_limit(struct writer *w, const char *file, struct err *e);
 
+/* Whether writer_limit() leaves the layer out. */
+bool writer_leaves_out(const struct writer *w, const char *diff_id);
+
+/* Whether the archive has the bytes of the layer. */
+bool writer_has(const struct writer *w, const char *diff_id);
+
 /*
  * Writes a complete layer that layer_measure() measured, or a stub, see
  * writer_limit(). Does nothing if the archive has the layer already. `comment` is for the
@@ -135,6 +141,9 @@ void writer_list(struct writer *w);
  */
 void writer_image(struct writer *w, const json_t *config, const struct buf *text,
 		  const char *name, const char *tag);
+
+/* Writes a document of an image that exists already, as the entry `name`. */
+void writer_document(struct writer *w, const char *name, const struct buf *text);
 
 /* Writes the end-of-archive mark. */
 void writer_end(struct writer *w);

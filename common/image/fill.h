@@ -1,0 +1,29 @@
+/*
+ * fill: write the layers of an image whose documents exist already.
+ *
+ * The documents are those of an image archive that dt-manifest wrote, which may be thin.
+ * The layers come from the base image and from a layer archive on standard input. The
+ * result is the archive that dt-manifest would have written of the same layers, but no
+ * configuration is made again.
+ *
+ *	struct writer w = {.fd = STDOUT_FILENO};
+ *	if (fill_image(&w, "thin.tar", &base, &e) == 0)
+ *		writer_end(&w);
+ */
+#ifndef DT_FILL_H
+#define DT_FILL_H
+
+struct err;
+struct image_choice;
+struct writer;
+
+/*
+ * Writes the layers of the image in the archive `file`, except those that writer_limit()
+ * leaves out, and its documents. base->from is the base image, or NULL; it is opened only
+ * if one of its layers must be written. Returns 0, or -1 and a reason. After -1 the
+ * caller must not write an end-of-archive mark.
+ */
+int fill_image(struct writer *w, const char *file, const struct image_choice *base,
+	       struct err *e);
+
+#endif
