@@ -72,7 +72,7 @@ run_as_root() {
 	write_script "$work/runAsRoot" binds
 	key_texts runAsRoot >"$work/texts"
 	graph_paths bound "$work/named"
-	run dt-closure "${store[@]}" --text "${bound[@]}" <"$work/texts" >"$work/bound"
+	run dt-closure "${store[@]}" "${references[@]}" --text "${bound[@]}" <"$work/texts" >"$work/bound"
 	graph_paths bound "$work/bound"
 	for path in "${bound[@]}"; do
 		locate "$path"
@@ -195,13 +195,14 @@ find_named() {
 	shift ${#option[@]}
 	names=$*
 	key_texts "$@" >"$work/texts"
-	run_about "${names// /, }" stdin dt-closure "${store[@]}" --text "${option[@]}" <"$work/texts" >"$work/named"
+	run_about "${names// /, }" stdin dt-closure "${store[@]}" "${references[@]}" --text "${option[@]}" \
+		<"$work/texts" >"$work/named"
 }
 
 # find_graph FILE LAYER PATH...: writes to FILE the graph of all store paths that the image needs:
 # the closure of the PATHs and of those that the tar LAYER mentions. Missing mentions are ignored.
 find_graph() {
-	run dt-closure "${store[@]}" --text --ignore-missing "${@:3}" <"$2" >"$1"
+	run dt-closure "${store[@]}" "${references[@]}" --text --ignore-missing "${@:3}" <"$2" >"$1"
 }
 
 # find_needed ARRAY KEY: sets the array to the references of the store paths that this key mentions.
@@ -263,7 +264,7 @@ check_image() {
 write_image() {
 	local -n layers_command=$1
 	local filter statuses=(0)
-	set -- "${@:2}" --config "$work/config"
+	shift
 	if [ "$compress" = true ]; then
 		find_compressor filter
 		{ "${layers_command[@]}" 2>&3 | dt-manifest "$@" 2>&3 | "${filter[@]}" 2>&3; } 3>&2 2>/dev/null ||

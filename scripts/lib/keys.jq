@@ -31,6 +31,12 @@ def layered_keys: {
 	"includeNixDB": ["boolean", false], "debug": ["boolean", false],
 	"meta": ["object", {}], "passthru": ["object", {}]} + compressor_keys;
 
+# prepared.json of a prepared directory.
+def prepared_keys: {
+	"version": ["integer"], "fromImage": ["string", null], "architecture": ["string", null],
+	"mtime": ["string"], "uid": ["integer", 0], "gid": ["integer", 0],
+	"uname": ["string", "root"], "gname": ["string", "root"], "compressor": ["string", "gz"]};
+
 def nix_shell_keys: (layered_keys |
 	{tag, contents, architecture, created, mtime, maxLayers, includeNixDB, debug, meta, passthru}) + {
 	"drv": ["string"], "name": ["string", null], "uid": ["integer", 1000], "gid": ["integer", 1000],

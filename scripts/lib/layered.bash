@@ -2,11 +2,12 @@
 # contents.bash and root.bash.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
 
-# layered_image [KEY...]: writes the image of the specification to standard output. Without KEYs,
-# the image has the closure of all store paths that it mentions. With KEYs, it has the store paths
-# in $work/named, the closure of those that these keys mention.
+# layered_image [KEY...]: writes the image of the specification to standard output, or makes the
+# prepared directory $prepare. Without KEYs, the image has the closure of all store paths that it
+# mentions. With KEYs, it has the store paths in $work/named, the closure of those that these keys
+# mention.
 layered_image() {
-	local image from arch times owner contents room layers named missing=()
+	local image from arch times owner contents room layer layers named missing=()
 	if [ "${key[debug]-}" = true ]; then
 		exec {BASH_XTRACEFD}>&2
 		set -x
@@ -15,10 +16,9 @@ layered_image() {
 	key_options from --from fromImage
 	key_options arch --arch architecture
 	[ "${#from[@]}" -eq 0 ] || from+=("${arch[@]}") # for each tool that reads the base image
+	[ -z "$prepare" ] || fix_mtime
 	key_options times --mtime mtime
-	key_options owner --uname uname --gname gname
-	owner+=(--owner "${key[uid]-0}:${key[gid]-0}")
-	layers=(layered_layers "${store[@]}" "${only[@]}" "${times[@]}" "${owner[@]}")
+	find_owner
 	check_image "${image[@]}" "${arch[@]}"
 	room=0
 	if [ ! -v 'key[layeringPipeline]' ]; then
@@ -43,7 +43,32 @@ layered_image() {
 	[ "${key[includeNixDB]-}" != true ] || layered_database times "$@"
 	[ ! -v 'key[fromImage]' ] || [ ! -s "$work/graph" ] || leave_out_base "$work/graph" "${arch[@]}" "${key[fromImage]}"
 	make_plan "$room"
-	write_image layers "${image[@]}" "${from[@]}" "${arch[@]}" "${only[@]}"
+	layer=("${store[@]}" "${times[@]}" "${owner[@]}")
+	image+=("${from[@]}" "${arch[@]}" --config "$work/config")
+	if [ -n "$prepare" ]; then
+		prepare_image layer "${image[@]}"
+	else
+		layers=(print_layers "$work/plan" "$work/database" "$work/customisation" -- "${only[@]}" "${layer[@]}")
+		write_image layers "${image[@]}" "${only[@]}"
+	fi
+}
+
+# find_owner: sets $owner to the options of dt-layer for the owner of store paths.
+find_owner() {
+	key_options owner --uname uname --gname gname
+	owner+=(--owner "${key[uid]-0}:${key[gid]-0}")
+}
+
+# fix_mtime: sets the key mtime to a time that does not depend on when and where it is read.
+fix_mtime() {
+	local mtime=${key[mtime]-}
+	if [ "$mtime" = now ]; then
+		mtime=@$EPOCHSECONDS
+	elif [ -z "$mtime" ]; then
+		mtime=${SOURCE_DATE_EPOCH:+@$SOURCE_DATE_EPOCH}
+	fi
+	# shellcheck disable=SC2016 # the variable is jq's
+	spec_change '.mtime = $mtime' --arg mtime "${mtime:-1970-01-01T00:00:01Z}"
 }
 
 # find_room [BASE...]: sets $REPLY to the number of layers that store paths may have. BASE are
@@ -133,13 +158,66 @@ layered_database() {
 	run dt-root --no-cache "${only[@]}" "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
 }
 
-# layered_layers OPTION...: prints the layers, the bottom one first. The options are those of
-# dt-layer. Returns the status of the program that failed. In that case a text that is not an
-# archive follows, so that a reader does not accept the incomplete list.
-layered_layers() {
-	local status=0
-	[ ! -s "$work/plan" ] || attempt dt-layer "$@" <"$work/plan" || status=$?
-	[ "$status" -ne 0 ] || attempt cat "$work/database" "$work/customisation" || status=$?
+# print_layers PLAN FILE... -- OPTION...: prints the layers of the plan, and then the archives in the
+# other files. The options are those of dt-layer. Returns the status of the program that failed. In
+# that case a text that is not an archive follows, so that a reader does not accept the incomplete
+# list.
+print_layers() {
+	local status=0 plan=$1 files=()
+	shift
+	while [ "$1" != -- ]; do
+		files+=("$1")
+		shift
+	done
+	[ ! -s "$plan" ] || attempt dt-layer "${@:2}" <"$plan" || status=$?
+	[ "$status" -ne 0 ] || attempt cat "${files[@]}" || status=$?
 	[ "$status" -eq 0 ] || echo 'not all layers'
 	return "$status"
+}
+
+# --- prepared directories, dt-image(5) ---
+
+# prepare_image ARRAY OPTION...: makes the prepared directory $prepare. The array has the options of
+# dt-layer. The OPTIONs are those of dt-manifest.
+prepare_image() {
+	local -n layer_options=$1
+	local compress=false layers
+	stage_begin "$prepare"
+	run cp "$work/plan" "$stage/plan"
+	run cat "$work/database" "$work/customisation" >"$stage/top.tar"
+	: >"$stage/stubs.tar"
+	[ ! -s "$work/plan" ] ||
+		run dt-layer "${layer_options[@]}" --only /dev/null <"$work/plan" >"$stage/stubs.tar"
+	layers=(attempt cat "$stage/stubs.tar" "$stage/top.tar")
+	write_image layers "${@:2}" --only /dev/null >"$stage/thin.tar"
+	print_prepared >"$stage/prepared.json"
+	stage_end "$prepare"
+}
+
+# print_prepared: prints the keys of the specification that a prepared directory needs. The name of
+# the base image becomes absolute.
+print_prepared() {
+	local from=${key[fromImage]-}
+	[[ -z $from || $from == /* ]] || from=${PWD%/}/$from
+	# shellcheck disable=SC2016 # the variable is jq's
+	run jq --arg from "$from" '{version: 1, fromImage: (if $from == "" then null else $from end),
+		architecture, mtime, uid, gid, uname, gname, compressor} | with_entries(select(.value != null))' "$work/spec"
+}
+
+# prepared_image: writes the image of the directory $prepared to standard output. It runs no command
+# of the specification, and reads only the store paths of the layers that it writes.
+prepared_image() {
+	local from arch times owner layers
+	[ "${key[version]}" = 1 ] || die "$prepared: prepared by another version of dt, make it again"
+	if [ "${#only[@]}" -gt 0 ] && [ ! -s "${only[1]}" ]; then
+		run cat "$prepared/thin.tar"
+		return
+	fi
+	key_options from --from fromImage
+	key_options arch --arch architecture
+	key_options times --mtime mtime
+	find_owner
+	layers=(print_layers "$prepared/plan" "$prepared/top.tar" -- "${store[@]}" "${only[@]}" "${times[@]}"
+		"${owner[@]}" --digests "$prepared/stubs.tar")
+	write_image layers --documents "$prepared/thin.tar" "${from[@]}" "${arch[@]}" "${only[@]}"
 }

@@ -171,28 +171,34 @@ watch_exit() {
 # make_work [PATH]: makes $work, a scratch directory, next to PATH if that is not empty. clean_up
 # removes it. $TMPDIR and $work become absolute, because programs run in other directories, too.
 make_work() {
-	local path new ended='' status=0
 	[[ -z ${TMPDIR-} || $TMPDIR == /* ]] || export TMPDIR=${PWD%/}/$TMPDIR
-	path=${1:-${TMPDIR:-/tmp}/$self}
+	make_directory work "${1:-${TMPDIR:-/tmp}/$self}"
+}
+
+# make_directory NAME PATH: makes a new directory next to PATH and sets the variable to it. clean_up
+# removes the directory if the variable is work or stage.
+make_directory() {
+	local path=$2 new ended='' status=0
 	[[ $path == /* ]] || path=${PWD%/}/$path
 	# Signals are delayed until the name of the directory is known, and mktemp ignores them.
 	trap 'ended=129' HUP
 	trap 'ended=130' INT
 	trap 'ended=143' TERM
 	new=$(trap '' HUP INT TERM && exec mktemp -d "$path.XXXXXX" 2>/dev/null) || status=$?
-	[ "$status" -ne 0 ] || work=$new
+	[ "$status" -ne 0 ] || printf -v "$1" %s "$new"
 	watch_exit
 	[ -z "$ended" ] || exit "$ended"
 	[ "$status" -eq 0 ] || die "cannot make a scratch directory $path.XXXXXX"
 }
 
-# clean_up: runs $at_exit, and removes the draft and the scratch directory.
-at_exit=: work='' draft=''
+# clean_up: runs $at_exit, and removes the draft, the stage and the scratch directory.
+at_exit=: work='' draft='' stage=''
 clean_up() {
 	trap '' HUP INT TERM
 	set +e
 	"$at_exit"
 	[ -z "$draft" ] || attempt rm -f -- "$draft"
+	[ -z "$stage" ] || attempt rm -rf -- "$stage"
 	[ -n "$work" ] || return
 	attempt chmod -R u+rwX "$work" 2>/dev/null
 	attempt rm -rf "$work" || printf '%s: %s: cannot be removed\n' "$self" "$work" >&2
@@ -268,4 +274,33 @@ output_end() {
 	attempt mv -fT -- "$draft" "$output_place" 2>/dev/null || die "$output_name: cannot be replaced"
 	draft=''
 	exec >/dev/null
+}
+
+# --- a directory as output ---
+#
+#     stage_begin "$dir"                      makes $stage, a new directory next to DIR
+#     run cp "$work/plan" "$stage/plan"
+#     stage_end "$dir"                        gives it the name DIR
+
+# stage_name DIR: sets $REPLY to DIR without slashes at its end. If there is something of this name,
+# the script exits.
+stage_name() {
+	REPLY=$1
+	while [[ $REPLY == ?*/ ]]; do REPLY=${REPLY%/}; done
+	[ -n "$REPLY" ] || die_usage 'a directory needs a name'
+	! [[ -e $REPLY || -L $REPLY ]] || die "$REPLY: File exists"
+}
+
+# stage_begin DIR: makes the directory $stage next to DIR.
+stage_begin() {
+	stage_name "$1"
+	make_directory stage "$REPLY"
+	run chmod 755 "$stage"
+}
+
+# stage_end DIR: renames the complete directory. No other name is replaced.
+stage_end() {
+	stage_name "$1"
+	attempt mv -T -- "$stage" "$REPLY" 2>/dev/null || die "$REPLY: cannot be made"
+	stage=''
 }

@@ -8,38 +8,63 @@ declare -gA key
 # spec_begin SUMMARY FEATURES KEYS ARG...: parses the command line and reads the specification.
 # Handles --print-build-args. Redirects standard output to --output, until output_end.
 #
-# SUMMARY is the sentence in --help. FEATURES are words: store for the option --store, compress for
-# --compress, only for --only. KEYS is a jq expression for the table of known keys, see spec.jq; in it, $compress is
-# whether the image will be compressed.
+# SUMMARY is the sentence in --help. FEATURES are words: store for the options --store and --graph,
+# compress for --compress, only for --only, prepare for --prepare and a prepared directory in place
+# of the specification. KEYS is a jq expression for the table of known keys, see spec.jq; in it,
+# $compress is whether the image will be compressed.
 #
-# Sets $key, see spec_take; $store, options for dt-closure, dt-layer and dt-root; $only, options for
-# dt-layer and dt-root; and $compress, true or false. Makes $work, where the file `spec` is the specification.
+# Sets $key, see spec_take; $store, options for dt-closure, dt-layer and dt-root; $references,
+# options for dt-closure; $only, options for dt-layer and dt-root; $compress, true or false;
+# $prepare, the argument of --prepare or nothing; and $prepared, the prepared directory or nothing.
+# Makes $work, where the file `spec` is the specification.
 spec_begin() {
-	local summary=$1 features=$2 keys=$3 file print_build_args=false to=- kind=binary listed=
+	local summary=$1 features=$2 keys=$3 file to=- kind=binary listed='' given=' '
 	shift 3
-	store=() only=() compress=${compress:-false}
+	store=() references=() only=() compress=${compress:-false} prepare='' prepared=''
+	[ -z "${DT_GRAPH-}" ] || references=(--graph "$DT_GRAPH")
 	spec_help "$summary" "$features"
 	parse_args "$REPLY" "$@"
 	[ "${#operands[@]}" -le 1 ] || die_usage "unexpected operand '${operands[1]}'"
 	file=${operands[0]--}
 	set -- "${options[@]}"
 	while [ $# -gt 0 ]; do
+		given+="$1 "
 		case $1 in
 		--store) store=(--store "$2") ;;
-		--only) listed=$2 only=(--only) ;;
+		--graph) references=(--graph "$2") ;;
+		--only) listed=$2 ;;
+		--prepare) prepare=$2 ;;
 		--compress) compress=true self=${self/dt-stream-/dt-build-} ;;
-		--print-build-args) print_build_args=true kind=text ;;
+		--print-build-args) kind=text ;;
 		--output) to=$2 ;;
 		esac
 		shift 2
 	done
-	[ "${#only[@]}" -eq 0 ] || [ "$compress" = false ] ||
-		die_usage '--only does not go with compression'
-	output_begin "$to" "$kind"
+	if [[ " $features " == *' prepare '* && -d $file ]]; then
+		prepared=$file
+		spec_exclude 'a prepared directory' --graph --prepare --print-build-args
+		[ -f "$file/prepared.json" ] || die "$file: not a prepared directory, it has no file prepared.json"
+		file=$file/prepared.json keys=prepared_keys
+	fi
+	[ "$compress" = false ] || spec_exclude compression --only
+	if [[ $given == *' --prepare '* ]]; then
+		spec_exclude --prepare --only --output --print-build-args
+		stage_name "$prepare"
+	else
+		output_begin "$to" "$kind"
+	fi
 	make_work
-	[ "${#only[@]}" -eq 0 ] || spec_only "$listed"
+	[[ $given != *' --only '* ]] || spec_only "$listed"
 	spec_read "$file" "$keys"
-	[ "$print_build_args" = false ] || spec_print "$keys"
+	[ "$kind" != text ] || spec_print "$keys"
+}
+
+# spec_exclude WHAT OPTION...: exits if one of the options is in $given of spec_begin.
+spec_exclude() {
+	local option
+	for option in "${@:2}"; do
+		[[ $given != *" $option "* ]] || die_usage "$option does not go with $1"
+	done
 }
 
 # spec_only FILE: copies the list of diff_ids to $work/only, and completes $only.
@@ -65,11 +90,14 @@ spec_help() {
 $1
 "
 	[[ " $2 " != *' store '* ]] || REPLY+='
-  --store DIR             the store, or the root of a system that has one'
+  --store DIR             the store, or the root of a system that has one
+  --graph FILE            take references from this graph (DT_GRAPH)'
 	[[ " $2 " != *' compress '* ]] || REPLY+="
   --compress              compress, as ${self/dt-stream-/dt-build-} does"
 	[[ " $2 " != *' only '* || $compress = true ]] || REPLY+='
   --only FILE             write only the new layers with these diff_ids, one a line'
+	[[ " $2 " != *' prepare '* ]] || REPLY+='
+  --prepare DIR           make a prepared directory, which SPEC can be later'
 	REPLY+="
   --print-build-args      only print the object, with the defaults filled in
   -o, --output FILE       write to FILE, and replace it only on success
