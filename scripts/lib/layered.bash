@@ -197,10 +197,10 @@ prepare_image() {
 # print_prepared: prints the keys of the specification that a prepared directory needs. The name of
 # the base image becomes absolute.
 print_prepared() {
-	local from=${key[fromImage]-}
-	[[ -z $from || $from == /* ]] || from=${PWD%/}/$from
+	local base=${key[fromImage]-}
+	[[ -z $base || $base == /* ]] || base=${PWD%/}/$base
 	# shellcheck disable=SC2016 # the variable is jq's
-	run jq --arg from "$from" '{version: 1, fromImage: (if $from == "" then null else $from end),
+	run jq --arg base "$base" '{version: 1, fromImage: (if $base == "" then null else $base end),
 		architecture, mtime, uid, gid, uname, gname, compressor} | with_entries(select(.value != null))' "$work/spec"
 }
 
