@@ -43,7 +43,7 @@ enum {
 struct options {
 	struct job job;
 	struct image_choice image;
-	const char *comment, *backend, *kernel;
+	const char *comment, *backend, *kernel, *modules;
 	bool is_empty, is_busybox;
 };
 
@@ -54,6 +54,7 @@ enum {
 	OPT_DISK_SIZE,
 	OPT_KERNEL,
 	OPT_MEMORY,
+	OPT_MODULES,
 	OPT_MTIME,
 	OPT_NO_IMAGE,
 	OPT_PRINT_BUSYBOX,
@@ -72,7 +73,10 @@ static const struct opt option_table[] = {
     {OPT_DISK_SIZE, "disk-size", "MIB", "how much the script may write (1024)"},
     {OPT_MEMORY, "memory", "MIB", "the virtual machine's memory (512)"},
     {OPT_BACKEND, "backend", "NAME", "auto, kvm, tcg or userns (DT_BACKEND, else auto)"},
-    {OPT_KERNEL, "kernel", "FILE", "the virtual machine's kernel (one in /boot)"},
+    {OPT_KERNEL, "kernel", "FILE",
+     "the virtual machine's kernel (DT_KERNEL, else one in /boot)"},
+    {OPT_MODULES, "modules", "DIR",
+     "where its modules are (DT_MODULES, else /lib/modules)"},
     {OPT_TIMEOUT, "timeout", "SECONDS", "stop the script after this time (never)"},
     {OPT_MTIME, "clamp-mtime", "TIME",
      "latest file time (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
@@ -131,6 +135,9 @@ static void set_option(struct options *o, int key)
 	case OPT_MEMORY:
 		j->memory = num_option("memory", optarg, MEMORY_MIN, MIB_MAX);
 		break;
+	case OPT_MODULES:
+		o->modules = optarg;
+		break;
 	case OPT_MTIME:
 		j->mtime = timestamp_option("clamp-mtime", optarg);
 		break;
@@ -152,16 +159,26 @@ static void set_option(struct options *o, int key)
 	}
 }
 
+/* The value of an environment variable, or NULL if it is empty or not set. */
+static const char *variable(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0' ? value : NULL;
+}
+
 static void parse_args(struct options *o, int argc, char **argv)
 {
-	const char *backend = getenv("DT_BACKEND");
+	const char *backend = variable("DT_BACKEND");
 
 	*o = (struct options){.comment = ""};
 	image_choice_init(&o->image);
 	o->image.from = "-";
 	o->job = (struct job){.memory = 512, .disk = 1024, .mtime = timestamp_default()};
 	o->job.bind = mem_zero((size_t)argc, sizeof *o->job.bind);
-	o->backend = backend != NULL && *backend != '\0' ? backend : "auto";
+	o->backend = backend != NULL ? backend : "auto";
+	o->kernel = variable("DT_KERNEL");
+	o->modules = variable("DT_MODULES");
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
 		set_option(o, key);
 	if (strcmp(o->backend, "auto") != 0 && strcmp(o->backend, "kvm") != 0 &&
@@ -222,7 +239,7 @@ static int run(struct options *o, struct flat *m, uint64_t *size, struct err *e)
 {
 	struct report report = {0};
 	bool is_vm = strcmp(o->backend, "userns") != 0;
-	struct vm vm = {.kernel = o->kernel};
+	struct vm vm = {.kernel = o->kernel, .modules = o->modules};
 	int status = TROUBLE, result;
 
 	o->job.rootfs = &m->rootfs;

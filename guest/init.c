@@ -35,7 +35,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { CONFIG_MAX = 1 << 20, COMPRESSED_MODULE = 4, WAIT_MAX = 2000 /* times 5 ms */ };
+enum { CONFIG_MAX = 1 << 20, WAIT_MAX = 2000 /* times 5 ms */ };
 
 /* The settings in /config: strings "KEY=VALUE", each followed by a NUL. */
 struct config {
@@ -96,11 +96,9 @@ static void load_modules(void)
 
 	for (int i = 0; i < n; i++) {
 		char path[512];
-		size_t len = strlen(names[i]->d_name);
 		snprintf(path, sizeof path, "/modules/%s", names[i]->d_name);
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		bool is_plain = strcmp(names[i]->d_name + len - 3, ".ko") == 0;
-		syscall(SYS_finit_module, fd, "", is_plain ? 0 : COMPRESSED_MODULE);
+		syscall(SYS_finit_module, fd, "", 0);
 		close(fd);
 		unlink(path);
 	}

@@ -1,6 +1,7 @@
 #include "run/initramfs.h"
 
 #include "archive/cpio.h"
+#include "archive/unpack.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
@@ -49,18 +50,45 @@ static int add_init(struct buf *out, struct err *e)
 	return result;
 }
 
+/* Appends the uncompressed contents of a module. */
+static int read_module(const char *file, struct buf *out, struct err *e)
+{
+	struct stat st;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set_errno(e, "%s", file);
+	int result = fstat(fd, &st) < 0 ? err_set_errno(e, "%s", file) : 0;
+	int plain = result == 0 ? unpack_span(fd, 0, (uint64_t)st.st_size, file, e) : -1;
+	if (plain != UNPACK_PLAIN) {
+		close(fd);
+		fd = plain;
+	}
+	if (fd < 0)
+		return -1;
+	if (lseek(fd, 0, SEEK_SET) < 0 || io_slurp(fd, out, FILE_MAX) < 0)
+		result = err_set_errno(e, "%s", file);
+	close(fd);
+	return result;
+}
+
+/* The kernel may be unable to uncompress a module, so none is compressed here. */
 static int add_modules(struct buf *out, const struct kernel *k, struct err *e)
 {
-	struct buf name = {0};
+	struct buf name = {0}, text = {0};
 	int result = 0;
 
 	cpio_add(out, "modules", DIRECTORY, "", 0);
 	for (size_t i = 0; i < k->n_modules && result == 0; i++) {
 		buf_clear(&name);
 		buf_addf(&name, "modules/%03zu-%s", i, strrchr(k->module[i], '/') + 1);
-		result = add_file(out, name.data, k->module[i], e);
+		buf_clear(&text);
+		result = read_module(k->module[i], &text, e);
+		if (result == 0)
+			cpio_add(out, name.data, EXECUTABLE, text.data, text.len);
 	}
 	buf_release(&name);
+	buf_release(&text);
 	return result;
 }
 

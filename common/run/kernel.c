@@ -20,7 +20,8 @@
 
 enum { DEP_MAX = 16 << 20, SETUP_MIN = 0x250, PROTOCOL = 0x208 };
 
-static const char install[] = "install linux-image-cloud-amd64 or name one by --kernel";
+static const char install[] =
+    "install linux-image-cloud-amd64, or name one by --kernel and --modules";
 
 /* The modules that the guest uses. A missing one may be built into the kernel. */
 static const char *const wanted[] = {
@@ -30,24 +31,44 @@ static const char *const wanted[] = {
 
 /* --- finding a kernel --- */
 
-static char *modules_directory(const char *release)
+static bool is_directory_of_modules(const char *directory)
 {
 	struct buf path = {0};
-
-	buf_addf(&path, "/lib/modules/%s", release);
-	return path.data;
-}
-
-static bool has_modules(const char *release)
-{
-	struct buf path = {0};
-	char *directory = modules_directory(release);
 
 	buf_addf(&path, "%s/modules.dep", directory);
 	bool result = access(path.data, R_OK) == 0;
-	free(directory);
 	buf_release(&path);
 	return result;
+}
+
+/* The directory of the modules of a release, or NULL. */
+static char *find_directory(const char *modules, const char *release)
+{
+	struct buf path = {0};
+
+	if (is_directory_of_modules(modules))
+		return mem_strdup(modules);
+	buf_addf(&path, "%s/%s", modules, release);
+	if (is_directory_of_modules(path.data))
+		return path.data;
+	buf_release(&path);
+	return NULL;
+}
+
+/*
+ * Sets the release of the kernel if it has modules. Returns whether it has.
+ */
+static bool set_release(struct kernel *k, const char *modules, const char *release)
+{
+	char *directory = find_directory(modules, release);
+
+	if (directory == NULL)
+		return false;
+	free(k->directory);
+	free(k->release);
+	k->directory = directory;
+	k->release = mem_strdup(release);
+	return true;
 }
 
 /*
@@ -63,7 +84,7 @@ static bool is_better(const char *release, const char *than)
 	return strverscmp(release, than) > 0;
 }
 
-static int choose(struct kernel *k, struct err *e)
+static int choose(struct kernel *k, const char *modules, struct err *e)
 {
 	static const char prefix[] = "vmlinuz-";
 	DIR *dir = opendir("/boot");
@@ -72,16 +93,14 @@ static int choose(struct kernel *k, struct err *e)
 
 	while (dir != NULL && (d = readdir(dir)) != NULL) {
 		const char *release = d->d_name + sizeof prefix - 1;
-		if (strncmp(d->d_name, prefix, sizeof prefix - 1) != 0 ||
-		    !has_modules(release) || !is_better(release, k->release))
-			continue;
-		free(k->release);
-		k->release = mem_strdup(release);
+		if (strncmp(d->d_name, prefix, sizeof prefix - 1) == 0 &&
+		    is_better(release, k->release))
+			(void)set_release(k, modules, release);
 	}
 	if (dir != NULL)
 		closedir(dir);
 	if (k->release == NULL)
-		return err_set(e, "no kernel in /boot with modules in /lib/modules: %s",
+		return err_set(e, "no kernel in /boot with modules in %s: %s", modules,
 			       install);
 	buf_addf(&file, "/boot/%s%s", prefix, k->release);
 	k->file = file.data;
@@ -91,7 +110,7 @@ static int choose(struct kernel *k, struct err *e)
 /*
  * Finds the release of a kernel that the user named: in its file name, or in its header.
  */
-static int find_release(struct kernel *k, int fd, struct err *e)
+static int find_release(struct kernel *k, const char *modules, int fd, struct err *e)
 {
 	const char *slash = strrchr(k->file, '/');
 	const char *base = slash != NULL ? slash + 1 : k->file;
@@ -99,19 +118,15 @@ static int find_release(struct kernel *k, int fd, struct err *e)
 	unsigned char at[2];
 	char text[256] = "";
 
-	if (dash != NULL && has_modules(dash + 1)) {
-		k->release = mem_strdup(dash + 1);
+	if (dash != NULL && set_release(k, modules, dash + 1))
 		return 0;
-	}
 	/* Linux, Documentation/arch/x86/boot.rst: kernel_version. */
 	if (io_pread(fd, at, sizeof at, 0x20e) == sizeof at &&
 	    io_pread(fd, text, sizeof text - 1, (at[0] | at[1] << 8) + 0x200) > 0)
 		text[strcspn(text, " ")] = '\0';
-	if (text[0] != '\0' && strchr(text, '/') == NULL && has_modules(text)) {
-		k->release = mem_strdup(text);
+	if (text[0] != '\0' && strchr(text, '/') == NULL && set_release(k, modules, text))
 		return 0;
-	}
-	return err_set(e, "%s: no modules of this kernel in /lib/modules", k->file);
+	return err_set(e, "%s: no modules of this kernel in %s", k->file, modules);
 }
 
 /* --- finding its modules --- */
@@ -164,13 +179,11 @@ static void add_line(struct kernel *k, const char *directory, const char *line)
 
 static int find_modules(struct kernel *k, struct err *e)
 {
-	char *directory = modules_directory(k->release);
 	struct buf path = {0}, dep = {0};
 
-	buf_addf(&path, "%s/modules.dep", directory);
+	buf_addf(&path, "%s/modules.dep", k->directory);
 	if (io_slurp_file(path.data, &dep, DEP_MAX) < 0) {
 		err_set_errno(e, "%s", path.data);
-		free(directory);
 		buf_release(&path);
 		return -1;
 	}
@@ -179,20 +192,21 @@ static int find_modules(struct kernel *k, struct err *e)
 		while (*line != '\0') {
 			size_t len = strcspn(line, "\n"), colon = strcspn(line, ":\n");
 			if (line[colon] == ':' && is_module(line, colon, wanted[i]))
-				add_line(k, directory, line);
+				add_line(k, k->directory, line);
 			line += line[len] == '\n' ? len + 1 : len;
 		}
 	}
-	free(directory);
 	buf_release(&path);
 	buf_release(&dep);
 	return 0;
 }
 
-int kernel_find(struct kernel *k, const char *file, struct err *e)
+int kernel_find(struct kernel *k, const char *file, const char *modules, struct err *e)
 {
 	*k = (struct kernel){.file = file != NULL ? mem_strdup(file) : NULL};
-	if (file == NULL && choose(k, e) < 0)
+	if (modules == NULL)
+		modules = "/lib/modules";
+	if (file == NULL && choose(k, modules, e) < 0)
 		return -1;
 	int fd = open(k->file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -202,7 +216,7 @@ int kernel_find(struct kernel *k, const char *file, struct err *e)
 				     "copy by --kernel",
 				     k->file)
 			   : err_set_errno(e, "%s (%s)", k->file, install);
-	int result = file != NULL ? find_release(k, fd, e) : 0;
+	int result = file != NULL ? find_release(k, modules, fd, e) : 0;
 	close(fd);
 	return result == 0 ? find_modules(k, e) : -1;
 }
@@ -214,6 +228,7 @@ void kernel_release(struct kernel *k)
 	free(k->module);
 	free(k->file);
 	free(k->release);
+	free(k->directory);
 	*k = (struct kernel){0};
 }
 

@@ -1,7 +1,7 @@
 /*
  * kernel: find a kernel of the distribution for a guest to boot.
  *
- *	if (kernel_find(&k, NULL, &e) == 0)
+ *	if (kernel_find(&k, NULL, NULL, &e) == 0)
  *		fd = kernel_open(&k, &e);
  *	kernel_release(&k);
  */
@@ -17,16 +17,18 @@ struct err;
 /* A zeroed struct is empty. */
 struct kernel {
 	char *file, *release;
-	char **module; /* files of the required modules, in the order of loading */
+	char *directory; /* of the modules, where modules.dep is */
+	char **module;   /* files of the required modules, in the order of loading */
 	size_t n_modules;
 };
 
 /*
  * Finds a kernel and its modules. `file` is the kernel, or NULL for the best of
- * /boot/vmlinuz-RELEASE with modules in /lib/modules/RELEASE. Returns 0, or -1 and a
- * reason. The caller must release `k` in both cases.
+ * /boot/vmlinuz-RELEASE with modules. The modules are in the directory RELEASE of
+ * `modules`, or in `modules` itself if that has a modules.dep. If it is NULL, it is
+ * /lib/modules. Returns 0, or -1 and a reason. The caller must release `k` in both cases.
  */
-int kernel_find(struct kernel *k, const char *file, struct err *e);
+int kernel_find(struct kernel *k, const char *file, const char *modules, struct err *e);
 void kernel_release(struct kernel *k);
 
 /*

@@ -329,8 +329,8 @@ int vm_run(const struct job *j, const struct vm *vm, struct report *t, struct er
 		return -1;
 	for (int i = 0; i < N_FILES; i++)
 		m.file[i] = -1;
-	if (kernel_find(&kernel, vm->kernel, e) < 0 || make_files(&m, &kernel, e) < 0 ||
-	    disks_start(&m.disks, j, e) < 0)
+	if (kernel_find(&kernel, vm->kernel, vm->modules, e) < 0 ||
+	    make_files(&m, &kernel, e) < 0 || disks_start(&m.disks, j, e) < 0)
 		result = -1;
 	if (result == 0)
 		result = run_once(&m, t, e);

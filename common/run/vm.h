@@ -16,6 +16,7 @@ struct report;
 
 struct vm {
 	const char *kernel;    /* its file, or NULL: find one in /boot */
+	const char *modules;   /* see kernel_find() */
 	bool may_kvm, may_tcg; /* KVM is tried first, once, if /dev/kvm exists */
 };
 
