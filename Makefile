@@ -84,9 +84,8 @@ install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \
 	    share/man/man7)
 	install -m 755 $(TOOLS:%=$B/%) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
-	cp -P $(filter-out $(SCRIPTS),$(wildcard scripts/dt-*)) $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $B/guest/init $(DESTDIR)$(PREFIX)/libexec/dt
-	install -m 644 scripts/lib/*.bash scripts/lib/*.jq $(DESTDIR)$(PREFIX)/share/dt
+	install -m 644 scripts/lib/*.bash scripts/lib/*.jq scripts/lib/programs.txt $(DESTDIR)$(PREFIX)/share/dt
 	for s in 1 5 7; do install -m 644 doc/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit; done
 
 clean:

@@ -2,6 +2,14 @@
 # contents.bash and root.bash.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
 
+# layered_script ARG...: the script $self, which is dt-stream-layered-image or dt-build-layered-image.
+layered_script() {
+	spec_begin 'Reads a JSON object and writes an image archive with layers of store paths.' \
+		'store compress only prepare' layered_keys "$@"
+	if [ -n "$prepared" ]; then prepared_image; else layered_image; fi
+	output_end
+}
+
 # layered_image [KEY...]: writes the image of the specification to standard output, or makes the
 # prepared directory $prepare. Without KEYs, the image has the closure of all store paths that it
 # mentions. With KEYs, it has the store paths in $work/named, the closure of those that these keys

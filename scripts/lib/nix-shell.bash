@@ -6,6 +6,15 @@
 # missing from the Nix database.
 nix_shell_dir=/usr/lib/nix-shell
 
+# nix_shell_script ARG...: the script $self, which is dt-stream-nix-shell-image or
+# dt-build-nix-shell-image.
+nix_shell_script() {
+	spec_begin 'Reads a JSON object and writes an image in which a derivation can be built.' \
+		'store compress only prepare' nix_shell_keys "$@"
+	if [ -n "$prepared" ]; then prepared_image; else nix_shell_image; fi
+	output_end
+}
+
 # drv_jq FILTER [OPTION...]: prints the output of a jq filter for the derivation. The filter may use
 # nix-shell.jq.
 drv_jq() { run jq -L "$lib" "${@:2}" 'include "nix-shell"; '"$1" "$work/drv"; }

@@ -76,13 +76,6 @@ spec_only() {
 	only=(--only "$work/only")
 }
 
-# spec_name NAME: sets $self and $compress for a script that is installed both as dt-stream-* and as
-# dt-build-*. The name by which it was called decides.
-spec_name() {
-	self=$1 compress=false
-	[[ ${0##*/} != *dt-build-* ]] || self=${1/dt-stream-/dt-build-} compress=true
-}
-
 # spec_help SUMMARY FEATURES: sets $REPLY to the text of --help.
 spec_help() {
 	REPLY="usage: $self [OPTION]... [SPEC]
