@@ -4,7 +4,7 @@
 # shellcheck disable=SC2154,SC2317 # start_registry sets $r; what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/registry.sh"
-need skopeo jq nix-instantiate nix-hash
+need skopeo jq nix-instantiate nix-hash nix-build
 unset http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY REGISTRY_AUTH_FILE XDG_RUNTIME_DIR
 start_registry r
 start_liar
@@ -50,6 +50,34 @@ for keys in "sha256: null, hash: \"$fake\"" "sha256: \"$(printf %064d 0)\"" 'sha
 	fails 1 "^dt-pull: .*: hash mismatch: specified: ${fake//+/[+]} got: ${sri//+/[+]}\$" "a hash that is not known yet, $keys" \
 		dt-pull-image "$T/spec.json"
 done
+# In a fixed-output derivation, Nix compares the hash.
+nix() {
+	env NIX_STORE_DIR="$T/nix/store" NIX_STATE_DIR="$T/nix/var" NIX_LOG_DIR="$T/nix/log" NIX_CONF_DIR="$T/nix" NIX_REMOTE= \
+		nix-build --option sandbox false --option build-users-group '' --no-out-link "$@"
+}
+derivation() { # HASH
+	cat <<-END
+		derivation {
+		    name = "image.tar"; system = builtins.currentSystem; builder = "$BASH";
+		    args = [ "-c" "dt-pull-image --ignore-hash -o \$out $T/spec.json" ];
+		    PATH = "$PATH"; HOME = "$T"; DT_CACHE = "$DT_CACHE"; DT_BUILD = "$build";
+		    outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = "$1";
+		}
+	END
+}
+for keys in "sha256: null, hash: \"$fake\"" 'sha256: null' 'sha256: "wrong"'; do
+	spec "{$keys}"
+	ok "--ignore-hash, $keys" dt-pull-image --ignore-hash "$T/spec.json"
+	same "--ignore-hash, $keys: the image" "$T/out" "$T/want.tar"
+done
+derivation "$fake" >"$T/fake.nix"
+nix "$T/fake.nix" >"$T/out" 2>"$T/err"
+is 'lib.fakeHash: Nix shows the right hash' "$(sed -nE 's/^ *got: *//p' "$T/err")" "$sri"
+derivation "$sri" >"$T/right.nix"
+ok 'with this hash, Nix builds the image' nix "$T/right.nix"
+same 'the image in the store' "$(cat "$T/out")" "$T/want.tar"
+spec "{imageDigest: \"sha256:$(printf %064d 1)\"}"
+fails 1 '^dt-pull: ' '--ignore-hash does not ignore the digest of the image' dt-pull-image --ignore-hash "$T/spec.json"
 spec '{tlsVerify: true}'
 fails 1 '^dt-pull: .*(SSL|TLS)' 'tlsVerify' env DT_CACHE="$T/empty" dt-pull-image "$T/spec.json"
 bad_spec() { # REGEX JSON

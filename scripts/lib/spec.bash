@@ -10,17 +10,18 @@ declare -gA key
 #
 # SUMMARY is the sentence in --help. FEATURES are words: store for the options --store and --graph,
 # compress for --compress, only for --only, prepare for --prepare and a prepared directory in place
-# of the specification. KEYS is a jq expression for the table of known keys, see spec.jq; in it,
+# of the specification, hash for --ignore-hash. KEYS is a jq expression for the table of known keys, see spec.jq; in it,
 # $compress is whether the image will be compressed.
 #
 # Sets $key, see spec_take; $store, options for dt-closure, dt-layer and dt-root; $references,
 # options for dt-closure; $only, options for dt-layer and dt-root; $compress, true or false;
-# $prepare, the argument of --prepare or nothing; and $prepared, the prepared directory or nothing.
+# $prepare, the argument of --prepare or nothing; $prepared, the prepared directory or nothing; and
+# $ignore_hash, true or false.
 # Makes $work, where the file `spec` is the specification.
 spec_begin() {
 	local summary=$1 features=$2 keys=$3 file to=- kind=binary listed='' given=' '
 	shift 3
-	store=() references=() only=() compress=${compress:-false} prepare='' prepared=''
+	store=() references=() only=() compress=${compress:-false} prepare='' prepared='' ignore_hash=false
 	[ -z "${DT_GRAPH-}" ] || references=(--graph "$DT_GRAPH")
 	spec_help "$summary" "$features"
 	parse_args "$REPLY" "$@"
@@ -34,6 +35,7 @@ spec_begin() {
 		--graph) references=(--graph "$2") ;;
 		--only) listed=$2 ;;
 		--prepare) prepare=$2 ;;
+		--ignore-hash) ignore_hash=true ;;
 		--compress) compress=true self=${self/dt-stream-/dt-build-} ;;
 		--print-build-args) kind=text ;;
 		--output) to=$2 ;;
@@ -91,6 +93,8 @@ $1
   --only FILE             write only the new layers with these diff_ids, one a line'
 	[[ " $2 " != *' prepare '* ]] || REPLY+='
   --prepare DIR           make a prepared directory, which SPEC can be later'
+	[[ " $2 " != *' hash '* ]] || REPLY+='
+  --ignore-hash           write the image whatever its hash is'
 	REPLY+="
   --print-build-args      only print the object, with the defaults filled in
   -o, --output FILE       write to FILE, and replace it only on success
