@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # jq's variables; what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
-need jq strace fakeroot
+need jq strace fakeroot bwrap busybox
 
 # A store with a library, a shell, a program that needs both, and a path that nothing needs.
 library=/nix/store/00000000000000000000000000000001-library-1.0
@@ -94,6 +94,16 @@ ok 'is that of the first half' stream d
 dt-inspect out | jq 'del(.absent)' >whole.json
 is 'in the documents, too' "$(dt-inspect d/thin.tar | jq 'del(.absent)')" "$(cat whole.json)"
 
+# --- in a sandbox with one user and no devices, as builds of Nix have it ---
+in_sandbox() {
+	bwrap --unshare-all --uid 1000 --gid 100 --ro-bind / / --tmpfs /tmp --dev /dev --proc /proc --bind "$T" "$T" "$@"
+}
+jq '.enableFakechroot = true | .fakeRootCommands = "mkdir -p etc; touch etc/x; chown 3:4 etc/x"' rich >chroot
+rm -rf d e
+ok 'outside of the sandbox' stream --prepare d chroot
+ok 'in the sandbox' in_sandbox dt-stream-layered-image --store s --prepare e chroot
+ok 'it is the same directory' diff -r d e
+
 # --- what the second half reads ---
 rm -rf d
 stream --prepare d on-base
@@ -116,7 +126,7 @@ ok 'one layer of the store' traced dt-stream-layered-image --store s --only only
 is 'opens the files of this layer alone' "$(grep -oE '/0{31}[0-9]-[a-z]+' trace | sort -u)" "/00000000000000000000000000000002-bash"
 
 # --- faults ---
-rm -rf d
+rm -rf d e
 stream --prepare d plain
 fails 1 '^dt-stream-layered-image: d: File exists$' 'a directory that is there' stream --prepare d plain
 fails 1 '^dt-stream-layered-image: plain: File exists$' 'a file that is there' stream --prepare plain plain
