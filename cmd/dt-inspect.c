@@ -12,8 +12,20 @@
 #include "image/manifest.h"
 
 #include <getopt.h>
+#include <stdbool.h>
 
-static const struct opt option_table[] = {IMAGE_OPTIONS, {0}};
+struct options {
+	struct image_choice choice;
+	bool all;
+};
+
+enum { OPT_ALL = 1 };
+
+static const struct opt option_table[] = {
+    {OPT_ALL, "all", NULL, "print an object for each image, one a line"},
+    IMAGE_OPTIONS,
+    {0},
+};
 
 static const struct opt_tool tool = {
     .synopsis = "[OPTION]... [IMAGE]",
@@ -22,23 +34,31 @@ static const struct opt_tool tool = {
     .options = option_table,
 };
 
-static void parse_args(struct image_choice *choice, int argc, char **argv)
+static void parse_args(struct options *o, int argc, char **argv)
 {
-	image_choice_init(choice);
-	choice->from = "-";
-	choice->may_lack = true;
-	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
-		image_choice_option(choice, key, optarg);
+	*o = (struct options){0};
+	image_choice_init(&o->choice);
+	o->choice.from = "-";
+	o->choice.may_lack = true;
+	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
+		if (key == OPT_ALL)
+			o->all = true;
+		else
+			image_choice_option(&o->choice, key, optarg);
+	}
 	if (optind < argc)
-		choice->from = argv[optind++];
+		o->choice.from = argv[optind++];
 	if (optind < argc)
 		die_usage("unexpected operand '%s'", argv[optind]);
+	if (o->all && (o->choice.name != NULL || o->choice.tag != NULL))
+		die_usage("--all does not go with --from-name and --from-tag");
 }
 
 static void describe(const struct image *image, struct buf *out)
 {
 	json_t *doc = json_object(), *layers = json_array(), *absent = json_array();
 	json_t *manifest = image_archive_descriptor(image->archive, image->id, image->n);
+	json_t *blobs = image_descriptors(image);
 	const char *hex = manifest_hex(manifest);
 
 	for (size_t i = 0; i < image->n; i++) {
@@ -52,6 +72,7 @@ static void describe(const struct image *image, struct buf *out)
 			    hex != NULL ? json_digest(hex) : json_null());
 	json_object_set_new(doc, "config", json_digest(image->id));
 	json_object_set_new(doc, "layers", layers);
+	json_object_set_new(doc, "blobs", blobs != NULL ? blobs : json_null());
 	json_object_set_new(doc, "absent", absent);
 	json_object_set(doc, "image", image->config);
 	json_write(doc, out);
@@ -60,22 +81,46 @@ static void describe(const struct image *image, struct buf *out)
 	json_decref(manifest);
 }
 
+static int describe_one(const struct image_choice *choice, struct buf *out, struct err *e)
+{
+	struct image image = {0};
+	int result = image_open(&image, choice, e);
+
+	if (result == 0)
+		describe(&image, out);
+	image_release(&image);
+	return result;
+}
+
+static int describe_all(const struct image_choice *choice, struct buf *out, struct err *e)
+{
+	struct image_archive archive = {0};
+	int result = image_archive_open(&archive, choice->from, choice, e);
+
+	for (size_t i = 0; result == 0 && i < json_array_size(archive.images); i++) {
+		struct image image = {0};
+		result = image_open_at(&image, &archive, i, e);
+		if (result == 0)
+			describe(&image, out);
+		image_release(&image);
+	}
+	image_archive_release(&archive);
+	return result;
+}
+
 int main(int argc, char **argv)
 {
-	struct image_choice choice;
-	struct image image = {0};
+	struct options o;
 	struct buf text = {0};
 	struct err why;
 
 	err_init("dt-inspect");
 	io_init();
-	parse_args(&choice, argc, argv);
+	parse_args(&o, argc, argv);
 	io_begin(opt_output(), IO_TEXT);
-	if (image_open(&image, &choice, &why) < 0)
+	if ((o.all ? describe_all : describe_one)(&o.choice, &text, &why) < 0)
 		die("%s", why.text);
-	describe(&image, &text);
 	io_finish_text(&text);
 	buf_release(&text);
-	image_release(&image);
 	return 0;
 }

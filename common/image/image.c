@@ -348,3 +348,19 @@ int image_open(struct image *im, const struct image_choice *choice, struct err *
 	im->own = a;
 	return result;
 }
+
+json_t *image_descriptors(const struct image *im)
+{
+	json_t *descriptor = image_archive_descriptor(im->archive, im->id, im->n);
+	struct buf text = {0};
+	struct err unused;
+
+	if (descriptor == NULL)
+		return NULL;
+	json_t *manifest = image_archive_blob(im->archive, descriptor, &text, &unused);
+	json_t *layers = json_incref(json_object_get(manifest, "layers"));
+	json_decref(manifest);
+	json_decref(descriptor);
+	buf_release(&text);
+	return layers;
+}

@@ -224,6 +224,12 @@ int image_open_at(struct image *im, const struct image_archive *a, size_t i,
 void image_release(struct image *im);
 
 /*
+ * The descriptors of the layers in the image's manifest, an array. Returns a new
+ * reference, or NULL if the archive has no manifest of it.
+ */
+json_t *image_descriptors(const struct image *im);
+
+/*
  * Where the bytes of an uncompressed layer are. image_layer_open() uncompresses layer `i`
  * into a temporary file if necessary, which image_layer_close() closes. Returns 0, or -1
  * and a reason.

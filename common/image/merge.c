@@ -33,6 +33,7 @@ struct image_merge {
 	struct strset full; /* the full spellings of the references */
 	struct tag *tag;    /* full.n of them */
 	size_t cap_tag;
+	const char *reference; /* of the single image, or NULL */
 };
 
 static void release(struct image_merge *m, size_t n)
@@ -104,6 +105,8 @@ static void note_image(struct image_merge *m, const struct image *im, size_t at)
 		m->place[image] =
 		    (struct place){.archive = im->archive, .i = at, .tags = json_array()};
 	}
+	if (m->reference != NULL)
+		return;
 	json_array_foreach(im->tags, i, tag)
 	{
 		add_tag(m, image, im->archive, json_string_value(tag));
@@ -133,6 +136,12 @@ static int add_documents(struct image_merge *m, struct writer *w, struct err *e)
 {
 	int result = 0;
 
+	if (m->reference != NULL) {
+		if (m->ids.n != 1)
+			return err_set(e, "%zu images cannot all have the name %s",
+				       m->ids.n, m->reference);
+		json_array_append_new(m->place[0].tags, json_string(m->reference));
+	}
 	for (size_t i = 0; i < m->full.n; i++)
 		json_array_append_new(m->place[m->tag[i].image].tags,
 				      json_string(m->tag[i].text));
@@ -189,9 +198,10 @@ static int check_lists(const struct writer *w, struct err *e)
 }
 
 int merge_write(struct writer *w, char *const *file, size_t n,
-		const struct image_choice *choice, struct err *e)
+		const struct image_choice *choice, const char *reference, struct err *e)
 {
-	struct image_merge m = {.archive = mem_zero(n, sizeof *m.archive)};
+	struct image_merge m = {.archive = mem_zero(n, sizeof *m.archive),
+				.reference = reference};
 	int result = open_archives(&m, file, n, choice, e);
 
 	for (size_t i = 0; i < n && result == 0; i++)

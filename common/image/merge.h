@@ -24,10 +24,13 @@ struct writer;
  *   - If an image exists for several platforms, `choice` selects one, see
  *     image_archive_open().
  *
+ * If `reference` ("NAME:TAG") is not NULL, it replaces all references, and the archives
+ * must have a single image.
+ *
  * Returns 0, or -1 and a reason. After -1 the caller must not write an end-of-archive
  * mark.
  */
 int merge_write(struct writer *w, char *const *file, size_t n,
-		const struct image_choice *choice, struct err *e);
+		const struct image_choice *choice, const char *reference, struct err *e);
 
 #endif

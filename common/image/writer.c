@@ -331,38 +331,33 @@ static int write_opened(void *arg, struct writer *w, struct err *e)
 	return image_layer_read(o->image, o->i, &o->bytes, write_block, w, e);
 }
 
-/*
- * The descriptors of the layers in the image's manifest, a new reference, if the archive
- * lacks a layer. Otherwise NULL.
- */
-static json_t *describe_layers(const struct image *im)
+static bool is_thin(const struct image *im)
 {
 	size_t i = 0;
-	struct buf text = {0};
-	struct err unused;
 
 	while (i < im->n && im->layer[i].place != NULL)
 		i++;
-	json_t *descriptor =
-	    i < im->n ? image_archive_descriptor(im->archive, im->id, im->n) : NULL;
-	if (descriptor == NULL)
-		return NULL;
-	json_t *doc = image_archive_blob(im->archive, descriptor, &text, &unused);
-	json_t *layers = json_incref(json_object_get(doc, "layers"));
-	json_decref(doc);
-	json_decref(descriptor);
-	buf_release(&text);
-	return layers;
+	return i < im->n;
 }
 
-/* Lists a layer that the image's archive lacks, if the descriptor is of another blob. */
+/*
+ * Lists a layer that the image's archive lacks. The descriptor must be of another blob,
+ * or the layer must be left out of the new archive, too.
+ */
 static int copy_absent(struct writer *w, const struct image *im, size_t i,
 		       const json_t *descriptor, struct err *e)
 {
 	const char *diff_id = im->layer[i].diff_id, *hex = manifest_hex(descriptor);
+	struct manifest_blob blob;
 
-	if (hex == NULL || strcmp(hex, diff_id) == 0)
+	if (hex == NULL)
 		return image_lacks(im, i, e);
+	if (strcmp(hex, diff_id) == 0) {
+		if (!is_left_out(w, diff_id) || manifest_read(descriptor, &blob, e) < 0)
+			return image_lacks(im, i, e);
+		writer_absent(w, diff_id, (uint64_t)blob.size);
+		return 0;
+	}
 	return writer_described(w, diff_id, descriptor, e) < 0
 		   ? err_prefix(e, "%s", im->file)
 		   : 0;
@@ -394,7 +389,7 @@ static int copy_layer(struct writer *w, const struct image *im, size_t i,
 int writer_copy(struct writer *w, const struct image *im, struct err *e)
 {
 	const char **comment = comments_of(im);
-	json_t *described = describe_layers(im);
+	json_t *described = is_thin(im) ? image_descriptors(im) : NULL;
 	int result = 0;
 
 	for (size_t i = 0; i < im->n && result == 0; i++) {

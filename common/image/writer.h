@@ -117,8 +117,9 @@ int writer_described(struct writer *w, const char *diff_id, const json_t *descri
 /*
  * Writes the layers of the image that the archive does not have yet, with the comments of
  * the image's history. Compares each with its diff_id. A layer that the image's archive
- * lacks is listed if its manifest names a compressed blob. Returns 0, or -1 and a reason.
- * After -1 the caller must not write an end-of-archive mark.
+ * lacks is listed if its manifest names a compressed blob, or if writer_limit() leaves it
+ * out. Returns 0, or -1 and a reason. After -1 the caller must not write an
+ * end-of-archive mark.
  */
 int writer_copy(struct writer *w, const struct image *im, struct err *e);
 

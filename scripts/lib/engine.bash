@@ -1,0 +1,301 @@
+# Container engines: what an engine has, what must be sent to it, and whether it is complete then.
+# Load this file after script.bash.
+#
+#     engine_find
+#     load_images
+#
+# The images are described by three files: $work/about has a line for each image, as dt-inspect
+# prints it; $work/thin is an image archive of them without layers; $work/lacking lists the diff_ids
+# of layers that cannot be sent. `send_image FILE [NAME TAG]` prints the image archive with the
+# layers that FILE lists.
+#
+# Docker and podman have the same commands. An engine differs from another in these functions, where
+# KIND is cli or containerd:
+#
+#     KIND_state      writes what the engine has under the images' references: known layers to
+#                     $work/known. Returns 0 if it has the images, and they are complete.
+#     KIND_more       writes to $work/known what more images have
+#     KIND_load FILE  loads the images with the layers that FILE lists
+#     KIND_undo       removes references to images that are not complete
+# shellcheck shell=bash disable=SC2154 # the script sets what is used here
+
+# at_host COMMAND...: runs a program where the engine is.
+at_host() {
+	local line
+	if [ -z "$host" ]; then
+		attempt "$@"
+		return
+	fi
+	printf -v line '%q ' "$@"
+	attempt ssh -o ControlMaster=auto -o ControlPath="$work/ssh" -o ControlPersist=60 -- "$host" "$line"
+}
+
+# run_at_host COMMAND...: the same; the command must succeed.
+run_at_host() { at_host "$@" || give_up $? "$1"; }
+
+# engine_close: ends the connection to the host.
+engine_close() {
+	[ ! -S "$work/ssh" ] || attempt ssh -o ControlPath="$work/ssh" -O exit -- "$host" 2>/dev/null
+}
+
+# engine_find: sets $engine, if it is empty, to the first engine that the host has. Sets $ctr, the
+# command for containerd, and $inspect_kind, cli or containerd.
+engine_find() {
+	local programs=${engine:-docker podman ctr} program
+	programs=${programs/containerd/ctr}
+	programs=${programs/kind/docker}
+	program=$(at_host sh -c "for i in $programs; do if command -v \$i >/dev/null; then echo \$i; exit; fi; done; echo none") ||
+		die "$host: cannot be reached"
+	[ "$program" != none ] || die "there is no ${programs// / or } on ${host:-this machine}: install it, or choose another --engine"
+	if [ -z "$engine" ]; then
+		engine=${program/ctr/containerd}
+		# Some systems have a script `docker` that runs podman.
+		[[ $engine != docker || $(at_host docker --version 2>/dev/null) != podman* ]] || engine=podman
+	fi
+	ctr=(ctr)
+	[ -z "$namespace" ] || ctr+=(--namespace "$namespace")
+}
+
+# load_images: loads all images into the engine, and prints what was loaded.
+load_images() {
+	local nodes node sent=0 reused=0
+	[ -s "$work/about" ] || die 'the archive has no image'
+	list_references
+	case $engine in
+	docker | podman) load_into cli "$engine" ;;
+	containerd) load_into containerd "$engine" ;;
+	kind)
+		find_nodes nodes
+		for node in "${nodes[@]}"; do
+			ctr=(docker exec --privileged -i "$node" ctr --namespace "${namespace:-k8s.io}")
+			load_into containerd "$node"
+		done
+		;;
+	esac
+	capture jq -r '(.repoTags[] | "image \(.)"), "config \(.config)"' "$work/about"
+	print "$REPLY"
+	print "sent $sent"
+	print "reused $reused"
+}
+
+# find_nodes ARRAY: sets the array to the containers that are the nodes of the cluster.
+find_nodes() {
+	local -n found=$1
+	local name=${cluster:-${KIND_CLUSTER_NAME:-kind}}
+	run_at_host docker ps --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}' >"$work/output"
+	mapfile -t found <"$work/output"
+	[ "${#found[@]}" -gt 0 ] || die "there is no cluster '$name' of kind: choose one with --cluster"
+}
+
+# list_references: sets $references to the images' references. $images, $manifests and $full have
+# for each the digests of the configuration and of the manifest, and the reference with its
+# registry. The reference of an image without a name is its digest.
+list_references() {
+	local lines line fields
+	run tar -xOf "$work/thin" index.json >"$work/index"
+	run jq -r --slurpfile index "$work/index" '. as $image |
+		[$index[0].manifests[] | select(.digest == $image.manifest).annotations["io.containerd.image.name"] // ""] as $full |
+		if .repoTags == [] then "\(.config) \(.config) \(.manifest) -"
+		else range(.repoTags | length) | "\($image.repoTags[.]) \($image.config) \($image.manifest) \($full[.] // "-")" end' \
+		"$work/about" >"$work/output"
+	mapfile -t lines <"$work/output"
+	references=() images=() manifests=() full=()
+	for line in "${lines[@]}"; do
+		read -ra fields <<<"$line"
+		references+=("${fields[0]}") images+=("${fields[1]}") manifests+=("${fields[2]}") full+=("${fields[3]}")
+	done
+}
+
+# load_into KIND NAME: loads the images, unless the engine has them. NAME is for messages. Adds to
+# $sent and $reused. If the engine has lost a layer that it had, everything is sent.
+load_into() {
+	local layer
+	run jq -r '.layers[]' "$work/about" >"$work/output"
+	run sort -u "$work/output" >"$work/all"
+	: >"$work/send"
+	if ! "$1_state"; then
+		[ "$all" = false ] && [ -s "$work/known" ] || "$1_more"
+		find_missing "$1"
+		layer=$(cannot_send) || { "$1_more" && find_missing "$1"; }
+		layer=$(cannot_send) || die "layer $layer is not in the archive, and $2 does not have it"
+		load_checked "$1" "$2"
+	fi
+	count_bytes
+}
+
+# load_checked KIND NAME: loads the layers in $work/send. If the image is not complete then, loads
+# all layers. Sets $work/send to what was sent.
+load_checked() {
+	local layer
+	! "$1_load" "$work/send" || ! "$1_state" || return 0
+	"$1_undo"
+	if ! cmp -s "$work/send" "$work/all"; then
+		run cp "$work/all" "$work/send"
+		layer=$(cannot_send) || die "$2 has lost layer $layer, and it is not in the archive"
+		! "$1_load" "$work/send" || ! "$1_state" || return 0
+		"$1_undo"
+	fi
+	engine_message
+	die "$2: ${REPLY:-the image is not complete after loading}"
+}
+
+# cannot_send: returns 1 if $work/send has a layer that cannot be sent, and prints it.
+cannot_send() { ! attempt grep -Fxm 1 -f "$work/lacking" "$work/send"; }
+
+# find_missing KIND: writes to $work/send the layers that the engine lacks. $work/known has a JSON
+# array for each image of the engine, or for containerd of all blobs.
+#
+# Docker uses a layer only if it has all layers below it, too: its layers are chains. An archive of
+# several images is sent completely to the other engines, which lose names of thin ones.
+find_missing() {
+	local rule=set
+	[ "$engine" != docker ] || rule=chain
+	[ "$1" != containerd ] || rule=blobs
+	run jq -rn --slurpfile known "$work/known" --arg rule "$rule" '
+		def prefix($chain): . as $layers | first(range(length + 1) | select(. == ($layers | length) or $layers[.] != $chain[.]));
+		[inputs] as $images | INDEX($known[][]; .) as $has |
+		[$images[] | .layers as $layers |
+			if $rule == "chain" then $layers[([$known[] | . as $chain | $layers | prefix($chain)] | max // 0):][]
+			elif $images[1] then $layers[]
+			elif $rule == "set" then $layers[] | select($has[.] | not)
+			else [$layers, [.blobs[].digest]] | transpose[] | select($has[.[1]] | not)[0] end] | unique[]' \
+		"$work/about" >"$work/send"
+}
+
+# count_bytes: adds to $sent and $reused the sizes of the layers.
+count_bytes() {
+	local counts
+	run jq -rn --rawfile send "$work/send" 'INDEX($send | split("\n")[]; .) as $sent |
+		[inputs | [.layers, .blobs] | transpose[]] | unique_by(.[0]) | group_by($sent[.[0]] != null) |
+		INDEX($sent[.[0][0]] != null) | map_values(map(.[1].size) | add) | "\(.true // 0) \(.false // 0)"' \
+		"$work/about" >"$work/output"
+	read -ra counts <"$work/output"
+	sent=$((sent + counts[0])) reused=$((reused + counts[1]))
+}
+
+# engine_message: sets $REPLY to the last line that the engine printed, or to nothing.
+engine_message() { REPLY=$(attempt grep -v '^[[:space:]]*$' "$work/messages" | tail -n 1) || REPLY=''; }
+
+# give FILE NAME-AND-TAG COMMAND...: sends the image archive to a command of the engine. Exits if
+# the archive cannot be made.
+give() {
+	local name=() statuses=(0 0)
+	[ -z "$2" ] || name=("${2%:*}" "${2##*:}")
+	{ send_image "$1" "${name[@]}" 2>&3 | at_host "${@:3}" >"$work/messages" 2>&1; } 3>&2 2>/dev/null || statuses=("${PIPESTATUS[@]}")
+	case ${statuses[0]} in
+	0 | 141) return "${statuses[1]}" ;;
+	*) give_up "${statuses[0]}" 'the program that makes the image' ;;
+	esac
+}
+
+# --- Docker and podman ---
+
+# cli_ask REFERENCE...: writes the IDs and the layers of these images to $work/answer and
+# $work/known. Fails if one is unknown.
+cli_ask() {
+	local status=0
+	at_host "$engine" image inspect --format '{{.Id}} {{json .RootFS.Layers}}' -- "$@" >"$work/answer" 2>/dev/null || status=$?
+	run sed -n 's/^[^ ]* *\(\[.*\]\)$/\1/p' "$work/answer" >"$work/known"
+	return "$status"
+}
+
+cli_state() {
+	local ids id i
+	cli_ask "${references[@]}" || return
+	run cut -d ' ' -f 1 "$work/answer" >"$work/output"
+	mapfile -t ids <"$work/output"
+	for i in "${!references[@]}"; do
+		id=sha256:${ids[i]#sha256:}
+		[ "$id" = "${images[i]}" ] || { [ "$id" = "${manifests[i]}" ] && docker_has_all "${references[i]}"; } || return
+	done
+}
+
+# docker_has_all REFERENCE: whether Docker has the image completely. Images of its containerd store
+# may lack layers. Versions before 28 do not answer, but fail when they load such an image.
+docker_has_all() {
+	local pid fd
+	attempt rm -f "$work/request"
+	run mkfifo "$work/request"
+	at_host docker system dial-stdio <"$work/request" >"$work/answer" 2>/dev/null &
+	pid=$!
+	exec {fd}<>"$work/request"
+	printf 'GET /images/%s/json?manifests=1 HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" >&"$fd"
+	wait "$pid" || true
+	exec {fd}>&-
+	run sed -n '/^{/,/}$/p' "$work/answer" >"$work/output"
+	attempt jq -e '[.Manifests[]? | select(.Kind == "image")] | all(.Available)' "$work/output" >/dev/null 2>&1
+}
+
+# The images of the same names, or all if there are none or if the user wants it.
+cli_more() {
+	local ids=() reference
+	: >"$work/ids"
+	if [ "$all" = false ]; then
+		for reference in "${references[@]}"; do
+			[[ $reference == sha256:* ]] || run_at_host "$engine" image ls -q --no-trunc "${reference%:*}" >>"$work/ids"
+		done
+	fi
+	[ -s "$work/ids" ] || run_at_host "$engine" image ls -q --no-trunc >"$work/ids"
+	run sort -u "$work/ids" >"$work/output"
+	mapfile -t ids <"$work/output"
+	: >"$work/known"
+	[ "${#ids[@]}" -eq 0 ] || cli_ask "${ids[@]}" || true # an image may be gone
+}
+
+cli_load() { give "$1" '' "$engine" load; }
+
+# Docker's containerd store gives the reference to an image that is not complete.
+cli_undo() {
+	local i id
+	for i in "${!references[@]}"; do
+		id=$(at_host "$engine" image inspect --format '{{.Id}}' -- "${references[i]}" 2>/dev/null) || continue
+		[ "$id" != "${manifests[i]}" ] || docker_has_all "${references[i]}" ||
+			at_host docker image rm "${references[i]}" >/dev/null 2>&1 || true
+	done
+}
+
+# --- containerd ---
+
+# containerd_state: $work/known becomes all blobs.
+containerd_state() {
+	local i filters=()
+	for i in "${!full[@]}"; do
+		[ "${full[i]}" != - ] || die 'the image has no name, so containerd cannot keep it: name it with dt-merge --name'
+		filters+=("name==${full[i]}")
+	done
+	run_at_host "${ctr[@]}" content ls -q >"$work/output"
+	run jq -cnR '[inputs]' "$work/output" >"$work/known"
+	containerd_check "${filters[@]}"
+	for i in "${!full[@]}"; do
+		attempt awk -v name="${full[i]}" -v digest="${manifests[i]}" \
+			'$1 == name && $3 == digest && $4 == "complete" { found = 1 } END { exit !found }' "$work/answer" || return
+	done
+}
+
+# containerd_check FILTER...: writes to $work/answer a line for each image that the filters match.
+containerd_check() { run_at_host "${ctr[@]}" images check "$@" >"$work/answer" 2>/dev/null; }
+
+containerd_more() { :; }
+
+# A reference must never refer to an image that is not complete. So an image is loaded under another
+# name, which is its only one.
+containerd_load() {
+	local temporary name status=0
+	if [ "$(attempt wc -l <"$work/about")" -gt 1 ]; then
+		give "$1" '' "${ctr[@]}" images import -
+		return
+	fi
+	printf -v temporary 'dt-load.invalid/image:%08x%08x' "$SRANDOM" "$SRANDOM"
+	give "$1" "$temporary" "${ctr[@]}" images import - || status=$?
+	if [ "$status" -eq 0 ]; then
+		containerd_check "name==$temporary"
+		attempt grep -q ' complete ' "$work/answer" || status=1
+	fi
+	for name in "${full[@]}"; do
+		[ "$status" -ne 0 ] || at_host "${ctr[@]}" images tag --force "$temporary" "$name" >"$work/messages" 2>&1 || status=$?
+	done
+	at_host "${ctr[@]}" images rm "$temporary" >/dev/null 2>&1 || true
+	return "$status"
+}
+
+containerd_undo() { :; }
