@@ -23,7 +23,7 @@ push() { dt-push --tls-verify=false "$r/$1" <"$2"; }
 pull() { dt-pull --tls-verify=false "$@"; }
 raw() { skopeo inspect --raw --tls-verify=false "docker://$r/$1"; }
 # all_of FILE: what of an image is the same whatever its archive lacks
-all_of() { dt-inspect "$1" | jq -c 'del(.absent, .manifest)'; }
+all_of() { dt-inspect "$1" | jq -c 'del(.absent, .blobs, .manifest)'; }
 
 for format in gz zstd; do
 	dt-push --compress "$format" --tls-verify=false "$r/base:$format" <base.tar >pushed

@@ -66,6 +66,27 @@ stop_dockerd() {
 	daemon=''
 }
 
+# start_containerd: starts a containerd of this test alone. From then on, `ctr` uses it.
+start_containerd() {
+	need containerd ctr
+	[ -n "${D:-}" ] || d_make_directory
+	local pid i
+	export CONTAINERD_ADDRESS=$D/containerd.sock
+	printf '%s\n' 'version = 2' "root = '$D/containerd'" "state = '$D/containerd.state'" \
+		"disabled_plugins = ['io.containerd.grpc.v1.cri']" '[grpc]' "address = '$CONTAINERD_ADDRESS'" >"$D/containerd.toml"
+	containerd -c "$D/containerd.toml" >"$D/containerd.log" 2>&1 </dev/null &
+	pid=$!
+	at_exit "kill $pid 2>/dev/null; wait $pid 2>/dev/null"
+	for ((i = 0; i < 300; i++)); do
+		ctr version >/dev/null 2>&1 && return
+		kill -0 "$pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	echo 'Bail out! containerd does not start'
+	tail -n 20 "$D/containerd.log" | t_note
+	exit 1
+}
+
 # in_docker [OPTION]... IMAGE [ARG]...: runs a container without network until it exits.
 in_docker() { docker run --rm --network=none "$@"; }
 

@@ -44,8 +44,10 @@ engine_find() {
 	local programs=${engine:-docker podman ctr} program
 	programs=${programs/containerd/ctr}
 	programs=${programs/kind/docker}
-	program=$(at_host sh -c "for i in $programs; do if command -v \$i >/dev/null; then echo \$i; exit; fi; done; echo none") ||
-		die "$host: cannot be reached"
+	program=$(at_host sh -c "for i in $programs; do if command -v \$i >/dev/null; then echo \$i; exit; fi; done; echo none" 2>"$work/messages") || {
+		engine_message
+		die "$host: ${REPLY:-cannot be reached}"
+	}
 	[ "$program" != none ] || die "there is no ${programs// / or } on ${host:-this machine}: install it, or choose another --engine"
 	if [ -z "$engine" ]; then
 		engine=${program/ctr/containerd}
@@ -67,7 +69,7 @@ load_images() {
 	kind)
 		find_nodes nodes
 		for node in "${nodes[@]}"; do
-			ctr=(docker exec --privileged -i "$node" ctr --namespace "${namespace:-k8s.io}")
+			ctr=(docker exec -i "$node" ctr --namespace "${namespace:-k8s.io}")
 			load_into containerd "$node"
 		done
 		;;
@@ -94,9 +96,9 @@ list_references() {
 	local lines line fields
 	run tar -xOf "$work/thin" index.json >"$work/index"
 	run jq -r --slurpfile index "$work/index" '. as $image |
-		[$index[0].manifests[] | select(.digest == $image.manifest).annotations["io.containerd.image.name"] // ""] as $full |
+		[$index[0].manifests[] | select(.digest == $image.manifest) | .annotations["io.containerd.image.name"]] as $full |
 		if .repoTags == [] then "\(.config) \(.config) \(.manifest) -"
-		else range(.repoTags | length) | "\($image.repoTags[.]) \($image.config) \($image.manifest) \($full[.] // "-")" end' \
+		else range(.repoTags | length) | "\($image.repoTags[.]) \($image.config) \($image.manifest) \($full[.])" end' \
 		"$work/about" >"$work/output"
 	mapfile -t lines <"$work/output"
 	references=() images=() manifests=() full=()
@@ -173,7 +175,7 @@ count_bytes() {
 	sent=$((sent + counts[0])) reused=$((reused + counts[1]))
 }
 
-# engine_message: sets $REPLY to the last line that the engine printed, or to nothing.
+# engine_message: after a program failed, sets $REPLY to the last line that the engine printed, or to nothing.
 engine_message() { REPLY=$(attempt grep -v '^[[:space:]]*$' "$work/messages" | tail -n 1) || REPLY=''; }
 
 # give FILE NAME-AND-TAG COMMAND...: sends the image archive to a command of the engine. Exits if
