@@ -353,7 +353,8 @@ static int copy_absent(struct writer *w, const struct image *im, size_t i,
 	if (hex == NULL)
 		return image_lacks(im, i, e);
 	if (strcmp(hex, diff_id) == 0) {
-		if (!is_left_out(w, diff_id) || manifest_read(descriptor, &blob, e) < 0)
+		if (!writer_leaves_out(w, diff_id) ||
+		    manifest_read(descriptor, &blob, e) < 0)
 			return image_lacks(im, i, e);
 		writer_absent(w, diff_id, (uint64_t)blob.size);
 		return 0;

@@ -17,7 +17,7 @@
 #     KIND_more       writes to $work/known what more images have
 #     KIND_load FILE  loads the images with the layers that FILE lists
 #     KIND_undo       removes references to images that are not complete
-# shellcheck shell=bash disable=SC2154 # the script sets what is used here
+# shellcheck shell=bash disable=SC2016,SC2154 # awk and jq have variables, too; the script sets what is used here
 
 # at_host COMMAND...: runs a program where the engine is.
 at_host() {
@@ -38,8 +38,8 @@ engine_close() {
 	[ ! -S "$work/ssh" ] || attempt ssh -o ControlPath="$work/ssh" -O exit -- "$host" 2>/dev/null
 }
 
-# engine_find: sets $engine, if it is empty, to the first engine that the host has. Sets $ctr, the
-# command for containerd, and $inspect_kind, cli or containerd.
+# engine_find: sets $engine, if it is empty, to the first engine that the host has. Sets $ctr,
+# the command for containerd.
 engine_find() {
 	local programs=${engine:-docker podman ctr} program
 	programs=${programs/containerd/ctr}
@@ -116,7 +116,7 @@ load_into() {
 	run sort -u "$work/output" >"$work/all"
 	: >"$work/send"
 	if ! "$1_state"; then
-		[ "$all" = false ] && [ -s "$work/known" ] || "$1_more"
+		if [ "$all" = true ] || [ ! -s "$work/known" ]; then "$1_more"; fi
 		find_missing "$1"
 		layer=$(cannot_send) || { "$1_more" && find_missing "$1"; }
 		layer=$(cannot_send) || die "layer $layer is not in the archive, and $2 does not have it"
