@@ -143,6 +143,7 @@ image other:1"
 	is "$engine: two images again: nothing is sent" "$(grep '^sent' out)" 'sent 0'
 	rm -f got
 done
+podman image rm -af >/dev/null 2>&1
 docker image rm other:1 >/dev/null
 ok 'Docker lacks one of the two' on both dt-load --engine docker
 sent 'Docker lacks one of the two' "$(layers_of other 2)"
@@ -170,6 +171,38 @@ on base dt-load --engine docker >/dev/null
 rm -f got
 ok 'all images are asked' dt-load --engine docker --all-images again
 sent 'all images are asked' 0
+
+# --- specifications and prepared directories ---
+hello=$(root hello)
+spec() { jq -n --arg hello "$hello" --arg text "$1" '{name: "app", tag: "1", contents: $hello, extraCommands: "echo \($text) >text"}' >"$2"; }
+spec one one.json
+spec two two.json
+for engine in docker podman containerd; do
+	from_spec() { dt-load --engine "$engine" --store "$small" "$1"; }
+	ok "$engine: a specification" from_spec one.json
+	dt-stream-layered-image --store "$small" two.json >two.tar
+	rm -f got
+	ok "$engine: a specification, changed at the top" from_spec two.json
+	sent "$engine: a specification, changed at the top" "$(dt-inspect two.tar | jq '.blobs[-1].size')"
+	is "$engine: it is there" "$("${engine}_id")" "$(config_of two.tar)"
+	is "$engine: it is complete" "$("${engine}_files" | tar -xO --wildcards '*text' | sort)" two
+done
+rm -rf prepared
+dt-stream-layered-image --store "$small" --prepare prepared two.json
+from_prepared() {
+	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 DT_CACHE=$T/no-cache strace -f -e trace=open,openat -o trace \
+		dt-load --engine docker --store "$small" prepared
+}
+on base dt-load --engine docker >/dev/null
+docker image ls -q | xargs docker image rm -f >/dev/null 2>&1
+from_spec() { dt-load --engine docker --store "$small" "$1"; }
+from_spec one.json >/dev/null
+rm -f got
+ok 'a prepared directory' from_prepared
+sent 'a prepared directory' "$(dt-inspect two.tar | jq '.blobs[-1].size')"
+is 'no file of the store is opened' "$(grep -c "$small/nix/store/.*/" trace)" 0
+ok 'a prepared directory, again' from_prepared
+sent 'a prepared directory, again' 0
 
 # --- on another host, by ssh ---
 mkdir -p home/.ssh

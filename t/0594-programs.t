@@ -12,7 +12,7 @@ rows() { sed '/^#/d; /^$/d' "$list"; }
 # --- the list ---
 is 'a row has four columns' "$(rows | awk 'NF != 4')" ''
 is 'the rows are sorted in each group' "$(rows | awk '{ print > "'"$T"'/" $2 ".group" }'; for file in "$T"/*.group; do sort -c "$file" 2>&1; done)" ''
-is 'the groups' "$(rows | awk '{ print $2 }' | uniq | paste -sd ' ')" 'base root vm fallback'
+is 'the groups' "$(rows | awk '{ print $2 }' | uniq | paste -sd ' ')" 'base root vm engine fallback'
 
 # commands FILE...: the words that are in the place of a command.
 commands() {
@@ -28,7 +28,7 @@ is 'they are found' "$(grep -cxE 'jq|tar|sort|bsdtar|setpriv|fakeroot|getcap|pro
 	compgen -b
 	compgen -k
 	sed -nE 's/^([a-z_]+)\(\).*/\1/p' "${scripts[@]}"
-	printf '%s\n' dir file root
+	printf '%s\n' containerd dir file root
 } | sort -u >"$T/known"
 is 'each program of this machine that a script runs is in the list' \
 	"$(comm -23 <(comm -12 "$T/commands" <(compgen -c | sort -u)) "$T/known" | grep -v '^dt-' | comm -23 - <(rows | awk '{ print $1 }' | sort))" ''
@@ -41,7 +41,7 @@ is 'the packages of Debian have the programs, except names that are alternatives
 mkdir "$T/bin" "$T/tmp"
 while read -r program _; do
 	[ "$program" = faked ] || ln -s "$(type -P "$program")" "$T/bin/$program"
-done < <(rows | awk '$2 != "fallback"')
+done < <(rows | awk '$2 != "fallback" && $2 != "engine"')
 app=/nix/store/00000000000000000000000000000001-app-1.0
 mkdir -p "$T/s$app/bin"
 echo app >"$T/s$app/bin/app"

@@ -106,6 +106,9 @@ list_references() {
 		read -ra fields <<<"$line"
 		references+=("${fields[0]}") images+=("${fields[1]}") manifests+=("${fields[2]}") full+=("${fields[3]}")
 	done
+	# podman reads a single image as OCI's, with its registry. It gives several ones the registry
+	# localhost, which it prefers for a name without a registry.
+	[[ $engine != podman || ${references[0]} == sha256:* || $(grep -c '' "$work/about") -ne 1 ]] || references=("${full[@]}")
 }
 
 # load_into KIND NAME: loads the images, unless the engine has them. NAME is for messages. Adds to
@@ -129,16 +132,24 @@ load_into() {
 # all layers. Sets $work/send to what was sent.
 load_checked() {
 	local layer
-	! "$1_load" "$work/send" || ! "$1_state" || return 0
-	"$1_undo"
-	if ! cmp -s "$work/send" "$work/all"; then
+	! load_complete "$1" || return 0
+	if [ "$(<"$work/send")" != "$(<"$work/all")" ]; then
 		run cp "$work/all" "$work/send"
 		layer=$(cannot_send) || die "$2 has lost layer $layer, and it is not in the archive"
-		! "$1_load" "$work/send" || ! "$1_state" || return 0
-		"$1_undo"
+		! load_complete "$1" || return 0
 	fi
 	engine_message
 	die "$2: ${REPLY:-the image is not complete after loading}"
+}
+
+# load_complete KIND: loads the layers in $work/send. Returns whether the image is complete then.
+load_complete() {
+	if "$1_load" "$work/send"; then
+		! "$1_state" || return 0
+		: >"$work/messages"
+	fi
+	"$1_undo"
+	return 1
 }
 
 # cannot_send: returns 1 if $work/send has a layer that cannot be sent, and prints it.
@@ -176,7 +187,14 @@ count_bytes() {
 }
 
 # engine_message: after a program failed, sets $REPLY to the last line that the engine printed, or to nothing.
-engine_message() { REPLY=$(attempt grep -v '^[[:space:]]*$' "$work/messages" | tail -n 1) || REPLY=''; }
+engine_message() {
+	local lines line
+	REPLY=''
+	mapfile -t lines <"$work/messages"
+	for line in "${lines[@]}"; do
+		[[ $line != *[![:space:]]* ]] || REPLY=$line
+	done
+}
 
 # give FILE NAME-AND-TAG COMMAND...: sends the image archive to a command of the engine. Exits if
 # the archive cannot be made.
@@ -282,8 +300,9 @@ containerd_more() { :; }
 # A reference must never refer to an image that is not complete. So an image is loaded under another
 # name, which is its only one.
 containerd_load() {
-	local temporary name status=0
-	if [ "$(attempt wc -l <"$work/about")" -gt 1 ]; then
+	local temporary name lines status=0
+	mapfile -t lines <"$work/about"
+	if [ "${#lines[@]}" -gt 1 ]; then
 		give "$1" '' "${ctr[@]}" images import -
 		return
 	fi
