@@ -7,7 +7,6 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "base/opt.h"
 #include "base/progress.h"
 #include "base/timestamp.h"
@@ -17,7 +16,6 @@
 #include "image/reference.h"
 #include "image/writer.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -68,18 +66,6 @@ static const struct opt_tool tool = {
     .moved = moved,
 };
 
-static void set_name(struct options *o, const char *value)
-{
-	struct err why;
-
-	free(o->name);
-	o->name = mem_strdup(value);
-	for (char *p = o->name; *p != '\0'; p++)
-		*p = (char)tolower((unsigned char)*p);
-	if (reference_check_name(o->name, &why) < 0)
-		die_usage("--name: %s", why.text);
-}
-
 static void check_options(const struct options *o)
 {
 	const char *from = o->base.from;
@@ -96,8 +82,6 @@ static void check_options(const struct options *o)
 
 static void parse_args(struct options *o, int argc, char **argv)
 {
-	struct err why;
-
 	*o = (struct options){.created = timestamp_default()};
 	image_choice_init(&o->base);
 	o->base.may_lack = true; /* a base image may be in a registry */
@@ -110,15 +94,14 @@ static void parse_args(struct options *o, int argc, char **argv)
 			o->created = timestamp_option("created", optarg);
 			break;
 		case OPT_NAME:
-			set_name(o, optarg);
+			free(o->name);
+			o->name = reference_name_option(optarg);
 			break;
 		case OPT_ONLY:
 			o->only = optarg;
 			break;
 		case OPT_TAG:
-			if (reference_check_tag(optarg, &why) < 0)
-				die_usage("--tag: %s", why.text);
-			o->tag = optarg;
+			o->tag = reference_tag_option(optarg);
 			break;
 		case OPT_VERIFY:
 			o->verify = true;

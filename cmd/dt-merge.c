@@ -1,5 +1,5 @@
 /*
- * dt-merge: all images of several archives, in one archive.
+ * dt-merge: all images of several archives, in one archive, or one image of them.
  *
  * FILE...: image archives; stdin is read if a FILE is "-". stdout: an image archive.
  * Both are dt-image(5).
@@ -10,12 +10,26 @@
 #include "base/progress.h"
 #include "image/image.h"
 #include "image/merge.h"
+#include "image/reference.h"
 #include "image/writer.h"
 
 #include <getopt.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
+struct options {
+	struct image_choice choice;
+	bool is_index;
+	struct merge_index index; /* its name is owned */
+};
+
+enum { OPT_INDEX = 1, OPT_NAME, OPT_TAG };
+
 static const struct opt option_table[] = {
+    {OPT_INDEX, "index", NULL, "make one image for several platforms of them"},
+    {OPT_NAME, "name", "NAME", "the index's name, put in lower case (the first image's)"},
+    {OPT_TAG, "tag", "TAG", "its tag (the first image's)"},
     IMAGE_OPTION_ARCH,
     IMAGE_OPTION_MAX_UNPACKED,
     {0},
@@ -27,14 +41,37 @@ static const struct opt_tool tool = {
     .options = option_table,
 };
 
+static void set_option(struct options *o, int key)
+{
+	switch (key) {
+	case OPT_INDEX:
+		o->is_index = true;
+		break;
+	case OPT_NAME:
+		free(o->index.name);
+		o->index.name = reference_name_option(optarg);
+		break;
+	case OPT_TAG:
+		o->index.tag = reference_tag_option(optarg);
+		break;
+	default:
+		image_choice_option(&o->choice, key, optarg);
+	}
+}
+
 /* Parses the options; the operands begin at argv[optind] then. */
-static void parse_args(struct image_choice *choice, int argc, char **argv)
+static void parse_args(struct options *o, int argc, char **argv)
 {
 	int from_stdin = 0;
 
-	image_choice_init(choice);
+	*o = (struct options){0};
+	image_choice_init(&o->choice);
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
-		image_choice_option(choice, key, optarg);
+		set_option(o, key);
+	if ((o->index.name == NULL) != (o->index.tag == NULL))
+		die_usage("--name and --tag go together");
+	if (o->index.name != NULL && !o->is_index)
+		die_usage("--name and --tag go with --index");
 	if (optind == argc)
 		die_usage("the archives to merge are missing");
 	for (int i = optind; i < argc; i++)
@@ -45,21 +82,22 @@ static void parse_args(struct image_choice *choice, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	struct image_choice choice;
+	struct options o;
 	struct writer writer = {.fd = 1};
 	struct err why;
 
 	err_init("dt-merge");
 	io_init();
-	parse_args(&choice, argc, argv);
+	parse_args(&o, argc, argv);
 	io_begin(opt_output(), IO_BINARY);
 	io_pipe_grow(1);
-	if (merge_write(&writer, argv + optind, (size_t)(argc - optind), &choice, &why) <
-	    0)
+	if (merge_write(&writer, argv + optind, (size_t)(argc - optind), &o.choice,
+			o.is_index ? &o.index : NULL, &why) < 0)
 		die("%s", why.text);
 	progress_end();
 	writer_end(&writer);
 	io_finish();
 	writer_release(&writer);
+	free(o.index.name);
 	return 0;
 }

@@ -161,9 +161,7 @@ static void set_option(struct options *o, int key)
 				  optarg);
 		break;
 	case OPT_TAG:
-		if (reference_check_tag(optarg, &why) < 0)
-			die_usage("--tag: %s", why.text);
-		o->tag = optarg;
+		o->tag = reference_tag_option(optarg);
 		break;
 	case OPT_THIN:
 		o->thin = true;

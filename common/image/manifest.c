@@ -54,6 +54,19 @@ json_t *manifest_descriptor(const char *type, const char *hex, uint64_t size)
 	return d;
 }
 
+json_t *manifest_platform(const json_t *config)
+{
+	static const char *const keys[] = {"architecture", "os", "variant"};
+	json_t *platform = json_object();
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		json_t *value = json_object_get(config, keys[i]);
+		if (json_is_string(value))
+			json_object_set(platform, keys[i], value);
+	}
+	return platform;
+}
+
 const char *manifest_hex(const json_t *descriptor)
 {
 	const char *digest = json_string_at(descriptor, "digest");

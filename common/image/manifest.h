@@ -62,6 +62,12 @@ struct manifest_blob {
 /* Returns a new descriptor. */
 json_t *manifest_descriptor(const char *type, const char *hex, uint64_t size);
 
+/*
+ * The "platform" of a descriptor for an image with this configuration. Returns a new
+ * reference.
+ */
+json_t *manifest_platform(const json_t *config);
+
 /* The hex digest in a descriptor, or NULL if it has no sha256 digest. */
 const char *manifest_hex(const json_t *descriptor);
 

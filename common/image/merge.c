@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/strset.h"
 #include "image/image.h"
+#include "image/manifest.h"
 #include "image/reference.h"
 #include "image/writer.h"
 
@@ -26,6 +27,8 @@ struct tag {
 };
 
 struct image_merge {
+	const struct merge_index *index; /* or NULL */
+	size_t docker;                   /* of an index: the image for manifest.json */
 	struct image_archive *archive;
 	struct strset ids;   /* hex digests of the configurations */
 	struct place *place; /* ids.n of them */
@@ -52,14 +55,20 @@ static void release(struct image_merge *m, size_t n)
 
 /*
  * Assigns the reference `text`, in full `full`, to the image. Warns if another one had
- * it.
+ * it. An index has only the references of the first image; warns of others.
  */
 static void set_tag(struct image_merge *m, uint32_t image, const char *file,
 		    const char *text, const struct buf *full)
 {
 	size_t before = m->full.n;
-	uint32_t i = strset_add(&m->full, full->data, full->len);
 
+	if (m->index != NULL && image > 0) {
+		if (strset_find(&m->full, full->data, full->len) == STRSET_NONE)
+			warn("%s: the name %s is left out; the index has the names of %s",
+			     file, text, m->place[0].archive->file);
+		return;
+	}
+	uint32_t i = strset_add(&m->full, full->data, full->len);
 	if (m->full.n > before) {
 		m->tag = mem_grow(m->tag, &m->cap_tag, m->full.n, sizeof *m->tag);
 		m->tag[i].text = mem_strdup(text);
@@ -104,6 +113,8 @@ static void note_image(struct image_merge *m, const struct image *im, size_t at)
 		m->place[image] =
 		    (struct place){.archive = im->archive, .i = at, .tags = json_array()};
 	}
+	if (m->index != NULL && m->index->name != NULL)
+		return;
 	json_array_foreach(im->tags, i, tag)
 	{
 		add_tag(m, image, im->archive, json_string_value(tag));
@@ -131,6 +142,7 @@ static int add_archive(struct image_merge *m, struct writer *w,
 /* Writes the documents of all images. Each is read again, so only one is in memory. */
 static int add_documents(struct image_merge *m, struct writer *w, struct err *e)
 {
+	json_t *none = json_array();
 	int result = 0;
 
 	for (size_t i = 0; i < m->full.n; i++)
@@ -143,9 +155,11 @@ static int add_documents(struct image_merge *m, struct writer *w, struct err *e)
 		if (result == 0 && strcmp(im.id, m->ids.name[i]) != 0)
 			result = err_set(e, "%s: changed while it was read", im.file);
 		if (result == 0)
-			writer_add(w, im.config, &im.text, p->tags);
+			writer_add(w, im.config, &im.text,
+				   m->index == NULL ? p->tags : none);
 		image_release(&im);
 	}
+	json_decref(none);
 	return result;
 }
 
@@ -161,6 +175,120 @@ static int open_archives(struct image_merge *m, char *const *file, size_t n,
 	}
 	return 0;
 }
+
+/* --- an index --- */
+
+/*
+ * Appends the platform as "OS/ARCH/VARIANT", without a variant that engines take for
+ * granted. So two images with the same text could not be told apart.
+ */
+static void platform_text(const json_t *platform, struct buf *out)
+{
+	static const char *const implied[][2] = {
+	    {"amd64", "v1"}, {"arm", "v7"}, {"arm64", "v8"}};
+	const char *os = json_string_at(platform, "os"),
+		   *arch = json_string_at(platform, "architecture"),
+		   *variant = json_string_at(platform, "variant");
+
+	for (size_t i = 0; variant != NULL && i < sizeof implied / sizeof *implied; i++)
+		if (strcmp(arch, implied[i][0]) == 0 &&
+		    strcmp(variant, implied[i][1]) == 0)
+			variant = NULL;
+	buf_addf(out, "%s/%s", os, arch);
+	if (variant != NULL && *variant != '\0')
+		buf_addf(out, "/%s", variant);
+}
+
+/* Adds the platform of image `i`, which no other image may have, to `seen`. */
+static int add_platform(const struct image_merge *m, size_t i, const json_t *platform,
+			struct strset *seen, struct err *e)
+{
+	const char *file = m->archive[i].file;
+	struct buf text = {0};
+	size_t before = seen->n;
+	int result = 0;
+
+	if (json_string_at(platform, "os") == NULL ||
+	    json_string_at(platform, "architecture") == NULL)
+		return err_set(e, "%s: the image's configuration names no platform",
+			       file);
+	platform_text(platform, &text);
+	uint32_t other = strset_add(seen, text.data, text.len);
+	if (seen->n == before)
+		result = err_set(e,
+				 "%s: an image for %s, as in %s; an index has one image "
+				 "for each platform",
+				 file, text.data, m->archive[other].file);
+	buf_release(&text);
+	return result;
+}
+
+/* Appends the platform of the only image of archive `i`, as in a descriptor. */
+static int find_platform(const struct image_merge *m, size_t i, json_t *list,
+			 struct strset *seen, struct err *e)
+{
+	const struct image_archive *a = &m->archive[i];
+	json_t *entry = json_object();
+	struct image im;
+
+	json_array_append_new(list, entry);
+	if (json_array_size(a->images) != 1)
+		return err_set(
+		    e, "%s: %zu images; --index takes one image from each archive",
+		    a->file, json_array_size(a->images));
+	if (image_archive_has_platforms(a, a->oci))
+		return err_set(e,
+			       "%s: an image for several platforms; choose one with "
+			       "'dt-merge --arch', and merge that",
+			       a->file);
+	int result = image_open_at(&im, a, 0, e);
+	if (result == 0) {
+		json_t *platform = manifest_platform(im.config);
+		json_object_set_new(entry, "platform", platform);
+		result = add_platform(m, i, platform, seen, e);
+	}
+	image_release(&im);
+	return result;
+}
+
+/* Checks that the images can be in one index, and chooses that for manifest.json. */
+static int plan_index(struct image_merge *m, size_t n, const struct image_choice *choice,
+		      struct err *e)
+{
+	json_t *list = json_array();
+	struct strset seen = {0};
+	int result = 0;
+
+	for (size_t i = 0; i < n && result == 0; i++)
+		result = find_platform(m, i, list, &seen, e);
+	if (result == 0 && choice->has_arch) {
+		const json_t *found = manifest_find(list, &choice->platform, choice->os);
+		if (found == NULL)
+			result = manifest_not_found(&choice->platform, choice->os, e);
+		else
+			while (json_array_get(list, m->docker) != found)
+				m->docker++;
+	}
+	strset_release(&seen);
+	json_decref(list);
+	return result;
+}
+
+static void write_index(const struct image_merge *m, struct writer *w)
+{
+	json_t *tags = json_incref(m->place[0].tags);
+	struct buf reference = {0};
+
+	if (m->index->name != NULL) {
+		buf_addf(&reference, "%s:%s", m->index->name, m->index->tag);
+		json_array_append_new(tags, json_string(reference.data));
+	}
+	writer_index(w, m->docker, tags);
+	buf_release(&reference);
+	json_decref(tags);
+}
+
+/* --- all of it --- */
 
 /* Checks that a reader will accept the lists of index.json and manifest.json. */
 static int check_lists(const struct writer *w, struct err *e)
@@ -189,17 +317,23 @@ static int check_lists(const struct writer *w, struct err *e)
 }
 
 int merge_write(struct writer *w, char *const *file, size_t n,
-		const struct image_choice *choice, struct err *e)
+		const struct image_choice *choice, const struct merge_index *index,
+		struct err *e)
 {
-	struct image_merge m = {.archive = mem_zero(n, sizeof *m.archive)};
+	struct image_merge m = {.index = index,
+				.archive = mem_zero(n, sizeof *m.archive)};
 	int result = open_archives(&m, file, n, choice, e);
 
+	if (result == 0 && index != NULL)
+		result = plan_index(&m, n, choice, e);
 	for (size_t i = 0; i < n && result == 0; i++)
 		result = add_archive(&m, w, &m.archive[i], e);
 	if (result == 0)
 		result = add_documents(&m, w, e);
 	if (result == 0)
 		result = check_lists(w, e);
+	if (result == 0 && index != NULL)
+		write_index(&m, w);
 	if (result == 0)
 		writer_list(w);
 	release(&m, n);

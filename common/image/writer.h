@@ -125,6 +125,13 @@ int writer_copy(struct writer *w, const struct image *im, struct err *e);
 void writer_add(struct writer *w, const json_t *config, const struct buf *text,
 		const json_t *tags);
 
+/*
+ * Writes an OCI index of all images, whose references are `tags`. index.json will list
+ * this index only, and manifest.json will list only image `docker`, counted from 0, with
+ * the same references. Must be called after all images were added without references.
+ */
+void writer_index(struct writer *w, size_t docker, const json_t *tags);
+
 /* Writes the documents that list the images: index.json, oci-layout, manifest.json. */
 void writer_list(struct writer *w);
 
