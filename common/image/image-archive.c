@@ -296,8 +296,9 @@ static void add_platforms(const struct image_archive *a, const json_t *list, int
 		if (arch != NULL && strcmp(arch, "unknown") != 0) {
 			const char *os = json_string_at(p, "os"),
 				   *variant = json_string_at(p, "variant");
-			buf_addf(&text, "%s/%s/%s", os != NULL ? os : "", arch,
-				 variant != NULL ? variant : "");
+			buf_addf(&text, "%s/%s", os != NULL ? os : "", arch);
+			if (variant != NULL && *variant != '\0')
+				buf_addf(&text, "/%s", variant);
 			strset_add(platforms, text.data, text.len);
 		} else if (arch == NULL && depth < NESTED_MAX &&
 			   is_new(seen, descriptor)) {
@@ -316,6 +317,17 @@ bool image_archive_has_platforms(const struct image_archive *a, const json_t *li
 
 	add_platforms(a, list, 1, &platforms, &seen);
 	bool result = platforms.n > 1;
+	strset_release(&platforms);
+	strset_release(&seen);
+	return result;
+}
+
+bool image_archive_platform(const struct image_archive *a, struct platform *p)
+{
+	struct strset platforms = {0}, seen = {0};
+
+	add_platforms(a, a->oci, 1, &platforms, &seen);
+	bool result = platforms.n == 1 && platform_parse(p, platforms.name[0]) == 0;
 	strset_release(&platforms);
 	strset_release(&seen);
 	return result;

@@ -137,6 +137,12 @@ void image_archive_use(struct image_archive *a, bool is_oci);
  */
 bool image_archive_has_platforms(const struct image_archive *a, const json_t *list);
 
+/*
+ * Sets `p` to the platform of index.json, including nested indexes. Returns false if it
+ * has none or several platforms, or one that is not Linux on a known architecture.
+ */
+bool image_archive_platform(const struct image_archive *a, struct platform *p);
+
 /* Whether the archive has a member of this name, which may be anything. */
 bool image_archive_has(const struct image_archive *a, const char *name);
 

@@ -29,6 +29,7 @@ struct tag {
 struct image_merge {
 	const struct merge_index *index; /* or NULL */
 	size_t docker;                   /* of an index: the image for manifest.json */
+	struct image_choice *choice;     /* of an index: that of each archive, or NULL */
 	struct image_archive *archive;
 	struct strset ids;   /* hex digests of the configurations */
 	struct place *place; /* ids.n of them */
@@ -51,6 +52,7 @@ static void release(struct image_merge *m, size_t n)
 	for (size_t i = 0; i < n; i++)
 		image_archive_release(&m->archive[i]);
 	free(m->archive);
+	free(m->choice);
 }
 
 /*
@@ -227,7 +229,7 @@ static int add_platform(const struct image_merge *m, size_t i, const json_t *pla
 static int find_platform(const struct image_merge *m, size_t i, json_t *list,
 			 struct strset *seen, struct err *e)
 {
-	const struct image_archive *a = &m->archive[i];
+	struct image_archive *a = &m->archive[i];
 	json_t *entry = json_object();
 	struct image im;
 
@@ -241,6 +243,9 @@ static int find_platform(const struct image_merge *m, size_t i, json_t *list,
 			       "%s: an image for several platforms; choose one with "
 			       "'dt-merge --arch', and merge that",
 			       a->file);
+	/* The image's platform may be any, but an index in index.json needs a choice. */
+	if (image_archive_platform(a, &m->choice[i].platform))
+		a->choice = &m->choice[i];
 	int result = image_open_at(&im, a, 0, e);
 	if (result == 0) {
 		json_t *platform = manifest_platform(im.config);
@@ -251,6 +256,21 @@ static int find_platform(const struct image_merge *m, size_t i, json_t *list,
 	return result;
 }
 
+/* Chooses the image for manifest.json by its platform. */
+static int choose_docker(struct image_merge *m, const json_t *list,
+			 const struct image_choice *choice, struct err *e)
+{
+	const json_t *found = manifest_find(list, &choice->platform, choice->os);
+
+	if (found == NULL) {
+		(void)manifest_not_found(&choice->platform, choice->os, e);
+		return err_prefix(e, "the index");
+	}
+	while (json_array_get(list, m->docker) != found)
+		m->docker++;
+	return 0;
+}
+
 /* Checks that the images can be in one index, and chooses that for manifest.json. */
 static int plan_index(struct image_merge *m, size_t n, const struct image_choice *choice,
 		      struct err *e)
@@ -259,16 +279,13 @@ static int plan_index(struct image_merge *m, size_t n, const struct image_choice
 	struct strset seen = {0};
 	int result = 0;
 
+	m->choice = mem_zero(n, sizeof *m->choice);
+	for (size_t i = 0; i < n; i++)
+		m->choice[i] = *choice;
 	for (size_t i = 0; i < n && result == 0; i++)
 		result = find_platform(m, i, list, &seen, e);
-	if (result == 0 && choice->has_arch) {
-		const json_t *found = manifest_find(list, &choice->platform, choice->os);
-		if (found == NULL)
-			result = manifest_not_found(&choice->platform, choice->os, e);
-		else
-			while (json_array_get(list, m->docker) != found)
-				m->docker++;
-	}
+	if (result == 0 && choice->has_arch)
+		result = choose_docker(m, list, choice, e);
 	strset_release(&seen);
 	json_decref(list);
 	return result;
