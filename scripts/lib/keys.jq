@@ -4,7 +4,7 @@ def export_keys: {
 	"fromImage": ["string"], "fromImageName": ["string", null],
 	"fromImageTag": ["string", null], "name": ["string", null], "diskSize": ["integer", 1024]};
 
-def merge_keys: {"images": ["paths"]};
+def merge_keys: {"images": ["paths"], "index": ["boolean", false]};
 
 def image_keys: {
 	"name": ["string"], "tag": ["string", null], "fromImage": ["string", null],
