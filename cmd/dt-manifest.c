@@ -10,6 +10,7 @@
 #include "base/opt.h"
 #include "base/progress.h"
 #include "base/timestamp.h"
+#include "image/annotations.h"
 #include "image/config.h"
 #include "image/image.h"
 #include "image/layerinput.h"
@@ -29,18 +30,28 @@ enum {
 
 struct options {
 	char *name; /* in lower case, owned */
-	const char *tag, *config, *only;
+	const char *tag, *config, *annotations, *only;
 	struct image_choice base; /* its platform is the image's, too */
 	bool verify;
 	int64_t created;
 };
 
-enum { OPT_CONFIG = 1, OPT_CREATED, OPT_NAME, OPT_ONLY, OPT_TAG, OPT_VERIFY };
+enum {
+	OPT_ANNOTATIONS = 1,
+	OPT_CONFIG,
+	OPT_CREATED,
+	OPT_NAME,
+	OPT_ONLY,
+	OPT_TAG,
+	OPT_VERIFY
+};
 
 static const struct opt option_table[] = {
     {OPT_NAME, "name", "NAME", "the image's name, put in lower case"},
     {OPT_TAG, "tag", "TAG", "its tag (derived from the image's content)"},
     {OPT_CONFIG, "config", "FILE", "a JSON object: Cmd, Env, WorkingDir and so on"},
+    {OPT_ANNOTATIONS, "annotations", "FILE",
+     "a JSON object: annotations of the manifest"},
     {OPT_CREATED, "created", "TIME",
      "when it was made (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
     {IMAGE_OPT_ARCH, "arch", "ARCH",
@@ -76,6 +87,7 @@ static void check_options(const struct options *o)
 		die_usage("--name is missing");
 	if ((from != NULL && strcmp(from, "-") == 0) ||
 	    (o->config != NULL && strcmp(o->config, "-") == 0) ||
+	    (o->annotations != NULL && strcmp(o->annotations, "-") == 0) ||
 	    (o->only != NULL && strcmp(o->only, "-") == 0))
 		die_usage("standard input is for the layers");
 }
@@ -87,6 +99,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 	o->base.may_lack = true; /* a base image may be in a registry */
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
 		switch (key) {
+		case OPT_ANNOTATIONS:
+			o->annotations = optarg;
+			break;
 		case OPT_CONFIG:
 			o->config = optarg;
 			break;
@@ -134,6 +149,18 @@ static json_t *read_config(const struct options *o)
 	if (config_check(config, &why) < 0)
 		die("%s", why.text);
 	return config;
+}
+
+static json_t *read_annotations(const struct options *o)
+{
+	struct err why;
+
+	if (o->annotations == NULL)
+		return NULL;
+	json_t *own = annotations_read(o->annotations, &why);
+	if (own == NULL)
+		die("%s", why.text);
+	return own;
 }
 
 /* The whole image configuration. */
@@ -200,15 +227,18 @@ static void build_image(const struct options *o, const struct image *base)
 	if (writer_limit(&b.writer, o->only, &why) < 0)
 		die("%s", why.text);
 	timestamp_format(o->created, created);
-	json_t *config = read_config(o);
+	json_t *config = read_config(o), *own = read_annotations(o);
 	io_pipe_grow(1);
 	copy_layers(&b, o, base, created);
 	check_count(&b);
 	json_t *image = image_config(&b, o, created, config);
-	writer_image(&b.writer, image, NULL, o->name, o->tag);
+	json_t *annotations = annotations_of_image(own, image);
+	writer_image(&b.writer, image, NULL, o->name, o->tag, annotations);
 	writer_end(&b.writer);
 	io_finish();
+	json_decref(annotations);
 	json_decref(image);
+	json_decref(own);
 	json_decref(config);
 	layerinput_release(&b.in);
 	writer_release(&b.writer);

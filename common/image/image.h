@@ -179,6 +179,20 @@ json_t *image_archive_manifest(const struct image_archive *a, const json_t *desc
 json_t *image_archive_descriptor(const struct image_archive *a, const char *config,
 				 size_t n);
 
+/*
+ * Descriptors of all manifests in index.json and nested indexes, a new object. Its keys
+ * are the hex digests of the configurations; the first manifest of a configuration
+ * counts. The descriptors have only a digest.
+ */
+json_t *image_archive_manifests(const struct image_archive *a);
+
+/*
+ * The annotations in the manifest that a descriptor points to, a new object. It is empty
+ * if the descriptor is NULL, or if the manifest has none or cannot be read.
+ */
+json_t *image_archive_annotations(const struct image_archive *a,
+				  const json_t *descriptor);
+
 /* An image of an archive. */
 struct image {
 	const struct image_archive *archive;

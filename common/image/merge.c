@@ -17,7 +17,8 @@
 struct place {
 	const struct image_archive *archive;
 	size_t i;
-	json_t *tags; /* its final references */
+	json_t *tags;     /* its final references */
+	json_t *manifest; /* its descriptor, or NULL */
 };
 
 /* A reference: name and tag. */
@@ -41,8 +42,10 @@ struct image_merge {
 
 static void release(struct image_merge *m, size_t n)
 {
-	for (size_t i = 0; i < m->ids.n; i++)
+	for (size_t i = 0; i < m->ids.n; i++) {
 		json_decref(m->place[i].tags);
+		json_decref(m->place[i].manifest);
+	}
 	free(m->place);
 	for (size_t i = 0; i < m->full.n; i++)
 		free(m->tag[i].text);
@@ -103,8 +106,12 @@ static void add_tag(struct image_merge *m, uint32_t image, const struct image_ar
 	buf_release(&full);
 }
 
-/* Records image `at` of its archive, and its references. */
-static void note_image(struct image_merge *m, const struct image *im, size_t at)
+/*
+ * Records image `at` of its archive, and its references. `manifests` are those of the
+ * archive.
+ */
+static void note_image(struct image_merge *m, const struct image *im, size_t at,
+		       const json_t *manifests)
 {
 	size_t before = m->ids.n, i;
 	uint32_t image = strset_add(&m->ids, im->id, DIGEST_HEX);
@@ -112,8 +119,12 @@ static void note_image(struct image_merge *m, const struct image *im, size_t at)
 
 	if (m->ids.n > before) {
 		m->place = mem_grow(m->place, &m->cap_place, m->ids.n, sizeof *m->place);
-		m->place[image] =
-		    (struct place){.archive = im->archive, .i = at, .tags = json_array()};
+		m->place[image] = (struct place){
+		    .archive = im->archive,
+		    .i = at,
+		    .tags = json_array(),
+		    .manifest = json_incref(json_object_get(manifests, im->id)),
+		};
 	}
 	if (m->index != NULL && m->index->name != NULL)
 		return;
@@ -127,6 +138,7 @@ static void note_image(struct image_merge *m, const struct image *im, size_t at)
 static int add_archive(struct image_merge *m, struct writer *w,
 		       const struct image_archive *a, struct err *e)
 {
+	json_t *manifests = image_archive_manifests(a);
 	int result = 0;
 
 	for (size_t i = 0; i < json_array_size(a->images) && result == 0; i++) {
@@ -135,9 +147,29 @@ static int add_archive(struct image_merge *m, struct writer *w,
 		if (result == 0)
 			result = writer_copy(w, &im, e);
 		if (result == 0)
-			note_image(m, &im, i);
+			note_image(m, &im, i, manifests);
 		image_release(&im);
 	}
+	json_decref(manifests);
+	return result;
+}
+
+/* Writes the documents of image `i`. */
+static int add_image(const struct image_merge *m, struct writer *w, size_t i,
+		     const json_t *tags, struct err *e)
+{
+	const struct place *p = &m->place[i];
+	struct image im;
+	int result = image_open_at(&im, p->archive, p->i, e);
+
+	if (result == 0 && strcmp(im.id, m->ids.name[i]) != 0)
+		result = err_set(e, "%s: changed while it was read", im.file);
+	if (result == 0) {
+		json_t *notes = image_archive_annotations(p->archive, p->manifest);
+		writer_add(w, im.config, &im.text, tags, notes);
+		json_decref(notes);
+	}
+	image_release(&im);
 	return result;
 }
 
@@ -150,17 +182,9 @@ static int add_documents(struct image_merge *m, struct writer *w, struct err *e)
 	for (size_t i = 0; i < m->full.n; i++)
 		json_array_append_new(m->place[m->tag[i].image].tags,
 				      json_string(m->tag[i].text));
-	for (size_t i = 0; i < m->ids.n && result == 0; i++) {
-		const struct place *p = &m->place[i];
-		struct image im;
-		result = image_open_at(&im, p->archive, p->i, e);
-		if (result == 0 && strcmp(im.id, m->ids.name[i]) != 0)
-			result = err_set(e, "%s: changed while it was read", im.file);
-		if (result == 0)
-			writer_add(w, im.config, &im.text,
-				   m->index == NULL ? p->tags : none);
-		image_release(&im);
-	}
+	for (size_t i = 0; i < m->ids.n && result == 0; i++)
+		result =
+		    add_image(m, w, i, m->index == NULL ? m->place[i].tags : none, e);
 	json_decref(none);
 	return result;
 }

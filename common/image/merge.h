@@ -27,6 +27,7 @@ struct merge_index {
  *   - An image that several archives have is listed once, with the references of all.
  *   - If images have the same reference, the last one gets it, as in `docker load`. A
  *     warning names it.
+ *   - An image keeps its configuration and the annotations of its manifest.
  *   - A reference that no engine accepts is omitted, with a warning.
  *   - If an image exists for several platforms, `choice` selects one, see
  *     image_archive_open().

@@ -59,7 +59,8 @@ static json_t *layer_descriptor(const struct writer_layer *about, const char *id
 
 /* Writes the manifest (OCI image specification, manifest.md). Returns its descriptor. */
 static json_t *put_manifest(struct writer *w, const json_t *config,
-			    json_t *config_descriptor, const struct manifest_media *types)
+			    json_t *config_descriptor, const struct manifest_media *types,
+			    json_t *annotations)
 {
 	json_t *manifest = json_object(), *layers = json_array();
 	struct buf text = {0};
@@ -76,7 +77,13 @@ static json_t *put_manifest(struct writer *w, const json_t *config,
 	json_object_set_new(manifest, "mediaType", json_string(types->manifest));
 	json_object_set_new(manifest, "config", config_descriptor);
 	json_object_set_new(manifest, "layers", layers);
+	if (json_object_size(annotations) > 0)
+		json_object_set(manifest, "annotations", annotations);
 	json_write(manifest, &text);
+	if (text.len > JSON_LIMIT)
+		die("the manifest would have %zu bytes, but readers accept at most %d; "
+		    "use shorter annotations",
+		    text.len, JSON_LIMIT);
 	json_t *d = put_text(w, &text, types->manifest, hex);
 	buf_release(&text);
 	json_decref(manifest);
@@ -84,7 +91,7 @@ static json_t *put_manifest(struct writer *w, const json_t *config,
 }
 
 /* The annotations from which containerd and Docker read the image's name. */
-static json_t *annotations(const char *reference)
+static json_t *name_annotations(const char *reference)
 {
 	json_t *notes = json_object();
 	struct buf name = {0}, full = {0};
@@ -115,7 +122,7 @@ static void list_oci(json_t *list, json_t *descriptor, const json_t *tags)
 	{
 		json_t *named = json_copy(descriptor);
 		json_object_set_new(named, "annotations",
-				    annotations(json_string_value(tag)));
+				    name_annotations(json_string_value(tag)));
 		json_array_append_new(list, named);
 	}
 	if (json_array_size(tags) == 0)
@@ -141,12 +148,12 @@ static void list_docker(json_t *list, const json_t *config, const char *config_h
 }
 
 void writer_add(struct writer *w, const json_t *config, const struct buf *text,
-		const json_t *tags)
+		const json_t *tags, json_t *annotations)
 {
 	const struct manifest_media *types = manifest_media(config);
 	char hex[DIGEST_HEX + 1];
 	json_t *config_descriptor = put_text(w, text, types->config, hex);
-	json_t *manifest = put_manifest(w, config, config_descriptor, types);
+	json_t *manifest = put_manifest(w, config, config_descriptor, types, annotations);
 
 	if (w->index == NULL) {
 		w->index = json_array();
@@ -201,7 +208,7 @@ void writer_list(struct writer *w)
 }
 
 void writer_image(struct writer *w, const json_t *config, const struct buf *text,
-		  const char *name, const char *tag)
+		  const char *name, const char *tag, json_t *annotations)
 {
 	char hex[DIGEST_HEX + 1], content_tag[DIGEST_NIX32 + 1];
 	struct buf own = {0}, reference = {0};
@@ -215,7 +222,7 @@ void writer_image(struct writer *w, const json_t *config, const struct buf *text
 	digest_nix32(hex, content_tag);
 	buf_addf(&reference, "%s:%s", name, tag != NULL ? tag : content_tag);
 	json_array_append_new(tags, json_string(reference.data));
-	writer_add(w, config, text, tags);
+	writer_add(w, config, text, tags, annotations);
 	writer_list(w);
 	json_decref(tags);
 	buf_release(&reference);

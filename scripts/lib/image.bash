@@ -249,13 +249,15 @@ find_compressor() {
 	esac
 }
 
-# check_image OPTION...: checks the configuration and these options of dt-manifest. The script exits
-# here if they are wrong, before the long steps.
+# check_image OPTION...: checks the configuration, the annotations and these options of dt-manifest.
+# The script exits here if they are wrong, before the long steps.
 check_image() {
 	printf '%s\n' "${key[config]-"{}"}" >"$work/config"
+	printf '%s\n' "${key[annotations]-"{}"}" >"$work/annotations"
 	run mkdir "$work/empty"
 	run dt-root --no-cache --tree "$work/empty" >"$work/empty.tar"
-	run_about config "$work/config" dt-manifest "$@" --config "$work/config" <"$work/empty.tar" >"$work/output"
+	run_about config "$work/config" dt-manifest "$@" --config "$work/config" \
+		--annotations "$work/annotations" <"$work/empty.tar" >"$work/output"
 }
 
 # write_image ARRAY OPTION...: writes the image to standard output, compressed if $compress is true.
@@ -263,7 +265,7 @@ check_image() {
 write_image() {
 	local -n layers_command=$1
 	local filter statuses=(0)
-	set -- "${@:2}" --config "$work/config"
+	set -- "${@:2}" --config "$work/config" --annotations "$work/annotations"
 	if [ "$compress" = true ]; then
 		find_compressor filter
 		{ "${layers_command[@]}" 2>&3 | dt-manifest "$@" 2>&3 | "${filter[@]}" 2>&3; } 3>&2 2>/dev/null ||
