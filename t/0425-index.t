@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/docker.sh"
 . "$t_dir/registry.sh"
-need /usr/bin/python3 jq busybox bsdtar fakeroot podman skopeo ctr
+need /usr/bin/python3 setarch jq busybox bsdtar fakeroot podman skopeo ctr
 
 cd "$T" || exit 1
 here=$(dpkg --print-architecture)
@@ -62,6 +62,11 @@ dt-merge --index there.tar riscv.tar here.tar >three.tar
 is 'three images: in the order of the operands' \
 	"$(document three.tar "blobs/sha256/$(document three.tar index.json | jq -r '.manifests[0].digest[7:]')" | jq -r '.manifests[].digest')" \
 	"$(for i in there riscv here; do manifest_of $i.tar; done)"
+
+as_i686() { setarch linux32 "$@"; }
+is 'as_i686: another machine' "$(as_i686 uname -m | grep -cx "$(uname -m)")" 0
+ok 'on another machine' as_i686 dt-merge --index here.tar there.tar
+same 'on another machine: the same' out index.tar
 
 # Archives of other forms. An index with a single image does not depend on this machine.
 skopeo copy -q --insecure-policy docker-archive:there.tar "docker-archive:docker.tar:app:1"
@@ -152,6 +157,10 @@ mv index.tar kept.tar
 dt-merge --index there.tar here.tar >index.tar
 is "dt's tools: this machine's image, which manifest.json lacks" "$(tools)" "$(found here)"
 mv kept.tar index.tar
+dt-merge --index there.tar here.tar >other.tar
+is "dt-merge: this machine's image, which manifest.json lacks" "$(dt-merge other.tar | dt-inspect | jq -r .config)" "$(id here.tar)"
+dt-merge --index there.tar riscv.tar >other.tar
+is "dt-merge: none for this machine: manifest.json's" "$(dt-merge other.tar | dt-inspect | jq -r .config)" "$(id there.tar)"
 is 'dt-merge: --arch' "$(dt-merge --arch "$there" index.tar | dt-inspect | jq -r .config)" "$(id there.tar)"
 gzip_index() { dt-compress <index.tar; }
 ok 'dt-compress' gzip_index

@@ -9,6 +9,7 @@
 #include "image/reference.h"
 #include "image/writer.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +190,28 @@ static int add_documents(struct image_merge *m, struct writer *w, struct err *e)
 	return result;
 }
 
+/*
+ * Uses index.json of an archive with several platforms, as image_open() does, if it has
+ * an image for the platform under each name.
+ */
+static void prefer_index(struct image_archive *a)
+{
+	bool has_all = true;
+	struct err unused;
+
+	if (!a->is_several || a->is_oci)
+		return;
+	image_archive_use(a, true);
+	for (size_t i = 0; i < json_array_size(a->images) && has_all; i++) {
+		json_t *manifest =
+		    image_archive_manifest(a, json_array_get(a->images, i), &unused);
+		has_all = manifest != NULL;
+		json_decref(manifest);
+	}
+	if (!has_all)
+		image_archive_use(a, false);
+}
+
 static int open_archives(struct image_merge *m, char *const *file, size_t n,
 			 const struct image_choice *choice, struct err *e)
 {
@@ -196,6 +219,7 @@ static int open_archives(struct image_merge *m, char *const *file, size_t n,
 		struct image_archive *a = &m->archive[i];
 		if (image_archive_open(a, file[i], choice, e) < 0)
 			return -1;
+		prefer_index(a);
 		if (json_array_size(a->images) == 0)
 			return err_set(e, "%s: no image in it", a->file);
 	}
