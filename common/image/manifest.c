@@ -241,12 +241,17 @@ static const char *text_at(const json_t *object, const char *key)
 	return text != NULL ? text : "";
 }
 
+bool manifest_is_index(const json_t *descriptor)
+{
+	return is_any(text_at(descriptor, "mediaType"), manifest_index_type, docker_list);
+}
+
 bool manifest_is_image(const json_t *descriptor)
 {
 	const char *type = json_string_at(descriptor, "mediaType");
 
 	return type == NULL || is_any(type, oci_manifest, docker_manifest) ||
-	       is_any(type, manifest_index_type, docker_list);
+	       manifest_is_index(descriptor);
 }
 
 /*

@@ -96,6 +96,9 @@ void manifest_release(struct manifest *m);
  */
 bool manifest_is_image(const json_t *descriptor);
 
+/* Whether the media type of a descriptor is that of an index. */
+bool manifest_is_index(const json_t *descriptor);
+
 /*
  * Selects from an array of descriptors the image for a platform, in the order of
  * skopeo(1):

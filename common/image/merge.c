@@ -191,24 +191,27 @@ static int add_documents(struct image_merge *m, struct writer *w, struct err *e)
 }
 
 /*
- * Uses index.json of an archive with several platforms, as image_open() does, if it has
- * an image for the platform under each name.
+ * Uses index.json of an archive whose images are indexes, as image_open() does, if each
+ * of them has an image for the platform.
  */
 static void prefer_index(struct image_archive *a)
 {
-	bool has_all = true;
+	bool has_index = false, has_all = true;
 	struct err unused;
+	json_t *entry;
+	size_t i;
 
 	if (!a->is_several || a->is_oci)
 		return;
 	image_archive_use(a, true);
-	for (size_t i = 0; i < json_array_size(a->images) && has_all; i++) {
-		json_t *manifest =
-		    image_archive_manifest(a, json_array_get(a->images, i), &unused);
-		has_all = manifest != NULL;
+	json_array_foreach(a->images, i, entry)
+	{
+		json_t *manifest = image_archive_manifest(a, entry, &unused);
+		has_index = has_index || manifest_is_index(entry);
+		has_all = has_all && manifest != NULL;
 		json_decref(manifest);
 	}
-	if (!has_all)
+	if (!has_index || !has_all)
 		image_archive_use(a, false);
 }
 
