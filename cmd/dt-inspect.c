@@ -70,6 +70,8 @@ static void describe(const struct image *image, struct buf *out)
 	json_object_set(doc, "repoTags", image->tags);
 	json_object_set_new(doc, "manifest",
 			    hex != NULL ? json_digest(hex) : json_null());
+	json_object_set_new(doc, "annotations",
+			    image_archive_annotations(image->archive, manifest));
 	json_object_set_new(doc, "config", json_digest(image->id));
 	json_object_set_new(doc, "layers", layers);
 	json_object_set_new(doc, "blobs", blobs != NULL ? blobs : json_null());

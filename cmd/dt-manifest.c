@@ -7,10 +7,10 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "base/opt.h"
 #include "base/progress.h"
 #include "base/timestamp.h"
+#include "image/annotations.h"
 #include "image/config.h"
 #include "image/fill.h"
 #include "image/image.h"
@@ -18,7 +18,6 @@
 #include "image/reference.h"
 #include "image/writer.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -32,14 +31,15 @@ enum {
 
 struct options {
 	char *name; /* in lower case, owned */
-	const char *tag, *config, *only, *documents;
+	const char *tag, *config, *annotations, *only, *documents;
 	struct image_choice base; /* its platform is the image's, too */
 	bool verify, has_created;
 	int64_t created;
 };
 
 enum {
-	OPT_CONFIG = 1,
+	OPT_ANNOTATIONS = 1,
+	OPT_CONFIG,
 	OPT_CREATED,
 	OPT_DOCUMENTS,
 	OPT_NAME,
@@ -52,6 +52,8 @@ static const struct opt option_table[] = {
     {OPT_NAME, "name", "NAME", "the image's name, put in lower case"},
     {OPT_TAG, "tag", "TAG", "its tag (derived from the image's content)"},
     {OPT_CONFIG, "config", "FILE", "a JSON object: Cmd, Env, WorkingDir and so on"},
+    {OPT_ANNOTATIONS, "annotations", "FILE",
+     "a JSON object: annotations of the manifest"},
     {OPT_CREATED, "created", "TIME",
      "when it was made (SOURCE_DATE_EPOCH, else 1970-01-01T00:00:01Z)"},
     {IMAGE_OPT_ARCH, "arch", "ARCH",
@@ -79,18 +81,6 @@ static const struct opt_tool tool = {
     .moved = moved,
 };
 
-static void set_name(struct options *o, const char *value)
-{
-	struct err why;
-
-	free(o->name);
-	o->name = mem_strdup(value);
-	for (char *p = o->name; *p != '\0'; p++)
-		*p = (char)tolower((unsigned char)*p);
-	if (reference_check_name(o->name, &why) < 0)
-		die_usage("--name: %s", why.text);
-}
-
 static void check_options(const struct options *o)
 {
 	const char *from = o->base.from;
@@ -98,26 +88,30 @@ static void check_options(const struct options *o)
 	if (from == NULL && (o->base.name != NULL || o->base.tag != NULL))
 		die_usage("--from-name and --from-tag go with --from");
 	if (o->documents != NULL &&
-	    (o->name != NULL || o->tag != NULL || o->config != NULL || o->has_created))
-		die_usage("--documents excludes --name, --tag, --config and --created");
+	    (o->name != NULL || o->tag != NULL || o->config != NULL ||
+	     o->annotations != NULL || o->has_created))
+		die_usage("--documents excludes --name, --tag, --config, --annotations "
+			  "and --created");
 	if (o->name == NULL && o->documents == NULL)
 		die_usage("--name is missing");
 	if ((o->documents != NULL && strcmp(o->documents, "-") == 0) ||
 	    (from != NULL && strcmp(from, "-") == 0) ||
 	    (o->config != NULL && strcmp(o->config, "-") == 0) ||
+	    (o->annotations != NULL && strcmp(o->annotations, "-") == 0) ||
 	    (o->only != NULL && strcmp(o->only, "-") == 0))
 		die_usage("standard input is for the layers");
 }
 
 static void parse_args(struct options *o, int argc, char **argv)
 {
-	struct err why;
-
 	*o = (struct options){.created = timestamp_default()};
 	image_choice_init(&o->base);
 	o->base.may_lack = true; /* a base image may be in a registry */
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
 		switch (key) {
+		case OPT_ANNOTATIONS:
+			o->annotations = optarg;
+			break;
 		case OPT_CONFIG:
 			o->config = optarg;
 			break;
@@ -129,15 +123,14 @@ static void parse_args(struct options *o, int argc, char **argv)
 			o->documents = optarg;
 			break;
 		case OPT_NAME:
-			set_name(o, optarg);
+			free(o->name);
+			o->name = reference_name_option(optarg);
 			break;
 		case OPT_ONLY:
 			o->only = optarg;
 			break;
 		case OPT_TAG:
-			if (reference_check_tag(optarg, &why) < 0)
-				die_usage("--tag: %s", why.text);
-			o->tag = optarg;
+			o->tag = reference_tag_option(optarg);
 			break;
 		case OPT_VERIFY:
 			o->verify = true;
@@ -170,6 +163,18 @@ static json_t *read_config(const struct options *o)
 	if (config_check(config, &why) < 0)
 		die("%s", why.text);
 	return config;
+}
+
+static json_t *read_annotations(const struct options *o)
+{
+	struct err why;
+
+	if (o->annotations == NULL)
+		return NULL;
+	json_t *own = annotations_read(o->annotations, &why);
+	if (own == NULL)
+		die("%s", why.text);
+	return own;
 }
 
 /* The whole image configuration. */
@@ -236,15 +241,18 @@ static void build_image(const struct options *o, const struct image *base)
 	if (writer_limit(&b.writer, o->only, &why) < 0)
 		die("%s", why.text);
 	timestamp_format(o->created, created);
-	json_t *config = read_config(o);
+	json_t *config = read_config(o), *own = read_annotations(o);
 	io_pipe_grow(1);
 	copy_layers(&b, o, base, created);
 	check_count(&b);
 	json_t *image = image_config(&b, o, created, config);
-	writer_image(&b.writer, image, NULL, o->name, o->tag);
+	json_t *annotations = annotations_of_image(own, image);
+	writer_image(&b.writer, image, NULL, o->name, o->tag, annotations);
 	writer_end(&b.writer);
 	io_finish();
+	json_decref(annotations);
 	json_decref(image);
+	json_decref(own);
 	json_decref(config);
 	layerinput_release(&b.in);
 	writer_release(&b.writer);

@@ -1,10 +1,9 @@
 /*
- * dt-merge: all images of several archives, in one archive.
+ * dt-merge: all images of several archives, in one archive, or one image of them.
  *
  * FILE...: image archives; stdin is read if a FILE is "-". stdout: an image archive.
  * Both are dt-image(5).
  */
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/opt.h"
@@ -15,18 +14,22 @@
 #include "image/writer.h"
 
 #include <getopt.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct options {
 	struct image_choice choice;
-	const char *name, *tag, *only;
+	struct merge_naming naming; /* its name is owned */
+	const char *only;
 };
 
-enum { OPT_NAME = 1, OPT_ONLY, OPT_TAG };
+enum { OPT_INDEX = 1, OPT_NAME, OPT_ONLY, OPT_TAG };
 
 static const struct opt option_table[] = {
-    {OPT_NAME, "name", "NAME", "the name of the only image, with --tag"},
-    {OPT_TAG, "tag", "TAG", "its tag"},
+    {OPT_INDEX, "index", NULL, "make one image for several platforms of them"},
+    {OPT_NAME, "name", "NAME", "name of the index or the only image, put in lower case"},
+    {OPT_TAG, "tag", "TAG", "its tag; --name and --tag go together"},
     WRITER_OPTION_ONLY(OPT_ONLY),
     IMAGE_OPTION_ARCH,
     IMAGE_OPTION_MAX_UNPACKED,
@@ -39,16 +42,25 @@ static const struct opt_tool tool = {
     .options = option_table,
 };
 
-static void check_options(const struct options *o)
+static void set_option(struct options *o, int key)
 {
-	struct err why;
-
-	if ((o->name == NULL) != (o->tag == NULL))
-		die_usage("--name and --tag go together");
-	if (o->name != NULL && reference_check_name(o->name, &why) < 0)
-		die_usage("--name: %s", why.text);
-	if (o->tag != NULL && reference_check_tag(o->tag, &why) < 0)
-		die_usage("--tag: %s", why.text);
+	switch (key) {
+	case OPT_INDEX:
+		o->naming.is_index = true;
+		break;
+	case OPT_NAME:
+		free(o->naming.name);
+		o->naming.name = reference_name_option(optarg);
+		break;
+	case OPT_ONLY:
+		o->only = optarg;
+		break;
+	case OPT_TAG:
+		o->naming.tag = reference_tag_option(optarg);
+		break;
+	default:
+		image_choice_option(&o->choice, key, optarg);
+	}
 }
 
 static void check_operands(const struct options *o, int argc, char **argv)
@@ -68,53 +80,33 @@ static void parse_args(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){0};
 	image_choice_init(&o->choice);
-	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
-		switch (key) {
-		case OPT_NAME:
-			o->name = optarg;
-			break;
-		case OPT_ONLY:
-			o->only = optarg;
-			break;
-		case OPT_TAG:
-			o->tag = optarg;
-			break;
-		default:
-			image_choice_option(&o->choice, key, optarg);
-		}
-	}
+	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
+		set_option(o, key);
 	o->choice.may_lack = o->only != NULL;
-	check_options(o);
+	if ((o->naming.name == NULL) != (o->naming.tag == NULL))
+		die_usage("--name and --tag go together");
 	check_operands(o, argc, argv);
-}
-
-static void merge(const struct options *o, struct writer *w, char **file, size_t n)
-{
-	struct buf reference = {0};
-	struct err why;
-
-	if (o->name != NULL)
-		buf_addf(&reference, "%s:%s", o->name, o->tag);
-	if (writer_limit(w, o->only, &why) < 0 ||
-	    merge_write(w, file, n, &o->choice, reference.data, &why) < 0)
-		die("%s", why.text);
-	buf_release(&reference);
 }
 
 int main(int argc, char **argv)
 {
 	struct options o;
 	struct writer writer = {.fd = 1};
+	struct err why;
 
 	err_init("dt-merge");
 	io_init();
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), IO_BINARY);
 	io_pipe_grow(1);
-	merge(&o, &writer, argv + optind, (size_t)(argc - optind));
+	if (writer_limit(&writer, o.only, &why) < 0 ||
+	    merge_write(&writer, argv + optind, (size_t)(argc - optind), &o.choice,
+			&o.naming, &why) < 0)
+		die("%s", why.text);
 	progress_end();
 	writer_end(&writer);
 	io_finish();
 	writer_release(&writer);
+	free(o.naming.name);
 	return 0;
 }

@@ -19,6 +19,7 @@
 #include "base/progress.h"
 #include "base/secret.h"
 #include "base/strset.h"
+#include "image/annotations.h"
 #include "image/image.h"
 #include "image/manifest.h"
 #include "image/platform.h"
@@ -161,9 +162,7 @@ static void set_option(struct options *o, int key)
 				  optarg);
 		break;
 	case OPT_TAG:
-		if (reference_check_tag(optarg, &why) < 0)
-			die_usage("--tag: %s", why.text);
-		o->tag = optarg;
+		o->tag = reference_tag_option(optarg);
 		break;
 	case OPT_THIN:
 		o->thin = true;
@@ -446,6 +445,16 @@ static void write_docker_archive(struct pull *p, struct pool *pool)
 	buf_release(&name);
 }
 
+/* Completes the image archive. */
+static void write_documents(const struct pull *p, struct writer *w)
+{
+	json_t *annotations = annotations_of_manifest(p->manifest.doc);
+
+	writer_image(w, p->config, &p->config_text, p->o->name, p->o->tag, annotations);
+	writer_end(w);
+	json_decref(annotations);
+}
+
 static void write_image_archive(struct pull *p, struct pool *pool)
 {
 	struct writer w = {.fd = STDOUT_FILENO};
@@ -456,8 +465,7 @@ static void write_image_archive(struct pull *p, struct pool *pool)
 		writer_file(&w, job->diff_id, job->layer.fd, job->layer.size, "");
 		close(job->layer.fd);
 	}
-	writer_image(&w, p->config, &p->config_text, p->o->name, p->o->tag);
-	writer_end(&w);
+	write_documents(p, &w);
 	writer_release(&w);
 	progress_end();
 	io_finish();
@@ -474,8 +482,7 @@ static void write_thin_archive(struct pull *p)
 		if (writer_described(&w, p->diff_id[i], json_array_get(layers, i), &why) <
 		    0)
 			fail(p, &why);
-	writer_image(&w, p->config, &p->config_text, p->o->name, p->o->tag);
-	writer_end(&w);
+	write_documents(p, &w);
 	writer_release(&w);
 	io_finish();
 }

@@ -525,7 +525,7 @@ archive show "$T/image" >"$T/shown"
 ok 'dt-inspect' dt-inspect "$T/image"
 is 'dt-inspect: what it prints' "$(jq -cS . "$T/out")" \
 	"$(jq -cS '{repoTags: .docker[0].RepoTags, layers: .config.rootfs.diff_ids, image: .config,
-		absent: [], manifest: .index.manifests[0].digest, config: ("sha256:" + (.docker[0].Config | sub("blobs/sha256/"; "")))}' "$T/shown")"
+		absent: [], annotations: {}, manifest: .index.manifests[0].digest, config: ("sha256:" + (.docker[0].Config | sub("blobs/sha256/"; "")))}' "$T/shown")"
 on "$T/image" dt-inspect >"$T/got"
 same 'dt-inspect: of standard input' "$T/got" "$T/out"
 on "$T/image" dt-inspect - >"$T/got"

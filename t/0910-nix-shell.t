@@ -220,7 +220,7 @@ ok 'where it is /nix' in_nix dt-stream-nix-shell-image <(jq --arg drv "$drv" '.d
 same 'where it is /nix: the same' "$T/out" "$T/image"
 ok '--print-build-args' dt-build-nix-shell-image --print-build-args "$T/spec.json"
 is '--print-build-args: all keys, with the defaults' "$(jq -cS 'del(.drv)' "$T/out")" \
-	'{"architecture":null,"command":null,"compressor":"gz","contents":[],"created":"1970-01-01T00:00:01Z","debug":false,"gid":1000,"homeDirectory":"/build","includeNixDB":true,"maxLayers":100,"meta":{},"mtime":"1970-01-01T00:00:01Z","name":null,"passthru":{},"run":null,"shell":null,"tag":"t","uid":1000}'
+	'{"annotations":{},"architecture":null,"command":null,"compressor":"gz","contents":[],"created":"1970-01-01T00:00:01Z","debug":false,"gid":1000,"homeDirectory":"/build","includeNixDB":true,"maxLayers":100,"meta":{},"mtime":"1970-01-01T00:00:01Z","name":null,"passthru":{},"run":null,"shell":null,"tag":"t","uid":1000}'
 mkdir -p "$T/more/opt"
 echo more >"$T/more/opt/file"
 builds 'contents, maxLayers' quoted '{contents: [$hello, ($T + "/more")], maxLayers: 3}'

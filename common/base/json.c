@@ -87,6 +87,21 @@ json_t *json_digest(const char *hex)
 	return json_joined("sha256:", hex);
 }
 
+int json_check_strings(json_t *object, struct err *e)
+{
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(object))
+		return err_set(e, "not an object");
+	json_object_foreach(object, key, value)
+	{
+		if (!json_is_string(value))
+			return err_set(e, "the value of '%s' is not a string", key);
+	}
+	return 0;
+}
+
 bool json_are_strings(const json_t *list)
 {
 	for (size_t i = 0; i < json_array_size(list); i++)

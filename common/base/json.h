@@ -61,6 +61,12 @@ const char *json_string_at(const json_t *object, const char *key);
 json_t *json_joined(const char *first, const char *second);
 json_t *json_digest(const char *hex);
 
+/*
+ * Checks that `object` is an object whose values are strings. Returns 0, or -1 and a
+ * reason, which names a key with another value.
+ */
+int json_check_strings(json_t *object, struct err *e);
+
 /* Returns whether `list` is an array that contains only strings. */
 bool json_are_strings(const json_t *list);
 

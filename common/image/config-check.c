@@ -54,21 +54,6 @@ static int are_variables(json_t *value, struct err *e)
 	return 0;
 }
 
-static int are_labels(json_t *value, struct err *e)
-{
-	const char *name;
-	json_t *label;
-
-	if (!json_is_object(value))
-		return err_set(e, "not an object");
-	json_object_foreach(value, name, label)
-	{
-		if (!json_is_string(label))
-			return err_set(e, "the value of '%s' is not a string", name);
-	}
-	return 0;
-}
-
 /* A set in JSON: an object whose values are {}. Docker also accepts null for {}. */
 static int is_set(json_t *value, struct err *e)
 {
@@ -262,7 +247,7 @@ static const struct field fields[] = {
     {"Healthcheck", is_healthcheck},
     {"Hostname", is_string},
     {"Image", is_string},
-    {"Labels", are_labels},
+    {"Labels", json_check_strings},
     {"MacAddress", is_string},
     {"Memory", is_integer},
     {"MemorySwap", is_integer},

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "image/annotations.h"
 #include "image/manifest.h"
 
 #include <stdlib.h>
@@ -296,8 +297,9 @@ static void add_platforms(const struct image_archive *a, const json_t *list, int
 		if (arch != NULL && strcmp(arch, "unknown") != 0) {
 			const char *os = json_string_at(p, "os"),
 				   *variant = json_string_at(p, "variant");
-			buf_addf(&text, "%s/%s/%s", os != NULL ? os : "", arch,
-				 variant != NULL ? variant : "");
+			buf_addf(&text, "%s/%s", os != NULL ? os : "", arch);
+			if (variant != NULL && *variant != '\0')
+				buf_addf(&text, "/%s", variant);
 			strset_add(platforms, text.data, text.len);
 		} else if (arch == NULL && depth < NESTED_MAX &&
 			   is_new(seen, descriptor)) {
@@ -316,6 +318,68 @@ bool image_archive_has_platforms(const struct image_archive *a, const json_t *li
 
 	add_platforms(a, list, 1, &platforms, &seen);
 	bool result = platforms.n > 1;
+	strset_release(&platforms);
+	strset_release(&seen);
+	return result;
+}
+
+/* Adds the manifests of these descriptors. Each document is read once. */
+static void add_manifests(const struct image_archive *a, const json_t *list, int depth,
+			  json_t *all, struct strset *seen)
+{
+	struct err unused;
+	json_t *descriptor;
+	size_t i;
+
+	json_array_foreach(list, i, descriptor)
+	{
+		struct buf text = {0};
+		if (!manifest_is_image(descriptor) || !is_new(seen, descriptor))
+			continue;
+		json_t *doc = image_archive_blob(a, descriptor, &text, &unused);
+		const char *config = manifest_hex(json_object_get(doc, "config"));
+		if (is_index(doc) && depth < NESTED_MAX)
+			add_manifests(a, json_object_get(doc, "manifests"), depth + 1,
+				      all, seen);
+		else if (config != NULL && json_object_get(all, config) == NULL)
+			json_object_set_new(
+			    all, config,
+			    json_pack("{sO}", "digest",
+				      json_object_get(descriptor, "digest")));
+		json_decref(doc);
+		buf_release(&text);
+	}
+}
+
+json_t *image_archive_manifests(const struct image_archive *a)
+{
+	struct strset seen = {0};
+	json_t *all = json_object();
+
+	add_manifests(a, a->oci, 0, all, &seen);
+	strset_release(&seen);
+	return all;
+}
+
+json_t *image_archive_annotations(const struct image_archive *a, const json_t *descriptor)
+{
+	struct buf text = {0};
+	struct err unused;
+	json_t *manifest =
+	    descriptor != NULL ? image_archive_blob(a, descriptor, &text, &unused) : NULL;
+	json_t *annotations = annotations_of_manifest(manifest);
+
+	json_decref(manifest);
+	buf_release(&text);
+	return annotations;
+}
+
+bool image_archive_platform(const struct image_archive *a, struct platform *p)
+{
+	struct strset platforms = {0}, seen = {0};
+
+	add_platforms(a, a->oci, 1, &platforms, &seen);
+	bool result = platforms.n == 1 && platform_parse(p, platforms.name[0]) == 0;
 	strset_release(&platforms);
 	strset_release(&seen);
 	return result;

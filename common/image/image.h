@@ -137,6 +137,12 @@ void image_archive_use(struct image_archive *a, bool is_oci);
  */
 bool image_archive_has_platforms(const struct image_archive *a, const json_t *list);
 
+/*
+ * Sets `p` to the platform of index.json, including nested indexes. Returns false if it
+ * has none or several platforms, or one that is not Linux on a known architecture.
+ */
+bool image_archive_platform(const struct image_archive *a, struct platform *p);
+
 /* Whether the archive has a member of this name, which may be anything. */
 bool image_archive_has(const struct image_archive *a, const char *name);
 
@@ -172,6 +178,20 @@ json_t *image_archive_manifest(const struct image_archive *a, const json_t *desc
  */
 json_t *image_archive_descriptor(const struct image_archive *a, const char *config,
 				 size_t n);
+
+/*
+ * Descriptors of all manifests in index.json and nested indexes, a new object. Its keys
+ * are the hex digests of the configurations; the first manifest of a configuration
+ * counts. The descriptors have only a digest.
+ */
+json_t *image_archive_manifests(const struct image_archive *a);
+
+/*
+ * The annotations in the manifest that a descriptor points to, a new object. It is empty
+ * if the descriptor is NULL, or if the manifest has none or cannot be read.
+ */
+json_t *image_archive_annotations(const struct image_archive *a,
+				  const json_t *descriptor);
 
 /* An image of an archive. */
 struct image {

@@ -136,25 +136,26 @@ static json_t *document(const struct documents *d, const char *name, struct err 
 	return doc;
 }
 
-/* The layers in the base image's manifest, a new reference, or NULL. */
-static json_t *manifest_layers(const struct documents *d)
+/*
+ * The document that index.json names first: the base image's manifest, or an index of
+ * several images. A new reference, or NULL.
+ */
+static json_t *first_manifest(const struct documents *d)
 {
 	struct err unused;
 	struct buf name = {0};
-	json_t *layers = NULL;
+	json_t *manifest = NULL;
 	json_t *index = document(d, "index.json", &unused);
 	const char *hex =
 	    manifest_hex(json_array_get(json_object_get(index, "manifests"), 0));
 
 	if (hex != NULL) {
 		buf_addf(&name, "blobs/sha256/%s", hex);
-		json_t *manifest = document(d, name.data, &unused);
-		layers = json_incref(json_object_get(manifest, "layers"));
-		json_decref(manifest);
+		manifest = document(d, name.data, &unused);
 	}
 	json_decref(index);
 	buf_release(&name);
-	return layers;
+	return manifest;
 }
 
 /*
@@ -187,16 +188,16 @@ static bool is_next(const struct layerinput *in, const char *diff_id)
 }
 
 /*
- * Removes the base image's layers from the front of the list. The archive stores a layer
+ * Removes the base image's layers from the front of the list. `layers` are their
+ * descriptors in the manifest, or NULL. The archive stores a layer
  * once, even if the base image lists it several times. A layer that is not in the archive
  * is listed as absent if the manifest describes it.
  */
-static int drop_base_layers(struct layerinput *in, const struct documents *d,
-			    struct writer *w, struct err *e)
+static int drop_base_layers(struct layerinput *in, const json_t *layers, struct writer *w,
+			    struct err *e)
 {
 	char(*diff_ids)[DIGEST_HEX + 1];
 	struct strset seen = {0};
-	json_t *layers = manifest_layers(d);
 	int64_t n = image_diff_ids(in->base, &diff_ids, e);
 	int result = n < 0 ? err_prefix(e, "stdin") : 0;
 
@@ -219,7 +220,6 @@ static int drop_base_layers(struct layerinput *in, const struct documents *d,
 	}
 	strset_release(&seen);
 	free(diff_ids);
-	json_decref(layers);
 	return result;
 }
 
@@ -233,17 +233,23 @@ static int find_base(struct layerinput *in, const struct documents *d, struct wr
 	if (strset_find(&d->names, list, sizeof list - 1) == STRSET_NONE)
 		return err_set(e, "stdin: member '%s' does not belong to a layer archive",
 			       d->names.name[0]);
-	json_t *manifest = document(d, list, e);
-	if (manifest == NULL)
+	json_t *images = document(d, list, e);
+	if (images == NULL)
 		return -1;
-	const char *member = json_string_at(json_array_get(manifest, 0), "Config");
-	if (json_array_size(manifest) != 1 || member == NULL)
+	json_t *manifest = first_manifest(d);
+	const char *member = json_string_at(json_array_get(images, 0), "Config");
+	if (json_array_size(images) != 1 || member == NULL ||
+	    json_object_get(manifest, "manifests") != NULL)
 		err_set(e, "stdin: not an image archive of one image; use --from for "
 			   "other archives");
 	else
 		in->base = document(d, member, e);
+	int result = in->base != NULL
+			 ? drop_base_layers(in, json_object_get(manifest, "layers"), w, e)
+			 : -1;
 	json_decref(manifest);
-	return in->base != NULL ? drop_base_layers(in, d, w, e) : -1;
+	json_decref(images);
+	return result;
 }
 
 int layerinput_read(struct layerinput *in, struct writer *w, const char *created,

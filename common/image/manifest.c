@@ -54,6 +54,19 @@ json_t *manifest_descriptor(const char *type, const char *hex, uint64_t size)
 	return d;
 }
 
+json_t *manifest_platform(const json_t *config)
+{
+	static const char *const keys[] = {"architecture", "os", "variant"};
+	json_t *platform = json_object();
+
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		json_t *value = json_object_get(config, keys[i]);
+		if (json_is_string(value))
+			json_object_set(platform, keys[i], value);
+	}
+	return platform;
+}
+
 const char *manifest_hex(const json_t *descriptor)
 {
 	const char *digest = json_string_at(descriptor, "digest");
@@ -228,12 +241,17 @@ static const char *text_at(const json_t *object, const char *key)
 	return text != NULL ? text : "";
 }
 
+bool manifest_is_index(const json_t *descriptor)
+{
+	return is_any(text_at(descriptor, "mediaType"), manifest_index_type, docker_list);
+}
+
 bool manifest_is_image(const json_t *descriptor)
 {
 	const char *type = json_string_at(descriptor, "mediaType");
 
 	return type == NULL || is_any(type, oci_manifest, docker_manifest) ||
-	       is_any(type, manifest_index_type, docker_list);
+	       manifest_is_index(descriptor);
 }
 
 /*

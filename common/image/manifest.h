@@ -62,6 +62,12 @@ struct manifest_blob {
 /* Returns a new descriptor. */
 json_t *manifest_descriptor(const char *type, const char *hex, uint64_t size);
 
+/*
+ * The "platform" of a descriptor for an image with this configuration. Returns a new
+ * reference.
+ */
+json_t *manifest_platform(const json_t *config);
+
 /* The hex digest in a descriptor, or NULL if it has no sha256 digest. */
 const char *manifest_hex(const json_t *descriptor);
 
@@ -89,6 +95,9 @@ void manifest_release(struct manifest *m);
  * type decides; a descriptor without one is accepted.
  */
 bool manifest_is_image(const json_t *descriptor);
+
+/* Whether the media type of a descriptor is that of an index. */
+bool manifest_is_index(const json_t *descriptor);
 
 /*
  * Selects from an array of descriptors the image for a platform, in the order of

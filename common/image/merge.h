@@ -6,11 +6,19 @@
 #ifndef DT_MERGE_H
 #define DT_MERGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct err;
 struct image_choice;
 struct writer;
+
+/* The references of the images; zeroed: those that they have. */
+struct merge_naming {
+	bool is_index; /* make one image of them, for several platforms: an OCI index */
+	char *name;    /* the index's or the only image's, with `tag`; or NULL */
+	const char *tag;
+};
 
 /*
  * Writes all images of the `n` archives `file` ("-": standard input) in their order. It
@@ -20,17 +28,22 @@ struct writer;
  *   - An image that several archives have is listed once, with the references of all.
  *   - If images have the same reference, the last one gets it, as in `docker load`. A
  *     warning names it.
+ *   - An image keeps its configuration and the annotations of its manifest.
  *   - A reference that no engine accepts is omitted, with a warning.
  *   - If an image exists for several platforms, `choice` selects one, see
  *     image_archive_open().
  *
- * If `reference` ("NAME:TAG") is not NULL, it replaces all references, and the archives
- * must have a single image.
+ * `naming` may give the images other references. If naming->is_index is set, each archive
+ * must have one image, for another platform than all others. index.json lists one index
+ * of them. manifest.json lists the image for the platform that an option selected in
+ * `choice`, else the first. A warning names each reference of an image that the index
+ * does not have, unless naming->name is set.
  *
  * Returns 0, or -1 and a reason. After -1 the caller must not write an end-of-archive
  * mark.
  */
 int merge_write(struct writer *w, char *const *file, size_t n,
-		const struct image_choice *choice, const char *reference, struct err *e);
+		const struct image_choice *choice, const struct merge_naming *naming,
+		struct err *e);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,6 +115,27 @@ int reference_check_tag(const char *tag, struct err *e)
 		    e, "'%s' is not a tag: use 1 to %d letters, digits, _ . and -", tag,
 		    TAG_MAX_LEN);
 	return 0;
+}
+
+char *reference_name_option(const char *value)
+{
+	char *name = mem_strdup(value);
+	struct err why;
+
+	for (char *p = name; *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (reference_check_name(name, &why) < 0)
+		die_usage("--name: %s", why.text);
+	return name;
+}
+
+const char *reference_tag_option(const char *value)
+{
+	struct err why;
+
+	if (reference_check_tag(value, &why) < 0)
+		die_usage("--tag: %s", why.text);
+	return value;
 }
 
 void reference_full_name(const char *name, struct buf *out)

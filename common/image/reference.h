@@ -32,6 +32,14 @@ int reference_check_name(const char *name, struct err *e);
 int reference_check_tag(const char *tag, struct err *e);
 
 /*
+ * Check the values of the options --name and --tag. They exit with status 2 if the value
+ * is invalid. reference_name_option() returns the name in lower case; the caller frees
+ * it.
+ */
+char *reference_name_option(const char *value);
+const char *reference_tag_option(const char *value);
+
+/*
  * Appends the full form of a name: "docker.io/library/NAME" for a single component, and
  * "docker.io/NAME" if the first component is not a host. A prefix "docker.io/" in `name`
  * is allowed.

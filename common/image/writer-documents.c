@@ -58,7 +58,8 @@ static json_t *layer_descriptor(const struct writer_layer *about, const char *id
 
 /* Writes the manifest (OCI image specification, manifest.md). Returns its descriptor. */
 static json_t *put_manifest(struct writer *w, const json_t *config,
-			    json_t *config_descriptor, const struct manifest_media *types)
+			    json_t *config_descriptor, const struct manifest_media *types,
+			    json_t *annotations)
 {
 	json_t *manifest = json_object(), *layers = json_array();
 	struct buf text = {0};
@@ -75,28 +76,21 @@ static json_t *put_manifest(struct writer *w, const json_t *config,
 	json_object_set_new(manifest, "mediaType", json_string(types->manifest));
 	json_object_set_new(manifest, "config", config_descriptor);
 	json_object_set_new(manifest, "layers", layers);
+	if (json_object_size(annotations) > 0)
+		json_object_set(manifest, "annotations", annotations);
 	json_write(manifest, &text);
+	if (text.len > JSON_LIMIT)
+		die("the manifest would have %zu bytes, but readers accept at most %d; "
+		    "use shorter annotations",
+		    text.len, JSON_LIMIT);
 	json_t *d = put_text(w, &text, types->manifest, hex);
 	buf_release(&text);
 	json_decref(manifest);
 	return d;
 }
 
-static json_t *platform_of(const json_t *config)
-{
-	static const char *const keys[] = {"architecture", "os", "variant"};
-	json_t *platform = json_object();
-
-	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-		json_t *value = json_object_get(config, keys[i]);
-		if (json_is_string(value))
-			json_object_set(platform, keys[i], value);
-	}
-	return platform;
-}
-
 /* The annotations from which containerd and Docker read the image's name. */
-static json_t *annotations(const char *reference)
+static json_t *name_annotations(const char *reference)
 {
 	json_t *notes = json_object();
 	struct buf name = {0}, full = {0};
@@ -115,25 +109,23 @@ static json_t *annotations(const char *reference)
 }
 
 /*
- * Adds the manifest to the list of index.json (OCI image specification, image-layout.md):
- * one descriptor for each reference, or a single one without a name.
+ * Adds a descriptor to the list of index.json (OCI image specification, image-layout.md):
+ * once for each reference, or a single time without a name.
  */
-static void list_oci(json_t *list, const json_t *config, json_t *manifest,
-		     const json_t *tags)
+static void list_oci(json_t *list, json_t *descriptor, const json_t *tags)
 {
 	size_t i;
 	json_t *tag;
 
-	json_object_set_new(manifest, "platform", platform_of(config));
 	json_array_foreach(tags, i, tag)
 	{
-		json_t *named = json_copy(manifest);
+		json_t *named = json_copy(descriptor);
 		json_object_set_new(named, "annotations",
-				    annotations(json_string_value(tag)));
+				    name_annotations(json_string_value(tag)));
 		json_array_append_new(list, named);
 	}
 	if (json_array_size(tags) == 0)
-		json_array_append(list, manifest);
+		json_array_append(list, descriptor);
 }
 
 /*
@@ -155,29 +147,59 @@ static void list_docker(json_t *list, const json_t *config, const char *config_h
 }
 
 void writer_add(struct writer *w, const json_t *config, const struct buf *text,
-		const json_t *tags)
+		const json_t *tags, json_t *annotations)
 {
 	const struct manifest_media *types = manifest_media(config);
 	char hex[DIGEST_HEX + 1];
 	json_t *config_descriptor = put_text(w, text, types->config, hex);
-	json_t *manifest = put_manifest(w, config, config_descriptor, types);
+	json_t *manifest = put_manifest(w, config, config_descriptor, types, annotations);
 
 	if (w->index == NULL) {
 		w->index = json_array();
 		w->docker = json_array();
 	}
-	list_oci(w->index, config, manifest, tags);
+	json_object_set_new(manifest, "platform", manifest_platform(config));
+	list_oci(w->index, manifest, tags);
 	list_docker(w->docker, config, hex, tags);
 	json_decref(manifest);
 }
 
-void writer_list(struct writer *w)
+/* An OCI index of these descriptors (OCI image specification, image-index.md). */
+static json_t *index_of(json_t *descriptors)
 {
-	json_t *index = json_object(), *layout = json_object();
+	json_t *index = json_object();
 
 	json_object_set_new(index, "schemaVersion", json_integer(2));
 	json_object_set_new(index, "mediaType", json_string(manifest_index_type));
-	json_object_set(index, "manifests", w->index);
+	json_object_set(index, "manifests", descriptors);
+	return index;
+}
+
+void writer_index(struct writer *w, size_t docker, const json_t *tags)
+{
+	json_t *index = index_of(w->index), *entry = json_array_get(w->docker, docker);
+	char hex[DIGEST_HEX + 1];
+	struct buf text = {0};
+
+	json_write(index, &text);
+	json_t *descriptor = put_text(w, &text, manifest_index_type, hex);
+	json_decref(w->index);
+	w->index = json_array();
+	list_oci(w->index, descriptor, tags);
+
+	json_object_set_new(entry, "RepoTags", json_deep_copy(tags));
+	entry = json_incref(entry);
+	json_array_clear(w->docker);
+	json_array_append_new(w->docker, entry);
+	json_decref(descriptor);
+	json_decref(index);
+	buf_release(&text);
+}
+
+void writer_list(struct writer *w)
+{
+	json_t *index = index_of(w->index), *layout = json_object();
+
 	json_object_set_new(layout, "imageLayoutVersion", json_string("1.0.0"));
 	put_document(w, "index.json", index);
 	put_document(w, "oci-layout", layout);
@@ -185,7 +207,7 @@ void writer_list(struct writer *w)
 }
 
 void writer_image(struct writer *w, const json_t *config, const struct buf *text,
-		  const char *name, const char *tag)
+		  const char *name, const char *tag, json_t *annotations)
 {
 	char hex[DIGEST_HEX + 1], content_tag[DIGEST_NIX32 + 1];
 	struct buf own = {0}, reference = {0};
@@ -199,7 +221,7 @@ void writer_image(struct writer *w, const json_t *config, const struct buf *text
 	digest_nix32(hex, content_tag);
 	buf_addf(&reference, "%s:%s", name, tag != NULL ? tag : content_tag);
 	json_array_append_new(tags, json_string(reference.data));
-	writer_add(w, config, text, tags);
+	writer_add(w, config, text, tags, annotations);
 	writer_list(w);
 	json_decref(tags);
 	buf_release(&reference);

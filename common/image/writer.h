@@ -7,7 +7,7 @@
  *
  *	struct writer w = {.fd = STDOUT_FILENO};
  *	writer_file(&w, diff_id, fd, size, comment);
- *	writer_image(&w, config, NULL, "hello", "1");
+ *	writer_image(&w, config, NULL, "hello", "1", NULL);
  *	writer_end(&w);
  *
  * All functions exit with status 1 if the archive cannot be written.
@@ -126,11 +126,19 @@ int writer_copy(struct writer *w, const struct image *im, struct err *e);
 /*
  * Writes the configuration, whose bytes are `text`, and the manifest of an image. All its
  * layers must be in the archive, and no image with the same configuration. `tags` are its
- * references, an array of strings that reference_split() accepts. The media types are
- * Docker's if config_is_docker() holds, else OCI's.
+ * references, an array of strings that reference_split() accepts. `annotations` is an
+ * object of strings for the manifest, or NULL. The media types are Docker's if
+ * config_is_docker() holds, else OCI's.
  */
 void writer_add(struct writer *w, const json_t *config, const struct buf *text,
-		const json_t *tags);
+		const json_t *tags, json_t *annotations);
+
+/*
+ * Writes an OCI index of all images, whose references are `tags`. index.json will list
+ * this index only, and manifest.json will list only image `docker`, counted from 0, with
+ * the same references. Must be called after all images were added without references.
+ */
+void writer_index(struct writer *w, size_t docker, const json_t *tags);
 
 /* Writes the documents that list the images: index.json, oci-layout, manifest.json. */
 void writer_list(struct writer *w);
@@ -138,10 +146,10 @@ void writer_list(struct writer *w);
 /*
  * Writes all documents of an archive with a single image. `text` is the configuration's
  * bytes; if it is NULL, `config` is encoded. If `tag` is NULL, the tag is the digest of
- * the configuration in Nix's base-32 encoding.
+ * the configuration in Nix's base-32 encoding. `annotations` is as in writer_add().
  */
 void writer_image(struct writer *w, const json_t *config, const struct buf *text,
-		  const char *name, const char *tag);
+		  const char *name, const char *tag, json_t *annotations);
 
 /* Writes a document of an image that exists already, as the entry `name`. */
 void writer_document(struct writer *w, const char *name, const struct buf *text);

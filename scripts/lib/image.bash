@@ -250,13 +250,15 @@ find_compressor() {
 	esac
 }
 
-# check_image OPTION...: checks the configuration and these options of dt-manifest. The script exits
-# here if they are wrong, before the long steps.
+# check_image OPTION...: checks the configuration, the annotations and these options of dt-manifest.
+# The script exits here if they are wrong, before the long steps.
 check_image() {
 	printf '%s\n' "${key[config]-"{}"}" >"$work/config"
+	printf '%s\n' "${key[annotations]-"{}"}" >"$work/annotations"
 	run mkdir "$work/empty"
 	run dt-root --no-cache --tree "$work/empty" >"$work/empty.tar"
-	run_about config "$work/config" dt-manifest "$@" --config "$work/config" <"$work/empty.tar" >"$work/output"
+	run_about config "$work/config" dt-manifest "$@" --config "$work/config" \
+		--annotations "$work/annotations" <"$work/empty.tar" >"$work/output"
 }
 
 # write_image ARRAY OPTION...: writes the image to standard output, compressed if $compress is true.

@@ -4,7 +4,7 @@ def export_keys: {
 	"fromImage": ["string"], "fromImageName": ["string", null],
 	"fromImageTag": ["string", null], "name": ["string", null], "diskSize": ["integer", 1024]};
 
-def merge_keys: {"images": ["paths"]};
+def merge_keys: {"images": ["paths"], "index": ["boolean", false]};
 
 def image_keys: {
 	"name": ["string"], "tag": ["string", null], "fromImage": ["string", null],
@@ -12,7 +12,7 @@ def image_keys: {
 	"copyToRoot": ["contents", []], "contents": ["contents", null],
 	"keepContentsDirlinks": ["boolean", false], "runAsRoot": ["string", null],
 	"extraCommands": ["string", ""], "uid": ["integer", 0], "gid": ["integer", 0],
-	"config": ["object", {}], "architecture": ["string", null],
+	"config": ["object", {}], "annotations": ["texts", {}], "architecture": ["string", null],
 	"created": ["string", "1970-01-01T00:00:01Z"], "diskSize": ["integer", 1024],
 	"buildVMMemorySize": ["integer", 512], "compressor": ["string", "gz"],
 	"includeNixDB": ["boolean", false], "meta": ["object", {}], "passthru": ["object", {}]};
@@ -21,7 +21,7 @@ def compressor_keys: if $compress then {"compressor": ["string", "gz"]} else {} 
 
 def layered_keys: {
 	"name": ["string"], "tag": ["string", null], "fromImage": ["string", null],
-	"contents": ["contents", []], "config": ["object", {}], "architecture": ["string", null],
+	"contents": ["contents", []], "config": ["object", {}], "annotations": ["texts", {}], "architecture": ["string", null],
 	"created": ["string", "1970-01-01T00:00:01Z"], "mtime": ["string", "1970-01-01T00:00:01Z"],
 	"maxLayers": ["integer", 100], "layeringPipeline": ["list", null],
 	"uid": ["integer", 0], "gid": ["integer", 0],
@@ -38,7 +38,7 @@ def prepared_keys: {
 	"uname": ["string", "root"], "gname": ["string", "root"], "compressor": ["string", "gz"]};
 
 def nix_shell_keys: (layered_keys |
-	{tag, contents, architecture, created, mtime, maxLayers, includeNixDB, debug, meta, passthru}) + {
+	{tag, contents, annotations, architecture, created, mtime, maxLayers, includeNixDB, debug, meta, passthru}) + {
 	"drv": ["string"], "name": ["string", null], "uid": ["integer", 1000], "gid": ["integer", 1000],
 	"homeDirectory": ["string", "/build"], "shell": ["string", null],
 	"command": ["string", null], "run": ["string", null]} + compressor_keys;

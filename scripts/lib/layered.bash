@@ -52,7 +52,7 @@ layered_image() {
 	[ ! -v 'key[fromImage]' ] || [ ! -s "$work/graph" ] || leave_out_base "$work/graph" "${arch[@]}" "${key[fromImage]}"
 	make_plan "$room"
 	layer=("${store[@]}" "${times[@]}" "${owner[@]}")
-	image+=("${from[@]}" "${arch[@]}" --config "$work/config")
+	image+=("${from[@]}" "${arch[@]}" --config "$work/config" --annotations "$work/annotations")
 	if [ -n "$prepare" ]; then
 		prepare_image layer "${image[@]}"
 	else

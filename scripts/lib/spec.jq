@@ -10,6 +10,7 @@ def types: {
 	"boolean": "true or false",
 	"object": "an object",
 	"list": "a list",
+	"texts": "an object of strings",
 	"paths": "a path or a list of paths",
 	"contents": "a path, a helper, an object with paths or a list of these"};
 
@@ -18,6 +19,7 @@ def fits($kind):
 	def leaves: [.] | flatten | map(values);
 	if $kind == "integer" then type == "number" and . == floor and . >= 0 and . < 1e15
 	elif $kind == "list" then type == "array"
+	elif $kind == "texts" then type == "object" and all(.[]; type == "string")
 	elif $kind == "paths" then leaves | all(type == "string")
 	elif $kind == "contents" then leaves | all(type == "string" or
 		(type == "object" and ((.helper | type == "string") or has("paths"))))

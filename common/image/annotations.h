@@ -1,0 +1,42 @@
+/*
+ * annotations: the annotations of image manifests.
+ *
+ * An annotation describes an image to people and registries: its source, its license. It
+ * is a key and a value in the image's manifest, an object of strings. A label is the same
+ * in the image's configuration, where engines find it.
+ *
+ *	json_t *own = annotations_read(file, &e);
+ *	if (own == NULL)
+ *		die("%s", e.text);
+ *	json_t *notes = annotations_of_image(own, config);
+ *
+ * Specification: OCI image specification, annotations.md.
+ */
+#ifndef DT_ANNOTATIONS_H
+#define DT_ANNOTATIONS_H
+
+#include "base/json.h"
+
+struct err;
+
+/*
+ * Reads a JSON object of annotations from a file. Returns a new reference, or NULL and a
+ * reason.
+ */
+json_t *annotations_read(const char *file, struct err *e);
+
+/*
+ * The annotations of an image with this configuration: `own`, and those of its labels
+ * whose keys begin with "org.opencontainers.image.". A key of `own` wins. Annotations.md
+ * reserves the key "org.opencontainers.image.ref.name" for index.json, so that label is
+ * left out. Returns a new reference.
+ */
+json_t *annotations_of_image(json_t *own, const json_t *config);
+
+/*
+ * The annotations in a manifest, a new object, which is empty if there are none. Values
+ * that are not strings are left out.
+ */
+json_t *annotations_of_manifest(const json_t *manifest);
+
+#endif
