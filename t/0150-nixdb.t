@@ -222,7 +222,7 @@ fails 1 "^dt-nixdb: $T/tree: Directory not empty\$" 'a tree that is there' tree 
 fails 1 "^dt-nixdb: $T/none/tree: No such file or directory\$" 'a tree without a parent' tree "$T/none/tree"
 fails 1 "^dt-nixdb: $T/none: No such file or directory\$" 'roots that are not there' tree "$T/tree-4" --roots "$T/none"
 fails 1 '^dt-nixdb: .*/nix/var/nix/gcroots/docker/.*: No space left on device$' 'no room for the last root' \
-	env ASAN_OPTIONS=detect_leaks=0 strace -fqq -o /dev/null -e inject=symlink:error=ENOSPC bash -c \
+	traced -fqq -o /dev/null -e inject=symlink:error=ENOSPC bash -c \
 	"dt-nixdb --store '$small' --tree '$T/tree-4' <'$T/graph'"
 is 'nothing is left of a tree that fails' "$(cd "$T" && echo tree-4* tree.*)" 'tree-4* tree.*'
 fails 2 '^dt-nixdb: --roots goes with --tree: ' '--roots alone' on "$T/graph" dt-nixdb --store "$small" --roots "$T/text"
@@ -321,7 +321,7 @@ is 'sizes are those of the graph' "$(query "$T/db2" "select path || ' ' || narSi
 is 'who mentions itself' "$(query "$T/db2" "$refs" | awk -F'|' '$1 == $2 { print $1 }')" \
 	"$(printf '%s\n' "${selves[@]}" | sort)"
 is 'references to others' "$(query "$T/db2" "$refs" | awk -F'|' '$1 != $2')" "$(path symlink)|$(path plain)"
-sleep 0.2 # what was changed just now is not remembered
+settle "$store"
 on "$T/graph2" dt-nixdb --store "$store" >"$T/got"
 same 'NARs, some remembered' "$T/got" "$T/db2"
 on "$T/graph2" dt-nixdb --store "$store" >"$T/got"
@@ -435,13 +435,12 @@ echo one >"$file"
 touch -d 2020-01-01 "$file"
 dt-closure --scan --no-cache --store "$store" "$(path secret-change)" >"$T/graph3"
 sum() { query "$T/out" 'select substr(hash, 8) from ValidPaths'; }
-sleep 0.2
 for text in one two; do
 	echo "$text" >"$file"
 	touch -d 2020-01-01 "$file"
+	settle "$(at secret-change)"
 	ok "contents $text, the same times" on "$T/graph3" dt-nixdb --store "$store"
 	is "contents $text: they count" "$(sum)" "$(nix-hash --type sha256 "$(at secret-change)" 2>/dev/null)"
-	sleep 0.2
 done
 
 # What it costs.
