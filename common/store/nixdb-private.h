@@ -1,0 +1,42 @@
+/*
+ * nixdb-private: an open database, for the parts of nixdb that open and read it.
+ */
+#ifndef DT_NIXDB_PRIVATE_H
+#define DT_NIXDB_PRIVATE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+struct err;
+
+/* How often data that changes while it is read is read again. */
+enum { NIXDB_TRIES = 5 };
+
+/* The state of the files, to notice changes if SQLite takes no locks. */
+struct nixdb_state {
+	struct stat main, wal; /* zeroed if the file is missing */
+};
+
+struct nixdb {
+	char *file;
+	sqlite3 *sql;
+	bool unlocked; /* opened without locks */
+	int64_t ticks_left;
+	struct nixdb_state before;
+};
+
+/* Sets the reason to the last error of SQLite. Returns -1. */
+int nixdb_failed(const struct nixdb *db, struct err *e);
+
+/* Allows the next query, or all queries of a closure, as many steps as they may need. */
+void nixdb_wind_up(struct nixdb *db);
+
+/*
+ * Returns 1 if the data that was just read is consistent, 0 if it must be read again, or
+ * -1 with the reason.
+ */
+int nixdb_is_steady(struct nixdb *db, struct err *e);
+
+#endif
