@@ -81,6 +81,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 }
 
 struct work {
+	const struct options *options;
 	struct store store;
 	struct cache cache;
 	struct graph g;
@@ -152,22 +153,6 @@ static void find_derivations(struct work *w, const char *file)
 		die("%s", e.text);
 }
 
-static void make_database(const struct work *w, int64_t time, struct buf *out)
-{
-	const struct nixdb_contents contents = {
-	    .g = &w->g,
-	    .order = w->order,
-	    .pathinfo = w->pathinfo,
-	    .output = w->derivations.output,
-	    .n_outputs = w->derivations.n,
-	    .time = time,
-	};
-	struct err e;
-
-	if (nixdb_write(&contents, out, &e) < 0)
-		die("%s", e.text);
-}
-
 /* The paths to which no other path refers. */
 static bool *find_tops(const struct graph *g)
 {
@@ -181,18 +166,43 @@ static bool *find_tops(const struct graph *g)
 	return is;
 }
 
-static void write_tree(const struct work *w, const struct options *o,
-		       const struct buf *database)
+static int write_tree(struct work *w, const struct buf *database, struct err *e)
 {
-	struct err e;
-	bool *is_root = o->roots != NULL
-			    ? operand_mentioned(&w->g, &w->store, o->roots, &e)
-			    : find_tops(&w->g);
+	const char *roots = w->options->roots;
+	bool *is_root = roots != NULL ? operand_mentioned(&w->g, &w->store, roots, e)
+				      : find_tops(&w->g);
+	int result = -1;
 
-	if (is_root == NULL ||
-	    nixdb_write_tree(o->tree, database, &w->g, is_root, &e) < 0)
-		die("%s", e.text);
+	if (is_root != NULL)
+		result = nixdb_write_tree(w->options->tree, database, &w->g, is_root, e);
 	free(is_root);
+	return result;
+}
+
+static int take_database(void *arg, const struct buf *database, struct err *e)
+{
+	struct work *w = arg;
+
+	if (w->options->tree != NULL)
+		return write_tree(w, database, e);
+	io_finish_text(database);
+	return 0;
+}
+
+static void write_database(struct work *w)
+{
+	const struct nixdb_contents contents = {
+	    .g = &w->g,
+	    .order = w->order,
+	    .pathinfo = w->pathinfo,
+	    .output = w->derivations.output,
+	    .n_outputs = w->derivations.n,
+	    .time = w->options->time,
+	};
+	struct err e;
+
+	if (nixdb_write(&contents, take_database, w, &e) < 0)
+		die("%s", e.text);
 }
 
 static void release_work(struct work *w)
@@ -209,8 +219,7 @@ static void release_work(struct work *w)
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct work w = {0};
-	struct buf database = {0};
+	struct work w = {.options = &o};
 
 	err_init("dt-nixdb");
 	io_init();
@@ -221,12 +230,7 @@ int main(int argc, char **argv)
 	read_graph(&w);
 	find_derivations(&w, o.derivers);
 	find_registrations(&w);
-	make_database(&w, o.time, &database);
-	if (o.tree != NULL)
-		write_tree(&w, &o, &database);
-	else
-		io_finish_text(&database);
-	buf_release(&database);
+	write_database(&w);
 	release_work(&w);
 	return 0;
 }

@@ -79,13 +79,19 @@ struct nixdb_contents {
 	int64_t time; /* registration time of all paths in seconds since 1970 */
 };
 
+/* Takes a complete database, which is valid during the call. Returns 0, or -1 and a
+ * reason. */
+typedef int nixdb_take(void *arg, const struct buf *database, struct err *e);
+
 /*
- * Appends a new database to `out`, in which all paths of the graph are valid. Its schema
- * is version 10 of Nix, and its contents are those after `nix-store --load-db`. The same
- * contents give the same bytes. The database does not use WAL mode, so that it can be
- * read on a read-only file system. Returns 0, or -1 with the reason in `e`.
+ * Makes a new database, in which all paths of the graph are valid, and passes it to
+ * `take`. Its schema is version 10 of Nix, and its contents are those after `nix-store
+ * --load-db`. The same contents give the same bytes. The database does not use WAL mode,
+ * so that it can be read on a read-only file system. Returns the result of `take`, or -1
+ * with the reason in `e`.
  */
-int nixdb_write(const struct nixdb_contents *from, struct buf *out, struct err *e);
+int nixdb_write(const struct nixdb_contents *from, nixdb_take *take, void *arg,
+		struct err *e);
 
 /*
  * Creates the directory `dir`, which must be empty or missing, with the files that Nix
