@@ -37,7 +37,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 {
 	enum { DERIVERS = 1, NO_CACHE, ROOTS, STORE, TREE };
 	static const struct opt options[] = {
-	    {TREE, "tree", "DIR", "make DIR with the database and all that Nix needs"},
+	    {TREE, "tree", "DIR",
+	     "make DIR with the database and all that Nix or Guix needs"},
 	    {ROOTS, "roots", "FILE", "in DIR, keep the store paths that FILE mentions"},
 	    {DERIVERS, "derivers", "FILE",
 	     "a database or an exported graph that knows derivers"},
@@ -166,15 +167,31 @@ static bool *find_tops(const struct graph *g)
 	return is;
 }
 
+/* What is registered. */
+static struct nixdb_contents contents_of(const struct work *w)
+{
+	return (struct nixdb_contents){
+	    .dir = w->store.dir,
+	    .g = &w->g,
+	    .order = w->order,
+	    .pathinfo = w->pathinfo,
+	    .output = w->derivations.output,
+	    .n_outputs = w->derivations.n,
+	    .time = w->options->time,
+	};
+}
+
 static int write_tree(struct work *w, const struct buf *database, struct err *e)
 {
+	const struct nixdb_contents contents = contents_of(w);
 	const char *roots = w->options->roots;
 	bool *is_root = roots != NULL ? operand_mentioned(&w->g, &w->store, roots, e)
 				      : find_tops(&w->g);
 	int result = -1;
 
 	if (is_root != NULL)
-		result = nixdb_write_tree(w->options->tree, database, &w->g, is_root, e);
+		result =
+		    nixdb_write_tree(w->options->tree, &contents, database, is_root, e);
 	free(is_root);
 	return result;
 }
@@ -191,14 +208,7 @@ static int take_database(void *arg, const struct buf *database, struct err *e)
 
 static void write_database(struct work *w)
 {
-	const struct nixdb_contents contents = {
-	    .g = &w->g,
-	    .order = w->order,
-	    .pathinfo = w->pathinfo,
-	    .output = w->derivations.output,
-	    .n_outputs = w->derivations.n,
-	    .time = w->options->time,
-	};
+	const struct nixdb_contents contents = contents_of(w);
 	struct err e;
 
 	if (nixdb_write(&contents, take_database, w, &e) < 0)

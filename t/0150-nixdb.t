@@ -334,6 +334,36 @@ dt-closure --scan --no-cache --store "$T/g" "/gnu/store/$(basename "$(path self-
 	dt-nixdb --store "$T/g" >"$T/got"
 is '/gnu/store' "$(query "$T/got" "$refs")" "/gnu$(path self-text | cut -c 5-)|/gnu$(path self-text | cut -c 5-)"
 
+# Guix has the database of Nix 1.3. Nix reads it, too: it changes the tables to those of its own version, which fails
+# unless they are exactly those.
+guix_lib=/gnu/store/00000000000000000000000000000001-lib guix_app=/gnu/store/00000000000000000000000000000002-app
+mkdir "$T/g$guix_lib" "$T/g$guix_app"
+echo "$guix_lib" | tee "$T/g$guix_lib/itself" >"$T/g$guix_app/lib"
+dt-closure --scan --no-cache --store "$T/g" "$guix_app" >"$T/graph5"
+tree_of_guix() { (umask 077 && dt-nixdb --store "$T/g" --tree "$T/guix" <"$T/graph5"); }
+ok 'Guix: a tree' tree_of_guix
+is 'Guix: what is in it' "$(cd "$T/guix" && find . -mindepth 1 -printf '%m %p %l\n' | sort -k 2)" "755 ./var 
+755 ./var/guix 
+755 ./var/guix/db 
+644 ./var/guix/db/db.sqlite 
+644 ./var/guix/db/schema 
+755 ./var/guix/gcroots 
+755 ./var/guix/gcroots/docker 
+777 ./var/guix/gcroots/docker/${guix_app##*/} $guix_app
+777 ./var/guix/gcroots/profiles /var/guix/profiles
+755 ./var/guix/profiles "
+is 'Guix: the version of the schema' "$(cat "$T/guix/var/guix/db/schema")" 7
+mkdir -p "$T/guix/gnu/store"
+cp -a "$T/g$guix_lib" "$T/g$guix_app" "$T/guix/gnu/store"
+chmod -R a-w "$T/guix/gnu/store/"*
+ok 'Guix: dt-closure' dt-closure --store "$T/guix" "$guix_app"
+same 'Guix: dt-closure: the graph' "$T/out" "$T/graph5"
+on_guix() { nix-store --store "local?store=/gnu/store&state=$T/guix/var/guix&log=$T/log&real=$T/guix/gnu/store" "$@"; }
+ok 'Guix: Nix upgrades and verifies the database' on_guix --verify --check-contents
+is 'Guix: Nix finds nothing wrong' "$(grep -ciE 'modified|error|disappeared|not valid' "$T/err")" 0
+is 'Guix: Nix has upgraded it' "$(cat "$T/guix/var/guix/db/schema")" 10
+is 'Guix: nothing is garbage' "$(on_guix --gc --print-dead 2>/dev/null)" ''
+
 # --- what is wrong ---
 
 bad() { # REGEX DESCRIPTION TEXT

@@ -1,5 +1,5 @@
 /*
- * nixdb-private: an open database, for the parts of nixdb that open and read it.
+ * nixdb-private: what the parts of nixdb share.
  */
 #ifndef DT_NIXDB_PRIVATE_H
 #define DT_NIXDB_PRIVATE_H
@@ -9,7 +9,12 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+struct buf;
 struct err;
+
+/* The versions of the tables, as in the file `schema` next to the database. */
+#define NIXDB_NIX_SCHEMA "10"
+#define NIXDB_GUIX_SCHEMA "7" /* that of Nix 1.3; Guix has always used it */
 
 /* How often data that changes while it is read is read again. */
 enum { NIXDB_TRIES = 5 };
@@ -26,6 +31,15 @@ struct nixdb {
 	int64_t ticks_left;
 	struct nixdb_state before;
 };
+
+/* Returns whether the store with this directory belongs to Guix. */
+bool nixdb_is_guix(const char *dir);
+
+/*
+ * Appends the directory of the database and the garbage collector's roots, in which Nix
+ * or Guix keeps the state of the store `dir`: "/nix/var/nix" or "/var/guix".
+ */
+void nixdb_state(const char *dir, struct buf *path);
 
 /* Sets the reason to the last error of SQLite. Returns -1. */
 int nixdb_failed(const struct nixdb *db, struct err *e);

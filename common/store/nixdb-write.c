@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/graph.h"
+#include "store/nixdb-private.h"
 #include "store/pathinfo.h"
 
 #include <sqlite3.h>
@@ -11,39 +12,48 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The tables of Nix, with the names that its queries use. */
-static const char schema[] =
-    "pragma page_size = 4096;"
-    "pragma auto_vacuum = none;"
-    "pragma encoding = 'UTF-8';"
-    "begin;"
-    "create table ValidPaths ("
-    " id integer primary key autoincrement not null,"
-    " path text unique not null,"
-    " hash text not null,"
-    " registrationTime integer not null,"
-    " deriver text,"
-    " narSize integer,"
-    " ultimate integer,"
-    " sigs text,"
-    " ca text);"
-    "create table Refs ("
-    " referrer integer not null,"
-    " reference integer not null,"
-    " primary key (referrer, reference),"
-    " foreign key (referrer) references ValidPaths(id) on delete cascade,"
-    " foreign key (reference) references ValidPaths(id) on delete restrict);"
-    "create index IndexReferrer on Refs(referrer);"
-    "create index IndexReference on Refs(reference);"
-    "create trigger DeleteSelfRefs before delete on ValidPaths begin"
-    " delete from Refs where referrer = old.id and reference = old.id; end;"
-    "create table DerivationOutputs ("
-    " drv integer not null,"
-    " id text not null,"
-    " path text not null,"
-    " primary key (drv, id),"
-    " foreign key (drv) references ValidPaths(id) on delete cascade);"
-    "create index IndexDerivationOutputs on DerivationOutputs(path);";
+/* The tables of Nix and Guix, with the names that their queries use. */
+#define TABLES_BEGIN                                      \
+	"pragma page_size = 4096;"                        \
+	"pragma auto_vacuum = none;"                      \
+	"pragma encoding = 'UTF-8';"                      \
+	"begin;"                                          \
+	"create table ValidPaths ("                       \
+	" id integer primary key autoincrement not null," \
+	" path text unique not null,"                     \
+	" hash text not null,"                            \
+	" registrationTime integer not null,"             \
+	" deriver text,"                                  \
+	" narSize integer"
+#define TABLES_END                                                                \
+	");"                                                                      \
+	"create table Refs ("                                                     \
+	" referrer integer not null,"                                             \
+	" reference integer not null,"                                            \
+	" primary key (referrer, reference),"                                     \
+	" foreign key (referrer) references ValidPaths(id) on delete cascade,"    \
+	" foreign key (reference) references ValidPaths(id) on delete restrict);" \
+	"create index IndexReferrer on Refs(referrer);"                           \
+	"create index IndexReference on Refs(reference);"                         \
+	"create trigger DeleteSelfRefs before delete on ValidPaths begin"         \
+	" delete from Refs where referrer = old.id and reference = old.id; end;"  \
+	"create table DerivationOutputs ("                                        \
+	" drv integer not null,"                                                  \
+	" id text not null,"                                                      \
+	" path text not null,"                                                    \
+	" primary key (drv, id),"                                                 \
+	" foreign key (drv) references ValidPaths(id) on delete cascade);"        \
+	"create index IndexDerivationOutputs on DerivationOutputs(path);"
+
+/* NIXDB_NIX_SCHEMA. */
+static const char nix_schema[] =
+    TABLES_BEGIN ", ultimate integer, sigs text, ca text" TABLES_END;
+
+/* NIXDB_GUIX_SCHEMA. */
+static const char guix_schema[] =
+    TABLES_BEGIN TABLES_END "create table FailedPaths ("
+			    " path text primary key not null,"
+			    " time integer not null);";
 
 /* The state of nixdb_write(). */
 struct db_writer {
@@ -138,6 +148,7 @@ static int insert_all(struct db_writer *w, struct err *e)
 	    "insert into Refs (referrer, reference) values (?1, ?2)";
 	static const char output[] =
 	    "insert into DerivationOutputs (drv, id, path) values (?1, ?2, ?3)";
+	const char *schema = nixdb_is_guix(w->from->dir) ? guix_schema : nix_schema;
 	size_t n = w->from->g->paths.n;
 	int result = 0;
 

@@ -1,6 +1,7 @@
 #include "store/nixdb.h"
 
 #include "base/buf.h"
+#include "store/nixdb-private.h"
 #include "store/store.h"
 
 #include <string.h>
@@ -12,13 +13,24 @@ bool nixdb_has_magic(const char data[NIXDB_MAGIC])
 	return memcmp(data, magic, sizeof magic) == 0;
 }
 
+bool nixdb_is_guix(const char *dir)
+{
+	return strcmp(dir, "/gnu/store") == 0;
+}
+
+void nixdb_state(const char *dir, struct buf *path)
+{
+	const char *slash = strrchr(dir, '/');
+
+	if (nixdb_is_guix(dir))
+		buf_addstr(path, "/var/guix");
+	else
+		buf_addf(path, "%.*s/var/nix", (int)(slash - dir), dir);
+}
+
 void nixdb_locate(const struct store *s, struct buf *file)
 {
-	if (strcmp(s->dir, "/gnu/store") == 0) {
-		buf_addf(file, "%s/var/guix/db/db.sqlite", s->root);
-		return;
-	}
-	const char *slash = strrchr(s->dir, '/');
-	buf_addf(file, "%s%.*s/var/nix/db/db.sqlite", s->root, (int)(slash - s->dir),
-		 s->dir);
+	buf_addstr(file, s->root);
+	nixdb_state(s->dir, file);
+	buf_addstr(file, "/db/db.sqlite");
 }
