@@ -117,24 +117,13 @@ static void parse_args(struct options *o, int argc, char **argv)
 		die_usage("standard input is for the plan");
 }
 
-/*
- * A layer of the plan: its paths, and then the layer itself. Only a stub is written of an
- * absent layer, whose digest --digests has.
- */
-struct job {
-	char **path;
-	size_t n, cap;
-	struct layer layer;
-	bool is_absent;
-};
-
 struct work {
 	const struct options *options;
 	struct store store;
 	struct cache cache;
 	struct writer writer;
 	struct stubs stubs; /* of --digests */
-	struct job *job;
+	struct layer *layer;
 	size_t n, cap;
 	struct layer_part **part; /* of all layers */
 	size_t n_parts;
@@ -148,32 +137,29 @@ static int add_path(void *arg, const char *path, size_t layer, struct err *e)
 	if (store_check(&w->store, path, e) < 0)
 		return -1;
 	if (layer == w->n) {
-		w->job = mem_grow(w->job, &w->cap, w->n + 1, sizeof *w->job);
-		w->job[w->n++] = (struct job){0};
+		w->layer = mem_grow(w->layer, &w->cap, w->n + 1, sizeof *w->layer);
+		w->layer[w->n++] = (struct layer){
+		    .style = &w->options->style,
+		    .parents = mem_strdup(w->store.dir),
+		};
 	}
-	struct job *job = &w->job[layer];
-	job->path = mem_grow(job->path, &job->cap, job->n + 1, sizeof *job->path);
-	job->path[job->n++] = mem_strdup(path);
+	layer_add(&w->layer[layer])->prefix = mem_strdup(path);
 	return 0;
 }
 
-/* Makes the layers of the plan, and lists where each path's tree goes. */
-static void begin_layers(struct work *w)
+/* Whether the layer's digest is known, so that its files need not be read. */
+static bool is_known(const struct layer *layer) { return layer->diff_id[0] != '\0'; }
+
+static void list_parts(struct work *w)
 {
 	size_t cap = 0;
 
 	for (size_t i = 0; i < w->n; i++) {
-		struct job *job = &w->job[i];
-		if (job->is_absent)
-			continue;
-		job->layer.style = &w->options->style;
-		job->layer.parents = mem_strdup(w->store.dir);
-		for (size_t k = 0; k < job->n; k++)
-			layer_add(&job->layer)->prefix = mem_strdup(job->path[k]);
-		for (size_t k = 0; k < job->n; k++) {
+		struct layer *layer = &w->layer[i];
+		for (size_t k = 0; k < layer->n && !is_known(layer); k++) {
 			w->part =
 			    mem_grow(w->part, &cap, w->n_parts + 1, sizeof(*w->part));
-			w->part[w->n_parts++] = &job->layer.part[k];
+			w->part[w->n_parts++] = &layer->part[k];
 		}
 	}
 }
@@ -193,13 +179,13 @@ static void scan_part(void *arg, size_t i)
 /* Finds all files of all layers, on all cores. */
 static void scan_layers(struct work *w)
 {
-	begin_layers(w);
+	list_parts(w);
 	pool_release(pool_start(w->n_parts, scan_part, w));
 	uint64_t most = 0;
 	for (size_t i = 0; i < w->n; i++) {
 		uint64_t bytes = 0;
-		for (size_t k = 0; k < w->job[i].layer.n; k++)
-			bytes += w->job[i].layer.part[k].tree.bytes;
+		for (size_t k = 0; k < w->layer[i].n; k++)
+			bytes += w->layer[i].part[k].tree.bytes;
 		if (bytes > most) {
 			most = bytes;
 			w->largest = i;
@@ -221,27 +207,30 @@ static void measure(void *arg, size_t turn)
 	struct work *w = arg;
 	size_t i = turn == 0 ? w->largest : turn <= w->largest ? turn - 1 : turn;
 
-	if (!w->job[i].is_absent)
-		layer_measure(&w->job[i].layer, &w->cache);
+	if (!is_known(&w->layer[i]))
+		layer_measure(&w->layer[i], &w->cache);
 }
 
 /*
  * What nixpkgs says of a layer in the image's history, a list as Python prints it; of a
  * layer of very many paths only the first ones are named, since readers bound it.
  */
-static void describe(const struct job *job, struct buf *out)
+static void describe(const struct layer *layer, struct buf *out)
 {
 	size_t i = 0;
 
 	buf_addstr(out, "store paths: [");
-	for (; i < job->n && out->len < COMMENT_MAX; i++)
-		buf_addf(out, "%s'%s'", i > 0 ? ", " : "", job->path[i]);
-	if (i < job->n)
-		buf_addf(out, ", and %zu more", job->n - i);
+	for (; i < layer->n && out->len < COMMENT_MAX; i++)
+		buf_addf(out, "%s'%s'", i > 0 ? ", " : "", layer->part[i].prefix);
+	if (i < layer->n)
+		buf_addf(out, ", and %zu more", layer->n - i);
 	buf_addch(out, ']');
 }
 
-/* Takes the digests of --digests, and marks the layers of which a stub is enough. */
+/*
+ * Takes the digests of --digests. A layer that is left out is known by that. Only a stub
+ * of it is written, and its files are not read.
+ */
 static void read_digests(struct work *w)
 {
 	struct buf comment = {0};
@@ -250,26 +239,17 @@ static void read_digests(struct work *w)
 	if (stubs_read(&w->stubs, w->options->digests, &why) < 0)
 		die("%s", why.text);
 	for (size_t i = 0; i < w->n; i++) {
-		struct job *job = &w->job[i];
-		struct layer known = {0};
+		struct layer *layer = &w->layer[i], known = {0};
 		buf_clear(&comment);
-		describe(job, &comment);
+		describe(layer, &comment);
 		if (stubs_use(&w->stubs, i, comment.data, &known, &why) < 0)
 			die("%s", why.text);
-		job->is_absent = writer_leaves_out(&w->writer, known.diff_id);
-		if (job->is_absent)
-			job->layer = known;
+		if (writer_leaves_out(&w->writer, known.diff_id)) {
+			memcpy(layer->diff_id, known.diff_id, sizeof layer->diff_id);
+			layer->size = known.size;
+		}
 	}
 	buf_release(&comment);
-}
-
-static void release_job(struct job *job)
-{
-	for (size_t i = 0; i < job->n; i++)
-		free(job->path[i]);
-	free(job->path);
-	layer_release(&job->layer);
-	*job = (struct job){0};
 }
 
 static void write_layers(struct work *w)
@@ -279,15 +259,15 @@ static void write_layers(struct work *w)
 	struct err why;
 
 	for (size_t i = 0; i < w->n; i++) {
-		struct job *job = &w->job[i];
+		struct layer *layer = &w->layer[i];
 		pool_wait(pool, turn_of(w, i));
 		buf_clear(&comment);
-		describe(job, &comment);
+		describe(layer, &comment);
 		if (w->options->digests != NULL &&
-		    stubs_use(&w->stubs, i, comment.data, &job->layer, &why) < 0)
+		    stubs_use(&w->stubs, i, comment.data, layer, &why) < 0)
 			die("%s", why.text);
-		writer_layer(&w->writer, &job->layer, comment.data);
-		release_job(job);
+		writer_layer(&w->writer, layer, comment.data);
+		layer_release(layer);
 		progress("layers", i + 1, w->n, w->writer.bytes);
 	}
 	progress_end();
@@ -298,8 +278,8 @@ static void write_layers(struct work *w)
 static void release_work(struct work *w)
 {
 	for (size_t i = 0; i < w->n; i++)
-		release_job(&w->job[i]);
-	free(w->job);
+		layer_release(&w->layer[i]);
+	free(w->layer);
 	free(w->part);
 	stubs_release(&w->stubs);
 	writer_release(&w->writer);
@@ -330,7 +310,7 @@ int main(int argc, char **argv)
 	io_pipe_grow(1);
 	scan_layers(&w);
 	if (o.raw) {
-		layer_write(&w.job[0].layer, 1);
+		layer_write(&w.layer[0], 1);
 	} else {
 		write_layers(&w);
 		writer_end(&w.writer);

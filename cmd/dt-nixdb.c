@@ -37,7 +37,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 {
 	enum { DERIVERS = 1, NO_CACHE, ROOTS, STORE, TREE };
 	static const struct opt options[] = {
-	    {TREE, "tree", "DIR", "make DIR with the database and all that Nix needs"},
+	    {TREE, "tree", "DIR",
+	     "make DIR with the database and all that Nix or Guix needs"},
 	    {ROOTS, "roots", "FILE", "in DIR, keep the store paths that FILE mentions"},
 	    {DERIVERS, "derivers", "FILE",
 	     "a database or an exported graph that knows derivers"},
@@ -81,6 +82,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 }
 
 struct work {
+	const struct options *options;
 	struct store store;
 	struct cache cache;
 	struct graph g;
@@ -152,22 +154,6 @@ static void find_derivations(struct work *w, const char *file)
 		die("%s", e.text);
 }
 
-static void make_database(const struct work *w, int64_t time, struct buf *out)
-{
-	const struct nixdb_contents contents = {
-	    .g = &w->g,
-	    .order = w->order,
-	    .pathinfo = w->pathinfo,
-	    .output = w->derivations.output,
-	    .n_outputs = w->derivations.n,
-	    .time = time,
-	};
-	struct err e;
-
-	if (nixdb_write(&contents, out, &e) < 0)
-		die("%s", e.text);
-}
-
 /* The paths to which no other path refers. */
 static bool *find_tops(const struct graph *g)
 {
@@ -181,18 +167,52 @@ static bool *find_tops(const struct graph *g)
 	return is;
 }
 
-static void write_tree(const struct work *w, const struct options *o,
-		       const struct buf *database)
+/* What is registered. */
+static struct nixdb_contents contents_of(const struct work *w)
 {
-	struct err e;
-	bool *is_root = o->roots != NULL
-			    ? operand_mentioned(&w->g, &w->store, o->roots, &e)
-			    : find_tops(&w->g);
+	return (struct nixdb_contents){
+	    .dir = w->store.dir,
+	    .g = &w->g,
+	    .order = w->order,
+	    .pathinfo = w->pathinfo,
+	    .output = w->derivations.output,
+	    .n_outputs = w->derivations.n,
+	    .time = w->options->time,
+	};
+}
 
-	if (is_root == NULL ||
-	    nixdb_write_tree(o->tree, database, &w->g, is_root, &e) < 0)
-		die("%s", e.text);
+static int write_tree(struct work *w, const struct buf *database, struct err *e)
+{
+	const struct nixdb_contents contents = contents_of(w);
+	const char *roots = w->options->roots;
+	bool *is_root = roots != NULL ? operand_mentioned(&w->g, &w->store, roots, e)
+				      : find_tops(&w->g);
+	int result = -1;
+
+	if (is_root != NULL)
+		result =
+		    nixdb_write_tree(w->options->tree, &contents, database, is_root, e);
 	free(is_root);
+	return result;
+}
+
+static int take_database(void *arg, const struct buf *database, struct err *e)
+{
+	struct work *w = arg;
+
+	if (w->options->tree != NULL)
+		return write_tree(w, database, e);
+	io_finish_text(database);
+	return 0;
+}
+
+static void write_database(struct work *w)
+{
+	const struct nixdb_contents contents = contents_of(w);
+	struct err e;
+
+	if (nixdb_write(&contents, take_database, w, &e) < 0)
+		die("%s", e.text);
 }
 
 static void release_work(struct work *w)
@@ -209,8 +229,7 @@ static void release_work(struct work *w)
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct work w = {0};
-	struct buf database = {0};
+	struct work w = {.options = &o};
 
 	err_init("dt-nixdb");
 	io_init();
@@ -221,12 +240,7 @@ int main(int argc, char **argv)
 	read_graph(&w);
 	find_derivations(&w, o.derivers);
 	find_registrations(&w);
-	make_database(&w, o.time, &database);
-	if (o.tree != NULL)
-		write_tree(&w, &o, &database);
-	else
-		io_finish_text(&database);
-	buf_release(&database);
+	write_database(&w);
 	release_work(&w);
 	return 0;
 }

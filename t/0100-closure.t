@@ -161,7 +161,7 @@ fails 1 "^dt-closure: $T/system/nix/store: Permission denied\$" 'text: a store t
 chmod 755 "$T/system/nix/store"
 on_in() { "$@" <"$T/in"; }
 failing() { # CALL COMMAND...: the calls for the store's directory fail
-	on_in env ASAN_OPTIONS=detect_leaks=0 strace -qq -o /dev/null -P "$T/system/nix/store" -e "inject=$1:error=EIO" "${@:2}"
+	on_in traced -qq -o /dev/null -P "$T/system/nix/store" -e "inject=$1:error=EIO" "${@:2}"
 }
 fails 1 "^dt-closure: --store $T/system: $T/system/nix/store: Input/output error\$" 'text: a store on a damaged disk' \
 	failing newfstatat dt-closure --store "$T/system" --text --ignore-missing

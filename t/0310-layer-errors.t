@@ -137,7 +137,7 @@ changing() {
 	mkdir "$T/s$victim"
 	head -c "$size" "$T/big" >"$file"
 	touch -d '1 hour ago' "$file"
-	sleep 0.2 # what was changed just now is not cached
+	settle "$T/s$victim" "$T/s$first"
 	printf '%s\n' "$first" "$victim" | dt-layer --store "$T/s" >"$T/fifo" 2>"$T/err" &
 	pid=$!
 	exec 3<"$T/fifo"

@@ -58,7 +58,7 @@ drwxr-xr-x 0/0 lib/up/
 lrwxrwxrwx 0/0 lib/up/second -> two
 -r--r--r-- 0/0 lib/up/two"
 fails 1 "^dt-root: $T/s$dep/lib(/file)?: Input/output error\$" 'a copy: a link that cannot be followed for a damaged disk' \
-	env ASAN_OPTIONS=detect_leaks=0 strace -fqq -o /dev/null -P "$T/s$dep/lib" -e inject=readlink:error=EIO \
+	traced -fqq -o /dev/null -P "$T/s$dep/lib" -e inject=readlink:error=EIO \
 	dt-root --store "$S" --raw --copy "$two"
 is 'a copy: what the files hold' "$(tar -xOf "$T/layer.tar" lib/deep/sub/text lib/up/two)" $'sub\ntwo'
 is '--keep-dirlinks: all links stay' "$(list --copy "$two" --keep-dirlinks | grep -c ^l)" 7

@@ -147,15 +147,12 @@ fails 2 '^dt-root: standard input can be read but once: ' 'a tar and an image' d
 
 mkfifo fifo
 mkdir big
-for name in a b; do head -c 3000000 /dev/urandom >"big/$name"; done
-tar -C big -cf big.tar .
-touch -d '1 hour ago' big.tar
-sleep 0.1
+for name in a b; do yes "$name" | head -c 3000000 >"big/$name"; done
 changing() { # DESCRIPTION COMMAND STATUS MESSAGE: COMMAND runs after the digest was found
 	local status=0 pid
 	tar -C big -cf big.tar .
 	touch -d '1 hour ago' big.tar
-	sleep 0.1
+	settle big.tar
 	dt-root --tar big.tar >fifo 2>err &
 	pid=$!
 	exec 3<fifo
@@ -174,6 +171,7 @@ changing 'the tar changes, its times do not' "touch -r big.tar times; $change; t
 changing 'the tar gets another name' 'ln -f big.tar link.tar' 0 ''
 rm -rf "$DT_CACHE"
 facts() { find "$DT_CACHE" -type f 2>/dev/null | wc -l; }
+settle big.tar
 dt-root --tar big.tar >first
 is 'its digest is remembered' "$(facts)" 1
 dt-root --tar big.tar >second
@@ -181,7 +179,7 @@ same 'and it comes out again' second first
 touch -r big.tar times
 printf y | dd of=big.tar bs=1 seek=5000000 conv=notrunc status=none
 touch -r times big.tar
-sleep 0.1
+settle big.tar
 dt-root --tar big.tar >second
 dt-root --no-cache --tar big.tar >third
 same 'but not of a tar that was changed in secret' second third

@@ -209,7 +209,7 @@ done <<'END'
 {"Cmd":"/bin/sh -c x"}	{"Cmd":["/bin/sh -c x"]}
 {"Entrypoint":"/bin/x","Cmd":"y"}	{"Entrypoint":["/bin/x"],"Cmd":["y"]}
 {"Cmd":null}
-{"Env":["A=1","B=","C","A=2"]}	{"Env":["A=2","B=","C"]}
+{"Env":["A=1","B=","C==","A=2"]}	{"Env":["A=2","B=","C=="]}
 {"Cmd":[],"Env":[],"Labels":{},"Volumes":{"/data":{}},"ExposedPorts":{"80/tcp":{}}}
 {"User":"1000:1000","WorkingDir":"/w","StopSignal":"SIGINT","Shell":["sh"],"Healthcheck":{"Test":["CMD","x"],"Interval":30000000000}}
 {"Unknown":{"z":[1,2.5,true,null],"a":"b"},"ArgsEscaped":true}
@@ -244,7 +244,9 @@ Entrypoint not_a_list_of_strings true
 Env not_a_list_of_strings {}
 Env not_a_list_of_strings "A=1"
 Env not_a_list_of_strings [null]
-Env '=x'_has_no_name_in_front_of_the_'=' ["A=1", "=x"]
+Env '=x'_is_not_NAME=VALUE ["A=1", "=x"]
+Env 'B'_is_not_NAME=VALUE ["A=1", "B"]
+Env ''_is_not_NAME=VALUE [""]
 Labels not_an_object []
 Labels the_value_of_'a'_is_not_a_string {"a": 1}
 Labels the_value_of_'b'_is_not_a_string {"a": "1", "b": null}
@@ -311,7 +313,7 @@ is 'keys are spelled as documented' "$(shown .config.config)" '{"Cmd":["x"],"Wor
 
 # All documented keys, with values of each kind.
 cat >"$T/full.json" <<'END'
-{"User": "1:2", "Env": ["A=1", "B", "C==", ""], "Entrypoint": ["e"], "Cmd": [], "WorkingDir": "/", "StopSignal": "SIGRTMIN+3",
+{"User": "1:2", "Env": ["A=1", "B=", "C=="], "Entrypoint": ["e"], "Cmd": [], "WorkingDir": "/", "StopSignal": "SIGRTMIN+3",
 	"ExposedPorts": {"80": {}, "80/tcp": {}, "53/udp": {}, "1/sctp": null, "65535/TCP": {}, "8000-8010/tcp": {}},
 	"Volumes": {"/data": {}, "data": null}, "Labels": {"a": "", "": "b"}, "StopTimeout": -1, "Shell": ["sh"], "OnBuild": ["RUN x"],
 	"Healthcheck": {"Test": ["CMD", "x"], "Interval": 1000000, "Timeout": 0, "StartPeriod": 30000000000, "StartInterval": null,
@@ -390,7 +392,7 @@ inherits() {
 	is "$1: the order of Env" "$(shown .config.config.Env)" "$(jq -c .Env <<<"$4")"
 }
 inherits 'all of it' '{"Cmd":["c"],"Env":["A=1"],"User":"u","New":1}' '{}' '{"Cmd":["c"],"Env":["A=1"],"User":"u","New":1}'
-inherits 'Env: base first, in its places, ours count' '{"Env":["A=1","B=2","PATH=/bin","C"]}' \
+inherits 'Env: base first, in its places, ours count' '{"Env":["A=1","B=2","PATH=/bin","C="]}' \
 	'{"Env":["D=4","B=x=y","C=c","AA=","D=5"]}' '{"Env":["A=1","B=x=y","PATH=/bin","C=c","D=5","AA="]}'
 inherits 'Env: none' '{"Env":["A=1"]}' '{"Env":[]}' '{"Env":["A=1"]}'
 inherits 'Labels, Volumes, ExposedPorts: united' \

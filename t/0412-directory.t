@@ -171,8 +171,7 @@ same 'other files are ignored: the files' "$T/out" "$T/flat"
 
 # --- a file that cannot be examined ---
 
-export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 # it traces, too
-inspect() { strace -qq -o "$T/calls" "$@" dt-inspect "$T/gzip"; }
+inspect() { traced -qq -o "$T/calls" "$@" dt-inspect "$T/gzip"; }
 inspect -e trace=newfstatat >"$T/want"
 n=$(grep -cE 'oci-layout|index.json|"[0-9a-f]{64}"' "$T/calls")
 is 'each file of a layout is examined' "$((n >= 2 + $(find "$T/gzip/blobs" -type f | wc -l)))" 1

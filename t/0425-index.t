@@ -115,7 +115,7 @@ is 'an image without a name' "$(names)" $'null\n[]'
 
 # --- errors ---
 
-for wrong in '--name x here.tar' '--tag 1 here.tar' '--name x --tag 1 here.tar' '--index --name x here.tar' '--index --tag 1 here.tar' \
+for wrong in '--name x here.tar' '--tag 1 here.tar' '--index --name x here.tar' '--index --tag 1 here.tar' \
 	'--index --name x: --tag 1 here.tar' '--index --name x --tag - here.tar' '--index'; do
 	# shellcheck disable=SC2086 # words
 	fails 2 "^dt-merge: .*: try 'dt-merge --help'\$" "dt-merge $wrong" dt-merge $wrong

@@ -100,11 +100,11 @@ is 'no temporary files are left' "$(ls -A "$T/tmp")" ''
 
 # --- again ---
 
-# traced FILE NAME:TAG [OPTION]...: also counts the bytes that are read of the archive and written to sockets
-traced() {
+# counted FILE NAME:TAG [OPTION]...: also counts the bytes that are read of the archive and written to sockets
+counted() {
 	local file=$1 name=$2
 	shift 2
-	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 strace -qq -f -y -e trace=read,pread64,readv,preadv,copy_file_range,sendfile,splice,write,writev,sendto,sendmsg -o "$T/trace" \
+	traced -qq -f -y -e trace=read,pread64,readv,preadv,copy_file_range,sendfile,splice,write,writev,sendto,sendmsg -o "$T/trace" \
 		dt-push --tls-verify=false "$@" "$r/$name" <"$file"
 }
 bytes_read() { grep -aE "^[0-9]+ +(read|pread64|readv|preadv|copy_file_range|sendfile|splice)\(.*<$1>" "$T/trace" | sed -nE 's/.*\) = ([0-9]+)$/\1/p' | paste -sd + | sed 's/^$/0/' | bc; }
@@ -114,7 +114,7 @@ total=$(stat -c %s "$T/a.tar")
 for cache in empty filled; do
 	[ $cache = filled ] || no_cache
 	mark
-	ok "unchanged, cache $cache" traced "$T/a.tar" a:1
+	ok "unchanged, cache $cache" counted "$T/a.tar" a:1
 	is "unchanged, cache $cache: the digests" "$(said manifest) $(said config)" "$(said manifest "$T/a.said") $(said config "$T/a.said")"
 	is "unchanged, cache $cache: all is reused" "$(said sent) $(said reused)" "0 $(said sent "$T/a.said")"
 	is "unchanged, cache $cache: one request" "$(requests)" 'GET /v2/a/manifests/1 200'
@@ -128,7 +128,7 @@ for cache in empty filled; do
 	push "$T/a.tar" "change$cache:1" >"$T/out"
 	[ $cache = filled ] || no_cache
 	mark
-	ok "one change, cache $cache" traced "$T/b.tar" "change$cache:1"
+	ok "one change, cache $cache" counted "$T/b.tar" "change$cache:1"
 	requests >"$T/requests"
 	like "one change, cache $cache: what is sent" "$T/out" "^sent $(raw "change$cache:1" | jq '.layers[9].size + .config.size')\$"
 	is "one change, cache $cache: two blobs are stored" "$(grep -c '^PUT .*blobs/uploads' "$T/requests")" 2
@@ -144,12 +144,12 @@ done
 # A machine without memory, and a tag that does not exist yet.
 no_cache
 mark
-ok 'a new tag, nothing remembered' traced "$T/a.tar" a:2
+ok 'a new tag, nothing remembered' counted "$T/a.tar" a:2
 is 'a new tag, nothing remembered: nothing is sent' "$(said sent)" 0
 is 'a new tag, nothing remembered: no upload' "$(count 'uploads')" 0
 below 'a new tag, nothing remembered: little is read' "$(bytes_read "$T/a.tar")" 2500000
 mark
-ok 'a new tag, remembered' traced "$T/a.tar" a:3
+ok 'a new tag, remembered' counted "$T/a.tar" a:3
 is 'a new tag, remembered: nothing is sent' "$(said sent)" 0
 is 'a new tag, remembered: the tags are not listed' "$(count 'tags/list')" 0
 same 'a new tag: the same image' <(raw a:3) <(raw a:1)
@@ -171,7 +171,7 @@ is 'gzip in the registry, zstd is wanted: zstd' "$same_zstd" application/vnd.oci
 
 no_cache
 mark
-ok '--mount-from' traced "$T/a.tar" team/other:1 --mount-from a
+ok '--mount-from' counted "$T/a.tar" team/other:1 --mount-from a
 is '--mount-from: only the configuration is sent' "$(said sent)" "$(raw a:2 | jq .config.size)"
 is '--mount-from: all layers are mounted' "$(count '^POST .*mount=.* 201')" 20
 below '--mount-from: little is read' "$(bytes_read "$T/a.tar")" 2500000

@@ -135,7 +135,7 @@ requests() { grep -c '"GET /v2/' "$T/r.log"; }
 ok 'once more' pull "$r/many@$(digest many)"
 is 'once more: nothing is asked for' "$(grep -c 'GET /v2/many/blobs' "$T/r.log")" 0
 before=$(requests)
-strace -f -e trace=connect -o "$T/trace" dt-pull --name example.org/a/b --tag c "$r/many@$(digest many)" >"$T/out"
+traced -f -e trace=connect -o "$T/trace" dt-pull --name example.org/a/b --tag c "$r/many@$(digest many)" >"$T/out"
 is 'once more: not even by TLS' "$(grep -c connect "$T/trace")" 0
 same 'once more: the same' "$T/out" "$T/got.many"
 rm -rf "$DT_CACHE"

@@ -5,7 +5,7 @@
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
 need python3 busybox strace unshare setpriv prlimit pgrep
-export DT_BACKEND=userns ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 # strace traces, too
+export DT_BACKEND=userns
 mkdir -m 1777 "$T/tmp"
 chmod 755 "$T"
 export TMPDIR=$T/tmp
@@ -106,7 +106,7 @@ is 'and its layer' "$(shown)" x
 
 mkdir -p "$T/tree/a/b"
 echo mine >"$T/tree/a/b/file"
-failing() { strace -f -qq -o /dev/null -e "inject=$1" dt-vmrun --from "$T/plain.tar" --add-tree "$T/tree" "$T/script"; }
+failing() { traced -f -qq -o /dev/null -e "inject=$1" dt-vmrun --from "$T/plain.tar" --add-tree "$T/tree" "$T/script"; }
 script ':'
 fails 125 'Operation not permitted$' 'nothing can be unmounted' failing umount2:error=EPERM
 is 'the tree is still there' "$(cat "$T/tree/a/b/file")" mine

@@ -30,10 +30,10 @@ is 'what is in the layer' "$(cut -d ' ' -f 1 shown)" "$(printf '%s\n' \
 # fault CALL ERROR: that the call fails the first time, the second time and so on.
 fault() {
 	local call=$1 error=$2 i n bad=''
-	strace -qq -o calls -e "trace=$call" "$changes" upper lower got.tar
+	traced -qq -o calls -e "trace=$call" "$changes" upper lower got.tar
 	n=$(wc -l <calls) && [ "$n" -gt 0 ] || bad=" none"
 	for ((i = 1; i <= n; i++)); do
-		if strace -qq -o calls -e "inject=$call:error=$error:when=$i" "$changes" upper lower got.tar 2>err; then
+		if traced -qq -o calls -e "inject=$call:error=$error:when=$i" "$changes" upper lower got.tar 2>err; then
 			cmp -s want.tar got.tar || bad+=" $i"
 		else
 			[ "$(wc -l <err)" -eq 1 ] || bad+=" $i"
@@ -41,7 +41,6 @@ fault() {
 	done
 	is "$call fails with $error: an error or the same layer, each of $n times" "$bad" ''
 }
-export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 # it traces, too
 for call in openat newfstatat getdents64 llistxattr lgetxattr readlinkat pread64 pwrite64; do
 	fault "$call" EIO
 done

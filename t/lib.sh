@@ -99,6 +99,17 @@ without() {
 	return "$status"
 }
 
+# settle PATH...: waits until the last change of the files, and of all files below them, is so long ago that their
+# digests are cached: another change would get another time. See tree_is_settled().
+settle() {
+	local changed
+	changed=$(find "$@" -printf '%C@\n' | sort -n | tail -n 1 | tr -d . | cut -c 1-16)
+	until [ $((${EPOCHREALTIME/./} - changed)) -gt 20000 ]; do sleep 0.01; done
+}
+
+# traced ARG...: strace(1). The leak sanitizer does not work under it.
+traced() { ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 strace "$@"; }
+
 # archive COMMAND ARG...: t/fixtures/archive.py, which reads image archives.
 archive() { "$t_dir/fixtures/archive.py" "$@"; }
 

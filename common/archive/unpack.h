@@ -135,30 +135,6 @@ bool unpack_record(const struct unpack_member *m, const char *key, const char **
 int unpack_check_records(const char *records, size_t len, struct err *e);
 
 /*
- * A writer of an mtree(5) specification in libarchive's form, which includes the SHA-256
- * of each file.
- */
-struct unpack_list;
-
-/*
- * Starts a specification that is appended to `out`. The caller ends it with
- * unpack_list_end().
- */
-struct unpack_list *unpack_list_new(struct buf *out);
-
-/*
- * Adds an entry with this path; "" is the root. `names` is the number of its hard links.
- * All `size` bytes of a file must follow with unpack_list_data(). Returns 0 or -1.
- */
-int unpack_list_add(struct unpack_list *l, const char *path,
-		    const struct unpack_attributes *a, uint64_t size, uint32_t names,
-		    struct err *e);
-int unpack_list_data(struct unpack_list *l, const void *data, size_t len, struct err *e);
-
-/* Ends the specification and frees `l`. Returns 0 or -1. */
-int unpack_list_end(struct unpack_list *l, struct err *e);
-
-/*
  * Sets how many bytes this process may unpack in total. Both uncompressed contents and
  * sparse files with their holes count. The default is 256 GiB. The limit protects the
  * disk, because a few kilobytes of untrusted input can expand to terabytes.

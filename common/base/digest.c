@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "base/encode.h"
 #include "base/secret.h"
 
 #include <errno.h>
@@ -53,7 +54,7 @@ void digest_hex(struct digest *d, char hex[DIGEST_HEX + 1])
 
 	if (EVP_DigestFinal_ex(d->state, raw, &len) != 1 || len != DIGEST_BYTES)
 		die("libcrypto: SHA-256 failed");
-	secret_hex(hex, raw, DIGEST_BYTES);
+	encode_hex(hex, raw, DIGEST_BYTES);
 	start(d);
 }
 
@@ -129,7 +130,7 @@ void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1])
 	enum { FOLDED = 20 };
 	unsigned char raw[DIGEST_BYTES], folded[FOLDED + 1] = {0};
 
-	if (secret_unhex(raw, sizeof raw, hex) < 0)
+	if (encode_unhex(raw, sizeof raw, hex) < 0)
 		die("'%s' is not a digest", hex);
 	for (size_t i = 0; i < DIGEST_BYTES; i++)
 		folded[i % FOLDED] ^= raw[i];
@@ -177,18 +178,18 @@ int digest_pin(const char *text, char hex[DIGEST_HEX + 1])
 	size_t len = 0;
 
 	if (*text == '\0') {
-		secret_hex(hex, raw, sizeof raw);
+		encode_hex(hex, raw, sizeof raw);
 		return 0;
 	}
 	bool is_sri = strncmp(text, "sha256-", 7) == 0;
 	if (is_sri || strncmp(text, "sha256:", 7) == 0)
 		text += 7;
-	bool is_base64 = secret_unbase64((char *)raw, sizeof raw, text, &len) == 0 &&
+	bool is_base64 = encode_unbase64((char *)raw, sizeof raw, text, &len) == 0 &&
 			 len == sizeof raw;
-	if (!is_base64 && (is_sri || (secret_unhex(raw, sizeof raw, text) < 0 &&
+	if (!is_base64 && (is_sri || (encode_unhex(raw, sizeof raw, text) < 0 &&
 				      from_nix32(raw, text) < 0)))
 		return -1;
-	secret_hex(hex, raw, sizeof raw);
+	encode_hex(hex, raw, sizeof raw);
 	return 0;
 }
 
@@ -196,8 +197,8 @@ void digest_sri(const char *hex, char out[DIGEST_SRI])
 {
 	unsigned char raw[DIGEST_BYTES];
 
-	if (secret_unhex(raw, sizeof raw, hex) < 0)
+	if (encode_unhex(raw, sizeof raw, hex) < 0)
 		die("'%s' is not a digest", hex);
 	memcpy(out, "sha256-", 7);
-	secret_base64(out + 7, (const char *)raw, sizeof raw);
+	encode_base64(out + 7, (const char *)raw, sizeof raw);
 }

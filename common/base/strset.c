@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/secret.h"
+#include "base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ void strset_release(struct strset *s)
 /* Returns the slot that holds `name`, or the free slot where it belongs. */
 static uint32_t *find_slot(const struct strset *s, const char *name, size_t len)
 {
-	for (size_t at = secret_hash(name, len);; at++) {
+	for (size_t at = hash_keyed(name, len);; at++) {
 		uint32_t *slot = &s->slots[at & (s->n_slots - 1)];
 		if (*slot == 0)
 			return slot;

@@ -38,6 +38,11 @@ static int are_strings(json_t *value, struct err *e)
 	return json_are_strings(value) ? 0 : err_set(e, "not a list of strings");
 }
 
+/*
+ * Engines disagree about a variable without '='. Docker removes the variable, also one
+ * that it sets itself. podman takes its value from its own environment, and does not run
+ * an image with an empty string.
+ */
 static int are_variables(json_t *value, struct err *e)
 {
 	size_t i;
@@ -48,8 +53,8 @@ static int are_variables(json_t *value, struct err *e)
 	json_array_foreach(value, i, variable)
 	{
 		const char *text = json_string_value(variable);
-		if (text[0] == '=')
-			return err_set(e, "'%s' has no name in front of the '='", text);
+		if (text[0] == '=' || strchr(text, '=') == NULL)
+			return err_set(e, "'%s' is not NAME=VALUE", text);
 	}
 	return 0;
 }

@@ -1,5 +1,6 @@
 #include "image/rootfs.h"
 
+#include "archive/mtree.h"
 #include "archive/tar.h"
 #include "archive/unpack.h"
 #include "base/err.h"
@@ -90,7 +91,7 @@ void rootfs_write(const struct rootfs *r, const bool *wanted, struct sink *s)
 
 /* --- as an mtree specification --- */
 
-static int list_contents(struct unpack_list *list, int fd, off_t offset, uint64_t size,
+static int list_contents(struct mtree *list, int fd, off_t offset, uint64_t size,
 			 struct err *e)
 {
 	static _Thread_local char block[65536];
@@ -102,14 +103,14 @@ static int list_contents(struct unpack_list *list, int fd, off_t offset, uint64_
 		ssize_t n = io_pread(fd, block, want, offset + (off_t)done);
 		if (n <= 0)
 			return err_set(e, "the contents of a file are truncated");
-		if (unpack_list_data(list, block, (size_t)n, e) < 0)
+		if (mtree_data(list, block, (size_t)n, e) < 0)
 			return -1;
 		done += (uint64_t)n;
 	}
 	return 0;
 }
 
-static int list_node(struct unpack_list *list, const struct rootfs *r, uint32_t node,
+static int list_node(struct mtree *list, const struct rootfs *r, uint32_t node,
 		     struct err *e)
 {
 	const struct rootfs_inode *inode = rootfs_inode(r, node);
@@ -126,7 +127,7 @@ static int list_node(struct unpack_list *list, const struct rootfs *r, uint32_t 
 	struct buf path = {0};
 
 	rootfs_path(r, node, &path);
-	int result = unpack_list_add(list, path.data, &a, inode->size, inode->names, e);
+	int result = mtree_add(list, path.data, &a, inode->size, inode->names, e);
 	if (result == 0 && S_ISREG(inode->mode) && inode->size > 0) {
 		off_t offset;
 		int fd = rootfs_open(r, inode, &offset);
@@ -140,15 +141,15 @@ static int list_node(struct unpack_list *list, const struct rootfs *r, uint32_t 
 int rootfs_list(const struct rootfs *r, const bool *wanted, struct buf *out,
 		struct err *e)
 {
-	struct unpack_list *list = unpack_list_new(out);
+	struct mtree *list = mtree_new(out);
 	int result = 0;
 
 	for (size_t i = 0; i < r->n_order && result == 0; i++)
 		if (wanted[r->order[i]])
 			result = list_node(list, r, r->order[i], e);
 	if (result == 0)
-		return unpack_list_end(list, e);
+		return mtree_end(list, e);
 	struct err unused;
-	(void)unpack_list_end(list, &unused);
+	(void)mtree_end(list, &unused);
 	return result;
 }

@@ -3,7 +3,7 @@
 #include "archive/path.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/secret.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "image/rootfs-private.h"
 
@@ -57,7 +57,7 @@ static uint32_t *bucket_of(const struct rootfs *r, uint32_t parent, const char *
 	/*
 	 * The parent is part of the hash, so equal names in different directories differ.
 	 */
-	return &r->bucket[(secret_hash(name, len) ^ parent) & (r->n_buckets - 1)];
+	return &r->bucket[(hash_keyed(name, len) ^ parent) & (r->n_buckets - 1)];
 }
 
 static void chain_node(struct rootfs *r, uint32_t i)

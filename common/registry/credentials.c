@@ -1,6 +1,7 @@
 #include "registry/credentials.h"
 
 #include "base/buf.h"
+#include "base/encode.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/json.h"
@@ -32,10 +33,10 @@ char *credentials_basic(const struct credentials *c)
 	char *pair = secret_new(len + 1);
 
 	snprintf(pair, len + 1, "%s:%s", c->user, c->password);
-	base64 = secret_base64_size(len);
+	base64 = encode_base64_size(len);
 	char *value = secret_new(6 + base64);
 	memcpy(value, "Basic ", 6);
-	secret_base64(value + 6, pair, len);
+	encode_base64(value + 6, pair, len);
 	secret_free(pair);
 	return value;
 }
@@ -91,7 +92,7 @@ static int split_auth(struct credentials *c, const char *auth)
 	char *pair = secret_new(size);
 	int result = -1;
 
-	if (secret_unbase64(pair, size - 1, auth, &len) == 0) {
+	if (encode_unbase64(pair, size - 1, auth, &len) == 0) {
 		pair[len] = '\0';
 		char *colon = strchr(pair, ':');
 		if (colon != NULL && strlen(pair) == len) {

@@ -84,6 +84,8 @@ int graph_define(struct graph *g, uint32_t id, uint64_t size, uint32_t *refs, si
 
 	n = tidy_refs(id, refs, n);
 	if (!node->known) {
+		if (refs != NULL) /* it may have room for more */
+			refs = mem_resize(refs, n, sizeof *refs);
 		free(node->refs);
 		node->size = size;
 		node->refs = refs;

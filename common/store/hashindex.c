@@ -3,7 +3,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/secret.h"
+#include "base/hash.h"
 #include "store/store.h"
 
 #include <dirent.h>
@@ -15,7 +15,7 @@
 /* Returns the slot of this hash part, or the free slot where it belongs. */
 static struct hashindex_entry **find_slot(const struct hashindex *h, const char *hash)
 {
-	for (size_t at = secret_hash(hash, STORE_HASH);; at++) {
+	for (size_t at = hash_keyed(hash, STORE_HASH);; at++) {
 		struct hashindex_entry **slot = &h->slots[at & (h->n_slots - 1)];
 		if (*slot == NULL || memcmp((*slot)->name, hash, STORE_HASH) == 0)
 			return slot;

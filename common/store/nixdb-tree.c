@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "store/graph.h"
+#include "store/nixdb-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,21 +15,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STATE "/nix/var/nix"
-#define ROOTS STATE "/gcroots/docker"
-#define SCHEMA "10"
+#define ROOTS "/gcroots/docker"
 
 /* The state of nixdb_write_tree(). */
 struct maker {
 	const char *top;
-	struct buf path; /* path of the current file */
+	struct buf state; /* the directory of all files in the image */
+	struct buf path;  /* path of the current file */
 	struct err *e;
 };
 
-static const char *below(struct maker *m, const char *name)
+/* Sets the path of a file in the state's directory. */
+static const char *in_state(struct maker *m, const char *name)
 {
 	buf_clear(&m->path);
-	buf_addf(&m->path, "%s%s", m->top, name);
+	buf_addf(&m->path, "%s%s%s", m->top, m->state.data, name);
 	return m->path.data;
 }
 
@@ -38,16 +39,31 @@ static int failed(const struct maker *m)
 }
 
 /* Sets the mode separately, because output must not depend on the umask. */
-static int make_directory(struct maker *m, const char *name)
+static int make_directory(struct maker *m, const char *path)
 {
-	const char *path = below(m, name);
-
 	return mkdir(path, 0700) < 0 || chmod(path, 0755) < 0 ? failed(m) : 0;
+}
+
+/* Makes the state's directory and its parents. */
+static int make_state(struct maker *m)
+{
+	int result = 0;
+
+	in_state(m, "/");
+	for (char *p = m->path.data + strlen(m->top) + 1; result == 0; p++) {
+		p = strchr(p, '/');
+		if (p == NULL)
+			break;
+		*p = '\0';
+		result = make_directory(m, m->path.data);
+		*p = '/';
+	}
+	return result;
 }
 
 static int make_file(struct maker *m, const char *name, const char *data, size_t len)
 {
-	int fd = open(below(m, name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int fd = open(in_state(m, name), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return failed(m);
@@ -59,33 +75,56 @@ static int make_file(struct maker *m, const char *name, const char *data, size_t
 	return result;
 }
 
+static int make_symlink(struct maker *m, const char *name, const char *target)
+{
+	return symlink(target, in_state(m, name)) < 0 ? failed(m) : 0;
+}
+
 static int make_root(struct maker *m, const char *path)
 {
 	struct buf name = {0};
 
 	buf_addf(&name, ROOTS "%s", strrchr(path, '/'));
-	int result = symlink(path, below(m, name.data)) < 0 ? failed(m) : 0;
+	int result = make_symlink(m, name.data, path);
 	buf_release(&name);
 	return result;
 }
 
-static int make_tree(struct maker *m, const struct buf *database, const struct graph *g,
-		     const bool *is_root)
+/*
+ * Guix makes the roots of profiles together with the directory of roots, so it does not
+ * make them in an image that has this directory.
+ */
+static int make_profiles(struct maker *m)
 {
-	static const char *const directories[] = {"/nix",      "/nix/var",       STATE,
-						  STATE "/db", STATE "/gcroots", ROOTS};
-	int result = 0;
+	struct buf profiles = {0};
+
+	buf_addf(&profiles, "%s/profiles", m->state.data);
+	int result = make_directory(m, in_state(m, "/profiles"));
+	if (result == 0)
+		result = make_symlink(m, "/gcroots/profiles", profiles.data);
+	buf_release(&profiles);
+	return result;
+}
+
+static int make_tree(struct maker *m, const struct nixdb_contents *from,
+		     const struct buf *database, const bool *is_root)
+{
+	static const char *const directories[] = {"/db", "/gcroots", ROOTS};
+	bool is_guix = nixdb_is_guix(from->dir);
+	const char *schema = is_guix ? NIXDB_GUIX_SCHEMA : NIXDB_NIX_SCHEMA;
+	int result = make_state(m);
 
 	for (size_t i = 0; result == 0 && i < sizeof directories / sizeof *directories;
 	     i++)
-		result = make_directory(m, directories[i]);
+		result = make_directory(m, in_state(m, directories[i]));
 	if (result < 0 ||
-	    make_file(m, STATE "/db/db.sqlite", database->data, database->len) < 0 ||
-	    make_file(m, STATE "/db/schema", SCHEMA, strlen(SCHEMA)) < 0)
+	    make_file(m, "/db/db.sqlite", database->data, database->len) < 0 ||
+	    make_file(m, "/db/schema", schema, strlen(schema)) < 0 ||
+	    (is_guix && make_profiles(m) < 0))
 		return -1;
-	for (size_t i = 0; result == 0 && i < g->paths.n; i++)
+	for (size_t i = 0; result == 0 && i < from->g->paths.n; i++)
 		if (is_root[i])
-			result = make_root(m, g->paths.name[i]);
+			result = make_root(m, from->g->paths.name[i]);
 	return result;
 }
 
@@ -96,8 +135,8 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
-int nixdb_write_tree(const char *dir, const struct buf *database, const struct graph *g,
-		     const bool *is_root, struct err *e)
+int nixdb_write_tree(const char *dir, const struct nixdb_contents *from,
+		     const struct buf *database, const bool *is_root, struct err *e)
 {
 	struct buf top = {0};
 	size_t len = strlen(dir);
@@ -111,11 +150,13 @@ int nixdb_write_tree(const char *dir, const struct buf *database, const struct g
 		return -1;
 	}
 	struct maker m = {.top = top.data, .e = e};
-	int result = make_tree(&m, database, g, is_root);
+	nixdb_state(from->dir, &m.state);
+	int result = make_tree(&m, from, database, is_root);
 	if (result == 0 && (chmod(top.data, 0755) < 0 || rename(top.data, dir) < 0))
 		result = err_set_errno(e, "%s", dir);
 	if (result < 0)
 		nftw(top.data, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	buf_release(&m.state);
 	buf_release(&m.path);
 	buf_release(&top);
 	return result;

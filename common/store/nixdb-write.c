@@ -4,45 +4,56 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "store/graph.h"
+#include "store/nixdb-private.h"
 #include "store/pathinfo.h"
 
 #include <sqlite3.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
-/* The tables of Nix, with the names that its queries use. */
-static const char schema[] =
-    "pragma page_size = 4096;"
-    "pragma auto_vacuum = none;"
-    "pragma encoding = 'UTF-8';"
-    "begin;"
-    "create table ValidPaths ("
-    " id integer primary key autoincrement not null,"
-    " path text unique not null,"
-    " hash text not null,"
-    " registrationTime integer not null,"
-    " deriver text,"
-    " narSize integer,"
-    " ultimate integer,"
-    " sigs text,"
-    " ca text);"
-    "create table Refs ("
-    " referrer integer not null,"
-    " reference integer not null,"
-    " primary key (referrer, reference),"
-    " foreign key (referrer) references ValidPaths(id) on delete cascade,"
-    " foreign key (reference) references ValidPaths(id) on delete restrict);"
-    "create index IndexReferrer on Refs(referrer);"
-    "create index IndexReference on Refs(reference);"
-    "create trigger DeleteSelfRefs before delete on ValidPaths begin"
-    " delete from Refs where referrer = old.id and reference = old.id; end;"
-    "create table DerivationOutputs ("
-    " drv integer not null,"
-    " id text not null,"
-    " path text not null,"
-    " primary key (drv, id),"
-    " foreign key (drv) references ValidPaths(id) on delete cascade);"
-    "create index IndexDerivationOutputs on DerivationOutputs(path);";
+/* The tables of Nix and Guix, with the names that their queries use. */
+#define TABLES_BEGIN                                      \
+	"pragma page_size = 4096;"                        \
+	"pragma auto_vacuum = none;"                      \
+	"pragma encoding = 'UTF-8';"                      \
+	"begin;"                                          \
+	"create table ValidPaths ("                       \
+	" id integer primary key autoincrement not null," \
+	" path text unique not null,"                     \
+	" hash text not null,"                            \
+	" registrationTime integer not null,"             \
+	" deriver text,"                                  \
+	" narSize integer"
+#define TABLES_END                                                                \
+	");"                                                                      \
+	"create table Refs ("                                                     \
+	" referrer integer not null,"                                             \
+	" reference integer not null,"                                            \
+	" primary key (referrer, reference),"                                     \
+	" foreign key (referrer) references ValidPaths(id) on delete cascade,"    \
+	" foreign key (reference) references ValidPaths(id) on delete restrict);" \
+	"create index IndexReferrer on Refs(referrer);"                           \
+	"create index IndexReference on Refs(reference);"                         \
+	"create trigger DeleteSelfRefs before delete on ValidPaths begin"         \
+	" delete from Refs where referrer = old.id and reference = old.id; end;"  \
+	"create table DerivationOutputs ("                                        \
+	" drv integer not null,"                                                  \
+	" id text not null,"                                                      \
+	" path text not null,"                                                    \
+	" primary key (drv, id),"                                                 \
+	" foreign key (drv) references ValidPaths(id) on delete cascade);"        \
+	"create index IndexDerivationOutputs on DerivationOutputs(path);"
+
+/* NIXDB_NIX_SCHEMA. */
+static const char nix_schema[] =
+    TABLES_BEGIN ", ultimate integer, sigs text, ca text" TABLES_END;
+
+/* NIXDB_GUIX_SCHEMA. */
+static const char guix_schema[] =
+    TABLES_BEGIN TABLES_END "create table FailedPaths ("
+			    " path text primary key not null,"
+			    " time integer not null);";
 
 /* The state of nixdb_write(). */
 struct db_writer {
@@ -137,6 +148,7 @@ static int insert_all(struct db_writer *w, struct err *e)
 	    "insert into Refs (referrer, reference) values (?1, ?2)";
 	static const char output[] =
 	    "insert into DerivationOutputs (drv, id, path) values (?1, ?2, ?3)";
+	const char *schema = nixdb_is_guix(w->from->dir) ? guix_schema : nix_schema;
 	size_t n = w->from->g->paths.n;
 	int result = 0;
 
@@ -156,33 +168,53 @@ static int insert_all(struct db_writer *w, struct err *e)
 	return result;
 }
 
-static int serialize(const struct db_writer *w, struct buf *out, struct err *e)
+/*
+ * Clears the fields of the header that depend on the version of SQLite: the change
+ * counter, the counter when the version was set, and that version. All zero is valid.
+ */
+static void clear_version(unsigned char *bytes)
+{
+	enum { COUNTER = 24, VALID_FOR = 92, VERSION = 96, FIELD = 4 };
+
+	memset(bytes + COUNTER, 0, FIELD);
+	memset(bytes + VALID_FOR, 0, FIELD);
+	memset(bytes + VERSION, 0, FIELD);
+}
+
+static int give(const struct db_writer *w, nixdb_take *take, void *arg, struct err *e)
 {
 	sqlite3_int64 len;
-	unsigned char *bytes = sqlite3_serialize(w->sql, "main", &len, 0);
+	unsigned char *bytes =
+	    sqlite3_serialize(w->sql, "main", &len, SQLITE_SERIALIZE_NOCOPY);
 
 	if (bytes == NULL)
 		return err_set(e, "cannot make the database: out of memory");
-	buf_add(out, bytes, (size_t)len);
-	sqlite3_free(bytes);
-	return 0;
+	clear_version(bytes);
+	const struct buf database = {(char *)bytes, (size_t)len, 0};
+	return take(arg, &database, e);
 }
 
-int nixdb_write(const struct nixdb_contents *from, struct buf *out, struct err *e)
+int nixdb_write(const struct nixdb_contents *from, nixdb_take *take, void *arg,
+		struct err *e)
 {
+	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
 	struct db_writer w = {.from = from,
 			      .id = mem_zero(from->g->paths.n, sizeof *w.id)};
 
 	for (size_t i = 0; i < from->g->paths.n; i++)
 		w.id[from->order[i]] = (uint32_t)i + 1;
-	int result = sqlite3_open(":memory:", &w.sql) == SQLITE_OK ? 0 : failed(&w, e);
+	/* Unlike that of ":memory:", its memory is the bytes of the database file. */
+	int result =
+	    sqlite3_open_v2("file:nixdb?vfs=memdb", &w.sql, flags, NULL) == SQLITE_OK
+		? 0
+		: failed(&w, e);
 	if (result == 0)
 		result = insert_all(&w, e);
 	sqlite3_finalize(w.path);
 	sqlite3_finalize(w.ref);
 	sqlite3_finalize(w.output);
 	if (result == 0)
-		result = serialize(&w, out, e);
+		result = give(&w, take, arg, e);
 	sqlite3_close(w.sql);
 	free(w.id);
 	return result;

@@ -71,6 +71,7 @@ struct nixdb_output {
 
 /* The contents of a new database. */
 struct nixdb_contents {
+	const char *dir;       /* of the store */
 	const struct graph *g; /* with its derivers */
 	const uint32_t *order; /* the nodes from graph_sort(), references first */
 	const struct pathinfo *pathinfo;   /* of each node */
@@ -79,26 +80,33 @@ struct nixdb_contents {
 	int64_t time; /* registration time of all paths in seconds since 1970 */
 };
 
-/*
- * Appends a new database to `out`, in which all paths of the graph are valid. Its schema
- * is version 10 of Nix, and its contents are those after `nix-store --load-db`. The same
- * contents give the same bytes. The database does not use WAL mode, so that it can be
- * read on a read-only file system. Returns 0, or -1 with the reason in `e`.
- */
-int nixdb_write(const struct nixdb_contents *from, struct buf *out, struct err *e);
+/* Takes a complete database, which is valid during the call. Returns 0, or -1 and a
+ * reason. */
+typedef int nixdb_take(void *arg, const struct buf *database, struct err *e);
 
 /*
- * Creates the directory `dir`, which must be empty or missing, with the files that Nix
- * needs in an image:
+ * Makes a new database, in which all paths of the graph are valid, and passes it to
+ * `take`. Its schema is version 10 of Nix, or 7 of Guix if the store is /gnu/store. Its
+ * contents are those after `nix-store --load-db`. The same contents give the same bytes.
+ * The database does not use WAL mode, so that it can be read on a read-only file system.
+ * Returns the result of `take`, or -1 with the reason in `e`.
+ */
+int nixdb_write(const struct nixdb_contents *from, nixdb_take *take, void *arg,
+		struct err *e);
+
+/*
+ * Creates the directory `dir`, which must be empty or missing, with the files that Nix or
+ * Guix needs in an image with the store from->dir. For /nix/store these are:
  *
  * - nix/var/nix/db/db.sqlite and nix/var/nix/db/schema;
- * - in nix/var/nix/gcroots/docker, a symlink to each path of `g` for which
+ * - in nix/var/nix/gcroots/docker, a symlink to each path of the graph for which
  *   is_root[number] is true.
  *
- * Modes do not depend on the umask. Returns 0, or -1 with the reason in `e`; then nothing
- * is left on disk.
+ * For /gnu/store they are in var/guix, with the symlink gcroots/profiles to the directory
+ * profiles. Modes do not depend on the umask. Returns 0, or -1 with the reason in `e`;
+ * then nothing is left on disk.
  */
-int nixdb_write_tree(const char *dir, const struct buf *database, const struct graph *g,
-		     const bool *is_root, struct err *e);
+int nixdb_write_tree(const char *dir, const struct nixdb_contents *from,
+		     const struct buf *database, const bool *is_root, struct err *e);
 
 #endif

@@ -282,6 +282,17 @@ static void scan_directory(struct scanner *s, uint32_t directory)
 	buf_release(&opened);
 }
 
+/* Gives back the memory of entries that were not needed. Most trees are small. */
+static void fit(struct tree *t)
+{
+	t->cap = t->n;
+	t->entry = mem_resize(t->entry, t->cap, sizeof *t->entry);
+	t->cap_origins = t->n_origins;
+	t->origin = mem_resize(t->origin, t->cap_origins, sizeof *t->origin);
+	t->names.cap = t->names.len + 1;
+	t->names.data = mem_resize(t->names.data, t->names.cap, 1);
+}
+
 void tree_scan(struct tree *t, const char *path, const struct tree_scan *how)
 {
 	static const struct tree_scan plain = {0};
@@ -306,6 +317,7 @@ void tree_scan(struct tree *t, const char *path, const struct tree_scan *how)
 	for (uint32_t i = 0; i < t->n; i++)
 		if (is_directory(&t->entry[i]))
 			scan_directory(&s, i);
+	fit(t);
 	free(s.place);
 	buf_release(&s.path);
 	buf_release(&s.child);

@@ -265,32 +265,57 @@ check_image() {
 # The array is a command that prints the layers. The options are those of dt-manifest.
 write_image() {
 	local -n layers_command=$1
-	local filter statuses=(0)
-	shift
-	if [ "$compress" = true ]; then
-		find_compressor filter
-		{ "${layers_command[@]}" 2>&3 | dt-manifest "$@" 2>&3 | "${filter[@]}" 2>&3; } 3>&2 2>/dev/null ||
-			statuses=("${PIPESTATUS[@]}")
-	else
-		{ "${layers_command[@]}" 2>&3 | dt-manifest "$@" 2>&3; } 3>&2 2>/dev/null || statuses=("${PIPESTATUS[@]}")
-	fi
-	[ "${#statuses[@]}" -eq 1 ] || end_pipeline "${statuses[@]}"
+	local filter=() held statuses
+	[ "$compress" != true ] || find_compressor filter
+	{ held=$(image_pipeline "${@:2}" 3>&1 >&4 4>&-); } 4>&1
+	read -ra statuses <<<"${held##*$'\n'}"
+	held=${held%"${held##*$'\n'}"}
+	[ "${statuses[*]}" = 0 ] || end_pipeline "$held" "${statuses[@]}"
+	printf %s "$held" >&2
 }
 
-# end_pipeline STATUS...: exits because the pipeline of layers, dt-manifest and dt-compress failed
-# with these statuses. A killed program has printed no message. If no other program has printed one,
-# this function names the killed program. One that SIGPIPE (13) killed is not named: its reader
+# image_pipeline OPTION...: runs the pipeline of write_image. Its messages about the layers go to stderr.
+# Prints the messages of dt-manifest and dt-compress on descriptor 3, and then a line: the statuses of the
+# programs, or 0.
+image_pipeline() {
+	local statuses=(0)
+	if [ "${#filter[@]}" -gt 0 ]; then
+		{ "${layers_command[@]}" 2>&5 3>&- | dt-manifest "$@" 2>&3 | "${filter[@]}" 2>&3; } 5>&2 2>/dev/null ||
+			statuses=("${PIPESTATUS[@]}")
+	else
+		{ "${layers_command[@]}" 2>&5 3>&- | dt-manifest "$@" 2>&3; } 5>&2 2>/dev/null || statuses=("${PIPESTATUS[@]}")
+	fi
+	printf '%s\n' "${statuses[*]}" >&3
+}
+
+# end_pipeline MESSAGES STATUS...: exits because the pipeline of layers, dt-manifest and dt-compress
+# failed with these statuses. Prints those of their MESSAGES that do not follow from an error that
+# another program has printed. A killed program has printed no message. If no other program has printed
+# one, this function names the killed program. One that SIGPIPE (13) killed is not named: its reader
 # failed.
 end_pipeline() {
-	local programs=('the program that prints the layers' dt-manifest dt-compress) i killed=''
+	local programs=('the program that prints the layers' dt-manifest dt-compress) messages=$1 i killed='' status=''
+	shift
 	for i in "${!programs[@]}"; do
+		[ "$i" -eq 0 ] || pass_messages "${programs[i]}" "$status" <<<"$messages"
 		case ${*:i+1:1} in
 		'' | 0 | 141) ;;
-		2) exit 2 ;; # a filter rejected an option
+		2) status=${status:-2} ;; # a filter rejected an option
 		129 | 1[3-9]?) killed=${killed:-"${programs[i]} was killed"} ;;
-		*) exit 1 ;;
+		*) status=${status:-1} ;;
 		esac
 	done
-	[ -z "$killed" ] || die "$killed"
-	exit 1
+	[ -n "$status" ] || [ -z "$killed" ] || die "$killed"
+	exit "${status:-1}"
+}
+
+# pass_messages PROGRAM FAILED: copies the messages of the program from standard input to stderr. If FAILED
+# is not empty, another program before it has printed an error. Then it leaves out messages about standard
+# input, which is incomplete, and about the base image, which the other program has read, too.
+pass_messages() {
+	local line
+	while IFS= read -r line; do
+		[[ $line == "$1: "* ]] || continue
+		[[ -n $2 && ($line == "$1: stdin: "* || $line == "$1: ${key[fromImage]-stdin}: "*) ]] || printf '%s\n' "$line" >&2
+	done
 }

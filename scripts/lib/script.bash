@@ -218,6 +218,7 @@ output_begin() {
 	output_name=$1
 	if [ "$1" = - ]; then
 		output_name=stdout
+		{ : 4>&1; } 2>/dev/null || die 'stdout is closed: redirect it or use -o FILE'
 	elif [ -z "$1" ]; then
 		die_usage '--output takes the name of a file'
 	elif [ -e "$1" ] && [ ! -f "$1" ]; then

@@ -108,7 +108,9 @@ static void test_types(void)
 static void test_values(void)
 {
 	passes("{\"Env\":[\"A=1\",\"B=\",\"D==\"]}");
-	rejects("Env", "[\"A=1\",\"=2\"]", "'=2' has no name in front of the '='");
+	rejects("Env", "[\"A=1\",\"=2\"]", "'=2' is not NAME=VALUE");
+	rejects("Env", "[\"A\"]", "'A' is not NAME=VALUE");
+	rejects("Env", "[\"\"]", "'' is not NAME=VALUE");
 
 	passes("{\"ExposedPorts\":{\"80\":{},\"1/tcp\":{},\"65535/UDP\":null,"
 	       "\"8000-8010/sctp\":{},\"9-9\":{}}}");
@@ -272,6 +274,8 @@ static void test_inherit(void)
 		 "variables are replaced in their place");
 	inherits("{\"Env\":[\"A=1\"]}", "{\"Env\":[\"AB=2\",\"a=3\"]}",
 		 "{\"Env\":[\"A=1\",\"AB=2\",\"a=3\"]}", "other names are other ones");
+	inherits("{\"Env\":[\"A\",\"B=2\",\"C\"]}", "{\"Env\":[\"A=1\"]}",
+		 "{\"Env\":[\"A=1\",\"B=2\",\"C\"]}", "a base may lack the '='");
 	inherits("{\"Env\":[\"A=1\",\"A=2\"]}", "{\"Env\":[\"B=3\",\"B=4\"]}",
 		 "{\"Env\":[\"A=2\",\"B=4\"]}", "the last of equal names counts");
 	inherits("{\"Env\":[\"A=1\"]}", "{\"Env\":[]}", "{\"Env\":[\"A=1\"]}",

@@ -1,5 +1,7 @@
-#include "archive/unpack.h"
+#include "archive/mtree.h"
 
+#include "archive/unpack.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -8,21 +10,21 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-struct unpack_list {
+struct mtree {
 	struct archive *archive;
 	struct buf *out;
 };
 
 static la_ssize_t take(struct archive *a, void *data, const void *text, size_t len)
 {
-	struct unpack_list *l = data;
+	struct mtree *l = data;
 
 	(void)a;
 	buf_add(l->out, text, len);
 	return (la_ssize_t)len;
 }
 
-static int failed(const struct unpack_list *l, struct err *e)
+static int failed(const struct mtree *l, struct err *e)
 {
 	const char *s = archive_error_string(l->archive);
 
@@ -30,9 +32,9 @@ static int failed(const struct unpack_list *l, struct err *e)
 		       s != NULL ? s : "cannot be written");
 }
 
-struct unpack_list *unpack_list_new(struct buf *out)
+struct mtree *mtree_new(struct buf *out)
 {
-	struct unpack_list *l = mem_zero(1, sizeof *l);
+	struct mtree *l = mem_zero(1, sizeof *l);
 
 	l->out = out;
 	l->archive = archive_write_new();
@@ -43,9 +45,8 @@ struct unpack_list *unpack_list_new(struct buf *out)
 	return l;
 }
 
-int unpack_list_add(struct unpack_list *l, const char *path,
-		    const struct unpack_attributes *a, uint64_t size, uint32_t names,
-		    struct err *e)
+int mtree_add(struct mtree *l, const char *path, const struct unpack_attributes *a,
+	      uint64_t size, uint32_t names, struct err *e)
 {
 	struct archive_entry *entry = archive_entry_new();
 	struct buf dotted = {0};
@@ -74,14 +75,14 @@ int unpack_list_add(struct unpack_list *l, const char *path,
 	return result;
 }
 
-int unpack_list_data(struct unpack_list *l, const void *data, size_t len, struct err *e)
+int mtree_data(struct mtree *l, const void *data, size_t len, struct err *e)
 {
 	return archive_write_data(l->archive, data, len) == (la_ssize_t)len
 		   ? 0
 		   : failed(l, e);
 }
 
-int unpack_list_end(struct unpack_list *l, struct err *e)
+int mtree_end(struct mtree *l, struct err *e)
 {
 	int result = archive_write_close(l->archive) == ARCHIVE_OK ? 0 : failed(l, e);
 
