@@ -1,4 +1,4 @@
-#include "registry/packed.h"
+#include "image/packed.h"
 
 #include "archive/unpack.h"
 #include "base/io.h"
