@@ -1,5 +1,6 @@
 #include "image/layerinput.h"
 
+#include "archive/compress.h"
 #include "archive/unpack.h"
 #include "base/buf.h"
 #include "base/digest.h"
@@ -76,7 +77,14 @@ static int keep_document(struct documents *d, struct unpack_stream *s,
 		    e,
 		    "stdin: member '%s' occurs twice; an image has only one base image",
 		    m->name);
-	if (unpack_read(s, &text, JSON_LIMIT, e) < 0) {
+	int result = unpack_read(s, &text, JSON_LIMIT, e);
+	/* Without this check, the base image would pass for a thin one. */
+	if (result == 0 && compress_detect(text.data, text.len) != COMPRESS_NONE)
+		result = err_set(e,
+				 "stdin: member '%s' is a compressed layer; use --from "
+				 "for an archive with compressed layers",
+				 m->name);
+	if (result < 0) {
 		buf_release(&text);
 		return -1;
 	}
