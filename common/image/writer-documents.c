@@ -5,7 +5,6 @@
 #include "base/err.h"
 #include "image/manifest.h"
 #include "image/reference.h"
-#include "image/writer-private.h"
 
 /* Writes a blob and returns its descriptor. */
 static json_t *put_text(struct writer *w, const struct buf *text, const char *media_type,
@@ -15,7 +14,7 @@ static json_t *put_text(struct writer *w, const struct buf *text, const char *me
 
 	digest_of(text->data, text->len, hex);
 	buf_addf(&name, "blobs/sha256/%s", hex);
-	writer_put_member(w, name.data, text);
+	writer_member(w, name.data, text);
 	buf_release(&name);
 	return manifest_descriptor(media_type, hex, text->len);
 }
@@ -26,7 +25,7 @@ static void put_document(struct writer *w, const char *name, json_t *doc)
 	struct buf text = {0};
 
 	json_write(doc, &text);
-	writer_put_member(w, name, &text);
+	writer_member(w, name, &text);
 	buf_release(&text);
 	json_decref(doc);
 }

@@ -94,6 +94,12 @@ void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
 		uint64_t size, const char *what, size_t number, struct err *e);
 
+/* Writes a member that writer_layer() and its like do not: a document or another blob. */
+void writer_member(struct writer *w, const char *name, const struct buf *content);
+
+/* Does the same with the first `size` bytes of the file `fd`. */
+void writer_member_file(struct writer *w, const char *name, int fd, uint64_t size);
+
 /*
  * Lists a layer of `size` bytes that the archive lacks, so the archive is thin. Writes
  * nothing. The layer may be written later.
