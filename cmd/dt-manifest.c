@@ -33,11 +33,11 @@ struct options {
 	char *name; /* in lower case, owned */
 	const char *tag, *config, *only;
 	struct image_choice base; /* its platform is the image's, too */
-	bool verify;
+	bool verify, is_oci;
 	int64_t created;
 };
 
-enum { OPT_CONFIG = 1, OPT_CREATED, OPT_NAME, OPT_ONLY, OPT_TAG, OPT_VERIFY };
+enum { OPT_CONFIG = 1, OPT_CREATED, OPT_FORMAT, OPT_NAME, OPT_ONLY, OPT_TAG, OPT_VERIFY };
 
 static const struct opt option_table[] = {
     {OPT_NAME, "name", "NAME", "the image's name, put in lower case"},
@@ -50,6 +50,7 @@ static const struct opt option_table[] = {
     {IMAGE_OPT_OS, "os", "OS", "its operating system (the base image's, else linux)"},
     {IMAGE_OPT_FROM, "from", "FILE", "an image archive to build on"},
     IMAGE_OPTIONS_NAME,
+    {OPT_FORMAT, "format", "NAME", "dt, or oci: without Docker's list of images (dt)"},
     WRITER_OPTION_ONLY(OPT_ONLY),
     {OPT_VERIFY, "verify", NULL, "compare all layers with their digests"},
     {0},
@@ -80,6 +81,16 @@ static void set_name(struct options *o, const char *value)
 		die_usage("--name: %s", why.text);
 }
 
+/* Whether the format is oci. */
+static bool parse_format(const char *name)
+{
+	bool is_oci = strcmp(name, "oci") == 0;
+
+	if (!is_oci && strcmp(name, "dt") != 0)
+		die_usage("--format takes dt or oci, not '%s'", name);
+	return is_oci;
+}
+
 static void check_options(const struct options *o)
 {
 	const char *from = o->base.from;
@@ -108,6 +119,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case OPT_CREATED:
 			o->created = timestamp_option("created", optarg);
+			break;
+		case OPT_FORMAT:
+			o->is_oci = parse_format(optarg);
 			break;
 		case OPT_NAME:
 			set_name(o, optarg);
@@ -210,7 +224,9 @@ static void copy_layers(struct build *b, const struct options *o,
 
 static void build_image(const struct options *o, const struct image *base)
 {
-	struct build b = {.writer = {.fd = 1, .verify = o->verify}};
+	struct build b = {
+	    .writer = {.fd = 1, .verify = o->verify, .is_oci = o->is_oci},
+	};
 	char created[TIMESTAMP_TEXT];
 	struct err why;
 

@@ -181,7 +181,8 @@ void writer_list(struct writer *w)
 	json_object_set_new(layout, "imageLayoutVersion", json_string("1.0.0"));
 	put_document(w, "index.json", index);
 	put_document(w, "oci-layout", layout);
-	put_document(w, "manifest.json", json_incref(w->docker));
+	if (!w->is_oci)
+		put_document(w, "manifest.json", json_incref(w->docker));
 }
 
 void writer_image(struct writer *w, const json_t *config, const struct buf *text,

@@ -45,10 +45,11 @@ struct writer_layer {
 	{key, "only", "FILE", "write only the layers with these diff_ids, one a line"}
 /* clang-format on */
 
-/* A new archive is a zeroed struct with `fd`, and optionally `verify`, set. */
+/* A new archive is a zeroed struct with `fd`, and optionally the next two, set. */
 struct writer {
 	int fd;
 	bool verify; /* writer_pass() hashes all layers */
+	bool is_oci; /* writer_list() leaves out manifest.json */
 	/* Set by writer_limit(). */
 	bool is_limited;
 	struct strset only;

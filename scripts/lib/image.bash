@@ -239,12 +239,15 @@ make_database() {
 	fi
 }
 
-# find_compressor ARRAY: sets the array to the filter that the key compressor selects.
+# find_compressor ARRAY: sets the array to the filter that the key compressor selects. In an OCI
+# image layout, it compresses the layers.
 find_compressor() {
 	local -n compressor=$1
-	local format=${key[compressor]-gz}
+	local format=${key[compressor]-gz} option=()
+	[ "${#image_format[@]}" -eq 0 ] || option=(--layers)
 	case $format in
-	none | gz | zstd) compressor=(dt-compress --format "$format") ;;
+	none) compressor=(dt-compress --format none) ;;
+	gz | zstd) compressor=(dt-compress --format "$format" "${option[@]}") ;;
 	*) die "compressor must be none, gz or zstd, not '$format'" ;;
 	esac
 }
@@ -263,7 +266,7 @@ check_image() {
 write_image() {
 	local -n layers_command=$1
 	local filter statuses=(0)
-	set -- "${@:2}" --config "$work/config"
+	set -- "${@:2}" "${image_format[@]}" --config "$work/config"
 	if [ "$compress" = true ]; then
 		find_compressor filter
 		{ "${layers_command[@]}" 2>&3 | dt-manifest "$@" 2>&3 | "${filter[@]}" 2>&3; } 3>&2 2>/dev/null ||

@@ -9,15 +9,16 @@ declare -gA key
 # Handles --print-build-args. Redirects standard output to --output, until output_end.
 #
 # SUMMARY is the sentence in --help. FEATURES are words: store for the option --store, compress for
-# --compress, only for --only. KEYS is a jq expression for the table of known keys, see spec.jq; in it, $compress is
-# whether the image will be compressed.
+# --compress, only for --only, format for --format. KEYS is a jq expression for the table of known
+# keys, see spec.jq; in it, $compress is whether the image will be compressed.
 #
 # Sets $key, see spec_take; $store, options for dt-closure, dt-layer and dt-root; $only, options for
-# dt-layer and dt-root; and $compress, true or false. Makes $work, where the file `spec` is the specification.
+# dt-layer and dt-root; $image_format, options for dt-manifest; and $compress, true or false. Makes
+# $work, where the file `spec` is the specification.
 spec_begin() {
 	local summary=$1 features=$2 keys=$3 file print_build_args=false to=- kind=binary listed=
 	shift 3
-	store=() only=() compress=${compress:-false}
+	store=() only=() image_format=() compress=${compress:-false}
 	spec_help "$summary" "$features"
 	parse_args "$REPLY" "$@"
 	[ "${#operands[@]}" -le 1 ] || die_usage "unexpected operand '${operands[1]}'"
@@ -28,6 +29,7 @@ spec_begin() {
 		--store) store=(--store "$2") ;;
 		--only) listed=$2 only=(--only) ;;
 		--compress) compress=true self=${self/dt-stream-/dt-build-} ;;
+		--format) spec_format "$2" ;;
 		--print-build-args) print_build_args=true kind=text ;;
 		--output) to=$2 ;;
 		esac
@@ -51,6 +53,15 @@ spec_only() {
 	only=(--only "$work/only")
 }
 
+# spec_format NAME: sets $image_format, which is empty for the default.
+spec_format() {
+	case $1 in
+	dt) image_format=() ;;
+	oci) image_format=(--format oci) ;;
+	*) die_usage "--format takes dt or oci, not '$1'" ;;
+	esac
+}
+
 # spec_name NAME: sets $self and $compress for a script that is installed both as dt-stream-* and as
 # dt-build-*. The name by which it was called decides.
 spec_name() {
@@ -70,6 +81,8 @@ $1
   --compress              compress, as ${self/dt-stream-/dt-build-} does"
 	[[ " $2 " != *' only '* || $compress = true ]] || REPLY+='
   --only FILE             write only the new layers with these diff_ids, one a line'
+	[[ " $2 " != *' format '* ]] || REPLY+='
+  --format NAME           dt, or oci: an OCI image layout (dt)'
 	REPLY+="
   --print-build-args      only print the object, with the defaults filled in
   -o, --output FILE       write to FILE, and replace it only on success
