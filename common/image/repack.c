@@ -148,14 +148,13 @@ static int copy_blob(struct repack *r, struct unpack_stream *s, const char *hex,
 
 /* --- documents --- */
 
-/* The reason why a document cannot list the blob. */
+/* The reason why a document cannot list a blob that does not precede it. */
 static int refuse(const struct repack *r, const char *hex, struct err *e)
 {
-	return err_set(
-	    e,
-	    "%s: blob sha256:%s does not precede the document that lists it: "
-	    "a thin archive, or one of another program, which dt-merge converts",
-	    r->what, hex != NULL ? hex : "?");
+	return err_set(e,
+		       "%s: a thin archive, without blob sha256:%s, or one of another "
+		       "program, which dt-merge converts",
+		       r->what, hex != NULL ? hex : "?");
 }
 
 /* Makes a descriptor that is not of a layer refer to the blob as it is now. */
@@ -344,7 +343,8 @@ static int take_noted(struct repack *r, struct unpack_stream *s,
 		      struct err *e)
 {
 	if (note->is_stub)
-		return refuse(r, note->diff_id, e);
+		return err_set(e, "%s: a thin archive, without layer sha256:%s", r->what,
+			       note->diff_id);
 	if (r->documents.n > 0)
 		return err_set(e, "%s: layer sha256:%s belongs to no image", r->what,
 			       note->diff_id);
