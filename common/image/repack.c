@@ -208,26 +208,46 @@ static int follow_all(const struct repack *r, json_t *list,
 	return 0;
 }
 
+/* The hex digest in the name of a blob, or NULL if it is not such a name. */
+static const char *blob_hex(const char *name)
+{
+	if (name == NULL || strncmp(name, blobs, sizeof blobs - 1) != 0)
+		return NULL;
+	name += sizeof blobs - 1;
+	return digest_is_hex(name) ? name : NULL;
+}
+
+/* Returns the name of the blob as it is now, or NULL and a reason. */
+static json_t *new_name(const struct repack *r, const json_t *name, struct err *e)
+{
+	const char *hex = blob_hex(json_string_value(name));
+	const struct repack_blob *b = find_blob(r, hex);
+
+	if (b != NULL)
+		return json_joined(blobs, b->hex);
+	(void)refuse(r, hex, e);
+	return NULL;
+}
+
 /* Changes Docker's list of images. */
 static int follow_docker(const struct repack *r, json_t *list, struct err *e)
 {
-	json_t *image, *layer;
+	json_t *image, *layer, *name;
 	size_t i, k;
 
 	json_array_foreach(list, i, image)
 	{
 		json_t *layers = json_object_get(image, "Layers");
+		name = new_name(r, json_object_get(image, "Config"), e);
+		if (name == NULL)
+			return -1;
+		json_object_set_new(image, "Config", name);
 		json_array_foreach(layers, k, layer)
 		{
-			const char *name = json_string_value(layer);
-			const char *hex =
-			    name != NULL && strncmp(name, blobs, sizeof blobs - 1) == 0
-				? name + sizeof blobs - 1
-				: NULL;
-			const struct repack_blob *b = find_blob(r, hex);
-			if (b == NULL)
-				return refuse(r, hex, e);
-			json_array_set_new(layers, k, json_joined(blobs, b->hex));
+			name = new_name(r, layer, e);
+			if (name == NULL)
+				return -1;
+			json_array_set_new(layers, k, name);
 		}
 	}
 	return 0;
@@ -267,6 +287,9 @@ static int change_document(const struct repack *r, const char *name, struct buf 
 	if (result == 0 && !json_equal(doc, old)) {
 		buf_clear(text);
 		json_write(doc, text);
+		if (text->len > JSON_LIMIT)
+			result = err_set(e, "%s: '%s' would have more than %d bytes",
+					 r->what, name, JSON_LIMIT);
 	}
 	json_decref(old);
 	json_decref(doc);
@@ -358,14 +381,12 @@ static int take_other(struct repack *r, struct unpack_stream *s,
 {
 	static const char *const documents[] = {"index.json", "oci-layout",
 						"manifest.json"};
-	const char *hex = strncmp(m->name, blobs, sizeof blobs - 1) == 0
-			      ? m->name + sizeof blobs - 1
-			      : "";
+	const char *hex = blob_hex(m->name);
 	char copy[DIGEST_HEX + 1];
 
 	if (!m->is_file)
 		return 0;
-	if (digest_is_hex(hex)) {
+	if (hex != NULL) {
 		memcpy(copy, hex, sizeof copy);
 		return take_blob(r, s, m, copy, e);
 	}
