@@ -79,7 +79,7 @@ same 'dt-merge converts an archive of Docker' <(flat "$T/converted") "$T/x.flat"
 # --- containerd, which Docker runs ---
 
 socket=$(find "${daemon:-$D}/exec" -name containerd.sock -type s)
-in_ctr() { ctr -a "$socket" -n "dt-0645-$$" "$@"; }
+in_ctr() { ctr -a "$socket" -n "dt-0535-$$" "$@"; }
 for format in gz zstd; do
 	for file in x oci; do
 		ok "containerd imports $file, $format" in_ctr images import "$T/$file.$format"

@@ -116,8 +116,11 @@ unset http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY REGISTRY_A
 start_registry r
 push() { on "$1" dt-push --no-cache --tls-verify=false "${@:3}" "$r/$2"; }
 for format in gz zstd; do
-	ok "$format: dt-push" push "$T/oci.$format" "$format:1"
-	is "$format: dt-push: the manifest of the archive" "$(sed -n 's/^manifest //p' "$T/out")" "$(jq -r .manifest "$T/x.$format.json")"
+	for file in x oci; do
+		ok "$format: dt-push, $file" push "$T/$file.$format" "$file-$format:1"
+		is "$format: dt-push, $file: the manifest of the archive" "$(sed -n 's/^manifest //p' "$T/out")" \
+			"$(jq -r .manifest "$T/x.$format.json")"
+	done
 	ok "$format: dt-push compresses the same" push "$T/x.tar" "plain-$format:1" --compress "$format"
 	is "$format: dt-push compresses the same: the manifest" "$(sed -n 's/^manifest //p' "$T/out")" "$(jq -r .manifest "$T/x.$format.json")"
 done
