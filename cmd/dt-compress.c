@@ -2,6 +2,7 @@
  * dt-compress: compress a tar archive, and check that it is complete.
  *
  * stdin: a tar archive, such as those of dt-image(5). stdout: the same archive,
+ * compressed. With --layers, both are image archives, and the layers in stdout are
  * compressed.
  */
 #include "archive/compress.h"
@@ -16,6 +17,8 @@
 #include "base/strset.h"
 #include "image/layercheck.h"
 #include "image/layernote.h"
+#include "image/repack.h"
+#include "image/writer.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -26,13 +29,14 @@
 struct options {
 	enum compress_format format;
 	int level; /* 0: the default of the format */
-	bool verify;
+	bool verify, layers;
 };
 
-enum { OPT_FORMAT = 1, OPT_LEVEL, OPT_VERIFY };
+enum { OPT_FORMAT = 1, OPT_LAYERS, OPT_LEVEL, OPT_VERIFY };
 
 static const struct opt option_table[] = {
     {OPT_FORMAT, "format", "NAME", "gz, zstd or none (gz)"},
+    {OPT_LAYERS, "layers", NULL, "compress each layer of an image archive on its own"},
     {OPT_LEVEL, "level", "N", "1 to 12 for gz, 1 to 19 for zstd"},
     {OPT_VERIFY, "verify", NULL,
      "compare layers with their digests, also with --format none"},
@@ -65,6 +69,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 		case OPT_FORMAT:
 			o->format = parse_format(optarg);
 			break;
+		case OPT_LAYERS:
+			o->layers = true;
+			break;
 		case OPT_LEVEL:
 			level = optarg;
 			break;
@@ -75,6 +82,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 	}
 	if (optind < argc)
 		die_usage("unexpected operand '%s'", argv[optind]);
+	if (o->layers && o->format == COMPRESS_NONE)
+		die_usage("--layers goes with --format gz or zstd");
 	/*
 	 * Hashing takes a tenth of the time of zstd. With --format none it would double
 	 * the time.
@@ -250,29 +259,51 @@ static void pass_all(struct work *w)
 	buf_release(&w->list);
 }
 
+/* Compresses the archive. */
+static void compress_archive(const struct options *o)
+{
+	struct work w = {.verify = o->verify};
+	struct err e;
+
+	if (o->format != COMPRESS_NONE)
+		w.compress = compress_new(o->format, o->level, write_out, NULL);
+	pass_all(&w);
+	if (w.compress == NULL)
+		return;
+	if (w.compress->end(w.compress, &e) < 0)
+		die("%s", e.text);
+	w.compress->release(w.compress);
+}
+
+/* Compresses the layers in the archive. */
+static void compress_layers(const struct options *o)
+{
+	struct writer w = {.fd = STDOUT_FILENO};
+	struct repack r = {.out = &w, .format = o->format, .level = o->level};
+	struct err e;
+
+	if (repack_stream(&r, STDIN_FILENO, "stdin", &e) < 0)
+		die("%s", e.text);
+	progress_end();
+	writer_end(&w);
+	repack_release(&r);
+	writer_release(&w);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct work w = {0};
-	struct err e;
 
 	err_init("dt-compress");
 	io_init();
 	parse_args(&o, argc, argv);
-	w.verify = o.verify;
 	io_begin(opt_output(), IO_BINARY);
 	io_pipe_grow(STDIN_FILENO);
 	io_pipe_grow(STDOUT_FILENO);
-	if (o.format == COMPRESS_GZIP)
-		w.compress = compress_gzip(o.level, write_out, NULL);
-	else if (o.format == COMPRESS_ZSTD)
-		w.compress = compress_zstd(o.level, write_out, NULL);
-	pass_all(&w);
-	if (w.compress != NULL) {
-		if (w.compress->end(w.compress, &e) < 0)
-			die("%s", e.text);
-		w.compress->release(w.compress);
-	}
+	if (o.layers)
+		compress_layers(&o);
+	else
+		compress_archive(&o);
 	io_finish();
 	return 0;
 }

@@ -148,7 +148,10 @@ static int add_path(void *arg, const char *path, size_t layer, struct err *e)
 }
 
 /* Whether the layer's digest is known, so that its files need not be read. */
-static bool is_known(const struct layer *layer) { return layer->diff_id[0] != '\0'; }
+static bool is_known(const struct layer *layer)
+{
+	return layer->diff_id[0] != '\0';
+}
 
 static void list_parts(struct work *w)
 {

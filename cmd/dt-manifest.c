@@ -33,7 +33,7 @@ struct options {
 	char *name; /* in lower case, owned */
 	const char *tag, *config, *annotations, *only, *documents;
 	struct image_choice base; /* its platform is the image's, too */
-	bool verify, has_created;
+	bool verify, is_oci, has_created;
 	int64_t created;
 };
 
@@ -42,6 +42,7 @@ enum {
 	OPT_CONFIG,
 	OPT_CREATED,
 	OPT_DOCUMENTS,
+	OPT_FORMAT,
 	OPT_NAME,
 	OPT_ONLY,
 	OPT_TAG,
@@ -63,6 +64,7 @@ static const struct opt option_table[] = {
     IMAGE_OPTIONS_NAME,
     {OPT_DOCUMENTS, "documents", "FILE",
      "copy the documents of this image archive, which may be thin"},
+    {OPT_FORMAT, "format", "NAME", "dt, or oci: without Docker's list of images (dt)"},
     WRITER_OPTION_ONLY(OPT_ONLY),
     {OPT_VERIFY, "verify", NULL, "compare all layers with their digests"},
     {0},
@@ -80,6 +82,16 @@ static const struct opt_tool tool = {
     .options = option_table,
     .moved = moved,
 };
+
+/* Whether the format is oci. */
+static bool parse_format(const char *name)
+{
+	bool is_oci = strcmp(name, "oci") == 0;
+
+	if (!is_oci && strcmp(name, "dt") != 0)
+		die_usage("--format takes dt or oci, not '%s'", name);
+	return is_oci;
+}
 
 static void check_options(const struct options *o)
 {
@@ -121,6 +133,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case OPT_DOCUMENTS:
 			o->documents = optarg;
+			break;
+		case OPT_FORMAT:
+			o->is_oci = parse_format(optarg);
 			break;
 		case OPT_NAME:
 			free(o->name);
@@ -234,7 +249,9 @@ static void copy_layers(struct build *b, const struct options *o,
 
 static void build_image(const struct options *o, const struct image *base)
 {
-	struct build b = {.writer = {.fd = 1, .verify = o->verify}};
+	struct build b = {
+	    .writer = {.fd = 1, .verify = o->verify, .is_oci = o->is_oci},
+	};
 	char created[TIMESTAMP_TEXT];
 	struct err why;
 
@@ -261,7 +278,7 @@ static void build_image(const struct options *o, const struct image *base)
 /* Writes the image whose documents --documents has. */
 static void fill(const struct options *o)
 {
-	struct writer w = {.fd = 1, .verify = o->verify};
+	struct writer w = {.fd = 1, .verify = o->verify, .is_oci = o->is_oci};
 	struct err why;
 
 	if (writer_limit(&w, o->only, &why) < 0)

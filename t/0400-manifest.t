@@ -567,9 +567,9 @@ bad_input 'some bytes' '.*' "$T/in"
 gzip -c "$a" >"$T/in"
 bad_input 'a compressed archive' '.*' "$T/in"
 tar -C "$T/tree" -cf "$T/in" a
-bad_input 'a tar of files' "member '.*' does not belong to a layer archive" "$T/in"
+bad_input 'a tar of files' "member '.*' does not belong to a layer archive; use --from for images of other tools" "$T/in"
 dt-root --raw --tree "$T/tree/a" >"$T/in"
-bad_input 'a bare layer' "member '.*' does not belong to a layer archive" "$T/in"
+bad_input 'a bare layer' "member '.*' does not belong to a layer archive; use --from for images of other tools" "$T/in"
 skopeo copy -q "docker-archive:$T/image" "docker-archive:$T/foreign.tar:x:t" 2>/dev/null
 bad_input "another tool's archive" '.*' "$T/foreign.tar"
 cat "$a" "$T/foreign.tar" >"$T/in"
@@ -619,14 +619,14 @@ form=old
 member "blobs/sha256/$hex" "$hex" $'\xff'
 bad_input 'a comment that is not UTF-8' 'the comment of a layer is not UTF-8' "$T/in"
 member "blobs/sha256/$hex" '' ''
-bad_input 'a layer that does not say so' "member 'blobs/sha256/$hex' does not belong to a layer archive" "$T/in"
+bad_input 'a layer that does not say so' "member 'blobs/sha256/$hex' does not belong to a layer archive; use --from for images of other tools" "$T/in"
 for note in '' '{' '{}' 'a comment' '[]' '{"diff_id"}' "{\"layer\":\"sha256:$hex\"}" '{"diff_id":null}' '{"diff_id":1}' "{\"diff_id\":\"$hex\"}" \
 	"{\"diff_id\":\"sha256:$hex\"} x"; do
 	/usr/bin/python3 -c 'import io, sys, tarfile
 info = tarfile.TarInfo(sys.argv[1])
 info.size, info.pax_headers = 1, {"comment": sys.argv[2]}
 with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as tar: tar.addfile(info, io.BytesIO(b"x"))' "blobs/sha256/$hex" "$note" >"$T/in"
-	bad_input "a comment that is no layer's: $note" "member 'blobs/sha256/$hex' (does not belong to a layer archive|is not named by its diff_id)" "$T/in"
+	bad_input "a comment that is no layer's: $note" "member 'blobs/sha256/$hex' (does not belong to a layer archive; use --from for images of other tools|is not named by its diff_id)" "$T/in"
 done
 for text in null '[]' '{}' '[null]' '[{}]' '[{"Config":1}]' '[{"Config":"nowhere"}]' '[{"Config":"manifest.json"},{}]' '' '{' '[{"Config":"manifest.json"}]'; do
 	member manifest.json '' '' "$text"

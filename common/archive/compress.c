@@ -54,6 +54,15 @@ enum compress_format compress_named(const char *name)
 	return strcmp(name, "zstd") == 0 ? COMPRESS_ZSTD : COMPRESS_OTHER;
 }
 
+struct compress *compress_new(enum compress_format format, int level,
+			      int (*write)(void *arg, const void *data, size_t len,
+					   struct err *e),
+			      void *arg)
+{
+	return format == COMPRESS_ZSTD ? compress_zstd(level, write, arg)
+				       : compress_gzip(level, write, arg);
+}
+
 enum compress_format compress_detect(const void *data, size_t len)
 {
 	const unsigned char *p = data;

@@ -73,6 +73,15 @@ struct compress {
 enum { COMPRESS_GZIP_LEVELS = 12, COMPRESS_ZSTD_LEVELS = 19 };
 
 /*
+ * Returns the compressor for COMPRESS_GZIP or COMPRESS_ZSTD, see the functions below.
+ * `level` is 0 for the default of the format.
+ */
+struct compress *compress_new(enum compress_format format, int level,
+			      int (*write)(void *arg, const void *data, size_t len,
+					   struct err *e),
+			      void *arg);
+
+/*
  * Returns a gzip compressor, which the caller releases. It uses libdeflate and writes a
  * member for each MiB of input. `level` is 1 to COMPRESS_GZIP_LEVELS, or 0 for the
  * default of 5. Level 5 compresses better than level 6 of gzip(1) and pigz(1). The output

@@ -115,6 +115,11 @@ int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e)
 
 /* --- contents --- */
 
+static int truncated(const struct unpack_stream *s, struct err *e)
+{
+	return err_set(e, "%s: truncated in the middle of a member", s->what);
+}
+
 int unpack_copy(struct unpack_stream *s, int out, const struct io_watch *watch,
 		struct err *e)
 {
@@ -127,8 +132,29 @@ int unpack_copy(struct unpack_stream *s, int out, const struct io_watch *watch,
 		return err_set_errno(e, "copying the contents of %s", s->what);
 	s->taken += (uint64_t)n;
 	s->left -= (uint64_t)n;
-	if (s->left != 0)
-		return err_set(e, "%s: truncated in the middle of a member", s->what);
+	return s->left == 0 ? 0 : truncated(s, e);
+}
+
+int unpack_pass(struct unpack_stream *s,
+		int (*see)(void *arg, const void *data, size_t len, struct err *e),
+		void *arg, struct err *e)
+{
+	char piece[UNPACK_WINDOW];
+
+	if (s->is_sparse)
+		return err_set(e, "%s: a sparse file in place of a layer", s->what);
+	while (s->left > 0) {
+		size_t want = s->left < sizeof piece ? (size_t)s->left : sizeof piece;
+		ssize_t n = io_read(s->fd, piece, want);
+		if (n < 0)
+			return err_set_errno(e, "%s", s->what);
+		s->taken += (uint64_t)n;
+		s->left -= (uint64_t)n;
+		if ((size_t)n < want)
+			return truncated(s, e);
+		if (see(arg, piece, want, e) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -147,7 +173,5 @@ int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct e
 	out->data[out->len] = '\0';
 	s->taken += (uint64_t)n;
 	s->left -= (uint64_t)n;
-	if (s->left != 0)
-		return err_set(e, "%s: truncated in the middle of a member", s->what);
-	return 0;
+	return s->left == 0 ? 0 : truncated(s, e);
 }

@@ -75,6 +75,14 @@ int unpack_next(struct unpack_stream *s, struct unpack_member *m, struct err *e)
 int unpack_copy(struct unpack_stream *s, int out, const struct io_watch *watch,
 		struct err *e);
 
+/*
+ * Passes the contents of the member to see(arg, data, len, e), piece by piece; see()
+ * returns 0, or -1 and a reason. A sparse file is an error. Returns 0 or -1.
+ */
+int unpack_pass(struct unpack_stream *s,
+		int (*see)(void *arg, const void *data, size_t len, struct err *e),
+		void *arg, struct err *e);
+
 /* Appends the contents of the member, at most `limit` bytes. Returns 0 or -1. */
 int unpack_read(struct unpack_stream *s, struct buf *out, size_t limit, struct err *e);
 

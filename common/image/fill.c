@@ -128,7 +128,7 @@ static int copy_member(struct fill *f, const char *name, struct err *e)
 	int result = place == NULL ? -1 : unpack_get(x, place, &text, JSON_LIMIT, e);
 
 	if (result == 0)
-		writer_document(f->writer, name, &text);
+		writer_member(f->writer, name, &text);
 	else
 		err_prefix(e, "%s", f->image.file);
 	buf_release(&text);
@@ -149,6 +149,7 @@ static int copy_blob(struct fill *f, const char *hex, struct err *e)
 static int copy_documents(struct fill *f, struct err *e)
 {
 	static const char *const lists[] = {"index.json", "oci-layout", "manifest.json"};
+	const size_t n = sizeof lists / sizeof *lists - (f->writer->is_oci ? 1 : 0);
 	const struct image *im = &f->image;
 	json_t *manifest = image_archive_descriptor(im->archive, im->id, im->n);
 	const char *hex = manifest != NULL ? manifest_hex(manifest) : NULL;
@@ -159,7 +160,7 @@ static int copy_documents(struct fill *f, struct err *e)
 				 im->file);
 	else
 		result = copy_blob(f, im->id, e) < 0 ? -1 : copy_blob(f, hex, e);
-	for (size_t i = 0; i < sizeof lists / sizeof *lists && result == 0; i++)
+	for (size_t i = 0; i < n && result == 0; i++)
 		result = copy_member(f, lists[i], e);
 	json_decref(manifest);
 	return result;

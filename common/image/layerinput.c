@@ -1,5 +1,6 @@
 #include "image/layerinput.h"
 
+#include "archive/compress.h"
 #include "archive/unpack.h"
 #include "base/buf.h"
 #include "base/digest.h"
@@ -60,6 +61,15 @@ static int take_layer(struct layerinput *in, struct writer *w, const char *creat
 	return 0;
 }
 
+static int foreign(const char *name, struct err *e)
+{
+	return err_set(
+	    e,
+	    "stdin: member '%s' does not belong to a layer archive; use --from "
+	    "for images of other tools",
+	    name);
+}
+
 static int keep_document(struct documents *d, struct unpack_stream *s,
 			 const struct unpack_member *m, struct err *e)
 {
@@ -67,16 +77,20 @@ static int keep_document(struct documents *d, struct unpack_stream *s,
 	struct buf text = {0};
 
 	if (m->size > JSON_LIMIT)
-		return err_set(e,
-			       "stdin: member '%s' does not belong to a layer archive; "
-			       "use --from for images of other tools",
-			       m->name);
+		return foreign(m->name, e);
 	if (strset_find(&d->names, m->name, strlen(m->name)) != STRSET_NONE)
 		return err_set(
 		    e,
 		    "stdin: member '%s' occurs twice; an image has only one base image",
 		    m->name);
-	if (unpack_read(s, &text, JSON_LIMIT, e) < 0) {
+	int result = unpack_read(s, &text, JSON_LIMIT, e);
+	/* Without this check, the base image would pass for a thin one. */
+	if (result == 0 && compress_detect(text.data, text.len) != COMPRESS_NONE)
+		result = err_set(e,
+				 "stdin: member '%s' is a compressed layer; use --from "
+				 "for an archive with compressed layers",
+				 m->name);
+	if (result < 0) {
 		buf_release(&text);
 		return -1;
 	}
@@ -231,8 +245,7 @@ static int find_base(struct layerinput *in, const struct documents *d, struct wr
 	if (d->names.n == 0)
 		return 0;
 	if (strset_find(&d->names, list, sizeof list - 1) == STRSET_NONE)
-		return err_set(e, "stdin: member '%s' does not belong to a layer archive",
-			       d->names.name[0]);
+		return foreign(d->names.name[0], e);
 	json_t *images = document(d, list, e);
 	if (images == NULL)
 		return -1;

@@ -67,6 +67,14 @@ json_t *manifest_platform(const json_t *config)
 	return platform;
 }
 
+void manifest_refer(json_t *d, const char *type, const char *hex, uint64_t size)
+{
+	json_t *new = manifest_descriptor(type, hex, size);
+
+	json_object_update(d, new);
+	json_decref(new);
+}
+
 const char *manifest_hex(const json_t *descriptor)
 {
 	const char *digest = json_string_at(descriptor, "digest");

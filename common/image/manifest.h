@@ -68,6 +68,12 @@ json_t *manifest_descriptor(const char *type, const char *hex, uint64_t size);
  */
 json_t *manifest_platform(const json_t *config);
 
+/*
+ * Makes a descriptor refer to another blob. Its other keys stay, and so does its media
+ * type if `type` is NULL.
+ */
+void manifest_refer(json_t *descriptor, const char *type, const char *hex, uint64_t size);
+
 /* The hex digest in a descriptor, or NULL if it has no sha256 digest. */
 const char *manifest_hex(const json_t *descriptor);
 

@@ -14,7 +14,7 @@ static json_t *put_text(struct writer *w, const struct buf *text, const char *me
 
 	digest_of(text->data, text->len, hex);
 	buf_addf(&name, "blobs/sha256/%s", hex);
-	writer_document(w, name.data, text);
+	writer_member(w, name.data, text);
 	buf_release(&name);
 	return manifest_descriptor(media_type, hex, text->len);
 }
@@ -25,7 +25,7 @@ static void put_document(struct writer *w, const char *name, json_t *doc)
 	struct buf text = {0};
 
 	json_write(doc, &text);
-	writer_document(w, name, &text);
+	writer_member(w, name, &text);
 	buf_release(&text);
 	json_decref(doc);
 }
@@ -203,7 +203,8 @@ void writer_list(struct writer *w)
 	json_object_set_new(layout, "imageLayoutVersion", json_string("1.0.0"));
 	put_document(w, "index.json", index);
 	put_document(w, "oci-layout", layout);
-	put_document(w, "manifest.json", json_incref(w->docker));
+	if (!w->is_oci)
+		put_document(w, "manifest.json", json_incref(w->docker));
 }
 
 void writer_image(struct writer *w, const json_t *config, const struct buf *text,

@@ -64,7 +64,7 @@ static void put_header(struct writer *w, const char *name, uint64_t size,
 	buf_release(&header);
 }
 
-void writer_document(struct writer *w, const char *name, const struct buf *content)
+void writer_member(struct writer *w, const char *name, const struct buf *content)
 {
 	put_header(w, name, content->len, NULL);
 	put(w, content->data, content->len);
@@ -249,6 +249,17 @@ void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 
 	if (add(w, &(struct source){diff_id, comment, size, write_span, &span}, &why) < 0)
 		die("%s", why.text);
+}
+
+void writer_member_file(struct writer *w, const char *name, int fd, uint64_t size)
+{
+	struct span span = {fd, size};
+	struct err why;
+
+	put_header(w, name, size, NULL);
+	if (write_span(&span, w, &why) < 0)
+		die("%s", why.text);
+	pad(w, size);
 }
 
 /* A layer of a stream. */

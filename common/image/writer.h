@@ -45,10 +45,11 @@ struct writer_layer {
 	{key, "only", "FILE", "write only the layers with these diff_ids, one a line"}
 /* clang-format on */
 
-/* A new archive is a zeroed struct with `fd`, and optionally `verify`, set. */
+/* A new archive is a zeroed struct with `fd`, and optionally the next two, set. */
 struct writer {
 	int fd;
 	bool verify; /* writer_pass() hashes all layers */
+	bool is_oci; /* writer_list() leaves out manifest.json */
 	/* Set by writer_limit(). */
 	bool is_limited;
 	struct strset only;
@@ -100,6 +101,12 @@ void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
 		uint64_t size, const char *what, size_t number, struct err *e);
 
+/* Writes a member that writer_layer() and its like do not: a document or another blob. */
+void writer_member(struct writer *w, const char *name, const struct buf *content);
+
+/* Does the same with the first `size` bytes of the file `fd`. */
+void writer_member_file(struct writer *w, const char *name, int fd, uint64_t size);
+
 /*
  * Lists a layer of `size` bytes that the archive lacks, so the archive is thin. Writes
  * nothing. The layer may be written later.
@@ -150,9 +157,6 @@ void writer_list(struct writer *w);
  */
 void writer_image(struct writer *w, const json_t *config, const struct buf *text,
 		  const char *name, const char *tag, json_t *annotations);
-
-/* Writes a document of an image that exists already, as the entry `name`. */
-void writer_document(struct writer *w, const char *name, const struct buf *text);
 
 /* Writes the end-of-archive mark. */
 void writer_end(struct writer *w);

@@ -4,8 +4,8 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "image/manifest.h"
+#include "image/packed.h"
 #include "registry/http.h"
-#include "registry/packed.h"
 #include "registry/registry.h"
 #include "registry/upload.h"
 

@@ -4,15 +4,6 @@
 
 #include <stdio.h>
 
-/* Makes a descriptor refer to something else. Its other keys stay. */
-static void refer(json_t *d, const char *type, const char *hex, uint64_t size)
-{
-	json_t *new = manifest_descriptor(type, hex, size);
-
-	json_object_update(d, new);
-	json_decref(new);
-}
-
 /* A manifest of an image of which the archive has none. */
 static json_t *new_manifest(const struct parts *p, const struct part *part)
 {
@@ -47,7 +38,7 @@ static void write_manifest(struct parts *p, struct part *part,
 		is_changed = true;
 		buf_clear(&type);
 		manifest_layer_type(json_string_at(d, "mediaType"), format, &type);
-		refer(d, type.data, b->hex, b->size);
+		manifest_refer(d, type.data, b->hex, b->size);
 	}
 	buf_clear(&part->text);
 	if (is_changed)
@@ -67,7 +58,7 @@ static json_t *part_descriptor(const struct part *part)
 	json_t *d = json_deep_copy(part->descriptor);
 	json_t *notes = json_object_get(d, "annotations");
 
-	refer(d, part->type, part->hex, part->text.len);
+	manifest_refer(d, part->type, part->hex, part->text.len);
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		json_object_del(notes, names[i]);
 	if (notes != NULL && json_object_size(notes) == 0)

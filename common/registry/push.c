@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/pool.h"
-#include "registry/packed.h"
+#include "image/packed.h"
 #include "registry/registry.h"
 #include "registry/sender.h"
 

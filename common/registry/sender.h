@@ -10,7 +10,7 @@
 #ifndef DT_SENDER_H
 #define DT_SENDER_H
 
-#include "registry/packed.h"
+#include "image/packed.h"
 
 #include <stdbool.h>
 #include <stddef.h>

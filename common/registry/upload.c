@@ -2,8 +2,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "image/packed.h"
 #include "registry/http.h"
-#include "registry/packed.h"
 #include "registry/registry.h"
 
 #include <inttypes.h>

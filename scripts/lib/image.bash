@@ -240,12 +240,15 @@ make_database() {
 	fi
 }
 
-# find_compressor ARRAY: sets the array to the filter that the key compressor selects.
+# find_compressor ARRAY: sets the array to the filter that the key compressor selects. In an OCI
+# image layout, it compresses the layers.
 find_compressor() {
 	local -n compressor=$1
-	local format=${key[compressor]-gz}
+	local format=${key[compressor]-gz} option=()
+	[ "${#image_format[@]}" -eq 0 ] || option=(--layers)
 	case $format in
-	none | gz | zstd) compressor=(dt-compress --format "$format") ;;
+	none) compressor=(dt-compress --format none) ;;
+	gz | zstd) compressor=(dt-compress --format "$format" "${option[@]}") ;;
 	*) die "compressor must be none, gz or zstd, not '$format'" ;;
 	esac
 }
@@ -267,7 +270,7 @@ write_image() {
 	local -n layers_command=$1
 	local filter=() held statuses
 	[ "$compress" != true ] || find_compressor filter
-	{ held=$(image_pipeline "${@:2}" 3>&1 >&4 4>&-); } 4>&1
+	{ held=$(image_pipeline "${@:2}" "${image_format[@]}" 3>&1 >&4 4>&-); } 4>&1
 	read -ra statuses <<<"${held##*$'\n'}"
 	held=${held%"${held##*$'\n'}"}
 	[ "${statuses[*]}" = 0 ] || end_pipeline "$held" "${statuses[@]}"

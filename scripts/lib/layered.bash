@@ -5,7 +5,7 @@
 # layered_script ARG...: the script $self, which is dt-stream-layered-image or dt-build-layered-image.
 layered_script() {
 	spec_begin 'Reads a JSON object and writes an image archive with layers of store paths.' \
-		'store compress only prepare' layered_keys "$@"
+		'store compress only prepare format' layered_keys "$@"
 	if [ -n "$prepared" ]; then prepared_image; else layered_image; fi
 	output_end
 }

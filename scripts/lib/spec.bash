@@ -9,19 +9,19 @@ declare -gA key
 # Handles --print-build-args. Redirects standard output to --output, until output_end.
 #
 # SUMMARY is the sentence in --help. FEATURES are words: store for the options --store and --graph,
-# compress for --compress, only for --only, prepare for --prepare and a prepared directory in place
+# compress for --compress, only for --only, format for --format, prepare for --prepare and a prepared directory in place
 # of the specification, hash for --ignore-hash. KEYS is a jq expression for the table of known keys, see spec.jq; in it,
 # $compress is whether the image will be compressed.
 #
 # Sets $key, see spec_take; $store, options for dt-closure, dt-layer and dt-root; $references,
-# options for dt-closure; $only, options for dt-layer and dt-root; $compress, true or false;
+# options for dt-closure; $image_format, options for dt-manifest; $only, options for dt-layer and dt-root; $compress, true or false;
 # $prepare, the argument of --prepare or nothing; $prepared, the prepared directory or nothing; and
 # $ignore_hash, true or false.
 # Makes $work, where the file `spec` is the specification.
 spec_begin() {
 	local summary=$1 features=$2 keys=$3 file to=- kind=binary listed='' given=' '
 	shift 3
-	store=() references=() only=() compress=${compress:-false} prepare='' prepared='' ignore_hash=false
+	store=() references=() only=() image_format=() compress=${compress:-false} prepare='' prepared='' ignore_hash=false
 	[ -z "${DT_GRAPH-}" ] || references=(--graph "$DT_GRAPH")
 	spec_help "$summary" "$features"
 	parse_args "$REPLY" "$@"
@@ -37,6 +37,7 @@ spec_begin() {
 		--prepare) prepare=$2 ;;
 		--ignore-hash) ignore_hash=true ;;
 		--compress) compress=true self=${self/dt-stream-/dt-build-} ;;
+		--format) spec_format "$2" ;;
 		--print-build-args) kind=text ;;
 		--output) to=$2 ;;
 		esac
@@ -50,7 +51,7 @@ spec_begin() {
 	fi
 	[ "$compress" = false ] || spec_exclude compression --only
 	if [[ $given == *' --prepare '* ]]; then
-		spec_exclude --prepare --only --output --print-build-args
+		spec_exclude --prepare --only --format --output --print-build-args
 		stage_name "$prepare"
 	else
 		output_begin "$to" "$kind"
@@ -78,6 +79,15 @@ spec_only() {
 	only=(--only "$work/only")
 }
 
+# spec_format NAME: sets $image_format, which is empty for the default.
+spec_format() {
+	case $1 in
+	dt) image_format=() ;;
+	oci) image_format=(--format oci) ;;
+	*) die_usage "--format takes dt or oci, not '$1'" ;;
+	esac
+}
+
 # spec_help SUMMARY FEATURES: sets $REPLY to the text of --help.
 spec_help() {
 	REPLY="usage: $self [OPTION]... [SPEC]
@@ -91,6 +101,8 @@ $1
   --compress              compress, as ${self/dt-stream-/dt-build-} does"
 	[[ " $2 " != *' only '* || $compress = true ]] || REPLY+='
   --only FILE             write only the new layers with these diff_ids, one a line'
+	[[ " $2 " != *' format '* ]] || REPLY+='
+  --format NAME           dt, or oci: an OCI image layout (dt)'
 	[[ " $2 " != *' prepare '* ]] || REPLY+='
   --prepare DIR           make a prepared directory, which SPEC can be later'
 	[[ " $2 " != *' hash '* ]] || REPLY+='

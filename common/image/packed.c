@@ -1,4 +1,4 @@
-#include "registry/packed.h"
+#include "image/packed.h"
 
 #include "archive/unpack.h"
 #include "base/io.h"
@@ -42,7 +42,7 @@ void packed_release(struct packed *p)
 
 /* --- filling --- */
 
-static int append(void *arg, const void *data, size_t len, struct err *e)
+int packed_append(void *arg, const void *data, size_t len, struct err *e)
 {
 	struct packed *p = arg;
 
@@ -62,8 +62,7 @@ static int append(void *arg, const void *data, size_t len, struct err *e)
 	return 0;
 }
 
-/* Makes the file complete, or a failure. Returns `result`. */
-static int finish(struct packed *p, int result, const struct err *why)
+int packed_end(struct packed *p, int result, const struct err *why)
 {
 	digest_hex(&p->digest, p->hex);
 	pthread_mutex_lock(&p->lock);
@@ -77,7 +76,7 @@ static int finish(struct packed *p, int result, const struct err *why)
 
 int packed_text(struct packed *p, const void *data, size_t len, struct err *e)
 {
-	return finish(p, append(p, data, len, e), e);
+	return packed_end(p, packed_append(p, data, len, e), e);
 }
 
 /* A stream that goes through a compressor. */
@@ -95,8 +94,7 @@ static int compress_layer(struct packed *p, const struct image *im, size_t i,
 
 	if (image_layer_open(im, i, &bytes, e) < 0)
 		return -1;
-	struct compress *c = format == COMPRESS_ZSTD ? compress_zstd(0, append, p)
-						     : compress_gzip(0, append, p);
+	struct compress *c = compress_new(format, 0, packed_append, p);
 	int result = image_layer_read(im, i, &bytes, add, c, e);
 	if (result == 0)
 		result = c->end(c, e);
@@ -108,7 +106,7 @@ static int compress_layer(struct packed *p, const struct image *im, size_t i,
 int packed_layer(struct packed *p, const struct image *im, size_t i,
 		 enum compress_format format, struct err *e)
 {
-	return finish(p, compress_layer(p, im, i, format, e), e);
+	return packed_end(p, compress_layer(p, im, i, format, e), e);
 }
 
 /* --- data that is there --- */

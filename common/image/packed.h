@@ -51,6 +51,18 @@ int packed_begin(struct packed *p, struct err *e);
 void packed_release(struct packed *p);
 
 /*
+ * Appends `len` bytes. `p` is a struct packed; the signature is that of the function that
+ * receives the output of a compressor. Returns 0, or -1 and a reason.
+ */
+int packed_append(void *p, const void *data, size_t len, struct err *e);
+
+/*
+ * Makes the file complete, or a failure for the reason `why` if `result` is -1. Returns
+ * `result`.
+ */
+int packed_end(struct packed *p, int result, const struct err *why);
+
+/*
  * Fills the file with layer `i` of an image, compressed with the settings of
  * dt-compress(1). The uncompressed layer is compared with its diff_id before the file
  * becomes complete. Returns 0, or -1 and a reason.
@@ -58,7 +70,7 @@ void packed_release(struct packed *p);
 int packed_layer(struct packed *p, const struct image *im, size_t i,
 		 enum compress_format format, struct err *e);
 
-/* Fills the file with `len` bytes. Returns 0, or -1 and a reason. */
+/* Fills the file with these bytes. Returns 0, or -1 and a reason. */
 int packed_text(struct packed *p, const void *data, size_t len, struct err *e);
 
 /*
