@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CORES_FOR_TWO = 4 };
+enum { CORES_FOR_TWO = 4, COMPRESSORS_MAX = 2 };
 
 static void went(void *arg, size_t bytes)
 {
@@ -247,6 +247,9 @@ struct sending {
 	struct sender *sender;
 	struct job *job;
 	size_t n;
+	/* Compressors that no thread uses now; for p->lock. */
+	struct compress *idle[COMPRESSORS_MAX];
+	size_t n_idle;
 };
 
 struct job {
@@ -297,6 +300,27 @@ static void sent(void *arg, struct sender_item *item)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* Compresses a layer. A compressor is kept for the next layers. */
+static int make_layer(struct job *j, const struct parts_blob *b, struct err *e)
+{
+	struct sending *s = j->s;
+	struct push *p = s->p;
+	struct compress *c = NULL;
+
+	pthread_mutex_lock(&p->lock);
+	if (s->n_idle > 0)
+		c = s->idle[--s->n_idle];
+	pthread_mutex_unlock(&p->lock);
+	if (c == NULL)
+		c = packed_compressor(p->o->format, 0);
+	int result =
+	    packed_layer(&j->item.packed, &p->parts.part[b->part].image, b->layer, c, e);
+	pthread_mutex_lock(&p->lock);
+	s->idle[s->n_idle++] = c;
+	pthread_mutex_unlock(&p->lock);
+	return result;
+}
+
 /* Makes the bytes of a blob. */
 static int make(struct job *j, struct err *e)
 {
@@ -314,8 +338,7 @@ static int make(struct job *j, struct err *e)
 	packed->mark = UPLOAD_CHUNK;
 	packed->reached = post;
 	packed->arg = j;
-	return packed_layer(packed, &p->parts.part[b->part].image, b->layer, p->o->format,
-			    e);
+	return make_layer(j, b, e);
 }
 
 static void run_job(void *arg, size_t i)
@@ -375,7 +398,7 @@ static size_t compressors(const struct push *p)
 {
 	bool is_small = p->o->format == COMPRESS_GZIP && pool_cores() <= CORES_FOR_TWO;
 
-	return is_small ? 2 : 1;
+	return is_small ? COMPRESSORS_MAX : 1;
 }
 
 /* Sends the layers, or the configurations. */
@@ -392,6 +415,10 @@ static void send_blobs(struct push *p, bool configs)
 		    sender_new(&p->upload, p->o->jobs < s.n ? p->o->jobs : s.n, &calls);
 		pool_release(pool_start_wide(compressors(p), s.n, run_job, &s));
 		sender_end(s.sender);
+	}
+	while (s.n_idle > 0) {
+		struct compress *c = s.idle[--s.n_idle];
+		c->release(c);
 	}
 	free(s.job);
 }
