@@ -34,8 +34,9 @@ struct options {
 	const char *tag; /* of `ref` */
 	struct registry_options registry, other_registry;
 	struct reference other; /* of --mount-from */
-	const char *mount_from, *attach, *type;
+	const char *mount_from, *attach, *type, *level_text;
 	enum compress_format format;
+	int level; /* 0: the default of the format */
 	size_t jobs;
 	bool missing, no_cache;
 };
@@ -44,6 +45,7 @@ enum {
 	OPT_ATTACH = 1,
 	OPT_COMPRESS,
 	OPT_JOBS,
+	OPT_LEVEL,
 	OPT_MISSING,
 	OPT_MOUNT_FROM,
 	OPT_NO_CACHE,
@@ -52,6 +54,7 @@ enum {
 
 static const struct opt option_table[] = {
     {OPT_COMPRESS, "compress", "NAME", "compress layers by gz or zstd (gz)"},
+    {OPT_LEVEL, "level", "N", "1 to 12 for gz, 1 to 19 for zstd"},
     {OPT_MOUNT_FROM, "mount-from", "REPO",
      "take layers from this repository of the same registry"},
     {OPT_MISSING, "missing", NULL,
@@ -107,6 +110,9 @@ static void set_option(struct options *o, int key)
 		break;
 	case OPT_JOBS:
 		o->jobs = num_option("jobs", optarg, 1, REGISTRY_JOBS_MAX);
+		break;
+	case OPT_LEVEL:
+		o->level_text = optarg;
 		break;
 	case OPT_MISSING:
 		o->missing = true;
@@ -164,6 +170,11 @@ static void check_args(struct options *o, const char *operand)
 		die_usage("'%s' has a digest; an image is pushed to a tag", operand);
 	if ((o->attach == NULL) != (o->type == NULL))
 		die_usage("--attach and --type go together");
+	if (o->level_text != NULL)
+		o->level =
+		    (int)num_option("level", o->level_text, 1,
+				    o->format == COMPRESS_GZIP ? COMPRESS_GZIP_LEVELS
+							       : COMPRESS_ZSTD_LEVELS);
 	if (o->attach != NULL &&
 	    (o->missing || o->mount_from != NULL || !image_choice_is_empty(&o->choice)))
 		die_usage("--attach takes no image, and no options for one");
@@ -235,6 +246,7 @@ static void push(struct options *o, struct registry *registry, struct buf *out)
 	    .patience = o->registry.timeout,
 	    .tag = o->tag,
 	    .format = o->format,
+	    .level = o->level,
 	    .jobs = o->jobs,
 	    .read_only = o->missing,
 	    .fail = fail,

@@ -312,7 +312,7 @@ static int make_layer(struct job *j, const struct parts_blob *b, struct err *e)
 		c = s->idle[--s->n_idle];
 	pthread_mutex_unlock(&p->lock);
 	if (c == NULL)
-		c = packed_compressor(p->o->format, 0);
+		c = packed_compressor(p->o->format, p->o->level);
 	int result =
 	    packed_layer(&j->item.packed, &p->parts.part[b->part].image, b->layer, c, e);
 	pthread_mutex_lock(&p->lock);

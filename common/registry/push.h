@@ -37,6 +37,7 @@ struct push_options {
 	unsigned patience; /* see fetch.h */
 	const char *tag;
 	enum compress_format format; /* COMPRESS_GZIP or COMPRESS_ZSTD */
+	int level;                   /* of compress_gzip() or compress_zstd() */
 	size_t jobs;                 /* blobs that are sent at once */
 	bool read_only;              /* write nothing: only push_plan() will be called */
 	/* Must not return. */
