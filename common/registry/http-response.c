@@ -1,13 +1,10 @@
 #include "registry/http.h"
 
 #include "base/err.h"
-#include "base/num.h"
+#include "registry/field.h"
 #include "registry/http-private.h"
 
-#include <ctype.h>
 #include <inttypes.h>
-#include <string.h>
-#include <strings.h>
 
 enum {
 	HEAD_MAX = 256 << 10, /* bytes of all headers of a response */
@@ -22,17 +19,6 @@ void http_response_release(struct http_response *r)
 }
 
 /* --- headers --- */
-
-/* Sets the media type from a Content-Type, without its parameters. */
-static void set_type(struct http_response *r, const char *value)
-{
-	size_t n = strcspn(value, "; \t");
-
-	n = n < sizeof r->type ? n : sizeof r->type - 1;
-	for (size_t i = 0; i < n; i++)
-		r->type[i] = (char)tolower((unsigned char)value[i]);
-	r->type[n] = '\0';
-}
 
 /* The value of the response's header `i` of this name, or NULL. */
 static const char *header(const struct exchange *x, const char *name, size_t i)
@@ -53,24 +39,6 @@ static long status(const struct exchange *x)
 	return code;
 }
 
-/* Reads a header that is a number. Returns whether it is one. */
-static bool read_number(const char *value, uint64_t *out)
-{
-	return value != NULL && num_parse(value, strlen(value), INT64_MAX, out) == 0;
-}
-
-/* Range in a response to an upload: "0-LAST", also with "bytes=" before it. */
-static void read_range(struct http_response *r, const char *value)
-{
-	uint64_t last;
-
-	if (value != NULL && strncmp(value, "bytes=", 6) == 0)
-		value += 6;
-	r->has_range = value != NULL && strncmp(value, "0-", 2) == 0 &&
-		       read_number(value + 2, &last);
-	r->kept = r->has_range && last > 0 ? last + 1 : 0;
-}
-
 /* Sets the fields of the response that only a registry's headers determine. */
 static void read_upload_head(const struct exchange *x, const char *url)
 {
@@ -79,9 +47,9 @@ static void read_upload_head(const struct exchange *x, const char *url)
 
 	if (target != NULL)
 		(void)http_resolve(url, target, &r->location);
-	r->has_length = read_number(header(x, "Content-Length", 0), &r->length);
-	read_range(r, header(x, "Range", 0));
-	if (!read_number(header(x, "OCI-Chunk-Min-Length", 0), &r->chunk_min))
+	r->has_length = field_number(header(x, "Content-Length", 0), &r->length);
+	r->has_range = field_kept(header(x, "Range", 0), &r->kept);
+	if (!field_number(header(x, "OCI-Chunk-Min-Length", 0), &r->chunk_min))
 		r->chunk_min = 0;
 	r->has_subject = header(x, "OCI-Subject", 0) != NULL;
 }
@@ -98,7 +66,7 @@ void http_response_head(const struct exchange *x, const char *url)
 	curl_easy_getinfo(x->h->curl, CURLINFO_CONTENT_TYPE, &type);
 	r->wait = wait > 0 ? (uint64_t)wait : 0;
 	if (type != NULL)
-		set_type(r, type);
+		field_type(type, r->type);
 	read_upload_head(x, url);
 	if (r->is_elsewhere)
 		return;
@@ -145,21 +113,6 @@ void http_into(struct http_request *q, struct buf *b, size_t limit)
 	q->arg = b;
 }
 
-/*
- * Whether Content-Range, "bytes FIRST-LAST/ALL" (RFC 9110, 14.4), begins at this
- * position.
- */
-static bool part_begins_at(const struct exchange *x, uint64_t at)
-{
-	const char *value = header(x, "Content-Range", 0);
-	uint64_t first;
-
-	if (value == NULL || strncasecmp(value, "bytes ", 6) != 0)
-		return false;
-	return num_parse(value + 6, strcspn(value + 6, "-"), INT64_MAX, &first) == 0 &&
-	       first == at;
-}
-
 int http_response_restart(struct exchange *x)
 {
 	x->q->have = 0;
@@ -168,12 +121,14 @@ int http_response_restart(struct exchange *x)
 
 int http_response_begin(struct exchange *x)
 {
+	uint64_t first;
+
 	if (x->begun || x->q->take == NULL)
 		return 0;
 	x->begun = true;
 	if (status(x) != 206)
 		return http_response_restart(x);
-	if (part_begins_at(x, x->q->have))
+	if (field_first(header(x, "Content-Range", 0), &first) && first == x->q->have)
 		return 0;
 	x->r->is_cut = true;
 	if (http_response_restart(x) == 0)
