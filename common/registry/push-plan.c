@@ -21,7 +21,8 @@ static char (*list_layers(const struct push *p, bool all, size_t *n))[DIGEST_HEX
 	for (size_t i = 0; i < p->parts.names.n; i++) {
 		const struct parts_blob *b = &p->parts.blob[i];
 		if (b->kind != PARTS_LAYER ||
-		    (!all && known_find(&p->known, b->diff_id, p->o->format) != NULL))
+		    (!all &&
+		     pairs_find(&p->known.pairs, b->diff_id, p->o->format) != NULL))
 			continue;
 		memcpy(list[(*n)++], b->diff_id, DIGEST_HEX + 1);
 	}
@@ -34,7 +35,7 @@ static bool is_any_lost(const struct push *p)
 	for (size_t i = 0; i < p->parts.names.n; i++) {
 		const struct parts_blob *b = &p->parts.blob[i];
 		if (b->kind == PARTS_LAYER && b->place == NULL &&
-		    known_find(&p->known, b->diff_id, p->o->format) == NULL)
+		    pairs_find(&p->known.pairs, b->diff_id, p->o->format) == NULL)
 			return true;
 	}
 	return false;
@@ -59,7 +60,7 @@ static int learn(struct push *p, struct err *e)
 	const struct known_wanted w = {(const char(*)[DIGEST_HEX + 1]) unknown, n,
 				       p->o->format};
 	known_remembered(k, &w);
-	if (!k->has_image || is_any_lost(p))
+	if (!k->pairs.has_image || is_any_lost(p))
 		known_tags(k, &w, p->o->tag, false);
 	if (p->o->other != NULL)
 		known_tags(k, &w, p->o->tag, true);
@@ -82,14 +83,15 @@ static int mount(struct push *p, size_t i, const char *hex, uint64_t size, struc
 static int settle_layer(struct push *p, size_t i, struct err *e)
 {
 	struct parts_blob *b = &p->parts.blob[i];
-	const struct known_blob *known = known_find(&p->known, b->diff_id, p->o->format);
+	const struct pairs_blob *known =
+	    pairs_find(&p->known.pairs, b->diff_id, p->o->format);
 	int result = 0;
 
 	if (known == NULL)
 		return 0;
-	if (known->place == KNOWN_IN_TAG)
+	if (known->place == PAIRS_IN_TAG)
 		p->blob[i].is_there = true;
-	else if (known->place == KNOWN_ELSEWHERE)
+	else if (known->place == PAIRS_ELSEWHERE)
 		result = mount(p, i, known->hex, known->size, e);
 	else
 		result = upload_has(p->o->registry, known->hex, known->size,
@@ -105,7 +107,7 @@ int push_settle_blob(struct push *p, size_t i, struct err *e)
 {
 	const struct parts_blob *b = &p->parts.blob[i];
 
-	p->blob[i].is_there = known_has_blob(&p->known, b->hex);
+	p->blob[i].is_there = pairs_has_blob(&p->known.pairs, b->hex);
 	if (p->blob[i].is_there)
 		return 0;
 	if (upload_has(p->o->registry, b->hex, b->size, &p->blob[i].is_there, e) < 0)
