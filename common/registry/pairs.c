@@ -67,13 +67,15 @@ void pairs_add(struct pairs *p, const struct manifest *m, const json_t *config,
 	char(*diff_id)[DIGEST_HEX + 1] = NULL;
 	struct err unused;
 	int64_t n = config != NULL ? image_diff_ids(config, &diff_id, &unused) : -1;
+	bool is_image = n >= 0 && (size_t)n == m->n, is_in_tag = place == PAIRS_IN_TAG;
 
-	for (size_t i = 0; n >= 0 && (size_t)n == m->n && i < m->n; i++) {
+	for (size_t i = 0; is_image && i < m->n; i++) {
 		add_layer(p, diff_id[i], json_array_get(layers, i), &m->layer[i], place);
-		if (place == PAIRS_IN_TAG)
+		/* The repository may lack a blob that is also elsewhere. */
+		if (is_in_tag && m->layer[i].urls == NULL)
 			strset_add(&p->blobs, m->layer[i].hex, DIGEST_HEX);
 	}
-	if (n >= 0 && place == PAIRS_IN_TAG) {
+	if (is_image && is_in_tag) {
 		strset_add(&p->blobs, m->config.hex, DIGEST_HEX);
 		p->has_image = true;
 	}

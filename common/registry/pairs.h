@@ -56,7 +56,7 @@ void pairs_add(struct pairs *p, const struct manifest *m, const json_t *config,
 const struct pairs_blob *pairs_find(const struct pairs *p, const char *diff_id,
 				    enum compress_format format);
 
-/* Whether an image of PAIRS_IN_TAG lists this blob, a layer or a configuration. */
+/* Whether an image of PAIRS_IN_TAG proves that the repository has this blob. */
 bool pairs_has_blob(const struct pairs *p, const char *hex);
 
 #endif
