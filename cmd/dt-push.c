@@ -38,11 +38,12 @@ struct options {
 	enum compress_format format;
 	int level; /* 0: the default of the format */
 	size_t jobs;
-	bool missing, no_cache;
+	bool check, missing, no_cache;
 };
 
 enum {
 	OPT_ATTACH = 1,
+	OPT_CHECK,
 	OPT_COMPRESS,
 	OPT_JOBS,
 	OPT_LEVEL,
@@ -59,6 +60,8 @@ static const struct opt option_table[] = {
      "take layers from this repository of the same registry"},
     {OPT_MISSING, "missing", NULL,
      "print the diff_ids of the layers to send, and send nothing"},
+    {OPT_CHECK, "check", NULL,
+     "ask for every layer, also for those of the image that has the tag"},
     {OPT_ATTACH, "attach", "FILE", "store this file as a referrer of the image NAME"},
     {OPT_TYPE, "type", "TYPE", "media type of the file of --attach"},
     IMAGE_OPTIONS,
@@ -104,6 +107,9 @@ static void set_option(struct options *o, int key)
 	switch (key) {
 	case OPT_ATTACH:
 		o->attach = optarg;
+		break;
+	case OPT_CHECK:
+		o->check = true;
 		break;
 	case OPT_COMPRESS:
 		o->format = parse_format(optarg);
@@ -175,8 +181,8 @@ static void check_args(struct options *o, const char *operand)
 		    (int)num_option("level", o->level_text, 1,
 				    o->format == COMPRESS_GZIP ? COMPRESS_GZIP_LEVELS
 							       : COMPRESS_ZSTD_LEVELS);
-	if (o->attach != NULL &&
-	    (o->missing || o->mount_from != NULL || !image_choice_is_empty(&o->choice)))
+	if (o->attach != NULL && (o->missing || o->check || o->mount_from != NULL ||
+				  !image_choice_is_empty(&o->choice)))
 		die_usage("--attach takes no image, and no options for one");
 	o->tag = o->ref.tag != NULL ? o->ref.tag : "latest";
 	if (o->mount_from != NULL)
@@ -248,6 +254,7 @@ static void push(struct options *o, struct registry *registry, struct buf *out)
 	    .format = o->format,
 	    .level = o->level,
 	    .jobs = o->jobs,
+	    .check = o->check,
 	    .read_only = o->missing,
 	    .fail = fail,
 	    .show = show,

@@ -178,6 +178,24 @@ like 'gzip in the registry, zstd is wanted: it is sent' "$T/out" '^sent [1-9]'
 same_zstd=$(raw a:1 | jq -r '.layers[].mediaType' | sort -u)
 is 'gzip in the registry, zstd is wanted: zstd' "$same_zstd" application/vnd.oci.image.layer.v1.tar+zstd
 
+# --- a registry that lost a blob ---
+
+lost=$(raw a:2 | jq -r '.layers[3].digest')
+config=$(raw a:2 | jq -r .config.digest)
+mark
+ok '--check: nothing is lost' push "$T/a.tar" a:2 --check
+is '--check: nothing is lost: nothing is sent' "$(said sent)" 0
+is '--check: nothing is lost: each blob is asked for once' "$(requests | grep -c '^HEAD .* 200$') $(requests | sort -u | grep -c '^HEAD')" '21 21'
+is '--check: nothing is lost: the tag stays' "$(count '^(PUT|POST|PATCH)')" 0
+rm -r "$T/r.data/docker/registry/v2/blobs/sha256/${lost:7:2}/${lost:7}" "$T/r.data/docker/registry/v2/blobs/sha256/${config:7:2}/${config:7}"
+ok 'a blob is lost: not noticed without --check' push "$T/a.tar" a:2
+is 'a blob is lost: not noticed without --check: nothing is sent' "$(said sent)" 0
+ok 'a blob is lost: --check --missing' push "$T/a.tar" a:2 --check --missing
+is 'a blob is lost: --check --missing: its layer' "$(cat "$T/out")" "$(diff_ids "$T/a.tar" | sed -n 4p)"
+ok 'a blob is lost: --check' push "$T/a.tar" a:2 --check
+is 'a blob is lost: --check: it and the configuration are sent' "$(said sent)" "$(raw a:2 | jq '.layers[3].size + .config.size')"
+same_image 'a blob is lost: --check' a:2 "$T/a.tar"
+
 # --- another repository ---
 
 no_cache

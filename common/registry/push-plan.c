@@ -89,7 +89,7 @@ static int settle_layer(struct push *p, size_t i, struct err *e)
 
 	if (known == NULL)
 		return 0;
-	if (known->place == PAIRS_IN_TAG)
+	if (known->place == PAIRS_IN_TAG && !p->o->check)
 		p->blob[i].is_there = true;
 	else if (known->place == PAIRS_ELSEWHERE)
 		result = mount(p, i, known->hex, known->size, e);
@@ -107,7 +107,7 @@ int push_settle_blob(struct push *p, size_t i, struct err *e)
 {
 	const struct parts_blob *b = &p->parts.blob[i];
 
-	p->blob[i].is_there = pairs_has_blob(&p->known.pairs, b->hex);
+	p->blob[i].is_there = !p->o->check && pairs_has_blob(&p->known.pairs, b->hex);
 	if (p->blob[i].is_there)
 		return 0;
 	if (upload_has(p->o->registry, b->hex, b->size, &p->blob[i].is_there, e) < 0)
