@@ -81,6 +81,7 @@ int main(void)
 	kept("0-", NONE);
 	kept("0", NONE);
 	kept("0--1", NONE);
+	kept("0/99", NONE);
 	kept("0-99/100", NONE);
 	kept("0-99,200-299", NONE);
 	kept("0-9223372036854775808", NONE);
