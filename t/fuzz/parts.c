@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "image/manifest.h"
 #include "registry/packed.h"
 
 #include <stdio.h>
@@ -34,6 +35,16 @@ static void settle(const struct parts *p, struct parts_blob *b)
 		abort();
 }
 
+/* A descriptor in a document to be stored names this blob. */
+static void check_descriptor(const json_t *d, const struct parts_blob *b)
+{
+	const char *hex = manifest_hex(d);
+
+	if (hex == NULL || !digest_is_same(hex, b->hex) ||
+	    (uint64_t)json_integer_value(json_object_get(d, "size")) != b->size)
+		abort();
+}
+
 /* The documents to be stored are JSON that names their blobs. */
 static void check(const struct parts *p)
 {
@@ -42,9 +53,14 @@ static void check(const struct parts *p)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct part *part = &p->part[i];
 		json_t *doc = json_parse(part->text.data, part->text.len, "it", &e);
+		const json_t *layers = json_object_get(doc, "layers");
 		if (doc == NULL || !digest_is_hex(part->hex) ||
-		    json_array_size(json_object_get(doc, "layers")) != part->n)
+		    json_array_size(layers) != part->n)
 			abort();
+		check_descriptor(json_object_get(doc, "config"), &p->blob[part->config]);
+		for (size_t k = 0; k < part->n; k++)
+			check_descriptor(json_array_get(layers, k),
+					 &p->blob[part->layer[k]]);
 		json_decref(doc);
 	}
 	if (!p->is_index)
