@@ -34,16 +34,19 @@ struct options {
 	const char *tag; /* of `ref` */
 	struct registry_options registry, other_registry;
 	struct reference other; /* of --mount-from */
-	const char *mount_from, *attach, *type;
+	const char *mount_from, *attach, *type, *level_text;
 	enum compress_format format;
+	int level; /* 0: the default of the format */
 	size_t jobs;
-	bool missing, no_cache;
+	bool check, missing, no_cache;
 };
 
 enum {
 	OPT_ATTACH = 1,
+	OPT_CHECK,
 	OPT_COMPRESS,
 	OPT_JOBS,
+	OPT_LEVEL,
 	OPT_MISSING,
 	OPT_MOUNT_FROM,
 	OPT_NO_CACHE,
@@ -52,10 +55,12 @@ enum {
 
 static const struct opt option_table[] = {
     {OPT_COMPRESS, "compress", "NAME", "compress layers by gz or zstd (gz)"},
+    {OPT_LEVEL, "level", "N", "1 to 12 for gz, 1 to 19 for zstd"},
     {OPT_MOUNT_FROM, "mount-from", "REPO",
      "take layers from this repository of the same registry"},
     {OPT_MISSING, "missing", NULL,
      "print the diff_ids of the layers to send, and send nothing"},
+    {OPT_CHECK, "check", NULL, "ask also for layers of the image that has the tag"},
     {OPT_ATTACH, "attach", "FILE", "store this file as a referrer of the image NAME"},
     {OPT_TYPE, "type", "TYPE", "media type of the file of --attach"},
     IMAGE_OPTIONS,
@@ -102,11 +107,17 @@ static void set_option(struct options *o, int key)
 	case OPT_ATTACH:
 		o->attach = optarg;
 		break;
+	case OPT_CHECK:
+		o->check = true;
+		break;
 	case OPT_COMPRESS:
 		o->format = parse_format(optarg);
 		break;
 	case OPT_JOBS:
 		o->jobs = num_option("jobs", optarg, 1, REGISTRY_JOBS_MAX);
+		break;
+	case OPT_LEVEL:
+		o->level_text = optarg;
 		break;
 	case OPT_MISSING:
 		o->missing = true;
@@ -164,8 +175,13 @@ static void check_args(struct options *o, const char *operand)
 		die_usage("'%s' has a digest; an image is pushed to a tag", operand);
 	if ((o->attach == NULL) != (o->type == NULL))
 		die_usage("--attach and --type go together");
-	if (o->attach != NULL &&
-	    (o->missing || o->mount_from != NULL || !image_choice_is_empty(&o->choice)))
+	if (o->level_text != NULL)
+		o->level =
+		    (int)num_option("level", o->level_text, 1,
+				    o->format == COMPRESS_GZIP ? COMPRESS_GZIP_LEVELS
+							       : COMPRESS_ZSTD_LEVELS);
+	if (o->attach != NULL && (o->missing || o->check || o->mount_from != NULL ||
+				  !image_choice_is_empty(&o->choice)))
 		die_usage("--attach takes no image, and no options for one");
 	o->tag = o->ref.tag != NULL ? o->ref.tag : "latest";
 	if (o->mount_from != NULL)
@@ -235,7 +251,9 @@ static void push(struct options *o, struct registry *registry, struct buf *out)
 	    .patience = o->registry.timeout,
 	    .tag = o->tag,
 	    .format = o->format,
+	    .level = o->level,
 	    .jobs = o->jobs,
+	    .check = o->check,
 	    .read_only = o->missing,
 	    .fail = fail,
 	    .show = show,

@@ -96,6 +96,17 @@ is "a Healthcheck: Docker's media types" "$(raw health:1 | jq -r '.mediaType, .c
 	$'container.image.v1+json\ndistribution.manifest.v2+json\nimage.rootfs.diff.tar.gzip'
 skopeo inspect --raw --config --tls-verify=false "docker://$r/health:1" >"$T/inspected"
 is 'a Healthcheck: it is there' "$(jq -c .config.Healthcheck.Test "$T/inspected")" '["CMD","/x"]'
+mkdir "$T/tree"
+seq 200000 >"$T/tree/numbers"
+dt-root --tree "$T/tree" | make_image >"$T/numbers.tar"
+tar -xOf "$T/numbers.tar" "blobs/sha256/$(diff_ids "$T/numbers.tar" | cut -d : -f 2)" >"$T/numbers"
+for format in gz zstd; do
+	ok "--level, $format" push "$T/numbers.tar" "level-$format:1" --compress $format --level 1
+	dt-compress --format $format --level 1 <"$T/numbers" >"$T/level1"
+	is "--level, $format: as by dt-compress" "$(raw "level-$format:1" | jq -r '.layers[].digest')" "sha256:$(sha256sum <"$T/level1" | cut -c 1-64)"
+	is "--level, $format: not the default" "$(dt-compress --format $format <"$T/numbers" | cmp -s - "$T/level1"; echo $?)" 1
+done
+rm -r "$T/tree" "$T/numbers" "$T/level1"
 is 'no temporary files are left' "$(ls -A "$T/tmp")" ''
 
 # --- again ---
@@ -166,6 +177,24 @@ ok 'gzip in the registry, zstd is wanted' push "$T/a.tar" a:1 --compress zstd
 like 'gzip in the registry, zstd is wanted: it is sent' "$T/out" '^sent [1-9]'
 same_zstd=$(raw a:1 | jq -r '.layers[].mediaType' | sort -u)
 is 'gzip in the registry, zstd is wanted: zstd' "$same_zstd" application/vnd.oci.image.layer.v1.tar+zstd
+
+# --- a registry that lost a blob ---
+
+lost=$(raw a:2 | jq -r '.layers[3].digest')
+config=$(raw a:2 | jq -r .config.digest)
+mark
+ok '--check: nothing is lost' push "$T/a.tar" a:2 --check
+is '--check: nothing is lost: nothing is sent' "$(said sent)" 0
+is '--check: nothing is lost: each blob is asked for once' "$(requests | grep -c '^HEAD .* 200$') $(requests | sort -u | grep -c '^HEAD')" '21 21'
+is '--check: nothing is lost: the tag stays' "$(count '^(PUT|POST|PATCH)')" 0
+rm -r "$T/r.data/docker/registry/v2/blobs/sha256/${lost:7:2}/${lost:7}" "$T/r.data/docker/registry/v2/blobs/sha256/${config:7:2}/${config:7}"
+ok 'a blob is lost: not noticed without --check' push "$T/a.tar" a:2
+is 'a blob is lost: not noticed without --check: nothing is sent' "$(said sent)" 0
+ok 'a blob is lost: --check --missing' push "$T/a.tar" a:2 --check --missing
+is 'a blob is lost: --check --missing: its layer' "$(cat "$T/out")" "$(diff_ids "$T/a.tar" | sed -n 4p)"
+ok 'a blob is lost: --check' push "$T/a.tar" a:2 --check
+is 'a blob is lost: --check: it and the configuration are sent' "$(said sent)" "$(raw a:2 | jq '.layers[3].size + .config.size')"
+same_image 'a blob is lost: --check' a:2 "$T/a.tar"
 
 # --- another repository ---
 
@@ -327,6 +356,8 @@ fails 2 'has a digest' 'a digest' push "$T/a.tar" "a@sha256:$(printf %064d 0)"
 fails 2 'NAME is missing' 'no name' dt-push
 fails 2 'unexpected operand' 'two names' dt-push x y
 fails 2 'takes gz or zstd' '--compress' dt-push --compress none x
+fails 2 "--level takes" '--level, gz' dt-push --level 13 x
+fails 2 "--level takes" '--level, zstd' dt-push --level 20 --compress zstd x
 fails 2 '.' 'a name that is none' dt-push "$r/UPPER:1"
 fails 2 '.' 'a tag that is none' dt-push "$r/x:-"
 fails 1 'no image' '--from-name' push "$T/a.tar" x:1 --from-name other

@@ -68,6 +68,8 @@ takes 400-n1
 takes 416-n1 large
 is '416: goes on with the same upload' "$(asked 'POST .*uploads/ '):$(asked 'GET .*uploads/[0-9]')" 2:1
 takes 500-n2
+takes beyond-n1 large
+is 'a registry with more bytes than were sent: begins again' "$(asked 'POST .*uploads/ ')" 3 # the layer twice, the configuration
 start=$(date +%s%N)
 takes busy-n1
 is 'a Retry-After is heeded' "$([ $(($(date +%s%N) - start)) -ge 1000000000 ] && echo yes)" yes

@@ -179,6 +179,16 @@ static int gzip_end(struct compress *c, struct err *e)
 	return g->write(g->arg, g->held, TRAILER, e);
 }
 
+static void gzip_restart(struct compress *c, void *arg)
+{
+	struct gzip *g = (struct gzip *)c;
+
+	pthread_mutex_lock(&g->lock);
+	g->filled = g->taken = g->written = 0;
+	pthread_mutex_unlock(&g->lock);
+	g->arg = arg;
+}
+
 static void gzip_release(struct compress *c)
 {
 	struct gzip *g = (struct gzip *)c;
@@ -209,7 +219,7 @@ struct compress *compress_gzip(int level,
 	struct gzip *g = mem_zero(1, sizeof *g);
 	size_t want = pool_cores() < WORKERS_MAX ? pool_cores() : WORKERS_MAX;
 
-	g->compress = (struct compress){gzip_add, gzip_end, gzip_release};
+	g->compress = (struct compress){gzip_add, gzip_end, gzip_restart, gzip_release};
 	g->level = level != 0 ? level : DEFAULT;
 	g->write = write;
 	g->arg = arg;

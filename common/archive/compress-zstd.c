@@ -64,6 +64,12 @@ static int zstd_end(struct compress *c, struct err *e)
 	return 0;
 }
 
+/* libzstd begins another frame by itself. */
+static void zstd_restart(struct compress *c, void *arg)
+{
+	((struct zstd *)c)->arg = arg;
+}
+
 static void zstd_release(struct compress *c)
 {
 	struct zstd *s = (struct zstd *)c;
@@ -89,7 +95,7 @@ struct compress *compress_zstd(int level,
 	struct zstd *s = mem_zero(1, sizeof *s);
 	size_t cores = pool_cores();
 
-	s->compress = (struct compress){zstd_add, zstd_end, zstd_release};
+	s->compress = (struct compress){zstd_add, zstd_end, zstd_restart, zstd_release};
 	s->write = write;
 	s->arg = arg;
 	s->room = ZSTD_CStreamOutSize();

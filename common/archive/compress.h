@@ -66,6 +66,12 @@ struct compress {
 	 */
 	int (*end)(struct compress *c, struct err *e);
 
+	/*
+	 * Begins another stream after end(), whose output goes to write(arg, ...). That
+	 * is faster than another compressor, and needs no other memory.
+	 */
+	void (*restart)(struct compress *c, void *arg);
+
 	/* Frees the compressor. May be called before the stream has ended. */
 	void (*release)(struct compress *c);
 };

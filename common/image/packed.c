@@ -87,26 +87,30 @@ static int add(void *arg, const void *data, size_t len, struct err *e)
 	return c->add(c, data, len, e);
 }
 
+struct compress *packed_compressor(enum compress_format format, int level)
+{
+	return compress_new(format, level, packed_append, NULL);
+}
+
 static int compress_layer(struct packed *p, const struct image *im, size_t i,
-			  enum compress_format format, struct err *e)
+			  struct compress *c, struct err *e)
 {
 	struct image_bytes bytes;
 
 	if (image_layer_open(im, i, &bytes, e) < 0)
 		return -1;
-	struct compress *c = compress_new(format, 0, packed_append, p);
+	c->restart(c, p);
 	int result = image_layer_read(im, i, &bytes, add, c, e);
 	if (result == 0)
 		result = c->end(c, e);
-	c->release(c);
 	image_layer_close(&bytes);
 	return result;
 }
 
-int packed_layer(struct packed *p, const struct image *im, size_t i,
-		 enum compress_format format, struct err *e)
+int packed_layer(struct packed *p, const struct image *im, size_t i, struct compress *c,
+		 struct err *e)
 {
-	return packed_end(p, compress_layer(p, im, i, format, e), e);
+	return packed_end(p, compress_layer(p, im, i, c, e), e);
 }
 
 /* --- data that is there --- */

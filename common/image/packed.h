@@ -5,7 +5,7 @@
  * beginning of it:
  *
  *	packed_begin(&p, &e);
- *	packed_layer(&p, &image, i, COMPRESS_GZIP, &e);		in one thread
+ *	packed_layer(&p, &image, i, compressor, &e);		in one thread
  *	packed_wait(&p, least, &size, &e);			in another thread
  *	packed_release(&p);
  *
@@ -63,12 +63,18 @@ int packed_append(void *p, const void *data, size_t len, struct err *e);
 int packed_end(struct packed *p, int result, const struct err *why);
 
 /*
- * Fills the file with layer `i` of an image, compressed with the settings of
- * dt-compress(1). The uncompressed layer is compared with its diff_id before the file
- * becomes complete. Returns 0, or -1 and a reason.
+ * Returns a compressor for packed_layer(), which the caller releases. It compresses one
+ * layer after the other. `level` is as for compress_new().
  */
-int packed_layer(struct packed *p, const struct image *im, size_t i,
-		 enum compress_format format, struct err *e);
+struct compress *packed_compressor(enum compress_format format, int level);
+
+/*
+ * Fills the file with layer `i` of an image, compressed by `c`. The uncompressed layer is
+ * compared with its diff_id before the file becomes complete. Returns 0, or -1 and a
+ * reason.
+ */
+int packed_layer(struct packed *p, const struct image *im, size_t i, struct compress *c,
+		 struct err *e);
 
 /* Fills the file with these bytes. Returns 0, or -1 and a reason. */
 int packed_text(struct packed *p, const void *data, size_t len, struct err *e);

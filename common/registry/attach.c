@@ -6,6 +6,7 @@
 #include "image/manifest.h"
 #include "image/packed.h"
 #include "registry/http.h"
+#include "registry/referrers.h"
 #include "registry/registry.h"
 #include "registry/upload.h"
 
@@ -104,38 +105,18 @@ static json_t *get_list(const struct upload *u, const char *tag, struct err *e)
 {
 	struct buf text = {0};
 	char type[128];
-	json_t *doc = NULL;
+	json_t *list = NULL;
 
 	int result = registry_manifest(u->registry, tag, &text, type, e);
 	if (result == 0) {
-		doc = json_object();
-		json_object_set_new(doc, "schemaVersion", json_integer(2));
-		json_object_set_new(doc, "mediaType", json_string(manifest_index_type));
-		json_object_set_new(doc, "manifests", json_array());
+		list = referrers_new();
 	} else if (result > 0) {
-		doc = json_parse(text.data, text.len, "the list of referrers", e);
-	}
-	if (doc != NULL && !json_is_array(json_object_get(doc, "manifests"))) {
-		err_set(e, "manifests/%s is not an index", tag);
-		json_decref(doc);
-		doc = NULL;
+		list = referrers_read(&text, e);
+		if (list == NULL)
+			err_prefix(e, "manifests/%s", tag);
 	}
 	buf_release(&text);
-	return doc;
-}
-
-static bool lists(const json_t *list, const char *digest)
-{
-	const json_t *entry;
-	size_t i;
-
-	json_array_foreach(json_object_get(list, "manifests"), i, entry)
-	{
-		const char *text = json_string_at(entry, "digest");
-		if (text != NULL && strcmp(text, digest) == 0)
-			return true;
-	}
-	return false;
+	return list;
 }
 
 static int put_list(const struct upload *u, const char *tag, const json_t *list,
@@ -159,21 +140,19 @@ static int put_list(const struct upload *u, const char *tag, const json_t *list,
 static int add_to_list(const struct upload *u, const char *subject, json_t *entry,
 		       struct err *e)
 {
-	char tag[sizeof "sha256-" + DIGEST_HEX];
+	char tag[REFERRERS_TAG];
 	int result = 0;
 
-	snprintf(tag, sizeof tag, "sha256-%s", digest_strip(subject));
+	referrers_tag(digest_strip(subject), tag);
 	for (int try = 0; try < TRIES && result == 0; try++) {
 		json_t *list = get_list(u, tag, e);
 		if (list == NULL)
 			return -1;
-		bool is_listed = lists(list, json_string_at(entry, "digest"));
-		if (!is_listed) {
-			json_array_append(json_object_get(list, "manifests"), entry);
+		bool is_added = referrers_add(list, entry);
+		if (is_added)
 			result = put_list(u, tag, list, e);
-		}
 		json_decref(list);
-		if (is_listed)
+		if (!is_added)
 			return 0;
 	}
 	return result < 0 ? -1 : err_set(e, "manifests/%s changes all the time", tag);

@@ -29,6 +29,7 @@
 #define DT_HTTP_H
 
 #include "base/buf.h"
+#include "registry/field.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -112,13 +113,13 @@ struct http_response {
 	bool has_answered;     /* the server of the URL sent a response */
 	bool is_elsewhere;     /* a redirect led to an origin other than the URL's */
 	enum http_place place; /* of the server that responded */
-	char type[128];        /* media type, lower case, without parameters; or "" */
+	char type[FIELD_TYPE]; /* media type, lower case, without parameters; or "" */
 	struct buf offers;     /* the values of WWW-Authenticate, one per line */
 	struct buf location;   /* Location as an absolute URL, or empty */
 	bool has_length;       /* the response has a Content-Length */
 	uint64_t length;       /* its value */
-	bool has_range;        /* it has a Range "0-LAST", as for an upload */
-	uint64_t kept;         /* LAST + 1, or 0 for the Range "0-0" */
+	bool has_range;        /* it has the Range of an upload */
+	uint64_t kept;         /* bytes of the upload that it has, or 0 */
 	uint64_t chunk_min;    /* OCI-Chunk-Min-Length in bytes, or 0 */
 	bool has_subject;      /* it has the header OCI-Subject */
 	uint64_t wait;         /* Retry-After in seconds, or 0 */

@@ -26,13 +26,10 @@ static const char kind[] = "pushed"; /* of facts in the cache */
 
 void known_release(struct known *k)
 {
-	strset_release(&k->layers);
-	strset_release(&k->blobs);
+	pairs_release(&k->pairs);
 	strset_release(&k->manifests);
 	strset_release(&k->configs);
-	free(k->blob);
 	free(k->config);
-	k->blob = NULL;
 	k->config = NULL;
 }
 
@@ -44,61 +41,16 @@ void known_config(struct known *k, const char *hex, const struct buf *text)
 	k->config[i] = text;
 }
 
-/* --- layers --- */
-
-/* The name of a layer in k->layers. */
-enum { NAME = 1 + DIGEST_HEX };
-static void layer_name(const char *diff_id, enum compress_format format,
-		       char name[NAME + 1])
-{
-	snprintf(name, NAME + 1, "%c%s", format == COMPRESS_ZSTD ? 'z' : 'g', diff_id);
-}
-
-const struct known_blob *known_find(const struct known *k, const char *diff_id,
-				    enum compress_format format)
-{
-	char name[NAME + 1];
-
-	layer_name(diff_id, format, name);
-	uint32_t i = strset_find(&k->layers, name, NAME);
-	return i != STRSET_NONE ? &k->blob[i] : NULL;
-}
-
-bool known_has_blob(const struct known *k, const char *hex)
-{
-	return strset_find(&k->blobs, hex, DIGEST_HEX) != STRSET_NONE;
-}
-
-/* Adds a layer, unless one with this diff_id and format was added before. */
-static void add_layer(struct known *k, const char *diff_id, const json_t *descriptor,
-		      const struct manifest_blob *b, enum known_place place)
-{
-	const char *type = json_string_at(descriptor, "mediaType");
-	enum compress_format format = manifest_layer_format(type);
-	char name[NAME + 1];
-	size_t before = k->layers.n;
-
-	if (b->urls != NULL || (format != COMPRESS_GZIP && format != COMPRESS_ZSTD))
-		return;
-	layer_name(diff_id, format, name);
-	uint32_t i = strset_add(&k->layers, name, NAME);
-	if (k->layers.n == before)
-		return;
-	k->blob = mem_grow(k->blob, &k->cap, k->layers.n, sizeof *k->blob);
-	k->blob[i] = (struct known_blob){.size = b->size, .place = place};
-	memcpy(k->blob[i].hex, b->hex, sizeof b->hex);
-}
-
 /* --- images --- */
 
-static const struct fetch *fetch_of(const struct known *k, enum known_place place)
+static const struct fetch *fetch_of(const struct known *k, enum pairs_place place)
 {
-	return place == KNOWN_ELSEWHERE ? &k->other : &k->fetch;
+	return place == PAIRS_ELSEWHERE ? &k->other : &k->fetch;
 }
 
 /* Returns the parsed configuration, a new reference, or NULL. */
 static json_t *get_config(const struct known *k, const struct manifest *m,
-			  enum known_place place)
+			  enum pairs_place place)
 {
 	uint32_t i = strset_find(&k->configs, m->config.hex, DIGEST_HEX);
 	struct buf text = {0};
@@ -115,31 +67,17 @@ static json_t *get_config(const struct known *k, const struct manifest *m,
 	return doc;
 }
 
-/* Adds the layers of an image, if the configuration has a diff_id for each of them. */
-static void add_image(struct known *k, const struct manifest *m, enum known_place place)
+static void add_image(struct known *k, const struct manifest *m, enum pairs_place place)
 {
-	const json_t *layers = json_object_get(m->doc, "layers");
-	char(*diff_id)[DIGEST_HEX + 1] = NULL;
-	struct err unused;
 	json_t *config = get_config(k, m, place);
-	int64_t n = config != NULL ? image_diff_ids(config, &diff_id, &unused) : -1;
 
-	for (size_t i = 0; n >= 0 && (size_t)n == m->n && i < m->n; i++) {
-		add_layer(k, diff_id[i], json_array_get(layers, i), &m->layer[i], place);
-		if (place == KNOWN_IN_TAG)
-			strset_add(&k->blobs, m->layer[i].hex, DIGEST_HEX);
-	}
-	if (n >= 0 && place == KNOWN_IN_TAG) {
-		strset_add(&k->blobs, m->config.hex, DIGEST_HEX);
-		k->has_image = true;
-	}
-	free(diff_id);
+	pairs_add(&k->pairs, m, config, place);
 	json_decref(config);
 }
 
 /* A walk through an index. */
 struct walk {
-	enum known_place place;
+	enum pairs_place place;
 	size_t left; /* manifests that may be read */
 };
 
@@ -161,7 +99,7 @@ static void add_index(struct known *k, const struct manifest *m, int depth,
 		char type[128];
 		if (hex == NULL || w->left == 0)
 			continue;
-		if (w->place == KNOWN_IN_TAG)
+		if (w->place == PAIRS_IN_TAG)
 			strset_add(&k->manifests, hex, DIGEST_HEX);
 		if (!manifest_is_image(entry))
 			continue;
@@ -191,7 +129,7 @@ static void add_document(struct known *k, const struct buf *text, const char *ty
 
 int known_tag(struct known *k, const char *tag, struct err *e)
 {
-	struct walk w = {.place = KNOWN_IN_TAG, .left = MANIFESTS_MAX};
+	struct walk w = {.place = PAIRS_IN_TAG, .left = MANIFESTS_MAX};
 	struct buf text = {0};
 	char type[128];
 
@@ -206,7 +144,7 @@ int known_tag(struct known *k, const char *tag, struct err *e)
 }
 
 /* Reads a manifest or index of the repository, or of the other one. */
-static void read_more(struct known *k, const char *what, enum known_place place)
+static void read_more(struct known *k, const char *what, enum pairs_place place)
 {
 	struct walk w = {.place = place, .left = TAGS_MAX};
 	struct buf text = {0};
@@ -222,7 +160,7 @@ static void read_more(struct known *k, const char *what, enum known_place place)
 static bool are_known(const struct known *k, const struct known_wanted *w)
 {
 	for (size_t i = 0; i < w->n; i++)
-		if (known_find(k, w->diff_id[i], w->format) == NULL)
+		if (pairs_find(&k->pairs, w->diff_id[i], w->format) == NULL)
 			return false;
 	return true;
 }
@@ -233,14 +171,13 @@ static bool are_known(const struct known *k, const struct known_wanted *w)
 static void fact_key(const struct known *k, const char *diff_id,
 		     enum compress_format format, char key[DIGEST_HEX + 1])
 {
-	char name[NAME + 1];
 	struct digest d;
 
-	layer_name(diff_id, format, name);
 	digest_init(&d);
 	digest_text(&d, registry_host(k->fetch.registry));
 	digest_text(&d, registry_path(k->fetch.registry));
-	digest_text(&d, name);
+	digest_text(&d, format == COMPRESS_ZSTD ? "zstd" : "gz");
+	digest_text(&d, diff_id);
 	digest_hex(&d, key);
 	digest_release(&d);
 }
@@ -253,7 +190,7 @@ void known_remembered(struct known *k, const struct known_wanted *w)
 	for (size_t i = 0; i < w->n && seen.n < REMEMBERED_MAX; i++) {
 		char key[DIGEST_HEX + 1], what[sizeof "sha256:" + DIGEST_HEX];
 		size_t before = seen.n;
-		if (known_find(k, w->diff_id[i], w->format) != NULL)
+		if (pairs_find(&k->pairs, w->diff_id[i], w->format) != NULL)
 			continue;
 		fact_key(k, w->diff_id[i], w->format, key);
 		if (!cache_get(k->fetch.cache, kind, key, &fact) ||
@@ -262,7 +199,7 @@ void known_remembered(struct known *k, const struct known_wanted *w)
 		strset_add(&seen, fact.data, DIGEST_HEX);
 		snprintf(what, sizeof what, "sha256:%s", fact.data);
 		if (seen.n > before)
-			read_more(k, what, KNOWN_IN_REPOSITORY);
+			read_more(k, what, PAIRS_IN_REPOSITORY);
 	}
 	strset_release(&seen);
 	buf_release(&fact);
@@ -326,7 +263,7 @@ static int by_age(const void *a, const void *b)
 void known_tags(struct known *k, const struct known_wanted *w, const char *tag,
 		bool other)
 {
-	enum known_place place = other ? KNOWN_ELSEWHERE : KNOWN_IN_REPOSITORY;
+	enum pairs_place place = other ? PAIRS_ELSEWHERE : PAIRS_IN_REPOSITORY;
 
 	if (other && !are_known(k, w))
 		read_more(k, tag, place);

@@ -1,12 +1,8 @@
 /*
- * known: which compressed blob of a registry is a given layer.
- *
- * A layer is named by the digest of its uncompressed tar, the diff_id. A registry names
- * it by the digest of the compressed blob. A manifest and its configuration list both in
- * the same order, so the images of a repository tell which blobs it has:
+ * known: which layers the images of a repository have.
  *
  *	known_tag(&k, "1", &e);
- *	blob = known_find(&k, diff_id, COMPRESS_GZIP);
+ *	blob = pairs_find(&k.pairs, diff_id, COMPRESS_GZIP);
  *
  * Everything is read from the registry. The cache only remembers which manifest of the
  * repository has a layer, so a wrong entry in it costs a request and has no other effect.
@@ -21,6 +17,7 @@
 #include "base/digest.h"
 #include "base/strset.h"
 #include "registry/fetch.h"
+#include "registry/pairs.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,28 +25,15 @@
 
 struct err;
 
-/* Where a blob is. The tag's own manifest proves that the repository has it. */
-enum known_place { KNOWN_IN_TAG, KNOWN_IN_REPOSITORY, KNOWN_ELSEWHERE };
-
-struct known_blob {
-	char hex[DIGEST_HEX + 1];
-	uint64_t size; /* compressed */
-	enum known_place place;
-};
-
 struct known {
-	struct fetch fetch;      /* of the repository */
-	struct fetch other;      /* of another repository; its registry may be NULL */
-	struct strset layers;    /* FORMAT:DIFF_ID */
-	struct known_blob *blob; /* layers.n of them */
-	size_t cap;
-	struct strset blobs;       /* hex digests of blobs in the tag's manifests */
+	struct fetch fetch;        /* of the repository */
+	struct fetch other;        /* of another repository; its registry may be NULL */
+	struct pairs pairs;        /* the layers that were found */
 	struct strset manifests;   /* hex digests of the tag's manifests */
 	struct strset configs;     /* hex digests of configurations that the caller has */
 	const struct buf **config; /* configs.n texts, borrowed */
 	size_t config_cap;
 	char tag[DIGEST_HEX + 1]; /* digest of the tag's manifest or index, or "" */
-	bool has_image;           /* the tag has an image with layers */
 };
 
 void known_release(struct known *k);
@@ -80,13 +64,6 @@ void known_remembered(struct known *k, const struct known_wanted *w);
  */
 void known_tags(struct known *k, const struct known_wanted *w, const char *tag,
 		bool other);
-
-/* Returns the blob of a layer in this format, or NULL. */
-const struct known_blob *known_find(const struct known *k, const char *diff_id,
-				    enum compress_format format);
-
-/* Whether a manifest of the tag lists this blob. */
-bool known_has_blob(const struct known *k, const char *hex);
 
 /* Remembers in the cache that the manifest `hex` of the repository has these layers. */
 void known_remember(const struct known *k, const struct known_wanted *w, const char *hex);

@@ -37,7 +37,9 @@ struct push_options {
 	unsigned patience; /* see fetch.h */
 	const char *tag;
 	enum compress_format format; /* COMPRESS_GZIP or COMPRESS_ZSTD */
+	int level;                   /* of compress_gzip() or compress_zstd() */
 	size_t jobs;                 /* blobs that are sent at once */
+	bool check;                  /* ask for every blob, also of the tag's image */
 	bool read_only;              /* write nothing: only push_plan() will be called */
 	/* Must not return. */
 	void (*fail)(void *arg, const struct err *why) __attribute__((noreturn));

@@ -168,6 +168,46 @@ static void test_detect(void)
 			cases[i].what);
 }
 
+/* Compresses the contents `n` times, as one stream. */
+static void stream(struct compress *c, int n, struct buf *out)
+{
+	struct err e;
+
+	buf_clear(out);
+	for (int i = 0; i < n; i++)
+		if (c->add(c, content, SIZE, &e) < 0)
+			abort();
+	if (c->end(c, &e) < 0)
+		abort();
+}
+
+/* A compressor that was used before writes what a new one writes. */
+static void test_restart(bool is_zstd)
+{
+	static const int sizes[] = {7, 0, 1, 3, 0, 40};
+	struct buf got = {0}, other = {0}, want = {0};
+	struct compress *used =
+	    is_zstd ? compress_zstd(1, keep, &other) : compress_gzip(1, keep, &other);
+
+	stream(used, 2, &other);
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct compress *new = is_zstd ? compress_zstd(1, keep, &want)
+					       : compress_gzip(1, keep, &want);
+		size_t before = other.len;
+		used->restart(used, &got);
+		stream(used, sizes[i], &got);
+		stream(new, sizes[i], &want);
+		tap_ok(got.len == want.len && memcmp(got.data, want.data, got.len) == 0,
+		       is_zstd ? "zstd, another stream" : "gzip, another stream");
+		tap_ok(other.len == before, "the former receiver gets nothing");
+		new->release(new);
+	}
+	used->release(used);
+	buf_release(&got);
+	buf_release(&other);
+	buf_release(&want);
+}
+
 int main(void)
 {
 	for (uint32_t i = 0, x = 1; i < SIZE; i++) {
@@ -178,5 +218,7 @@ int main(void)
 	test_zstd();
 	test_others();
 	test_refusal();
+	test_restart(false);
+	test_restart(true);
 	return tap_done();
 }
