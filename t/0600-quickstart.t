@@ -76,8 +76,9 @@ like 'Docker takes the image' "$T/out" "^Loaded image: $tag\$"
 is 'and runs it' "$(tail -n 1 "$T/out")" "$(cat "$T"/one/nix/store/*-greeting)"
 
 # Installing, where it does not come to that. The system's tools are played.
-mkdir "$T/played"
+mkdir -p "$T/played/lib"
 cp "$top/scripts/deps" "$T/played"
+cp "$top/scripts/lib/programs.txt" "$T/played/lib"
 chmod -R 755 "$T" 2>/dev/null
 play() { # TOOL COMMANDS
 	printf '#!/bin/sh\n%s\n' "$2" >"$T/played/$1"
