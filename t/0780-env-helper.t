@@ -281,13 +281,13 @@ all=${all/BASH/$(root bash)}
 all=${all/COREUTILS/$(root coreutils)}
 for tool in dt-build-image:copyToRoot dt-build-layered-image:contents; do
 	key=${tool#*:} tool=${tool%:*}
-	shows "$tool: helpers" "$tool" "{$key: [\"binSh\", \"usrBinEnv\", \"fakeNss\"], config: {Env: [\$bash, \$coreutils]}}"
+	shows "$tool: helpers" "$tool" "{$key: [\"binSh\", \"usrBinEnv\", \"fakeNss\"], config: {Env: [\"A=\" + \$bash, \"B=\" + \$coreutils]}}"
 	is "$tool: helpers: links to what is in the closure" "$(cat "$T/list")" "$all"
 	shows "$tool: packages" "$tool" "{$key: [{helper: \"binSh\", package: \$bash}, \"fakeNss\", {helper: \"usrBinEnv\", package: \$coreutils}]}"
 	is "$tool: packages: links to them" "$(cat "$T/list")" "$all"
 	is "$tool: packages: they are in the image" "$(cat "$T/store_paths")" \
 		"$(dt-closure --store "$small" "$(root bash)" "$(root coreutils)" | cut -d ' ' -f 1 | sort)"
-	shows "$tool: extraCommands" "$tool" "{$key: [\"binSh\", \"usrBinEnv\", \"fakeNss\"], config: {Env: [\$bash, \$coreutils]}, extraCommands: \"echo a:x:1: >>etc/group\"}"
+	shows "$tool: extraCommands" "$tool" "{$key: [\"binSh\", \"usrBinEnv\", \"fakeNss\"], config: {Env: [\"A=\" + \$bash, \"B=\" + \$coreutils]}, extraCommands: \"echo a:x:1: >>etc/group\"}"
 	is "$tool: extraCommands: the same" "$(cat "$T/list")" "$all"
 	is "$tool: extraCommands may add users" "$(tar -xOf "$T/flat" etc/group | tail -n 1)" a:x:1:
 	shows "$tool: lines" "$tool" "{$key: {helper: \"fakeNss\", extraPasswdLines: [\"a:x:1:2:it's \\\"A\\\":/:\"], extraGroupLines: [\"a:!:2:\", \"b::3:\"]}}"
@@ -298,13 +298,13 @@ root:x:0:
 a:!:2:
 b::3:
 nobody:x:65534:'
-	SSL_CERT_FILE=$T/some.crt shows "$tool: nothing in the closure" "$tool" "{$key: [\"binSh\", \"usrBinEnv\", \"caCertificates\"], config: {Env: [\$hello]}}"
+	SSL_CERT_FILE=$T/some.crt shows "$tool: nothing in the closure" "$tool" "{$key: [\"binSh\", \"usrBinEnv\", \"caCertificates\"], config: {Env: [\"A=\" + \$hello]}}"
 	is "$tool: files of this machine" "$(grep -v ^d "$T/list")" '-0755 bin/sh
 l0777 etc/pki/tls/certs/ca-bundle.crt -> ../../../ssl/certs/ca-certificates.crt
 l0777 etc/ssl/certs/ca-bundle.crt -> ca-certificates.crt
 -0644 etc/ssl/certs/ca-certificates.crt
 -0755 usr/bin/env'
-	shows "$tool: certificates" "$tool" "{$key: \"caCertificates\", config: {Env: [\"$cert\"]}}" "$T/certs"
+	shows "$tool: certificates" "$tool" "{$key: \"caCertificates\", config: {Env: [\"A=$cert\"]}}" "$T/certs"
 	is "$tool: certificates of a package" "$(grep -c " -> $cert/etc/ssl/certs/ca-bundle.crt\$" "$T/list")" 3
 	shows "$tool: a directory of such a name" "$tool" "{$key: (\$T + \"/fakeNss\")}"
 	is "$tool: is a directory" "$(tar -xOf "$T/flat" etc/passwd | wc -l)" 4
@@ -352,7 +352,7 @@ old=$(package 4 bash-5.9 bin/bash bin/sh) new=$(package 5 bash-5.10 bin/bash) tw
 interactive=$(package 7 bash-interactive-4.4 bin/bash) empty=$(package 8 bash-interactive-5.2-man share/man)
 # takes WANTED STOREPATH...: what /bin/sh is a link to, where these are in the image
 takes() {
-	jq -n '{name: "x", contents: ["binSh"], config: {Env: $ARGS.positional}}' --args "${@:2}" | dt-stream-layered-image --store "$T/several" | dt-flatten >"$T/flat"
+	jq -n '{name: "x", contents: ["binSh"], config: {Env: [$ARGS.positional | to_entries[] | "A\(.key)=\(.value)"]}}' --args "${@:2}" | dt-stream-layered-image --store "$T/several" | dt-flatten >"$T/flat"
 	is "of $(printf '%s ' "${@:2}" | sed 's,/nix/store/0*,,g')" "$(archive ls "$T/flat" | sed -n 's/.* bin.sh -> //p')" "$1"
 }
 takes "$interactive/bin/bash" "$empty" "$other" "$only_sh" "$old" "$twin" "$new" "$interactive"
