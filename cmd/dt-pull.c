@@ -492,7 +492,7 @@ static void print_digest(struct pull *p)
 {
 	const struct reference *ref = &p->o->ref;
 	const char *tag = ref->tag != NULL ? ref->tag : "latest";
-	char hex[DIGEST_HEX + 1], type[128], line[sizeof "sha256:" + DIGEST_HEX];
+	char hex[DIGEST_HEX + 1], type[128], line[DIGEST_REFERENCE];
 	struct buf text = {0};
 	struct err why;
 
@@ -500,7 +500,7 @@ static void print_digest(struct pull *p)
 	    manifest_parse(&p->manifest, text.data, text.len, type, &why) < 0)
 		fail(p, &why);
 	buf_release(&text);
-	snprintf(line, sizeof line, "sha256:%s", hex);
+	digest_reference(hex, line);
 	print_line(line);
 }
 

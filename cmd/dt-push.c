@@ -283,14 +283,14 @@ static void attach_file(struct options *o, struct registry *registry, struct buf
 {
 	const struct upload u = {.registry = registry};
 	const char *slash = strrchr(o->attach, '/');
-	char digest[sizeof "sha256:" + DIGEST_HEX];
+	char digest[DIGEST_REFERENCE];
 	struct attach_result r;
 	struct err why;
 	int fd = open(o->attach, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		die_errno("%s", o->attach);
-	snprintf(digest, sizeof digest, "sha256:%s", o->ref.digest);
+	digest_reference(o->ref.digest, digest);
 	if (attach_document(&u, o->ref.digest[0] != '\0' ? digest : o->tag, fd,
 			    slash != NULL ? slash + 1 : o->attach, o->type, &r, &why) < 0)
 		fail(o, &why);

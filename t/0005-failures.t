@@ -8,8 +8,7 @@ need runuser unshare mkfifo python3
 chmod 755 "$T"
 cd "$T" || exit 1
 store=$T/s/nix/store
-path() { printf '/nix/store/%s-%s\n' "$(printf %s "$1" | sha256sum | cut -c 1-32)" "$1"; }
-a=$(path a)
+a=$(store_path a)
 mkdir -p "$store" "$T/s$a" "$T/other"
 head -c 300000 /dev/urandom >"$T/s$a/file"
 echo "$a" >plan
@@ -72,7 +71,7 @@ fails 1 '^dt-closure: /\\302\\233\\342\\200\\256\\377\\012\\033é: No such file 
 
 # All threads find something wrong at about the same time.
 for ((i = 0; i < 64; i++)); do
-	bad=$(path "$i")
+	bad=$(store_path "$i")
 	mkdir "s$bad"
 	mkfifo "s$bad/fifo"
 	echo "$bad"

@@ -8,7 +8,6 @@ need jq nix nix-build nix-store python3 runuser
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
-in_nix() { "$t_dir/with-nix" "$small" "$@"; }
 all=$(root everything)
 
 # A tool that nobody else may start either.

@@ -6,7 +6,7 @@ need nix nix-store openssl
 
 large=${DT_TEST_STORE:-/var/tmp/dt-large}
 ok 'a real store' "$t_dir/realstore" large "$large"
-in_nix() { "$t_dir/with-nix" "$large" "$@"; }
+nix_root=$large
 all=$(sed -n 's/^everything //p' "$large/roots")
 
 # timed FILE COMMAND...: runs the command, says how long that took.

@@ -8,7 +8,6 @@ need cmp jq nix nix-hash nix-store python3 runuser strace taskset
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
 ok 'a real store' "$t_dir/realstore" small "$small"
-in_nix() { "$t_dir/with-nix" "$small" "$@"; }
 chmod 755 "$T"
 
 # query DATABASE SQL: the rows, NULL apart from an empty string.

@@ -11,8 +11,6 @@ reference() { "$t_dir/fixtures/layer.py" "$@"; }
 members() { archive members "$1"; }
 plan() { printf '%s\n' "$*"; }
 
-# store_path NAME: a store path of that name. It is below $T/s, the root of a system.
-store_path() { printf '/nix/store/%s-%s\n' "$(printf %s "$1" | sha256sum | cut -c 1-32)" "$1"; }
 mkdir -p "$T/s/nix/store"
 
 # layer_is DESCRIPTION [--OPTION=VALUE]... PATH...: of these store paths below $T/s.

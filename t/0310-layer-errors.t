@@ -8,8 +8,7 @@ need runuser unshare skopeo
 chmod 755 "$T"
 store=$T/s/nix/store
 mkdir -p "$store"
-path() { printf '/nix/store/%s-%s\n' "$(printf %s "$1" | sha256sum | cut -c 1-32)" "$1"; }
-a=$(path a) b=$(path b)
+a=$(store_path a) b=$(store_path b)
 mkdir "$T/s$a"
 echo a >"$T/s$a/file"
 echo b >"$T/s$b"
@@ -91,7 +90,7 @@ fails 1 "^dt-layer: --store $T/none: No such file or directory\$" '--store of wh
 
 # --- paths that cannot be read ---
 
-missing=$(path missing)
+missing=$(store_path missing)
 plan '%s\n%s\n' "$a" "$missing"
 fails 1 "^dt-layer: $T/s$missing: No such file or directory\$" 'a path that is not there' on "$T/plan" layer
 cp "$T/out" "$T/cut"
@@ -101,7 +100,7 @@ fails 1 "^dt-layer: $T/s$missing: No such file or directory\$" 'a path that is n
 	on "$T/plan" layer --raw
 is 'a path that is not there, raw: nothing' "$(wc -c <"$T/out")" 0
 
-secret=$(path secret)
+secret=$(store_path secret)
 mkdir -p "$T/s$secret/d"
 echo >"$T/s$secret/d/file"
 nobody() { runuser -u nobody -- env "DT_CACHE=$T/none" "PATH=$PATH" "$@" <"$T/plan"; }
@@ -122,7 +121,7 @@ fails 1 "^dt-root: $T/s$secret/d/file: Permission denied\$" 'in a --tree' nobody
 # The reader is a FIFO that is not read, so dt-layer stands still in the middle of the
 # first layer, while the others have been hashed: their facts are in the cache.
 head -c 4000000 /dev/urandom >"$T/big"
-first=$(path first) victim=$(path victim)
+first=$(store_path first) victim=$(store_path victim)
 mkdir "$T/s$first"
 cp "$T/big" "$T/s$first/big"
 touch -d '1 hour ago' "$T/s$first/big"
@@ -223,8 +222,6 @@ hashing 'shrinks' 'truncate -s 1000000 "$file"'
 
 # --- outputs that fail ---
 
-full() { "$@" >/dev/full; }
-closed() { "$@" >&-; }
 for command in dt-layer 'dt-layer --raw' "dt-root --tree $T/s$a" "dt-root --links $a" 'dt-root --plan -'; do
 	for path in "$a" "$first"; do
 		plan '%s\n' "$path"

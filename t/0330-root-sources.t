@@ -6,7 +6,6 @@
 need tar jq fakeroot setcap setfattr mknod strace unshare
 
 S=$T/s
-store_path() { printf '/nix/store/%s-%s\n' "$(printf %s "$1" | sha256sum | cut -c 1-32)" "$1"; }
 one=$(store_path one) two=$(store_path two) dep=$(store_path dep)
 mkdir -p "$S$one"/{bin,share/one,nix-support} "$S$two"/{bin,lib} "$S$dep"/{lib/sub,empty}
 echo "$dep" >"$S$one/bin/one"

@@ -660,8 +660,6 @@ ok 'a pipe: its bytes do not' pipe "$T/flipped" dt-manifest --name x
 
 # --- what goes out ---
 
-full() { "$@" >/dev/full; }
-closed() { "$@" >&-; }
 fails 1 '^dt-manifest: .*: No space left on device$' 'no room' full on "$a" dt-manifest --name x
 fails 1 '^dt-manifest: standard output: Bad file descriptor$' 'stdout closed' closed on "$a" dt-manifest --name x
 on "$T/aba" dt-manifest --name x 2>"$T/err" | head -c 700 >/dev/null

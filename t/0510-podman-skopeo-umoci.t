@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/images.sh"
 . "$t_dir/docker.sh"
 need jq podman skopeo umoci gzip zstd
 
@@ -14,7 +15,6 @@ jq -n --arg hello "$hello" '{Entrypoint: [$hello + "/bin/hello"], Env: ["A=1"], 
 echo "$hello" | dt-closure --store "$small" | dt-popularity | dt-layer --store "$small" |
 	dt-manifest --name Example/Hello --tag 1 --config "$T/config.json" >"$T/hello.tar"
 archive show "$T/hello.tar" >"$T/shown"
-shown() { jq -rc "$1" "$T/shown"; }
 id=$(shown .id) manifest=$(shown '.index.manifests[0].digest')
 
 # --- podman ---
@@ -107,10 +107,6 @@ is 'umoci lists it' "$(umoci list --layout "$T/layout2")" v1
 ok 'umoci unpacks it' umoci unpack --image "$T/layout2:v1" "$T/bundle"
 rootfs=$T/bundle/rootfs
 cut -d ' ' -f 1 "$T/graph" | sed 's,^/,,' >"$T/paths"
-listing() {
-	(cd "$1" && xargs -I{} find {} -printf '%p|%y|%m|%s|%U:%G|%l|%Ts\0' <"$T/paths") |
-		sed -z 's/|d|\([0-9]*\)|[0-9]*|/|d|\1||/' | sort -z | tr '\0' '\n'
-}
 listing "$small" >"$T/want"
 listing "$rootfs" >"$T/got"
 same 'names, types, modes, sizes, owners, targets, times' "$T/got" "$T/want"

@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/images.sh"
 . "$t_dir/docker.sh"
 need jq setsid pgrep zstd xz
 
@@ -33,11 +34,7 @@ streams() {
 	is "$1: a whole image, nothing said" "$status:$(cat "$T/err" "$T/not-whole")" 0:
 	is "$1: no scratch directory is left" "$(ls -A "$T/tmp")" ''
 }
-shown() { jq -rc "$1" "$T/shown"; }
-store_paths() { shown '.config.history[].comment' | grep -o '/nix/store/[^'"'"']*' | sort; }
-closure() { dt-closure --store "$small" "$@" | cut -d ' ' -f 1 | sort; }
 
-layer() { tar -xOf "$T/image" "$(shown ".docker[0].Layers[${1:--1}]")" 2>/dev/null; } # [NUMBER], else the top one
 top() { layer >"$T/layer" && archive ls "$T/layer"; }
 all_layers() { archive layers "$T/image" | sed 's/^[0-9]* //'; }
 

@@ -4,6 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2001,SC2012,SC2016,SC2119,SC2120,SC2154,SC2317 # jq and what is passed on expand these
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/images.sh"
 need jq nix-build nix-store python3 rsync setsid zstd
 
 mkdir -m 1777 "$T/tmp"
@@ -12,7 +13,7 @@ chmod 755 "$T"
 # --- a store that Nix made ---
 
 # add NAME: what $T/new/NAME holds becomes a store path; sets NAME to it.
-in_nix() { "$t_dir/with-nix" "$T" "$@"; }
+nix_root=$T
 add() {
 	printf -v "$1" %s "$(in_nix nix-store --add "$T/new/$1")"
 	rm -r "${T:?}/new/$1"
@@ -89,8 +90,6 @@ builds() {
 	layer >"$T/layer"
 	archive ls "$T/layer" >"$T/list"
 }
-shown() { jq -rc "$1" "$T/shown"; }
-layer() { tar -xOf "$T/image" "$(shown ".docker[0].Layers[${1:--1}]")" 2>/dev/null; } # [NUMBER], else the top one
 at_root() { grep -v ' nix/' "$T/list" | grep -vx 'd0755 nix'; }
 store_paths() { sed -nE 's/ -> .*//; s|^.[0-9]* (nix/store/[^/]*)$|/\1|p' "$T/list" | sort; }
 # refuses STATUS REGEX DESCRIPTION JQ-OBJECT [LINES]: one line, or so many, matches
@@ -426,8 +425,7 @@ rm -rf "${T:?}"/tmp/*
 # --- the output, and what goes into it ---
 
 spec '{copyToRoot: $one, extraCommands: "touch x"}'
-full() { tool "$T/spec.json" >/dev/full; }
-fails 1 '^dt-[a-z]*: .*No space left on device$' 'no room on stdout' full
+fails 1 '^dt-[a-z]*: .*No space left on device$' 'no room on stdout' full tool "$T/spec.json"
 is 'no room on stdout: no scratch directory' "$(ls -A "$T/tmp")" ''
 jq -n '{name: "x", uid: 5, copyToRoot: ["/a"]}' >"$T/args.json"
 ok '--print-build-args' dt-build-image --print-build-args "$T/args.json"
@@ -470,7 +468,6 @@ dt-flatten "$T/image" | tar -x -C "$T/moved root" --recursive-unlink
 rm -rf "$T/rootfs"
 mkdir "$T/rootfs"
 dt-flatten "$T/image" | tar -x -C "$T/rootfs"
-in_image() { "$t_dir/with-nix" "$T/rootfs" "$@"; }
 ok '[11] nix-store -qR' in_image nix-store -qR "$file" "$two"
 is '[11] nix-store -qR: the closure' "$(sort "$T/out")" "$(closure "$one" "$two" "$three" "$file")"
 is '[11] all that is in the layer' "$(cd "$T/rootfs" && printf '/%s\n' nix/store/*)" "$(closure "$one" "$two" "$three" "$file")"

@@ -5,6 +5,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2001,SC2012,SC2016,SC2119,SC2120,SC2154,SC2317 # jq and what is passed on expand these
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/images.sh"
 need jq bwrap fakeroot setcap setpriv nix-store python3 zstd
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
@@ -37,7 +38,6 @@ builds() {
 	layer >"$T/layer"
 	python3 "$T/list.py" "$T/layer" >"$T/list"
 }
-left() { ls "$T/tmp"; }
 cat >"$T/list.py" <<'PY'
 import sys, tarfile
 for m in tarfile.open(sys.argv[1]):
@@ -45,10 +45,6 @@ for m in tarfile.open(sys.argv[1]):
     more += [key[13:] for key in sorted(m.pax_headers) if key.startswith("SCHILY.xattr")]
     print(m.name, m.type.decode(), f"{m.uid}:{m.gid} {m.mode:o}", *more)
 PY
-shown() { jq -rc "$1" "$T/shown"; }
-layer() { tar -xOf "$T/image" "$(shown ".docker[0].Layers[${1:--1}]")" 2>/dev/null; } # [NUMBER], else the top one
-store_paths() { shown '.config.history[].comment' | grep -o '/nix/store/[^'"'"']*' | sort; }
-closure() { dt-closure --store "$small" "$@" | cut -d ' ' -f 1 | sort; }
 # refuses STATUS REGEX DESCRIPTION JQ-OBJECT [TOOL]: the last line matches
 refuses() {
 	local status=0
@@ -74,8 +70,7 @@ jq '.compressor = "zstd"' "$T/spec.json" | tool >"$T/out"
 zstd -dqc "$T/out" >"$T/uncompressed"
 same '[10] zstd: the same' "$T/uncompressed" "$T/streamed"
 refuses 1 "compressor must be none, gz or zstd, not 'xz'" 'another compressor' '{compressor: "xz"}'
-full() { tool "$T/gz.json" >/dev/full; }
-fails 1 '^dt-compress: .*No space left on device$' 'no room on stdout' full
+fails 1 '^dt-compress: .*No space left on device$' 'no room on stdout' full tool "$T/gz.json"
 is 'no room on stdout: no scratch directory' "$(left)" ''
 ok '--print-build-args' dt-build-layered-image --print-build-args "$T/gz.json"
 is '--print-build-args: all keys, with the defaults' "$(jq -cS 'del(.contents)' "$T/out")" \
@@ -201,7 +196,6 @@ builds '[11] a database' '{contents: [$hello, $links], includeNixDB: true, confi
 dt-flatten "$T/image" >"$T/flat"
 mkdir "$T/rootfs"
 tar -xf "$T/flat" -C "$T/rootfs"
-in_image() { "$t_dir/with-nix" "$T/rootfs" "$@"; }
 ok '[11] nix-store -qR' in_image nix-store -qR "$hello" "$self"
 is '[11] nix-store -qR: the closure' "$(sort "$T/out")" "$(closure "$hello" "$self")"
 is '[11] the database knows what is there, and no more' "$(in_image nix-store -q --requisites "$hello" "$links" "$self" "$file" 2>/dev/null | sort)" \

@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 need gzip pigz zstd python3 bsdtar taskset xz openssl
 
-full() { "$@" >/dev/full; }
 
 # noise BYTES: bytes that nothing compresses, always the same.
 noise() { openssl enc -aes-128-ctr -K 0 -iv 0 -nosalt -in <(head -c "$1" /dev/zero) 2>/dev/null; }

@@ -47,7 +47,6 @@ said() { sed -n "s/^$1 //p" "${2:-$T/out}"; } # KEY [FILE]
 mark() { from=$(stat -c %s "$T/r.log"); }
 requests() { tail -c +$((from + 1)) "$T/r.log" | grep -aoE '"[A-Z]+ /v2/[^"]*" [0-9]+' | sed 's/^"//; s/ HTTP[^"]*"//'; }
 count() { requests | grep -Ec -- "${1:-.}"; }
-raw() { skopeo inspect --raw --tls-verify=false "docker://$r/$1"; }
 no_cache() { rm -rf "$DT_CACHE"; }
 # same_image WHAT NAME:TAG FILE: the files of the image in the registry are those of the archive
 same_image() {
@@ -417,7 +416,6 @@ rm "$T/large.tar"
 
 # --- TLS and passwords ---
 
-ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout "$T/$1.key" -out "$T/$1.crt" "${@:2}" 2>"$T/err"; }
 ca server -subj '/CN=server' -addext 'subjectAltName=IP:127.0.0.1'
 htpasswd -Bbn user sesame >"$T/htpasswd"
 start_registry s "  tls: {certificate: $T/server.crt, key: $T/server.key}" "auth: {htpasswd: {realm: here, path: $T/htpasswd}}"

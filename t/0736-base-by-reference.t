@@ -20,8 +20,6 @@ dt-root --tree own >own.layers
 printf '{"Cmd":["/bin/sh","-c","cat /etc/base /etc/own; wc -c </big"]}' >config.json
 layers=$(dt-inspect base.tar | jq -r '.layers[]')
 push() { dt-push --tls-verify=false "$r/$1" <"$2"; }
-pull() { dt-pull --tls-verify=false "$@"; }
-raw() { skopeo inspect --raw --tls-verify=false "docker://$r/$1"; }
 # all_of FILE: what of an image is the same whatever its archive lacks
 all_of() { dt-inspect "$1" | jq -c 'del(.absent, .blobs, .manifest)'; }
 

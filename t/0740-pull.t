@@ -48,7 +48,6 @@ push deep/er/name "$T/one.tar"
 
 # digest REPOSITORY: of what has the tag 1 there
 digest() { skopeo inspect --raw --tls-verify=false "docker://$r/$1:1" | sha256sum | sed 's/ .*//; s/^/sha256:/'; }
-pull() { dt-pull --tls-verify=false "$@"; }
 skopeo_pull() { # REPOSITORY NAME:TAG
 	rm -f "$T/want.tar"
 	skopeo copy -q --insecure-policy --src-tls-verify=false "docker://$r/$1@$(digest "$1")" "docker-archive:$T/want.tar:$2"

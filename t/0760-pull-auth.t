@@ -265,7 +265,6 @@ no_secret 'all messages' "$T/all-said"
 
 # --- a real registry, with TLS and passwords ---
 
-ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout "$T/$1.key" -out "$T/$1.crt" "${@:2}" 2>"$T/err"; }
 ca ca -subj '/CN=test CA'
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$T/server.key" -out "$T/server.csr" -subj /CN=server 2>"$T/err"
 openssl x509 -req -in "$T/server.csr" -CA "$T/ca.crt" -CAkey "$T/ca.key" -CAcreateserial -days 2 -out "$T/server.crt" \

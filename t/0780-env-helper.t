@@ -4,6 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # jq, and what is passed on, expand these
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/images.sh"
 need busybox chroot fakeroot jq python3 setpriv tar unshare
 
 small=${DT_TEST_SMALL:-/var/tmp/dt-small}
@@ -14,7 +15,6 @@ export TMPDIR=$T/tmp
 unset NIX_SSL_CERT_FILE SSL_CERT_FILE
 
 user=(env "HOME=$T/tmp" "DT_CACHE=$T/tmp/.cache-of-user" setpriv --reuid=30001 --regid=30001 --clear-groups)
-left() { ls "$T/tmp"; }
 clean() { is "$1: no scratch directory is left" "$(left)" ''; }
 # layer NAME ARG...: $T/layer is the layer that dt-env-helper makes, $T/list what is in it
 layer() {

@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/vmrun.sh"
 need python3 busybox unshare setpriv newuidmap pgrep
 export DT_BACKEND=userns
 mkdir -m 1777 "$T/tmp"
@@ -13,8 +14,6 @@ for kind in plain corners device foreign dirs linked; do
 	python3 "$t_dir/fixtures/vmimage.py" "$kind" >"$T/$kind.tar"
 done
 
-# script TEXT: it is in $T/script.
-script() { printf '%s\n' "$1" >"$T/script"; }
 
 # vmrun KIND OPTION...: the script on this image; what is in the layer is in $T/shown.
 vmrun() {
@@ -33,11 +32,6 @@ changes() {
 	is "$what: the layer" "$(cat "$T/shown")" "$(printf '%s\n' "$@")"
 }
 
-# nothing_left DESCRIPTION: no process and no file.
-nothing_left() {
-	is "$1: no file is left" "$(ls -A "$T/tmp")" ''
-	is "$1: no process is left" "$(pgrep -f "$T/script" | grep -v "^$$\$" || true)" ''
-}
 
 # --- what changes ---
 

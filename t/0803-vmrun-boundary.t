@@ -4,6 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/vmrun.sh"
 need python3 busybox strace unshare setpriv prlimit pgrep
 export DT_BACKEND=userns
 mkdir -m 1777 "$T/tmp"
@@ -14,14 +15,8 @@ for kind in plain name=255 name=256 name=4084 name=4085; do
 done
 chmod 644 "$T"/*.tar
 
-# script TEXT: it is in $T/script.
-script() { printf '%s\n' "$1" >"$T/script"; }
 # shown: what is in the layer $T/out.
 shown() { python3 "$t_dir/fixtures/vmimage.py" show <"$T/out" | cut -d ' ' -f 1; }
-nothing_left() {
-	is "$1: no file is left" "$(ls -A "$T/tmp")" ''
-	is "$1: no process is left" "$(pgrep -f "$T/script" | grep -v "^$$\$" || true)" ''
-}
 # A user without subordinate ids; the checkout may not be readable for it.
 cp "$build/dt-vmrun" "$T/dt-vmrun"
 user=(env "HOME=$T/tmp" setpriv --reuid=30803 --regid=30803 --clear-groups)

@@ -3,6 +3,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/vmrun.sh"
 need python3 busybox qemu-system-x86_64 mke2fs unshare setpriv pgrep
 unset DT_BACKEND
 mkdir -m 1777 "$T/tmp"
@@ -12,7 +13,6 @@ export TMPDIR=$T/tmp
 for kind in plain corners; do
 	python3 "$t_dir/fixtures/vmimage.py" "$kind" >"$T/$kind.tar"
 done
-script() { printf '%s\n' "$1" >"$T/script"; }
 
 # our_qemus: the PIDs of those that this test's dt-vmrun started; their files are in $T/tmp.
 our_qemus() {

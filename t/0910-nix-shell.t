@@ -4,6 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2001,SC2016,SC2119,SC2154,SC2317 # jq and what is passed on expand these
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/images.sh"
 . "$t_dir/nix-shell.sh"
 need jq bwrap fakeroot nix python3 setpriv
 
@@ -14,7 +15,6 @@ export TMPDIR=$T/tmp
 tool() { dt-stream-nix-shell-image --store "$S" "$@"; }
 user=(env "HOME=$T/tmp" "DT_CACHE=$T/tmp/.cache-of-user" setpriv --reuid=30001 --regid=30001 --clear-groups)
 as_user() { "${user[@]}" dt-stream-nix-shell-image --store "$S" "$@"; }
-left() { ls "$T/tmp"; }
 bash=$(root bash) hello=$(root hello)
 
 # spec DRV JQ-OBJECT: $T/spec.json of the derivation's path, a tag, and that
@@ -36,7 +36,6 @@ builds() {
 	mkdir "$T/files"
 	tar -x --exclude='nix/store/*' -C "$T/files" -f "$T/flat"
 }
-shown() { jq -rc "$1" "$T/shown"; }
 made() { cat "$T/files/usr/lib/nix-shell/$1"; }
 
 # What Nix says of a derivation, and what the environment is by that.

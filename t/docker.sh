@@ -101,6 +101,12 @@ in_podman() {
 		--cgroup-manager cgroupfs "$1" "${limits[@]}" "${@:2}"
 }
 
+# listing DIR: prints type, mode, size, owner, target and time of each file of the paths in $T/paths, below DIR.
+listing() {
+	(cd "$1" && xargs -I{} find {} -printf '%p|%y|%m|%s|%U:%G|%l|%Ts\0' <"$T/paths") |
+		sed -z 's/|d|\([0-9]*\)|[0-9]*|/|d|\1||/' | sort -z | tr '\0' '\n'
+}
+
 # says DESCRIPTION WANTED COMMAND...: tests that the command succeeds and prints WANTED.
 says() {
 	local what=$1 want=$2

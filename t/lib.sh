@@ -90,6 +90,10 @@ like() {
 # on FILE COMMAND...: runs the command with its standard input from the file.
 on() { "${@:2}" <"$1"; }
 
+# full COMMAND...: runs the command with its output to a full disk. closed COMMAND...: without an output.
+full() { "$@" >/dev/full; }
+closed() { "$@" >&-; }
+
 # without REGEX COMMAND...: runs the command. Lines that match the basic regex are removed from its stderr.
 without() {
 	local regex=$1 errors status=0
@@ -116,8 +120,15 @@ archive() { "$t_dir/fixtures/archive.py" "$@"; }
 # ended FILE: prints yes if the archive has an end-of-archive mark, otherwise no.
 ended() { if [ -s "$1" ]; then archive ended "$1"; else echo no; fi; }
 
-# root NAME: prints the store path of this name in the store $small, which t/realstore has made.
-root() { awk -v name="$1" '$1 == name { print $2 }' "${small:?}/roots"; }
+# root NAME: prints the store path of this name in the store below $nix_root, or else below $small, which
+# t/realstore has made.
+root() { awk -v name="$1" '$1 == name { print $2 }' "${nix_root:-${small:?}}/roots"; }
+
+# in_nix COMMAND...: runs the command where the store below $nix_root, or else below $small, is /nix.
+in_nix() { "$t_dir/with-nix" "${nix_root:-${small:?}}" "$@"; }
+
+# store_path NAME: prints a store path of this name. The path need not exist.
+store_path() { printf '/nix/store/%s-%s\n' "$(printf %s "$1" | sha256sum | cut -c 1-32)" "$1"; }
 
 # need COMMAND...: stops the test with an error if one of the programs is missing.
 need() {

@@ -1,5 +1,5 @@
 # A store with a compiler and a small stdenv, for the tests of nix-shell images.
-# shellcheck shell=bash disable=SC2154 # of lib.sh
+# shellcheck shell=bash disable=SC2034,SC2154 # of lib.sh
 
 # make_store: sets $S to the root of a new store. It has the packages of `t/realstore build` and the
 # inputs of the derivations in t/fixtures/stdenv. It may be large, so it is not below $T.
@@ -8,15 +8,13 @@ make_store() {
 	need nix-build nix-instantiate nix-store
 	ok 'a real store' "$t_dir/realstore" build "$packages"
 	S=$(mktemp -d /var/tmp/dt-nix-shell.XXXXXX)
+	nix_root=$S
 	at_exit "chmod -R u+w '$S'; rm -rf '$S'"
 	chmod 755 "$S"
 	cp -a --reflink=auto "$packages/nix" "$S/nix"
 	cp "$packages/roots" "$S/roots"
 	ok 'the inputs are built' build_inputs
 }
-
-in_nix() { "$t_dir/with-nix" "$S" "$@"; }
-root() { awk -v name="$1" '$1 == name { print $2 }' "$S/roots"; }
 
 # instantiate NAME: prints the path of the derivation.
 instantiate() {

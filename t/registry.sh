@@ -75,3 +75,12 @@ no_secret() {
 	shift
 	is "$what: nothing secret is said" "$(grep -aiE 'sesame|dXNlcj|TOPSECRET|re/fresh|re%2F' "$@")" ''
 }
+
+# pull ARG...: runs dt-pull for a registry without TLS.
+pull() { dt-pull --tls-verify=false "$@"; }
+
+# raw NAME: prints the manifest NAME (REPOSITORY:TAG) in the registry $r, as it is stored.
+raw() { skopeo inspect --raw --tls-verify=false "docker://${r:?}/$1"; }
+
+# ca NAME ARG...: makes the certificate $T/NAME.crt and its key, with these arguments of `openssl req`.
+ca() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout "$T/$1.key" -out "$T/$1.crt" "${@:2}" 2>"$T/err"; }

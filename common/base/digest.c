@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { BLOCK = 64 << 10 }; /* stays in the cache of the processor */
@@ -113,10 +114,15 @@ bool digest_is_hex(const char *s)
 	return strspn(s, "0123456789abcdef") == DIGEST_HEX && s[DIGEST_HEX] == '\0';
 }
 
+static const char prefix[] = "sha256:";
+
+void digest_reference(const char *hex, char out[DIGEST_REFERENCE])
+{
+	snprintf(out, DIGEST_REFERENCE, "%s%s", prefix, hex);
+}
+
 const char *digest_strip(const char *s)
 {
-	static const char prefix[] = "sha256:";
-
 	if (strncmp(s, prefix, sizeof prefix - 1) != 0)
 		return NULL;
 	s += sizeof prefix - 1;

@@ -63,6 +63,10 @@ bool digest_is_same(const char *a, const char *b);
 /* Returns whether `s` is exactly 64 lower-case hex digits. */
 bool digest_is_hex(const char *s);
 
+/* Writes "sha256:HEX", the form of a digest in image documents and registries. */
+enum { DIGEST_REFERENCE = 7 + DIGEST_HEX + 1 };
+void digest_reference(const char *hex, char out[DIGEST_REFERENCE]);
+
 /* Returns the hex part of "sha256:HEX", or NULL if `s` has another form. */
 const char *digest_strip(const char *s);
 

@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -84,7 +85,10 @@ json_t *json_joined(const char *first, const char *second)
 
 json_t *json_digest(const char *hex)
 {
-	return json_joined("sha256:", hex);
+	char text[DIGEST_REFERENCE];
+
+	digest_reference(hex, text);
+	return json_string(text);
 }
 
 int json_check_strings(json_t *object, struct err *e)

@@ -182,7 +182,7 @@ int writer_described(struct writer *w, const char *diff_id, const json_t *descri
 
 static int read_diff_id(void *arg, const char *line, size_t len, struct err *e)
 {
-	char text[sizeof "sha256:" + DIGEST_HEX] = "";
+	char text[DIGEST_REFERENCE] = "";
 
 	if (len < sizeof text)
 		memcpy(text, line, len);

@@ -164,7 +164,7 @@ int attach_document(const struct upload *u, const char *subject, int fd, const c
 	json_t *target = find_subject(u, subject, e), *entry;
 	struct packed p = {0};
 	struct buf text = {0};
-	char what[sizeof "sha256:" + DIGEST_HEX];
+	char what[DIGEST_REFERENCE];
 	bool has_subject = false;
 	long status;
 
@@ -179,7 +179,7 @@ int attach_document(const struct upload *u, const char *subject, int fd, const c
 	if (result == 0) {
 		write_manifest(&p, name, type, target, &text);
 		digest_of(text.data, text.len, r->hex);
-		snprintf(what, sizeof what, "sha256:%s", r->hex);
+		digest_reference(r->hex, what);
 		result = upload_manifest(u, what, &text, manifest_media(NULL)->manifest,
 					 &status, &has_subject, e);
 	}

@@ -68,10 +68,10 @@ static int64_t hash_file(struct digest *digest, int fd, struct err *e)
 /* Asks the registry, then the URLs in the layer's descriptor. */
 static int get(struct incoming *in, struct http_request *q, struct err *e)
 {
-	char what[sizeof "sha256:" + DIGEST_HEX] = "sha256:";
+	char what[DIGEST_REFERENCE];
 	struct registry *r = in->f->registry;
 
-	memcpy(what + strlen(what), in->b->hex, sizeof in->b->hex);
+	digest_reference(in->b->hex, what);
 	int result = registry_get(r, in->kind, what, q, in->type, e);
 	for (size_t i = 0; result < 0 && i < json_array_size(in->b->urls); i++) {
 		const char *url = json_string_value(json_array_get(in->b->urls, i));

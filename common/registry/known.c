@@ -188,7 +188,7 @@ void known_remembered(struct known *k, const struct known_wanted *w)
 	struct buf fact = {0};
 
 	for (size_t i = 0; i < w->n && seen.n < REMEMBERED_MAX; i++) {
-		char key[DIGEST_HEX + 1], what[sizeof "sha256:" + DIGEST_HEX];
+		char key[DIGEST_HEX + 1], what[DIGEST_REFERENCE];
 		size_t before = seen.n;
 		if (pairs_find(&k->pairs, w->diff_id[i], w->format) != NULL)
 			continue;
@@ -197,7 +197,7 @@ void known_remembered(struct known *k, const struct known_wanted *w)
 		    !digest_is_hex(fact.data))
 			continue;
 		strset_add(&seen, fact.data, DIGEST_HEX);
-		snprintf(what, sizeof what, "sha256:%s", fact.data);
+		digest_reference(fact.data, what);
 		if (seen.n > before)
 			read_more(k, what, PAIRS_IN_REPOSITORY);
 	}

@@ -64,13 +64,13 @@ static int settle_configs(struct push *p, struct err *e)
 static int put_by_digest(struct push *p, const char *hex, const struct buf *text,
 			 const char *type, long *status, struct err *e)
 {
-	char what[sizeof "sha256:" + DIGEST_HEX];
+	char what[DIGEST_REFERENCE];
 	bool unused;
 
 	*status = 0;
 	if (strset_find(&p->known.manifests, hex, DIGEST_HEX) != STRSET_NONE)
 		return 0;
-	snprintf(what, sizeof what, "sha256:%s", hex);
+	digest_reference(hex, what);
 	return upload_manifest(&p->upload, what, text, type, status, &unused, e);
 }
 

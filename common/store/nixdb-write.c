@@ -82,19 +82,17 @@ static int insert(const struct db_writer *w, sqlite3_stmt *stmt, struct err *e)
 static int insert_path(const struct db_writer *w, uint32_t node, struct err *e)
 {
 	const struct pathinfo *r = &w->from->pathinfo[node];
-	struct buf hash = {0};
+	char hash[DIGEST_REFERENCE];
 
-	buf_addf(&hash, "sha256:%s", r->sha256);
+	digest_reference(r->sha256, hash);
 	sqlite3_bind_int64(w->path, 1, w->id[node]);
 	sqlite3_bind_text(w->path, 2, w->from->g->paths.name[node], -1, SQLITE_STATIC);
-	sqlite3_bind_text(w->path, 3, hash.data, -1, SQLITE_STATIC);
+	sqlite3_bind_text(w->path, 3, hash, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(w->path, 4, w->from->time);
 	sqlite3_bind_int64(w->path, 5, (int64_t)r->size);
 	/* SQLite binds a NULL pointer as NULL. */
 	sqlite3_bind_text(w->path, 6, w->from->g->node[node].deriver, -1, SQLITE_STATIC);
-	int result = insert(w, w->path, e);
-	buf_release(&hash);
-	return result;
+	return insert(w, w->path, e);
 }
 
 static int insert_ref(const struct db_writer *w, uint32_t from, uint32_t to,

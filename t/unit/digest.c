@@ -33,7 +33,8 @@ static void pin(const char *text, bool good)
 
 int main(void)
 {
-	char hex[DIGEST_HEX + 1], base[DIGEST_NIX32 + 1], name[DIGEST_HEX + 8];
+	char hex[DIGEST_HEX + 1], base[DIGEST_NIX32 + 1], name[DIGEST_HEX + 8],
+	    reference[DIGEST_REFERENCE];
 	struct digest d = {0};
 
 	digest_release(&d);
@@ -79,6 +80,8 @@ int main(void)
 	tap_ok(!digest_is_hex(name), "a path");
 
 	snprintf(name, sizeof name, "sha256:%s", hex);
+	digest_reference(hex, reference);
+	tap_is(reference, name, "the prefix is added");
 	tap_is(digest_strip(name), hex, "the prefix goes");
 	tap_ok(digest_strip(hex) == NULL, "no prefix");
 	tap_ok(digest_strip("sha256:") == NULL, "nothing but the prefix");
