@@ -95,6 +95,9 @@ is 'tags: no more than eight are read' "$([ "$(asked 'GET .*manifests/t')" -le 8
 takes 500-n1 large
 is 'a failed chunk is sent again, and no other' "$(asked 'PATCH .* 0-33554431$'):$(asked 'PATCH .* 33554432-67108863$')" 2:1
 
+takes second-n1 large
+is 'an upload continues behind the chunk that was taken' "$(asked 'PATCH .* 0-33554431$'):$(asked 'PATCH .* 33554432-67108863$')" 1:2
+
 # --- failures that stay ---
 
 refuses gone small '(empty reply|Empty reply|[Rr]ecv|[Ss]end|reset|closed|end of)' --retries 2
@@ -150,6 +153,7 @@ is 'a registry that is gone for good: nothing on stdout' "$(cat "$T/out")" ''
 
 # HEAD says that everything is there, but with another size.
 takes head-lies
+is 'head-lies: the manifest is accepted at once' "$(asked 'PUT .*manifests/sha256:')" 1
 # HEAD says that a blob is there, with the right size. The first manifest is rejected, and then
 # all is sent.
 jq -n --arg d "$(jq -r '.layers[0].digest' "$(manifest_of good)")" --argjson s "$(jq '.layers[0].size' "$(manifest_of good)")" \
