@@ -51,15 +51,9 @@ for program in docker podman ctr; do
 	END
 	chmod +x "bin/$program"
 done
-cat >bin/podman.real <<END
-#!/usr/bin/env bash
-. '$t_dir/docker.sh'
-D=$D
-PATH=/usr/bin:\$PATH
-in_podman "\$@"
-END
-chmod +x bin/podman.real
-sed -i "s|/usr/bin/podman|$T/bin/podman.real|" bin/podman
+mkdir real
+podman_in real
+sed -i "s|/usr/bin/podman|$T/real/podman|" bin/podman
 PATH=$T/bin:$PATH
 hook() { cat >hook; }
 # sent DESCRIPTION BYTES: tests the output of dt-load, and that the engine has read little else.
@@ -123,7 +117,7 @@ config $(config_of first)"
 	ok "$engine: the image before" try first
 	case $engine in
 	docker) hook <<<'/usr/bin/docker image ls -q | xargs /usr/bin/docker image rm -f' ;;
-	podman) hook <<<"$T/bin/podman.real image rm -af" ;;
+	podman) hook <<<"$T/real/podman image rm -af" ;;
 	containerd) hook <<<"/usr/bin/ctr images rm --sync docker.io/library/app:1; /usr/bin/ctr content rm $(shown '.layers[1]' first)" ;;
 	esac
 	ok "$engine: an engine that loses its layers in between" try top
@@ -203,6 +197,22 @@ sent 'a prepared directory' "$(dt-inspect two.tar | jq '.blobs[-1].size')"
 is 'no file of the store is opened' "$(grep -c "$small/nix/store/.*/" trace)" 0
 ok 'a prepared directory, again' from_prepared
 sent 'a prepared directory, again' 0
+
+# --- an index of several platforms ---
+layer there-x | dt-manifest --name app --tag 1 --arch riscv64 >there
+dt-merge --index top there >index.tar
+for engine in docker podman containerd; do
+	on base dt-load --engine "$engine" >/dev/null
+	ok "$engine: an index" on index.tar dt-load --engine "$engine"
+	is "$engine: the image for this machine is there" "$("${engine}_id")" "$(config_of top)"
+done
+
+# --- a full disk ---
+mkdir small
+mount -t tmpfs -o size=1M tmpfs small && at_exit "umount '$T/small'"
+full() { dt-merge top | TMPDIR=$T/small dt-load --engine docker; }
+fails 1 'No space left' 'standard input has no space in TMPDIR' full
+is 'nothing is left in TMPDIR' "$(ls small)" ''
 
 # --- on another host, by ssh ---
 mkdir -p home/.ssh

@@ -9,6 +9,9 @@ need skopeo jq docker
 unset http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY REGISTRY_AUTH_FILE XDG_RUNTIME_DIR XDG_CONFIG_HOME DOCKER_CONFIG
 start_registry r
 cd "$T" || exit 1
+mkdir bin
+podman_in bin
+PATH=$T/bin:$PATH
 
 mkdir -p base/bin base/etc big own/etc
 cp /bin/busybox base/bin/sh
@@ -70,4 +73,30 @@ start_dockerd
 ok 'docker has the base' docker load -q -i base.tar
 ok 'docker loads the image without it' docker load -q -i app
 says 'docker: the program' $'base\nown\n3000000' in_docker app:1
+
+# --- engines that have pulled the base from the registry ---
+docker rmi -f app:1 base:1 >/dev/null 2>&1
+start_containerd
+echo '{}' >"$D/config.json" # podman reads that of Docker, which must exist
+dt-push --tls-verify=false "$r/base:pulled" <base.tar >/dev/null
+digest=sha256:$(raw base:pulled | sha256sum | cut -d ' ' -f 1)
+pull --thin --name base --tag 1 "$r/base@$digest" >thin
+dt-manifest --name app --tag 1 --config config.json --from thin <own.layers >app
+own=$(dt-inspect app | jq '.blobs[-1].size')
+for engine in docker containerd podman; do
+	fails 1 "layer sha256:[0-9a-f]{64} is not in the archive, and $engine does not have it" "$engine lacks the base" dt-load --engine "$engine" app
+done
+ok 'docker pulls the base' docker pull -q "$r/base@$digest"
+ok 'containerd pulls it' ctr images pull --plain-http "$r/base@$digest"
+ok 'podman pulls it' podman pull -q --tls-verify=false "$r/base@$digest"
+for engine in docker containerd podman; do
+	ok "$engine: dt-load" dt-load --engine "$engine" app
+	is "$engine: only the new layer is sent" "$(grep '^sent' out)" "sent $own"
+	ok "$engine: again" dt-load --engine "$engine" app
+	is "$engine: nothing is sent" "$(grep '^sent' out)" 'sent 0'
+done
+says 'docker: the program of the loaded image' $'base\nown\n3000000' in_docker app:1
+is 'containerd: the image is complete' "$(ctr images check -q name==docker.io/library/app:1)" docker.io/library/app:1
+podman create --name made docker.io/library/app:1 >/dev/null
+is 'podman: its files' "$(podman export made | tar -xO etc/base etc/own)" $'base\nown'
 finish

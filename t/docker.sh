@@ -107,6 +107,19 @@ listing() {
 		sed -z 's/|d|\([0-9]*\)|[0-9]*|/|d|\1||/' | sort -z | tr '\0' '\n'
 }
 
+# podman_in DIR: makes DIR/podman, a program like in_podman, for programs that run podman.
+podman_in() {
+	[ -n "${D:-}" ] || d_make_directory
+	cat >"$1/podman" <<-END
+		#!/usr/bin/env bash
+		. '$t_dir/docker.sh'
+		D=$D
+		PATH=/usr/bin:\$PATH
+		in_podman "\$@"
+	END
+	chmod +x "$1/podman"
+}
+
 # says DESCRIPTION WANTED COMMAND...: tests that the command succeeds and prints WANTED.
 says() {
 	local what=$1 want=$2
