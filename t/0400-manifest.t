@@ -527,9 +527,19 @@ archive show "$T/image" >"$T/shown"
 ok 'dt-inspect' dt-inspect "$T/image"
 is 'dt-inspect: what it prints' "$(jq -cS . "$T/out")" \
 	"$(jq -cS '{repoTags: .docker[0].RepoTags, layers: .config.rootfs.diff_ids, image: .config,
-		absent: [], annotations: {}, manifest: .index.manifests[0].digest, config: ("sha256:" + (.docker[0].Config | sub("blobs/sha256/"; "")))}' "$T/shown")"
+		absent: [], annotations: {}, blobs: .manifest.layers, manifest: .index.manifests[0].digest, config: ("sha256:" + (.docker[0].Config | sub("blobs/sha256/"; "")))}' "$T/shown")"
 on "$T/image" dt-inspect >"$T/got"
 same 'dt-inspect: of standard input' "$T/got" "$T/out"
+on "$T/image" dt-inspect --all >"$T/got"
+same 'dt-inspect --all: of a single image' "$T/got" "$T/out"
+on "$T/many" dt-manifest --name y >"$T/other"
+dt-merge "$T/image" "$T/other" >"$T/both"
+ok 'dt-inspect --all' dt-inspect --all "$T/both"
+is 'dt-inspect --all: a line for each image' "$(jq -r '.repoTags[0] | sub(":.*"; "")' "$T/out")" $'x\ny'
+for image in image other; do dt-inspect "$T/$image"; done | cmp - "$T/out" >"$T/cmp" 2>&1
+is 'dt-inspect --all: the lines are those of each image alone' "$?" 0
+fails 2 '--all' 'dt-inspect --all --from-name' dt-inspect --all --from-name x "$T/both"
+dt-inspect "$T/image" >"$T/out"
 on "$T/image" dt-inspect - >"$T/got"
 same 'dt-inspect -' "$T/got" "$T/out"
 for wrong in 'a b' '--from a' '--name x'; do

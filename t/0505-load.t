@@ -207,6 +207,19 @@ for engine in docker podman containerd; do
 	is "$engine: the image for this machine is there" "$("${engine}_id")" "$(config_of top)"
 done
 
+# --- a signal ---
+on base dt-load --engine containerd >/dev/null
+hook <<<': >importing; sleep 30'
+on middle dt-load --engine containerd >out 2>err &
+load=$!
+for ((i = 0; i < 300; i++)); do [ ! -e importing ] || break; sleep 0.1; done
+kill -TERM "$load"
+pkill -xP "$(pgrep -f "$T/bin/ctr.*import" | head -n 1)" sleep
+wait "$load"
+is 'SIGTERM ends it' $? 143
+is 'SIGTERM: the name refers to the image that it had' "$(containerd_id)" "$(config_of base)"
+is 'SIGTERM: no temporary name is left' "$(ctr images ls -q | grep -c invalid)" 0
+
 # --- a full disk ---
 mkdir small
 mount -t tmpfs -o size=1M tmpfs small && at_exit "umount '$T/small'"
@@ -246,6 +259,10 @@ for engine in docker containerd; do
 	is "$engine by ssh: it is there" "$("${engine}_id")" "$(config_of top)"
 	ok "$engine by ssh, again" far --engine "$engine" top
 	sent "$engine by ssh, again" 0
+	piped() { dt-merge middle | far --engine "$engine"; }
+	ok "$engine by ssh, from a pipe" piped
+	is "$engine by ssh, from a pipe: it is there" "$("${engine}_id")" "$(config_of middle)"
+	rm -f got
 done
 ok 'the engine of the host is found' far top
 fails 1 'nowhere' 'a host that does not exist' dt-load --host nowhere.invalid top

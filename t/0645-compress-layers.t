@@ -44,8 +44,8 @@ for format in gz zstd; do
 	is "$format: a layer is compressed as by dt-compress" "$(jq -r '.layers[1][1]' "$T/out")" "sha256:$(cut -c 1-64 "$T/sum")"
 	is "$format: the archive ends" "$(ended "$T/x.$format")" yes
 	same "$format: dt-flatten: the same files" <(flat "$T/x.$format") "$T/x.flat"
-	is "$format: dt-inspect: the same image" "$(dt-inspect <"$T/x.$format" | jq 'del(.manifest)')" \
-		"$(dt-inspect <"$T/x.tar" | jq 'del(.manifest)')"
+	is "$format: dt-inspect: the same image" "$(dt-inspect <"$T/x.$format" | jq 'del(.manifest, .blobs)')" \
+		"$(dt-inspect <"$T/x.tar" | jq 'del(.manifest, .blobs)')"
 	ok "$format: compressed again" on "$T/x.$format" dt-compress --layers --format gz
 	same "$format: compressed layers stay as they are" "$T/out" "$T/x.$format"
 	taskset -c "$(taskset -cp $$ | sed -E 's/.*: ([0-9]+).*/\1/')" dt-compress --layers --format "$format" <"$T/x.tar" >"$T/one"

@@ -19,8 +19,8 @@
 #     KIND_undo       removes references to images that are not complete
 # shellcheck shell=bash disable=SC2016,SC2154 # awk and jq have variables, too; the script sets what is used here
 
-# at_host COMMAND...: runs a program where the engine is.
-at_host() {
+# reach COMMAND...: runs a program where the engine is.
+reach() {
 	local line
 	if [ -z "$host" ]; then
 		attempt "$@"
@@ -30,11 +30,16 @@ at_host() {
 	attempt ssh -o ControlMaster=auto -o ControlPath="$work/ssh" -o ControlPersist=60 -- "$host" "$line"
 }
 
+# at_host COMMAND...: the same, without standard input, which ssh would read.
+at_host() { reach "$@" </dev/null; }
+
 # run_at_host COMMAND...: the same; the command must succeed.
 run_at_host() { at_host "$@" || give_up $? "$1"; }
 
-# engine_close: ends the connection to the host.
+# engine_close: removes the temporary name of an image, and ends the connection to the host.
+temporary=''
 engine_close() {
+	[ -z "$temporary" ] || at_host "${ctr[@]}" images rm "$temporary" >/dev/null 2>&1 || true
 	[ ! -S "$work/ssh" ] || attempt ssh -o ControlPath="$work/ssh" -O exit -- "$host" 2>/dev/null
 }
 
@@ -201,7 +206,7 @@ engine_message() {
 give() {
 	local name=() statuses=(0 0)
 	[ -z "$2" ] || name=("${2%:*}" "${2##*:}")
-	{ send_image "$1" "${name[@]}" 2>&3 | at_host "${@:3}" >"$work/messages" 2>&1; } 3>&2 2>/dev/null || statuses=("${PIPESTATUS[@]}")
+	{ send_image "$1" "${name[@]}" 2>&3 | reach "${@:3}" >"$work/messages" 2>&1; } 3>&2 2>/dev/null || statuses=("${PIPESTATUS[@]}")
 	case ${statuses[0]} in
 	0 | 141) return "${statuses[1]}" ;;
 	*) give_up "${statuses[0]}" 'the program that makes the image' ;;
@@ -236,7 +241,7 @@ docker_has_all() {
 	local pid fd
 	attempt rm -f "$work/request"
 	run mkfifo "$work/request"
-	at_host docker system dial-stdio <"$work/request" >"$work/answer" 2>/dev/null &
+	reach docker system dial-stdio <"$work/request" >"$work/answer" 2>/dev/null &
 	pid=$!
 	exec {fd}<>"$work/request"
 	printf 'GET /images/%s/json?manifests=1 HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" >&"$fd"
@@ -300,7 +305,7 @@ containerd_more() { :; }
 # A reference must never refer to an image that is not complete. So an image is loaded under another
 # name, which is its only one.
 containerd_load() {
-	local temporary name lines status=0
+	local name lines status=0
 	mapfile -t lines <"$work/about"
 	if [ "${#lines[@]}" -gt 1 ]; then
 		give "$1" '' "${ctr[@]}" images import -
@@ -316,6 +321,7 @@ containerd_load() {
 		[ "$status" -ne 0 ] || at_host "${ctr[@]}" images tag --force "$temporary" "$name" >"$work/messages" 2>&1 || status=$?
 	done
 	at_host "${ctr[@]}" images rm "$temporary" >/dev/null 2>&1 || true
+	temporary=''
 	return "$status"
 }
 
