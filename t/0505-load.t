@@ -85,7 +85,9 @@ sums() { rm -rf unpacked && mkdir unpacked && tar -xC unpacked && (cd unpacked &
 for engine in docker podman containerd; do
 	try() { on "$1" dt-load --engine "$engine"; }
 	ok "$engine: an image" try first
-	is "$engine: its name and digest are said" "$(head -n 2 out)" "image app:1
+	name=app:1
+	[ "$engine" != podman ] || name=docker.io/library/app:1
+	is "$engine: its name and digest are said" "$(head -n 2 out)" "image $name
 config $(config_of first)"
 	sent "$engine: an image" "$(layers_of first 0)"
 	is "$engine: it is there" "$("${engine}_id")" "$(config_of first)"
@@ -135,6 +137,16 @@ image other:1"
 	is "$engine: two images: the first" "$("${engine}_id")" "$(config_of first)"
 	ok "$engine: two images again" on both dt-load --engine "$engine"
 	is "$engine: two images again: nothing is sent" "$(grep '^sent' out)" 'sent 0'
+	rm -f got
+done
+podman image rm -af >/dev/null 2>&1
+dt-merge --name app --tag two first >two
+dt-merge first two >names
+for engine in docker podman containerd; do
+	ok "$engine: one image, two names" on names dt-load --engine "$engine"
+	is "$engine: one image, two names: both are said" "$(grep image out)" $'image app:1\nimage app:two'
+	ok "$engine: one image, two names, again" on names dt-load --engine "$engine"
+	is "$engine: one image, two names, again: nothing is sent" "$(grep '^sent' out)" 'sent 0'
 	rm -f got
 done
 podman image rm -af >/dev/null 2>&1
@@ -206,6 +218,29 @@ for engine in docker podman containerd; do
 	ok "$engine: an index" on index.tar dt-load --engine "$engine"
 	is "$engine: the image for this machine is there" "$("${engine}_id")" "$(config_of top)"
 done
+
+# --- what Docker says of an image, in an answer of several kilobytes ---
+for ((i = 0; i < 40; i++)); do layer "$i-many"; done | dt-manifest --name many --tag 1 >many
+on many dt-load --engine docker >/dev/null
+rm -f got
+has_all() {
+	bash -c 'self=x host=; . "$1/scripts/lib/script.bash"; load engine; work=$2; docker_has_all "$3"' - "$top" "$T" "$1"
+}
+ok 'Docker has all of an image' has_all many:1
+is 'an image that Docker does not have is not complete' "$(has_all none:1 2>&1; echo $?)" 1
+
+# --- other forms of input ---
+fifo() { dt-load --engine docker <(cat top); }
+ok 'a FIFO' fifo
+fails 1 '^dt-load: standard input is closed' 'standard input is closed' bash -c 'dt-load --engine docker <&-'
+head -c 300000 top >truncated
+piped() { cat truncated | dt-load --engine docker; }
+fails 1 'dt-inspect: stdin: ' 'a truncated archive from a pipe' piped
+layer foreign-x | dt-manifest --name foreign --tag 1 --arch riscv64 >foreign
+for engine in docker podman containerd; do
+	ok "$engine: an image for another machine" dt-load --engine "$engine" foreign
+done
+rm -f got
 
 # --- a signal ---
 on base dt-load --engine containerd >/dev/null

@@ -19,15 +19,17 @@
 #     KIND_undo       removes references to images that are not complete
 # shellcheck shell=bash disable=SC2016,SC2154 # awk and jq have variables, too; the script sets what is used here
 
-# reach COMMAND...: runs a program where the engine is.
+# reach COMMAND...: runs a program where the engine is. One connection serves all, unless the name of
+# its socket would be too long.
 reach() {
-	local line
+	local line shared=()
 	if [ -z "$host" ]; then
 		attempt "$@"
 		return
 	fi
 	printf -v line '%q ' "$@"
-	attempt ssh -o ControlMaster=auto -o ControlPath="$work/ssh" -o ControlPersist=60 -- "$host" "$line"
+	[ "${#work}" -gt 75 ] || shared=(-o ControlMaster=auto -o ControlPath="$work/ssh" -o ControlPersist=60)
+	attempt ssh "${shared[@]}" -- "$host" "$line"
 }
 
 # at_host COMMAND...: the same, without standard input, which ssh would read.
@@ -43,16 +45,19 @@ engine_close() {
 	[ ! -S "$work/ssh" ] || attempt ssh -o ControlPath="$work/ssh" -O exit -- "$host" 2>/dev/null
 }
 
-# engine_find: sets $engine, if it is empty, to the first engine that the host has. Sets $ctr,
-# the command for containerd.
+# engine_find: sets $engine, if it is empty, to the first engine that the host has. Sets $ctr, the
+# command for containerd, and $machine, the architecture of another host.
 engine_find() {
 	local programs=${engine:-docker podman ctr} program
+	machine=''
 	programs=${programs/containerd/ctr}
 	programs=${programs/kind/docker}
-	program=$(at_host sh -c "for i in $programs; do if command -v \$i >/dev/null; then echo \$i; exit; fi; done; echo none" 2>"$work/messages") || {
+	program=$(at_host sh -c "for i in $programs; do if command -v \$i >/dev/null; then break; fi; i=none; done; echo \$i; uname -m" 2>"$work/messages") || {
 		engine_message
 		die "$host: ${REPLY:-cannot be reached}"
 	}
+	[ -z "$host" ] || machine=${program#*$'\n'}
+	program=${program%$'\n'*}
 	[ "$program" != none ] || die "there is no ${programs// / or } on ${host:-this machine}: install it, or choose another --engine"
 	if [ -z "$engine" ]; then
 		engine=${program/ctr/containerd}
@@ -65,7 +70,7 @@ engine_find() {
 
 # load_images: loads all images into the engine, and prints what was loaded.
 load_images() {
-	local nodes node sent=0 reused=0
+	local nodes node i sent=0 reused=0
 	[ -s "$work/about" ] || die 'the archive has no image'
 	list_references
 	case $engine in
@@ -79,8 +84,10 @@ load_images() {
 		done
 		;;
 	esac
-	capture jq -r '(.repoTags[] | "image \(.)"), "config \(.config)"' "$work/about"
-	print "$REPLY"
+	for i in "${!references[@]}"; do
+		[ "${references[i]}" = "${images[i]}" ] || print "image ${references[i]}"
+		[ "${images[i]}" = "${images[i + 1]-}" ] || print "config ${images[i]}"
+	done
 	print "sent $sent"
 	print "reused $reused"
 }
@@ -88,9 +95,14 @@ load_images() {
 # find_nodes ARRAY: sets the array to the containers that are the nodes of the cluster.
 find_nodes() {
 	local -n found=$1
-	local name=${cluster:-${KIND_CLUSTER_NAME:-kind}}
-	run_at_host docker ps --filter "label=io.x-k8s.kind.cluster=$name" --format '{{.Names}}' >"$work/output"
-	mapfile -t found <"$work/output"
+	local name=${cluster:-${KIND_CLUSTER_NAME:-kind}} lines line
+	run_at_host docker ps --filter "label=io.x-k8s.kind.cluster=$name" \
+		--format '{{.Names}} {{.Label "io.x-k8s.kind.role"}}' >"$work/output"
+	mapfile -t lines <"$work/output"
+	found=()
+	for line in "${lines[@]}"; do
+		[[ $line == *' external-load-balancer' ]] || found+=("${line%% *}")
+	done
 	[ "${#found[@]}" -gt 0 ] || die "there is no cluster '$name' of kind: choose one with --cluster"
 }
 
@@ -111,9 +123,9 @@ list_references() {
 		read -ra fields <<<"$line"
 		references+=("${fields[0]}") images+=("${fields[1]}") manifests+=("${fields[2]}") full+=("${fields[3]}")
 	done
-	# podman reads a single image as OCI's, with its registry. It gives several ones the registry
-	# localhost, which it prefers for a name without a registry.
-	[[ $engine != podman || ${references[0]} == sha256:* || $(grep -c '' "$work/about") -ne 1 ]] || references=("${full[@]}")
+	# podman reads an archive with a single name as OCI's, and keeps the registry in the name. It gives
+	# several names the registry localhost, which it prefers for a name without a registry.
+	[[ $engine != podman || ${#full[@]} -ne 1 || ${full[0]} == - ]] || references=("${full[@]}")
 }
 
 # load_into KIND NAME: loads the images, unless the engine has them. NAME is for messages. Adds to
@@ -144,7 +156,7 @@ load_checked() {
 		! load_complete "$1" || return 0
 	fi
 	engine_message
-	die "$2: ${REPLY:-the image is not complete after loading}"
+	die "$2: ${REPLY:-"it does not have the complete image under its name; did something else change it?"}"
 }
 
 # load_complete KIND: loads the layers in $work/send. Returns whether the image is complete then.
@@ -163,18 +175,19 @@ cannot_send() { ! attempt grep -Fxm 1 -f "$work/lacking" "$work/send"; }
 # find_missing KIND: writes to $work/send the layers that the engine lacks. $work/known has a JSON
 # array for each image of the engine, or for containerd of all blobs.
 #
-# Docker uses a layer only if it has all layers below it, too: its layers are chains. An archive of
-# several images is sent completely to the other engines, which lose names of thin ones.
+# Docker uses a layer only if it has all layers below it, too: its layers are chains. podman accepts
+# a thin archive only if it has a single name, and containerd gets several images under their names.
 find_missing() {
 	local rule=set
 	[ "$engine" != docker ] || rule=chain
 	[ "$1" != containerd ] || rule=blobs
+	[[ $engine != podman || ${#references[@]} -eq 1 ]] || rule=all
 	run jq -rn --slurpfile known "$work/known" --arg rule "$rule" '
 		def prefix($chain): . as $layers | first(range(length + 1) | select(. == ($layers | length) or $layers[.] != $chain[.]));
 		[inputs] as $images | INDEX($known[][]; .) as $has |
 		[$images[] | .layers as $layers |
 			if $rule == "chain" then $layers[([$known[] | . as $chain | $layers | prefix($chain)] | max // 0):][]
-			elif $images[1] then $layers[]
+			elif $rule == "all" or ($rule == "blobs" and $images[1]) then $layers[]
 			elif $rule == "set" then $layers[] | select($has[.] | not)
 			else [$layers, [.blobs[].digest]] | transpose[] | select($has[.[1]] | not)[0] end] | unique[]' \
 		"$work/about" >"$work/send"
@@ -197,7 +210,7 @@ engine_message() {
 	REPLY=''
 	mapfile -t lines <"$work/messages"
 	for line in "${lines[@]}"; do
-		[[ $line != *[![:space:]]* ]] || REPLY=$line
+		[[ $line != *[![:space:]]* ]] || REPLY=${line%$'\r'}
 	done
 }
 
@@ -244,11 +257,12 @@ docker_has_all() {
 	reach docker system dial-stdio <"$work/request" >"$work/answer" 2>/dev/null &
 	pid=$!
 	exec {fd}<>"$work/request"
-	printf 'GET /images/%s/json?manifests=1 HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n' "$1" >&"$fd"
+	# The answer to HTTP/1.0 is not in chunks.
+	printf 'GET /images/%s/json?manifests=1 HTTP/1.0\r\n\r\n' "$1" >&"$fd"
 	wait "$pid" || true
 	exec {fd}>&-
-	run sed -n '/^{/,/}$/p' "$work/answer" >"$work/output"
-	attempt jq -e '[.Manifests[]? | select(.Kind == "image")] | all(.Available)' "$work/output" >/dev/null 2>&1
+	run sed '1,/^\r$/d' "$work/answer" >"$work/output"
+	attempt jq -e '.Id != null and ([.Manifests[]? | select(.Kind == "image")] | all(.Available))' "$work/output" >/dev/null 2>&1
 }
 
 # The images of the same names, or all if there are none or if the user wants it.
@@ -308,11 +322,11 @@ containerd_load() {
 	local name lines status=0
 	mapfile -t lines <"$work/about"
 	if [ "${#lines[@]}" -gt 1 ]; then
-		give "$1" '' "${ctr[@]}" images import -
+		give "$1" '' "${ctr[@]}" images import --all-platforms -
 		return
 	fi
 	printf -v temporary 'dt-load.invalid/image:%08x%08x' "$SRANDOM" "$SRANDOM"
-	give "$1" "$temporary" "${ctr[@]}" images import - || status=$?
+	give "$1" "$temporary" "${ctr[@]}" images import --all-platforms - || status=$?
 	if [ "$status" -eq 0 ]; then
 		containerd_check "name==$temporary"
 		attempt grep -q ' complete ' "$work/answer" || status=1

@@ -51,7 +51,7 @@ spec_begin() {
 	fi
 	[ "$compress" = false ] || spec_exclude compression --only
 	if [[ $given == *' --prepare '* ]]; then
-		spec_exclude --prepare --only --format --output --print-build-args
+		spec_exclude --prepare --compress --only --format --output --print-build-args
 		stage_name "$prepare"
 	else
 		output_begin "$to" "$kind"
