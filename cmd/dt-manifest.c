@@ -33,7 +33,7 @@ struct options {
 	char *name; /* in lower case, owned */
 	const char *tag, *config, *annotations, *only, *documents;
 	struct image_choice base; /* its platform is the image's, too */
-	bool verify, is_oci, has_created;
+	bool env_only, verify, is_oci, has_created;
 	int64_t created;
 };
 
@@ -43,6 +43,7 @@ enum {
 	OPT_CREATED,
 	OPT_DOCUMENTS,
 	OPT_FORMAT,
+	OPT_INHERIT,
 	OPT_NAME,
 	OPT_ONLY,
 	OPT_TAG,
@@ -62,6 +63,8 @@ static const struct opt option_table[] = {
     {IMAGE_OPT_OS, "os", "OS", "its operating system (the base image's, else linux)"},
     {IMAGE_OPT_FROM, "from", "FILE", "an image archive to build on"},
     IMAGE_OPTIONS_NAME,
+    {OPT_INHERIT, "inherit", "WHAT",
+     "the base's configuration that counts: all or env (all)"},
     {OPT_DOCUMENTS, "documents", "FILE",
      "copy the documents of this image archive, which may be thin"},
     {OPT_FORMAT, "format", "NAME", "dt, or oci: without Docker's list of images (dt)"},
@@ -101,9 +104,9 @@ static void check_options(const struct options *o)
 		die_usage("--from-name and --from-tag go with --from");
 	if (o->documents != NULL &&
 	    (o->name != NULL || o->tag != NULL || o->config != NULL ||
-	     o->annotations != NULL || o->has_created))
-		die_usage("--documents excludes --name, --tag, --config, --annotations "
-			  "and --created");
+	     o->annotations != NULL || o->env_only || o->has_created))
+		die_usage("--documents excludes --name, --tag, --config, --annotations, "
+			  "--inherit and --created");
 	if (o->name == NULL && o->documents == NULL)
 		die_usage("--name is missing");
 	if ((o->documents != NULL && strcmp(o->documents, "-") == 0) ||
@@ -112,6 +115,14 @@ static void check_options(const struct options *o)
 	    (o->annotations != NULL && strcmp(o->annotations, "-") == 0) ||
 	    (o->only != NULL && strcmp(o->only, "-") == 0))
 		die_usage("standard input is for the layers");
+}
+
+/* Whether the image inherits only the variables of its base. */
+static bool inherit_option(const char *what)
+{
+	if (strcmp(what, "env") != 0 && strcmp(what, "all") != 0)
+		die_usage("--inherit takes all or env, not '%s'", what);
+	return strcmp(what, "env") == 0;
 }
 
 static void parse_args(struct options *o, int argc, char **argv)
@@ -136,6 +147,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case OPT_FORMAT:
 			o->is_oci = parse_format(optarg);
+			break;
+		case OPT_INHERIT:
+			o->env_only = inherit_option(optarg);
 			break;
 		case OPT_NAME:
 			free(o->name);
@@ -201,6 +215,7 @@ static json_t *image_config(const struct build *b, const struct options *o,
 	const struct config_image parts = {
 	    .base = b->base,
 	    .config = config,
+	    .env_only = o->env_only,
 	    .diff_ids = b->in.diff_ids,
 	    .history = b->in.history,
 	    .created = created,

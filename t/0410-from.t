@@ -247,6 +247,19 @@ for kind in docker-25 oci-gzip layers-zstd; do
 		"$t_dir/fixtures/archive.py" "${base_ids[@]}" "$mine"
 done
 
+# --- --inherit ---
+
+echo '{"Cmd": ["c"], "Env": ["A=1", "B=2"], "Labels": {"a": "1"}}' >"$T/config"
+dt-manifest --name x --config "$T/config" <"$T/layers" >"$T/below"
+echo '{"Env": ["B=3"], "Labels": {"b": "2"}}' >"$T/config"
+ok '--inherit env' on "$T/layers" dt-manifest --name y --from "$T/below" --config "$T/config" --inherit env
+is '--inherit env: Env is inherited, and nothing else' "$(dt-inspect "$T/out" | jq -c .image.config)" \
+	'{"Env":["A=1","B=3"],"Labels":{"b":"2"}}'
+ok '--inherit all' on "$T/layers" dt-manifest --name y --from "$T/below" --config "$T/config" --inherit all
+is '--inherit all is the default' "$(cksum <"$T/out")" \
+	"$(dt-manifest --name y --from "$T/below" --config "$T/config" <"$T/layers" | cksum)"
+fails 2 "^dt-manifest: --inherit takes all or env, not 'Env'" '--inherit of another word' dt-manifest --name x --inherit Env
+
 # --- stdin has but one use ---
 
 fails 2 '^dt-manifest: standard input is for the layers' '--from - would take away the layers' on "$T/base.tar" dt-manifest --name x --from -

@@ -430,7 +430,7 @@ is 'no room on stdout: no scratch directory' "$(ls -A "$T/tmp")" ''
 jq -n '{name: "x", uid: 5, copyToRoot: ["/a"]}' >"$T/args.json"
 ok '--print-build-args' dt-build-image --print-build-args "$T/args.json"
 is '--print-build-args: all keys, with the defaults' "$(jq -cS . "$T/out")" \
-	'{"annotations":{},"architecture":null,"buildVMMemorySize":512,"compressor":"gz","config":{},"contents":null,"copyToRoot":["/a"],"created":"1970-01-01T00:00:01Z","diskSize":1024,"extraCommands":"","fromImage":null,"fromImageName":null,"fromImageTag":null,"gid":0,"includeNixDB":false,"keepContentsDirlinks":false,"meta":{},"name":"x","passthru":{},"runAsRoot":null,"tag":null,"uid":5}'
+	'{"annotations":{},"architecture":null,"buildVMMemorySize":512,"compressor":"gz","config":{},"contents":null,"copyToRoot":["/a"],"created":"1970-01-01T00:00:01Z","diskSize":1024,"extraCommands":"","fromImage":null,"fromImageName":null,"fromImageTag":null,"gid":0,"includeNixDB":false,"inheritConfig":true,"keepContentsDirlinks":false,"meta":{},"name":"x","passthru":{},"runAsRoot":null,"tag":null,"uid":5}'
 builds 'null is as good as nothing' "$(jq -c 'map_values(null) | del(.name, .compressor)' "$T/out")"
 spec '{contents: $one}'
 fails 0 '^dt-build-image: contents is called copyToRoot now$' 'contents: a warning' tool "$T/spec.json"

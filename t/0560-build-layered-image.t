@@ -74,7 +74,7 @@ fails 1 '^dt-compress: .*No space left on device$' 'no room on stdout' full tool
 is 'no room on stdout: no scratch directory' "$(left)" ''
 ok '--print-build-args' dt-build-layered-image --print-build-args "$T/gz.json"
 is '--print-build-args: all keys, with the defaults' "$(jq -cS 'del(.contents)' "$T/out")" \
-	'{"annotations":{},"architecture":null,"compressor":"gz","config":{},"created":"1970-01-01T00:00:01Z","debug":false,"enableFakechroot":false,"extraCommands":"","fakeRootCommands":"","fromImage":null,"gid":0,"gname":"root","includeNixDB":false,"includeStorePaths":true,"layeringPipeline":null,"maxLayers":100,"meta":{},"mtime":"1970-01-01T00:00:01Z","name":"x","passthru":{},"tag":"t","uid":0,"uname":"root"}'
+	'{"annotations":{},"architecture":null,"compressor":"gz","config":{},"created":"1970-01-01T00:00:01Z","debug":false,"enableFakechroot":false,"extraCommands":"","fakeRootCommands":"","fromImage":null,"gid":0,"gname":"root","includeNixDB":false,"includeStorePaths":true,"inheritConfig":true,"layeringPipeline":null,"maxLayers":100,"meta":{},"mtime":"1970-01-01T00:00:01Z","name":"x","passthru":{},"tag":"t","uid":0,"uname":"root"}'
 ok '--print-build-args of dt-stream-layered-image' dt-stream-layered-image --print-build-args "$T/gz.json"
 is '--print-build-args of dt-stream-layered-image: no compressor' "$(jq -c 'has("compressor")' "$T/out")" false
 

@@ -84,4 +84,15 @@ builds 'a layered image on it' '{fromImage: "\($T)/base.tar", contents: $hello}'
 is 'has all of them' "$(store_paths)" "$all"
 is 'and stores none twice' "$(dt-inspect image.tar | jq -r '.image.history[1:][].comment' | grep -c busybox)" 0
 
+# --- what is inherited ---
+
+builds 'a base image with a configuration' '{compressor: "none", config: {Cmd: ["a"], Env: ["A=1"]}}'
+cp image.tar base.tar
+for script in dt-build-image dt-stream-layered-image; do
+	builds "$script: on it" '{fromImage: "\($T)/base.tar", config: {Env: ["B=2"]}}' $script
+	is "$script: inherits it" "$(dt-inspect image.tar | jq -c .image.config)" '{"Cmd":["a"],"Env":["A=1","B=2"]}'
+	builds "$script: inheritConfig is false" '{fromImage: "\($T)/base.tar", config: {Env: ["B=2"]}, inheritConfig: false}' $script
+	is "$script: inherits Env alone" "$(dt-inspect image.tar | jq -c .image.config)" '{"Env":["A=1","B=2"]}'
+done
+
 finish

@@ -50,10 +50,24 @@ static bool is_united(const char *key)
 	       strcmp(key, "ExposedPorts") == 0;
 }
 
-static json_t *inherit(const json_t *base, const json_t *config)
+/* The "config" of the base image, or a new object with its Env alone. */
+static json_t *inherited(const struct config_image *parts)
 {
-	json_t *result = json_is_object(base) ? json_deep_copy(base) : json_object();
-	json_t *own = json_deep_copy(config), *value;
+	json_t *base = json_object_get(parts->base, "config"), *env, *result;
+
+	if (!parts->env_only)
+		return json_is_object(base) ? json_deep_copy(base) : json_object();
+	result = json_object();
+	env = json_object_get(base, "Env");
+	if (env != NULL)
+		json_object_set_new(result, "Env", json_deep_copy(env));
+	return result;
+}
+
+static json_t *inherit(const struct config_image *parts)
+{
+	json_t *result = inherited(parts);
+	json_t *own = json_deep_copy(parts->config), *value;
 	const char *key;
 
 	json_object_del(result, "OnBuild");
@@ -170,9 +184,7 @@ json_t *config_image(const struct config_image *parts)
 	if (author != NULL)
 		json_object_set(doc, "author", author);
 	set_platform(doc, parts);
-	json_object_set_new(
-	    doc, "config",
-	    inherit(json_object_get(parts->base, "config"), parts->config));
+	json_object_set_new(doc, "config", inherit(parts));
 	json_object_set_new(doc, "rootfs", rootfs);
 	json_object_set_new(doc, "history", whole_history(parts));
 	return doc;

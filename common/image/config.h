@@ -55,6 +55,7 @@ json_t *config_history(const char *created, const char *comment);
 struct config_image {
 	json_t *base;               /* the base image's configuration, or NULL */
 	const json_t *config;       /* the new "config", which inherits the base's */
+	bool env_only;              /* it inherits only Env */
 	json_t *diff_ids;           /* of the layers on top of the base's: "sha256:HEX" */
 	json_t *history;            /* one entry for each element of diff_ids */
 	const char *created;        /* RFC 3339 */
@@ -73,6 +74,8 @@ struct config_image {
  *   - A new Entrypoint removes the base's Cmd.
  *   - OnBuild is not inherited.
  *   - Every other key replaces the base's.
+ *
+ * With `env_only` it inherits Env, in the same way, and no other key.
  *
  * The base's history is kept if it has one entry for each of the base's layers, besides
  * entries that are marked as empty. Otherwise a new entry is made for each layer.

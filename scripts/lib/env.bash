@@ -176,33 +176,14 @@ helper_make() {
 	done
 }
 
-# shadow_setup DIR SHELL: prints commands that make the missing files in /etc for groupadd and
-# useradd. They put the programs of the package DIR on PATH. SHELL is the shell of root.
+# shadow_setup DIR SHELL: sets $REPLY to commands that make the missing files in /etc for groupadd and
+# useradd. They put the programs of the package DIR on PATH. SHELL is the shell of root. Their text
+# is in shadow-setup.sh, which dockertools.nix reads, too.
 # shellcheck disable=SC2016 # the commands expand it
 shadow_setup() {
-	local path='' root=root:x:0:0::/root:$2
+	local text path='' root=root:x:0:0::/root:$2
 	[ -z "$1" ] || printf -v path 'export PATH=%q:%q:"$PATH"\n' "$1/bin" "$1/sbin"
-	run cat <<-END
-		if [ "\$PWD" != / ]; then
-		    echo 'shadowSetup is for commands that begin in / of an image, as with enableFakechroot' >&2
-		    exit 1
-		fi
-		${path}export SOURCE_DATE_EPOCH="\${SOURCE_DATE_EPOCH:-1}"
-		mkdir -p /etc/pam.d
-		if [ ! -e /etc/passwd ]; then
-		    echo ${root@Q} >/etc/passwd
-		    [ -e /etc/shadow ] || (umask 077 && echo 'root:!x:::::::' >/etc/shadow)
-		fi
-		if [ ! -e /etc/group ]; then
-		    echo root:x:0: >/etc/group
-		    [ -e /etc/gshadow ] || (umask 077 && echo root:x:: >/etc/gshadow)
-		fi
-		[ -e /etc/pam.d/other ] || cat >/etc/pam.d/other <<'OTHER'
-		account sufficient pam_unix.so
-		auth sufficient pam_rootok.so
-		password requisite pam_unix.so nullok yescrypt
-		session required pam_unix.so
-		OTHER
-		[ -e /etc/login.defs ] || : >/etc/login.defs
-	END
+	capture cat "$lib/shadow-setup.sh"
+	text=${REPLY//$'@path@\n'/"$path"}
+	REPLY=${text//@root@/"${root@Q}"}
 }

@@ -8,7 +8,7 @@ def merge_keys: {"images": ["paths"], "index": ["boolean", false]};
 
 def image_keys: {
 	"name": ["string"], "tag": ["string", null], "fromImage": ["string", null],
-	"fromImageName": ["string", null], "fromImageTag": ["string", null],
+	"fromImageName": ["string", null], "fromImageTag": ["string", null], "inheritConfig": ["boolean", true],
 	"copyToRoot": ["contents", []], "contents": ["contents", null],
 	"keepContentsDirlinks": ["boolean", false], "runAsRoot": ["string", null],
 	"extraCommands": ["string", ""], "uid": ["integer", 0], "gid": ["integer", 0],
@@ -20,7 +20,7 @@ def image_keys: {
 def compressor_keys: if $compress then {"compressor": ["string", "gz"]} else {} end;
 
 def layered_keys: {
-	"name": ["string"], "tag": ["string", null], "fromImage": ["string", null],
+	"name": ["string"], "tag": ["string", null], "fromImage": ["string", null], "inheritConfig": ["boolean", true],
 	"contents": ["contents", []], "config": ["object", {}], "annotations": ["texts", {}], "architecture": ["string", null],
 	"created": ["string", "1970-01-01T00:00:01Z"], "mtime": ["string", "1970-01-01T00:00:01Z"],
 	"maxLayers": ["integer", 100], "layeringPipeline": ["list", null],

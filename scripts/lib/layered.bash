@@ -21,6 +21,7 @@ layered_image() {
 		set -x
 	fi
 	key_options image --name name --tag tag --created created
+	[ "${key[inheritConfig]-}" != false ] || image+=(--inherit env)
 	key_options from --from fromImage
 	key_options arch --arch architecture
 	[ "${#from[@]}" -eq 0 ] || from+=("${arch[@]}") # for each tool that reads the base image

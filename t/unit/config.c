@@ -316,6 +316,27 @@ static void test_inherit(void)
 		 "other keys are replaced");
 }
 
+static void test_env_only(void)
+{
+	json_t *base = parse("{\"config\":{\"Env\":[\"A=1\",\"B=2\"],\"Cmd\":[\"c\"],"
+			     "\"Labels\":{\"a\":\"1\"}}}");
+	json_t *config = parse("{\"Env\":[\"B=3\"],\"Labels\":{\"b\":\"2\"}}");
+	json_t *none = json_array();
+	json_t *image = config_image(&(struct config_image){.base = base,
+							    .config = config,
+							    .env_only = true,
+							    .diff_ids = none,
+							    .history = none,
+							    .created = "now"});
+
+	is_json(json_object_get(image, "config"),
+		"{\"Env\":[\"A=1\",\"B=3\"],\"Labels\":{\"b\":\"2\"}}", "only Env");
+	json_decref(image);
+	json_decref(none);
+	json_decref(config);
+	json_decref(base);
+}
+
 static void is_image(const char *base, const struct config_image *parts, const char *want,
 		     const char *what)
 {
@@ -515,6 +536,7 @@ int main(void)
 	test_spelling();
 	test_docker();
 	test_inherit();
+	test_env_only();
 	test_image();
 	test_fit();
 	return tap_done();
