@@ -86,7 +86,7 @@ install: all
 	install -m 755 $(TOOLS:%=$B/%) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $B/guest/init $(DESTDIR)$(PREFIX)/libexec/dt
 	install -m 644 scripts/lib/*.bash scripts/lib/*.jq scripts/lib/programs.txt \
-	    scripts/lib/shadow-setup.sh $(DESTDIR)$(PREFIX)/share/dt
+	    scripts/lib/shadow-setup.sh scripts/dockertools.nix $(DESTDIR)$(PREFIX)/share/dt
 	for s in 1 5 7; do install -m 644 doc/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit; done
 
 clean:

@@ -1,0 +1,96 @@
+# What the executables of dockertools.nix do with an image in the store. They load this file.
+#
+#     nix_image ACTION IMAGE ARG...
+#
+# IMAGE is a prepared directory, dt-image(5), or an image archive.
+# shellcheck shell=bash disable=SC2119,SC2154 # script.bash sets $work
+# shellcheck source=scripts/lib/script.bash
+. "${BASH_SOURCE[0]%/*}/script.bash"
+
+# nix_image ACTION IMAGE ARG...: the executable $self. ACTION is the name of a function below.
+nix_image() {
+	image=$2
+	self=${0##*/}
+	case $1 in
+	stream) image_stream "${@:3}" ;;
+	load) image_load "${@:3}" ;;
+	push) image_push "${@:3}" ;;
+	copy) image_copy "${@:3}" ;;
+	esac
+}
+
+# image_stream [-t NAME:TAG]: writes the image, with another name if one is given.
+image_stream() {
+	local help='usage: %s [-t NAME:TAG]
+
+Writes the image archive to standard output.
+
+  --repo_tag NAME:TAG     the name and tag, instead of those of the image
+  --help                  print this help
+  --version               print the version' name=''
+	[ "${1-}" != -t ] || set -- --repo_tag "${@:2}"
+	# shellcheck disable=SC2059 # the format is a constant
+	printf -v help "$help" "$self"
+	parse_args "$help" "$@"
+	[ "${#operands[@]}" -eq 0 ] || die_usage "unexpected operand '${operands[0]}'"
+	[ ! -t 1 ] || die 'stdout is a terminal: redirect it'
+	[ "${#options[@]}" -eq 0 ] || name=${options[-1]}
+	if [ -z "$name" ]; then
+		run dt-stream-layered-image -- "$image"
+	else
+		[[ $name == *:* && ${name##*:} != */* ]] || die_usage "--repo_tag takes NAME:TAG, not '$name'"
+		attempt dt-stream-layered-image -- "$image" | attempt dt-merge --name "${name%:*}" --tag "${name##*:}" -- -
+	fi
+}
+
+# image_load ARG...: loads the image into an engine. The ARGs are those of dt-load.
+image_load() { exec dt-load "$@" -- "$image"; }
+
+# image_push [OPTION]... NAME[:TAG]: sends the image to a registry. The arguments are those of dt-push.
+# Of a prepared directory, only the layers that the registry lacks are made.
+image_push() {
+	local only=() option
+	if [ ! -d "$image" ]; then
+		run dt-push "$@" <"$image"
+		return
+	fi
+	for option; do
+		[[ $option != @(-o*|--output*|--attach*|--missing) ]] || die_usage "${option%%=*} does not go with an image in the store"
+	done
+	make_work
+	run dt-push --missing "$@" <"$image/thin.tar" >"$work/missing"
+	only=(--only "$work/missing")
+	attempt dt-stream-layered-image "${only[@]}" -- "$image" | attempt dt-push "$@"
+}
+
+# image_copy DESTINATION: copies the image to a place that is spelled as for skopeo.
+image_copy() {
+	local usage="usage: $self DESTINATION
+
+Copies the image to DESTINATION, which is one of these:
+
+  docker://NAME[:TAG]     a registry
+  docker-daemon:          the engine docker
+  containers-storage:     the engine podman
+  docker-archive:FILE     a new file
+  oci-archive:FILE        the same
+
+Options of dt-push and dt-load may precede DESTINATION."
+	[ "${1-}" != --help ] || { print "$usage"; return; }
+	[ $# -gt 0 ] || die_usage 'DESTINATION is missing'
+	local destination=${!#}
+	set -- "${@:1:$#-1}"
+	case $destination in
+	docker://?*) image_push "$@" "${destination#docker://}" ;;
+	docker-daemon:) image_load --engine docker "$@" ;;
+	containers-storage:) image_load --engine podman "$@" ;;
+	docker-archive:?* | oci-archive:?*)
+		if [ -d "$image" ]; then
+			run dt-stream-layered-image -o "${destination#*:}" "$@" -- "$image"
+		else
+			run dt-merge -o "${destination#*:}" "$@" -- "$image"
+		fi
+		;;
+	*) die_usage "'$destination' is not a destination" ;;
+	esac
+}
