@@ -1,6 +1,6 @@
 # dockertools.nix: the functions of nixpkgs' dockerTools, with the same arguments and results, built by dt.
 #
-#     dockerTools = import "${dt}/share/dt/dockertools.nix" { inherit pkgs dt; };
+#     dockerTools = import "${dt}/share/dt/dockertools.nix" { inherit pkgs; };
 #
 # dt-nix(7) describes the functions, and how they differ from those of nixpkgs. Of pkgs, this file needs bash,
 # bashInteractive, cacert, coreutils, gnutar and jq; shadow for shadowSetup, and linux for runAsRoot. It uses
@@ -14,10 +14,11 @@
 #
 # A builder ends in a command of bash, because Nix 2.8 kills a builder that has closed its standard error.
 { pkgs
-, # The tools, a derivation or a store path. In the source tree, package.nix makes them.
-  dt ? (pkgs.buildPackages or pkgs).dt or (
+, # dt, a derivation or a store path: of an installed file the directory that it is in, of the source tree package.nix.
+  # It is not called dt, because callPackage would pass another program of this name, which nixpkgs has.
+  dt-images ?
     if builtins.pathExists ./package.nix then (pkgs.buildPackages or pkgs).callPackage ./package.nix { }
-    else builtins.storePath ../..)
+    else builtins.storePath (toString ../..)
 , # Whether an image inherits the complete configuration of its base image. nixpkgs takes Env alone.
   inheritConfig ? false
 , # What a machine must have to run runAsRoot: [ "kvm" ] for a fast one.
@@ -33,8 +34,8 @@ let
   buildSystem = pkgs.stdenv.buildPlatform.system or pkgs.system or builtins.currentSystem;
   hostSystem = pkgs.stdenv.hostPlatform.system or buildSystem;
   bash = "${tools.bash}/bin/bash";
-  library = "${dt}/share/dt";
-  path = concatStringsSep ":" (map (p: "${p}/bin") ([ dt tools.coreutils tools.gnutar tools.jq ] ++ (tools.stdenv.initialPath or [ ])));
+  library = "${dt-images}/share/dt";
+  path = concatStringsSep ":" (map (p: "${p}/bin") ([ dt-images tools.coreutils tools.gnutar tools.jq ] ++ (tools.stdenv.initialPath or [ ])));
 
   # --- functions like those of lib ---
 
@@ -292,13 +293,13 @@ let
       }));
 
   # stream ATTRS: the program that streams an image. `script` is the script of dt that reads `conf`; `more` are derivations
-  # whose closures the image may need, besides that of `conf`.
-  stream = { name, tag, conf, script, more ? [ ], meta ? { }, passthru ? { } }:
+  # whose closures the image may need, besides that of `conf`, and `sources` are files that the script reads.
+  stream = { name, tag, conf, script, more ? [ ], sources ? [ ], meta ? { }, passthru ? { } }:
     let
       baseName = baseNameOf name;
       prepared = make {
         name = "${baseName}-prepared";
-        inherit conf;
+        inherit conf sources;
         hasTag = tag != null;
         exportReferencesGraph.graph = [ conf ] ++ more;
         script = addTag "$conf" + ''
@@ -417,7 +418,8 @@ let
     let
       a = shellArguments given;
       conf = writeText "${a.name}-conf.json" (toJSON ({
-        drv = unsafeDiscardOutputDependency a.drv.drvPath;
+        # Nix exports the graph of no file that refers to derivations that are not built.
+        drv = unsafeDiscardStringContext a.drv.drvPath;
         inherit (a) name homeDirectory shell command run architecture created mtime includeNixDB debug annotations;
         contents = [ { helper = "caCertificates"; package = "${pkgs.cacert}"; } a.contents ];
         uid = number a.uid;
@@ -431,6 +433,7 @@ let
         inherit conf;
         script = "dt-stream-nix-shell-image";
         more = [ (inputsOf a.drv) ];
+        sources = [ (unsafeDiscardOutputDependency a.drv.drvPath) ];
       }));
 
   buildNixShellImage = overridable (args:
@@ -550,7 +553,7 @@ let
     preferLocalBuild = true;
     text = ''
       #!${bash}
-      exec ${dt}/bin/dt-prefetch-image "$@"
+      exec ${dt-images}/bin/dt-prefetch-image "$@"
     '';
   });
 

@@ -17,7 +17,7 @@
     {
       packages = each (pkgs: {
         default = package pkgs;
-        dt = package pkgs;
+        dt-images = package pkgs;
       });
       legacyPackages = each (pkgs: { inherit (package pkgs) dockerTools; });
       overlays.default = import ./overlay.nix;

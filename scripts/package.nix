@@ -71,7 +71,7 @@ stdenv.mkDerivation (self: {
   '';
   passthru.dockerTools = import ./dockertools.nix {
     inherit pkgs;
-    dt = self.finalPackage;
+    dt-images = self.finalPackage;
   };
   meta = {
     description = "Container images from store paths";

@@ -1,5 +1,5 @@
 # A Nix store and a stub of nixpkgs with dt, for the tests of scripts/dockertools.nix.
-# shellcheck shell=bash disable=SC2154 # of lib.sh
+# shellcheck shell=bash disable=SC2034,SC2154 # shared with lib.sh and the tests
 
 # make_packages: sets $N to a new directory with a Nix store, in which images can be made in a sandbox. $N/programs lists
 # the programs of this machine for the stub.
@@ -30,19 +30,35 @@ make_packages() {
 	sed 's,^FAKED=.*,FAKED=faked,' "$file" >"$N/fakeroot"
 	cp "${file/fakeroot/faked}" "$N/faked"
 	chmod 755 "$N/fakeroot"
-	sandbox="/bin/sh=$(type -P busybox) /usr/lib /lib=/usr/lib /lib64=/usr/lib64 /dt-build=$build"
+	for file in /boot/vmlinuz-*; do cp "$file" "$N/kernel"; done
+	sandbox="/bin/sh=$(type -P busybox) /usr/lib /lib=/usr/lib /lib64=/usr/lib64 /usr/share/qemu /usr/share/seabios /dt-build=$build"
 }
 
 in_nix() { "$t_dir/with-nix" "$N" "$@"; }
 
 # stub EXPRESSION: prints an expression of Nix in which `pkgs` is the stub, with dt's overlay.
 stub() {
-	printf 'let pkgs = import %s { packages = %s; programs = %s; overlays = [ (import %s) ]; }; in %s\n' \
-		"$t_dir/fixtures/nixpkgs" "$N/roots" "$N/programs" "$top/scripts/overlay.nix" "$1"
+	printf 'let pkgs = import %s { packages = %s; programs = %s; kernel = %s; overlays = [ (import %s) ]; }; in %s\n' \
+		"$t_dir/fixtures/nixpkgs" "$N/roots" "$N/programs" "$N/kernel" "$top/scripts/overlay.nix" "$1"
 }
 
 # builds EXPRESSION [OPTION]...: builds it in a sandbox, and prints the store paths.
 builds() {
-	in_nix nix-build -Q --no-out-link --option sandbox true --option filter-syscalls false \
+	in_nix nix-build --quiet -Q --no-out-link --option sandbox true --option filter-syscalls false \
 		--option sandbox-paths "$sandbox" "${@:2}" -E "$(stub "$1")"
 }
+
+# build_examples: builds all images of t/fixtures/nixpkgs/examples.nix but those that Nix was told to leave out. Sets
+# $built to their places on this machine, by name.
+build_examples() {
+	local name path
+	declare -gA built=()
+	local set="removeAttrs (import $t_dir/fixtures/nixpkgs/examples.nix pkgs) [ $* ]"
+	ok 'the examples are built in a sandbox' builds "$set"
+	while read -r name path; do
+		built[$name]=$N$path
+	done < <(evaluates "builtins.mapAttrs (_: image: image.outPath) ($set)" | jq -r 'to_entries[] | "\(.key) \(.value)"')
+}
+
+# evaluates EXPRESSION: prints its value as JSON.
+evaluates() { in_nix nix-instantiate --eval --strict --json -E "$(stub "$1")"; }

@@ -1,0 +1,169 @@
+#!/usr/bin/env bash
+# scripts/dockertools.nix: the functions of nixpkgs' dockerTools in a stub of nixpkgs, with builds in a sandbox. dt itself
+# is built by scripts/package.nix there.
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2016,SC2154,SC2317 # Nix and jq have variables, too; nix.sh sets some; what is passed on is run
+. "$(dirname "$0")/lib.sh"
+. "$t_dir/nix.sh"
+. "$t_dir/registry.sh"
+need jq python3 skopeo strace tar
+
+make_packages
+small=$N
+cd "$T" || exit 1
+shown() { dt-inspect "${built[$1]}" | jq -c "$2"; }
+flat() { dt-flatten "${built[$1]}"; }
+# says DESCRIPTION EXPRESSION JSON: the value of an expression of Nix
+says() {
+	ok "$1" evaluates "with pkgs; with pkgs.dockerTools; let examples = import $t_dir/fixtures/nixpkgs/examples.nix pkgs; in $2"
+	is "$1: the value" "$(jq -c . out)" "$3"
+}
+# throws DESCRIPTION EXPRESSION TEXT: Nix fails with this message at evaluation
+throws() {
+	in_nix nix-instantiate --eval --strict -E "$(stub "with pkgs; with pkgs.dockerTools; ($2).drvPath")" >out 2>err </dev/null
+	is "$1: status" "$?" 1
+	is "$1: the message" "$(grep -o 'error: .*' err)" "error: $3"
+}
+
+# --- names, attributes and messages ---
+
+says 'the functions' 'builtins.attrNames dockerTools' \
+	'["binSh","buildImage","buildImageWithNixDb","buildLayeredImage","buildLayeredImageWithNixDb","buildNixShellImage","caCertificates","exportImage","fakeNss","mergeImages","nix-prefetch-docker","pullImage","shadowSetup","streamLayeredImage","streamNixShellImage","usrBinEnv"]'
+says 'the names of derivations' 'map (image: image.name) (with examples; [ redis onBase (onBase.override { compressor = "zstd"; }) links layeredOnBase streamed nixShell shellRun merged export onBase.layer layered.conf usrBinEnv binSh caCertificates fakeNss ])' \
+	'["docker-image-redis.tar.gz","docker-image-OnBase.tar","docker-image-OnBase.tar.zst","hello.tar.gz","on-base.tar.zst","stream-hello","small-env.tar.gz","stream-small-env","merge-docker-images","hello.tar.gz","docker-layer-OnBase","hello-conf.json","usr-bin-env","bin-sh","ca-certificates","fake-nss"]'
+says 'names of images are in lower case' 'map (image: image.imageName) (with examples; [ onBase sandboxed nixShell ])' \
+	'["registry.example.org/some/onbase","sandboxed","small-env"]'
+says 'a tag that was given' 'map (image: image.imageTag) (with examples; [ redis layeredOnBase sandboxed shellRun ])' '["latest","1","1","run"]'
+says 'the default tag is the hash of the output, or of the specification' \
+	'with examples; let hash = drv: builtins.substring 11 32 drv.outPath; in [ (onBase.imageTag == hash onBase) (layered.imageTag == hash layered.conf) (streamed.imageTag == layered.imageTag) ]' '[true,true,true]'
+says 'passthru and meta' 'with examples; [ sandboxed.isExe (layered.isExe or false) sandboxed.more sandboxed.meta.description zstd.more layered.stream.name onBase.buildArgs.compressor layered.buildArgs.name ]' \
+	'[true,false,"passed","an image","passed","stream-hello","none","hello"]'
+says 'override takes a function, and can be repeated' '((examples.onBase.override (old: { name = old.name + "x"; })).override { tag = "9"; }).buildArgs.name' '"registry.example.org/Some/OnBasex"'
+says 'overrideAttrs' '(examples.hello.overrideAttrs (old: { name = "x" + old.name; })).name' '"xdocker-image-hello.tar.gz"'
+says 'pullImage' 'with pullImage { imageName = "some/name"; imageDigest = "sha256:0"; sha256 = "0000000000000000000000000000000000000000000000000000"; finalImageTag = "1"; }; [ name imageName imageTag imageDigest outputHashMode ]' \
+	'["docker-image-some-name-1.tar","some/name","1","sha256:0","flat"]'
+says 'an instance of its own' 'map (f: (f.streamLayeredImage { name = "x"; }).outPath == (streamLayeredImage { name = "x"; }).outPath)
+	[ (import '"$top"'/scripts/dockertools.nix { inherit pkgs; inherit (pkgs) dt-images; }) (pkgs.callPackage '"$top"'/scripts/dockertools.nix { }) pkgs.dt-images.dockerTools ]' '[true,true,true]'
+says 'what a builder must have' 'let f = (import '"$top"'/scripts/dockertools.nix { inherit pkgs; requiredSystemFeatures = [ "kvm" ]; }).buildImage; in
+	[ (f { name = "x"; runAsRoot = "x"; }).requiredSystemFeatures (examples.redis.requiredSystemFeatures) (f { name = "x"; } ? requiredSystemFeatures) ]' '[["kvm"],[],false]'
+throws 'contents and copyToRoot' 'buildImage { name = "x"; contents = hello; copyToRoot = hello; }' \
+	'in docker image x: You can not specify both contents and copyToRoot.'
+throws 'another compressor' 'buildLayeredImage { name = "x"; compressor = "xz"; }' \
+	'in docker image x: compressor must be one of: [gz none zstd]'
+throws 'maxLayers' 'streamLayeredImage { name = "x"; maxLayers = 1; }' \
+	'the maxLayers argument of dockerTools.buildLayeredImage function must be greather than 1 (current value: 1)'
+throws 'command and run' 'streamNixShellImage { drv = examples.small; command = "x"; run = "y"; }' \
+	"streamNixShellImage: Can't specify both command and run"
+in_nix nix-instantiate --eval -E "$(stub '(pkgs.dockerTools.buildImage { name = "x"; contents = pkgs.hello; }).name')" >out 2>err
+like 'contents: a warning' err 'in docker image x: The contents parameter is deprecated'
+ok 'a package set with another dockerTools' in_nix nix-instantiate --eval --strict --json -E \
+	"(import $t_dir/fixtures/nixpkgs { packages = $N/roots; programs = $N/programs; kernel = $N/kernel; overlays = [ (final: prev: { dockerTools.examples = 7; }) (import $top/scripts/overlay.nix) ]; }).dockerTools.examples"
+is 'keeps its other functions' "$(cat out)" 7
+
+# --- the images ---
+
+build_examples '"redis"' '"shadow"'
+is 'hello' "$(shown hello '[.repoTags, .image.config.Cmd, .image.created]')" '[["hello:latest"],["/bin/hello"],"1970-01-01T00:00:01Z"]'
+is 'created is now' "$(shown now '.image.created >= "2020"')" true
+is 'a default tag' "$(shown links '.repoTags[0]')" "\"hello:$(evaluates "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).links.imageTag" | jq -r .)\""
+is 'a default tag of buildImage' "$(shown environment '.repoTags[0]')" "\"environment-example:$(basename "${built[environment]}" | cut -d - -f 1)\""
+is 'contents are links' "$(flat links | tar -tvf - bin/hello | sed 's/.* -> //')" "$(root hello)/bin/hello"
+is 'the configuration alone names the store paths' "$(flat layered | tar -t | sed -nE 's,^(nix/store/[^/]+)/$,/\1,p' | sort)" \
+	"$(in_nix nix-store -qR "$(root hello)" | sort)"
+is 'helpers' "$(flat environment | tar -t | grep -v '^nix\|/$' | paste -sd ' ')" \
+	'bin/sh etc/group etc/nsswitch.conf etc/passwd etc/pki/tls/certs/ca-bundle.crt etc/ssl/certs/ca-bundle.crt etc/ssl/certs/ca-certificates.crt usr/bin/env'
+is 'Env of the base image is inherited, and nothing else' "$(shown onBase .image.config)" '{"Env":["FROM=base","B=2"]}'
+is 'inheritConfig inherits all' "$(shown onBaseAll .image.config)" '{"Cmd":["/bin/sh"],"Env":["FROM=base","B=2"]}'
+is 'the layers of the base image are there' "$(shown layeredOnBase '.layers[0]')" "$(shown someBaseImage '.layers[0]')"
+is 'extraCommands with quotes and parentheses' "$(flat onBase | tar -xO it)" '(it)'
+is 'merged images have all names' "$(dt-inspect --all "${built[merged]}" | jq -r '.repoTags[]' | sed 's/:.*//' | paste -sd ' ')" 'hello hello on-base'
+same 'the top layer' "${built[topLayer]}/layer.tar" <(tar -xOf "${built[onBase]}" "blobs/sha256/$(shown onBase '.layers[-1]' | tr -d '"' | cut -d : -f 2)")
+is 'exportImage' "$(tar -tf "${built[export]}" | grep -c 'bin/hello$')" 1
+like 'the picture of the cost' "${built[cost]}" '<svg'
+is 'a database' "$(for i in withDb withDb1; do flat $i | tar -tf - | grep -c 'nix/var/nix/db/db.sqlite'; done | paste -sd ' ')" '1 1'
+is 'an image refers to nothing in the store' "$(in_nix nix-store -q --references "${built[layered]#"$N"}")" ''
+ok 'nix-build --check: the same bytes again' builds "with import $t_dir/fixtures/nixpkgs/examples.nix pkgs; [ hello layered sandboxed sandboxed.prepared merged nixShell environment ]" --check
+
+ok 'the installed file' builds '((import "${pkgs.dt-images}/share/dt/dockertools.nix" { inherit pkgs; }).streamLayeredImage {
+	name = "hello"; config.Cmd = [ "${pkgs.hello}/bin/hello" ]; })'
+is 'gives the same image' "$(in_nix "$(cat out)" | sha256sum)" "$(in_nix "${built[streamed]#"$N"}" | sha256sum)"
+
+# --- streams ---
+
+stream=${built[sandboxed]}
+is 'a stream is one executable file' "$(find "$stream" -printf '%y %m')" 'f 555'
+ok 'it writes the image' in_nix "${stream#"$N"}"
+cp out image.tar
+is 'with its name' "$(dt-inspect image.tar | jq -c .repoTags)" '["sandboxed:1"]'
+is 'what its commands made' "$(dt-flatten image.tar | tar -tvf - extra | cut -c 1-20)" '-rw-r--r-- 1000/1000'
+prepared=$(evaluates "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).sandboxed.prepared.outPath" | jq -r .)
+is 'it refers to what the image has' "$(in_nix nix-store -q --references "$prepared" | grep -c -e -data -e -more -e -hello)" 3
+is 'maxLayers' "$(dt-inspect image.tar | jq '.layers | length')" 5
+n=0
+while read -r layer; do
+	n=$((n + 1))
+	# shellcheck disable=SC2086 # store paths
+	sum=$("$t_dir/fixtures/layer.py" --root "$N" --mtime 1 --owner 1000:100 --uname user --gname users $layer | sha256sum)
+	is "layer $n has the digest that nixpkgs' streamer gives it" "sha256:${sum%% *}" "$(dt-inspect image.tar | jq -r ".layers[$((n - 1))]")"
+done <"$N$prepared/plan"
+is 'there are such layers' "$n" 3
+ok 'another name' in_nix "${stream#"$N"}" -t other/name:2
+is 'another name: the image has it' "$(dt-inspect out | jq -c '.repoTags, .config')" $'["other/name:2"]\n'"$(dt-inspect image.tar | jq -c .config)"
+ok '--repo_tag' in_nix "${stream#"$N"}" --repo_tag=other/name:2
+fails 2 '--repo_tag takes NAME:TAG' 'a name without a tag' in_nix "${stream#"$N"}" -t other/name
+
+# --- pushing, on two machines ---
+
+start_registry registry
+push=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).sandboxed.push")
+zstd_push=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).zstd.push")
+copy=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).sandboxed.copyTo")
+ok 'push' in_nix "$push/bin/push" --tls-verify false "$registry/x:1"
+is 'the registry has the image' "$(dt-pull --tls-verify false --print digest "$registry/x:1")" "sha256:$(grep ^manifest out | cut -d : -f 2)"
+# The second machine has an empty store. It gets what it runs from a signed cache.
+mkdir -p "$N/second/nix"
+nix-store --generate-binary-cache-key test-1 "$N/secret" "$N/public" 2>err
+copy_paths() { "$t_dir/with-nix" "$1" nix --extra-experimental-features nix-command copy "${@:2}"; }
+ok 'the first machine fills a cache' copy_paths "$N" --to "file://$N/cache?compression=none&secret-key=$N/secret" "$push" "$zstd_push"
+ok 'the second machine reads it' copy_paths "$N/second" --from "file://$N/cache" --option trusted-public-keys "$(cat "$N/public")" "$push" "$zstd_push"
+is 'it has the digests' "$(cmp "$N$prepared/thin.tar" "$N/second$prepared/thin.tar" && echo yes)" yes
+for path in data more hello; do
+	rm -rf "$N/second/nix/store/"*"-$path" "$N/second/nix/store/"*"-$path-"[0-9]*
+done
+is 'it loses store paths' "$(find "$N/second/nix/store" -maxdepth 1 -regex '.*-\(data\|more\|hello-[0-9].*\)')" ''
+traced() { ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 strace -f -e trace=openat,open,execve -o "$T/trace" "$@"; }
+ok 'it pushes an image whose layers the registry has' traced "$t_dir/with-nix" "$N/second" "$push/bin/push" --tls-verify false "$registry/x:2"
+is 'sends nothing' "$(grep ^sent out)" 'sent 0'
+is 'and reads no store path of it' "$(tr ' ' '\n' <"$N/second$prepared/plan" | grep -e -data -e -more -e -hello | grep -cFf - trace)" 0
+like 'the trace has the digests' trace "$prepared/thin.tar"
+is 'the same image' "$(dt-pull --tls-verify false --print digest "$registry/x:2")" "$(dt-pull --tls-verify false --print digest "$registry/x:1")"
+"$t_dir/with-nix" "$N/second" "$zstd_push/bin/push" --tls-verify false "$registry/y:1" >out 2>err </dev/null
+is 'a layer that the registry lacks must be read' "$?:$(grep -c "dt-layer: .*: No such file" err)" 1:1
+fails 2 'does not go with an image in the store' 'an option that it cannot have' in_nix "$push/bin/push" -o f "$registry/x:1"
+ok 'copyTo docker://' in_nix "$copy/bin/copy-to" --tls-verify false "docker://$registry/x:3"
+ok 'copyTo docker-archive:' in_nix "$copy/bin/copy-to" "docker-archive:$T/copy.tar"
+same 'copyTo docker-archive: the image' copy.tar image.tar
+fails 2 "^copy-to: 'x' is not a destination" 'copyTo another place' in_nix "$copy/bin/copy-to" x
+
+# --- pulling ---
+
+# Nix accepts no fixed output that mentions store paths of the builder.
+mkdir tree && echo x >tree/file
+dt-root --tree tree | dt-manifest --name x --tag 1 >plain.tar
+ok 'an image without store paths' on plain.tar dt-push --tls-verify false "$registry/plain:1"
+digest=$(dt-pull --tls-verify false --print digest "$registry/plain:1")
+pulled() { # HASH
+	echo "pkgs.dockerTools.pullImage { imageName = \"$registry/plain\"; imageDigest = \"$digest\"; finalImageName = \"y\"; tlsVerify = false; $1 }"
+}
+builds "$(pulled '')" >out 2>err </dev/null
+hash=$(sed -n 's/^ *got: *//p' err)
+like 'pullImage without a hash says which one it got' err '^ *got: *sha256-.{44}$'
+ok 'pullImage with it' builds "$(pulled "hash = \"$hash\";")"
+is 'pullImage: the image' "$(dt-inspect "$N$(cat out)" | jq -c '.repoTags, .layers')" $'["docker.io/library/y:latest"]\n'"$(dt-inspect plain.tar | jq -c .layers)"
+ok 'sha256 is the same' builds "$(pulled "sha256 = \"$hash\";")"
+ok 'nix-prefetch-docker' in_nix "$(builds pkgs.dockerTools.nix-prefetch-docker)/bin/nix-prefetch-docker" \
+	--tls-verify false --quiet --image-name "$registry/plain" --image-tag 1 --final-image-name y --final-image-tag latest
+cp out prefetched
+ok 'nix-prefetch-docker prints the arguments' builds "pkgs.dockerTools.pullImage (import $T/prefetched)"
+is 'nix-prefetch-docker: the hash' "$(grep -c "$hash" prefetched)" 1
+finish
