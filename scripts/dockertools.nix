@@ -35,7 +35,13 @@ let
   hostSystem = pkgs.stdenv.hostPlatform.system or buildSystem;
   bash = "${tools.bash}/bin/bash";
   library = "${dt-images}/share/dt";
-  path = concatStringsSep ":" (map (p: "${p}/bin") ([ dt-images tools.coreutils tools.gnutar tools.jq ] ++ (tools.stdenv.initialPath or [ ])));
+  share = if builtins.pathExists ./lib then ./lib else ./.;
+  binPath = packages: concatStringsSep ":" (map (package: "${package}/bin") packages);
+  path = binPath ([ dt-images tools.coreutils tools.gnutar tools.jq ] ++ (tools.stdenv.initialPath or [ ]));
+  builderPath = path;
+  # The same, and the programs of a group in programs.txt. A busybox must not come first.
+  pathWith = group: "${path}:" + binPath (map ({ package, ... }: package)
+    (import (share + "/programs.nix") { pkgs = tools; groups = [ group ]; }));
 
   # --- functions like those of lib ---
 
@@ -216,6 +222,7 @@ let
           copyTo = copyTo self;
         } // passthru;
       } // optional (runAsRoot != null) {
+        path = pathWith "vm";
         DT_KERNEL = "${kernel}/${kernel.kernelTarget or tools.stdenv.hostPlatform.linux-kernel.target or "bzImage"}";
         DT_MODULES = "${kernel.modules or kernel}/lib/modules";
         inherit requiredSystemFeatures;
@@ -286,20 +293,20 @@ let
     in
     throwIf (a.layeringPipeline == null && number a.maxLayers <= 1)
       "the maxLayers argument of dockerTools.buildLayeredImage function must be greather than 1 (current value: ${toString a.maxLayers})"
-      (stream {
+      (stream ({
         inherit (a) name tag meta passthru;
         inherit conf;
         script = "dt-stream-layered-image";
-      }));
+      } // optional a.enableFakechroot { path = pathWith "fallback"; })));
 
   # stream ATTRS: the program that streams an image. `script` is the script of dt that reads `conf`; `more` are derivations
   # whose closures the image may need, besides that of `conf`, and `sources` are files that the script reads.
-  stream = { name, tag, conf, script, more ? [ ], sources ? [ ], meta ? { }, passthru ? { } }:
+  stream = { name, tag, conf, script, more ? [ ], sources ? [ ], path ? builderPath, meta ? { }, passthru ? { } }:
     let
       baseName = baseNameOf name;
       prepared = make {
         name = "${baseName}-prepared";
-        inherit conf sources;
+        inherit conf sources path;
         hasTag = tag != null;
         exportReferencesGraph.graph = [ conf ] ++ more;
         script = addTag "$conf" + ''
@@ -421,7 +428,11 @@ let
         # Nix exports the graph of no file that refers to derivations that are not built.
         drv = unsafeDiscardStringContext a.drv.drvPath;
         inherit (a) name homeDirectory shell command run architecture created mtime includeNixDB debug annotations;
-        contents = [ { helper = "caCertificates"; package = "${pkgs.cacert}"; } a.contents ];
+        contents = [
+          { helper = "caCertificates"; package = "${pkgs.cacert}"; }
+          { helper = "usrBinEnv"; package = "${pkgs.coreutils}"; }
+          a.contents
+        ];
         uid = number a.uid;
         gid = number a.gid;
         maxLayers = number a.maxLayers;
@@ -547,7 +558,7 @@ let
     "export PATH=${pkgs.shadow}/bin:${pkgs.shadow}/sbin:\"$PATH\""
     (quote "root:x:0:0::/root:${pkgs.runtimeShell or "${pkgs.bash}/bin/bash"}")
   ]
-    (builtins.readFile (if builtins.pathExists ./shadow-setup.sh then ./shadow-setup.sh else ./lib/shadow-setup.sh));
+    (builtins.readFile (share + "/shadow-setup.sh"));
 
   nix-prefetch-docker = make (programIn "nix-prefetch-docker" // {
     preferLocalBuild = true;

@@ -4,7 +4,8 @@
 #     dockerTools = dt.dockerTools;
 #
 # The scripts find their programs in libexec/dt/programs, a directory of symlinks that this file makes from the list
-# lib/programs.txt. The engines of dt-load are not among them, because they belong to the system.
+# lib/programs.txt. The engines of dt-load are not among them, because they belong to the system. dockertools.nix adds
+# the programs of other groups to the builders that need them.
 { stdenv
 , pkgs
 , makeWrapper
@@ -20,20 +21,16 @@
 , sqlite
 , zlib
 , zstd
-, # Whether runAsRoot can use a virtual machine. QEMU is large.
-  withVM ? true
+, # Whether dt-vmrun finds QEMU here. QEMU is large, and dockertools.nix has its own way.
+  withVM ? false
 }:
 let
-  inherit (builtins) concatStringsSep elem elemAt filter foldl' isString match readFile split;
-  words = separator: text: filter (word: isString word && word != "") (split separator text);
-
-  # The rows of the list: program, group, package of Debian, package of nixpkgs.
-  rows = map (words " +") (filter (line: match "#.*" line == null) (words "\n" (readFile ./lib/programs.txt)));
-  groups = [ "base" "root" "fallback" ] ++ (if withVM then [ "vm" ] else [ ]);
-  # newuidmap and newgidmap work only as programs of the system that root has made set-user-ID.
-  wanted = row: elem (elemAt row 1) groups && elemAt row 3 != "shadow";
-  packageOf = row: foldl' (set: name: set.${name}) pkgs (words "[.]" (elemAt row 3));
-  links = concatStringsSep "\n" (map (row: "link ${elemAt row 0} ${(packageOf row).bin or (packageOf row)}") (filter wanted rows));
+  inherit (builtins) concatStringsSep elemAt map match readFile;
+  programs = import ./lib/programs.nix {
+    inherit pkgs;
+    groups = [ "base" "root" ] ++ (if withVM then [ "vm" ] else [ ]);
+  };
+  links = concatStringsSep "\n" (map ({ program, package }: "link ${program} ${package}") programs);
 
   source = toString ../.;
   isSource = path: type:

@@ -67,6 +67,9 @@ says 'buildDerivation' "$hello" in_docker "$image" bash -c 'buildDerivation && r
 loads shellRun
 says 'run' "said: $hello" in_docker "$image"
 
+loads shellStructured
+says 'structured attributes' "$(root hello)/bin/hello" in_docker "$image" bash -c 'buildDerivation && read -r line </nix/store/*-structured && echo "$line/bin/hello"'
+
 # --- load ---
 
 load=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).layered.load")
