@@ -282,7 +282,7 @@ let
 
   streamLayeredImage = overridable (given:
     let
-      a = layeredArguments (removeAttrs given [ "override" ]);
+      a = layeredArguments given;
       conf = writeText "${baseNameOf a.name}-conf.json" (toJSON (common a // {
         inherit (a) contents mtime uname gname extraCommands fakeRootCommands enableFakechroot includeStorePaths
           includeNixDB layeringPipeline debug;
