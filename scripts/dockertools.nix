@@ -34,6 +34,7 @@ let
   buildSystem = pkgs.stdenv.buildPlatform.system or pkgs.system or builtins.currentSystem;
   hostSystem = pkgs.stdenv.hostPlatform.system or buildSystem;
   bash = "${tools.bash}/bin/bash";
+  runtimeShell = pkgs.runtimeShell or "${pkgs.bash}/bin/bash";
   library = "${dt-images}/share/dt";
   share = if builtins.pathExists ./lib then ./lib else ./.;
   binPath = packages: concatStringsSep ":" (map (package: "${package}/bin") packages);
@@ -198,8 +199,10 @@ let
       conf = writeText "${baseName}-config.json" (toJSON (common {
         inherit name tag fromImage config architecture created annotations inheritConfig;
       } // {
-        inherit fromImageName fromImageTag keepContentsDirlinks runAsRoot compressor includeNixDB extraCommands
-          diskSize buildVMMemorySize;
+        inherit fromImageName fromImageTag keepContentsDirlinks compressor includeNixDB extraCommands diskSize
+          buildVMMemorySize;
+        # The environment of nixpkgs' runAsRoot.
+        runAsRoot = if runAsRoot == null then null else "#!${runtimeShell}\nset -e\nexport PATH=${pkgs.coreutils}/bin:/bin\n${runAsRoot}";
         copyToRoot = if copyToRoot == null then contents else copyToRoot;
         uid = number uid;
         gid = number gid;
@@ -556,7 +559,7 @@ let
 
   shadowSetup = replaceStrings [ "@path@" "@root@" ] [
     "export PATH=${pkgs.shadow}/bin:${pkgs.shadow}/sbin:\"$PATH\""
-    (quote "root:x:0:0::/root:${pkgs.runtimeShell or "${pkgs.bash}/bin/bash"}")
+    (quote "root:x:0:0::/root:${runtimeShell}")
   ]
     (builtins.readFile (share + "/shadow-setup.sh"));
 
