@@ -231,8 +231,8 @@ static void describe(const struct layer *layer, struct buf *out)
 }
 
 /*
- * Takes the digests of --digests. A layer that is left out is known by that. Only a stub
- * of it is written, and its files are not read.
+ * Sets the digests of the layers that are left out to those of --digests. Only a stub of
+ * such a layer is written, so its files are not read.
  */
 static void read_digests(struct work *w)
 {

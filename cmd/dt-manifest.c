@@ -290,7 +290,7 @@ static void build_image(const struct options *o, const struct image *base)
 	writer_release(&b.writer);
 }
 
-/* Writes the image whose documents --documents has. */
+/* Writes the image of the documents in --documents. */
 static void fill(const struct options *o)
 {
 	struct writer w = {.fd = 1, .verify = o->verify, .is_oci = o->is_oci};

@@ -1,5 +1,6 @@
 /*
- * dt-merge: all images of several archives, in one archive, or one image of them.
+ * dt-merge: put all images of several archives into one archive, or make one image for
+ * several platforms of them.
  *
  * FILE...: image archives; stdin is read if a FILE is "-". stdout: an image archive.
  * Both are dt-image(5).
@@ -75,7 +76,7 @@ static void check_operands(const struct options *o, int argc, char **argv)
 		die_usage("standard input can be read but once");
 }
 
-/* Parses the options; the operands begin at argv[optind] then. */
+/* Parses the options. Afterwards, the operands begin at argv[optind]. */
 static void parse_args(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){0};

@@ -167,7 +167,7 @@ static bool *find_tops(const struct graph *g)
 	return is;
 }
 
-/* What is registered. */
+/* The contents of the new database. */
 static struct nixdb_contents contents_of(const struct work *w)
 {
 	return (struct nixdb_contents){

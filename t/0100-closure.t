@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-closure: the command line, roots, text, --exclude, and what is refused.
+# dt-closure: the command line, roots, text, --exclude, and errors.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # functions that only the checks call
 . "$(dirname "$0")/lib.sh"

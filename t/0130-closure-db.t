@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# dt-closure and a real Nix: the database says what nix-store says, and so do a scan and
-# what Nix exports. Databases that are locked, left behind, damaged, or not ours to write.
+# dt-closure and a real Nix: the database, a scan and a graph that Nix exports give the same as
+# nix-store. Databases that are locked, damaged, read-only or have a log that was not merged.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # functions that only the checks call
 . "$(dirname "$0")/lib.sh"

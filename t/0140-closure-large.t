@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-closure on a large store: over 300 paths and 1 GB, all sources alike.
+# dt-closure on a large store of over 300 paths and 1 GB: all sources give the same graph.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 need nix nix-store openssl

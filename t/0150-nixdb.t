@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# dt-nixdb: the database is the one that Nix makes of the same paths, Nix works with it,
-# and NARs are hashed as Nix does. Bad graphs, files that change, outputs that fail.
+# dt-nixdb: the database is equal to that of Nix for the same paths, Nix works with it, and NARs
+# have the same hashes as in Nix. Bad graphs, files that change, outputs that fail.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # `eval` and `fails` run what is passed to them
 . "$(dirname "$0")/lib.sh"

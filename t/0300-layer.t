@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# dt-layer and dt-root: layers of store paths, of a directory and of links are, to the byte, what Python's tarfile makes of them.
+# dt-layer and dt-root: layers of store paths, of a directory and of links are equal, byte for byte, to those of Python's
+# tarfile.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 need /usr/bin/python3 perl mknod jq unshare

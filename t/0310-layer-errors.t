@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-layer: bad plans, files that change, outputs that fail; nothing passes for whole.
+# dt-layer: bad plans, files that change, outputs that fail. No output passes for complete.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # `eval` and `fails` run what is passed to them
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-root: copies, environments, owners as on disk, one layer of all, on top of an image.
+# dt-root: copies, environments, owners as on disk, one layer of several sources, a layer on top of an image.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

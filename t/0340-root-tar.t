@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# dt-root --tar: a rootfs tar becomes a layer, with the owners in it. Untrusted tars.
-# And what is said of owners that are lost.
+# dt-root --tar: a rootfs tar becomes a layer with the same owners. Untrusted tars, and warnings about
+# owners that are lost.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # functions are run by name, and text by other shells
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-manifest: the documents of an image: configuration, history, names, tags.
+# dt-manifest: the documents of an image, with its configuration, history, names and tags.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # `fails` runs functions
 . "$(dirname "$0")/lib.sh"

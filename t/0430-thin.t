@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Thin archives: stubs in place of layers, the images made of them, who refuses them, and engines that load them.
+# Thin archives: stubs in place of layers, the images made of them, tools that reject them, and engines that load them.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2119,SC2120,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

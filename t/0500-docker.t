@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real store's programs, streamed into a real Docker, run.
+# Images of a real store are streamed into a real Docker, and their programs run.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-load: real engines get only the layers that they lack, and have complete images in the end.
+# dt-load: real engines get only the layers that they lack, and have complete images afterwards.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2094,SC2154,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

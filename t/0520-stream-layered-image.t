@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-stream-layered-image: what nixpkgs asserts of its own (the numbers in brackets), and bad specs.
+# dt-stream-layered-image: the assertions of nixpkgs' own tests (their numbers are in brackets), and bad specs.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Layered images in two halves: prepared directories, the images streamed from them, what the second half reads, and
-# faults.
+# Layered images in two steps: prepared directories, the images streamed from them, the files that the second step reads,
+# and faults.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # jq's variables; what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
@@ -167,7 +167,7 @@ head -n 1 d/plan >part && cp part d/plan
 fails 1 '^dt-manifest: stdin: layer 2 of d/thin.tar, [0-9a-f]*, is missing$' 'a plan that is truncated' stream d
 is 'has no image' "$(ended out)" no
 cat part part | sed '2s/.*/'"${app//\//\\/}"'/' >d/plan
-fails 1 '^dt-layer: d/stubs.tar: not of this plan: layer 2 differs$' 'another plan' stream d
+fails 1 '^dt-layer: d/stubs.tar: made of another plan: layer 2 differs$' 'another plan' stream d
 
 # --- killed ---
 spec slow '{extraCommands: "touch $T/started; sleep 60"}'

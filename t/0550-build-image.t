@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# dt-build-image: what is copied to the root, against Nix' buildEnv and rsync; the closure and
-# base images; commands that fail; bad specs. The numbers are those of what nixpkgs asserts of its own.
+# dt-build-image: the files at the root are those of Nix' buildEnv and rsync; the closure and base
+# images; commands that fail; bad specs. The numbers are those of the assertions of nixpkgs' own tests.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2001,SC2012,SC2016,SC2119,SC2120,SC2154,SC2317 # jq and what is passed on expand these
 . "$(dirname "$0")/lib.sh"

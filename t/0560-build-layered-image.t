@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # dt-build-layered-image, and fakeRootCommands, enableFakechroot, includeNixDB and
-# layeringPipeline of dt-stream-layered-image, for root and for a user. The numbers are those of
-# what nixpkgs asserts of its own.
+# layeringPipeline of dt-stream-layered-image, for root and for a user. The numbers are those of the
+# assertions of nixpkgs' own tests.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2001,SC2012,SC2016,SC2119,SC2120,SC2154,SC2317 # jq and what is passed on expand these
 . "$(dirname "$0")/lib.sh"

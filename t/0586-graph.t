@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# --graph and DT_GRAPH of the scripts: references of an exported graph instead of the store's; and prepared directories
-# that a builder of Nix makes by such a graph.
+# --graph and DT_GRAPH of the scripts: references come from an exported graph instead of the store. A builder of Nix makes
+# prepared directories with such a graph.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # jq's variables; what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The scripts, if a program that they run is killed: they fail and say so in one line, or what they
-# write is the same, byte for byte.
+# The scripts, if a program that they run is killed: they fail with one line, or their output is the
+# same, byte for byte.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2154,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The programs that the scripts run are in scripts/lib/programs.txt, and the scripts find their library and their name
-# wherever they are installed, and by whatever they are called.
+# The programs that the scripts run are in scripts/lib/programs.txt. The scripts find their library and their name in any
+# place, and if they are called by another name.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The two commands of the README, short of installing packages.
+# The two commands of the README, except that they install no packages.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/docker.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-compress: what others read of it, what it refuses.
+# dt-compress: other programs read its output; bad input.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

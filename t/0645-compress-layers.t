@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-compress --layers and --format oci: what other programs read of it, what is refused.
+# dt-compress --layers and --format oci: other programs read the output; bad input.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2154,SC2317 # start_registry sets $r; what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
@@ -221,7 +221,7 @@ refused "(layer sha256:[0-9a-f]* belongs to no image|member 'index.json' occurs 
 tar -cf "$T/bad" -C "$t_dir" lib.sh
 refused "member 'lib.sh' does not belong to an image archive of dt" 'a tar of files' "$T/bad"
 dt-manifest --name x --only /dev/null <"$T/a.layer" >"$T/bad"
-refused 'a thin archive, without blob sha256:[0-9a-f]{64}, or ' 'a thin archive' "$T/bad"
+refused 'blob sha256:[0-9a-f]{64} does not precede a document that lists it: ' 'a thin archive' "$T/bad"
 { dt-root --tree "$T/a" --only /dev/null; cat "$T/x.tar"; } >"$T/bad"
 refused 'a thin archive, without layer sha256:[0-9a-f]{64}$' 'a stub' "$T/bad"
 flip() { python3 -c 'import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-push: images to a real registry; what is read and sent; what others make of it.
+# dt-push: images in a real registry; the bytes that are read and sent; other programs pull the images.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2154,SC2317 # start_registry sets $r; what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

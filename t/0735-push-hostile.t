@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-push: registries that lie, fail and disappear; full disks.
+# dt-push: registries that send wrong answers, fail and disappear; full disks.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2154,SC2317 # start_liar sets them; what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

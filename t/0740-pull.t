@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-pull: images of a real registry, byte for byte as skopeo has them; the cache.
+# dt-pull: images of a real registry are equal, byte for byte, to those of skopeo; the cache.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2154,SC2317 # start_registry sets $r; what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# dt-env-helper, and the environment helpers in specs: their bytes, what they link to, and what
-# is refused. What containers see of them is in 0570-build-docker.t.
+# dt-env-helper, and the environment helpers in specs: their bytes, the targets of their links, and errors.
+# 0570-build-docker.t tests them in containers.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # jq, and what is passed on, expand these
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-vmrun without a virtual machine: what a script changes, and how it fails.
+# dt-vmrun without a virtual machine: the changes of a script, and failures.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# dt-vmrun without a virtual machine: what a script cannot reach, and what is not lost or
-# left when something fails.
+# dt-vmrun without a virtual machine: a script cannot reach the host, and after a failure nothing is
+# lost or left.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

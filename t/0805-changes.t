@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What changed in an overlay, when reading it fails: an error, or the same layer.
+# The changes in an overlay: if reading them fails, the result is an error or the same layer.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 need python3 strace

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-vmrun in a virtual machine, emulated: the same layers, and its own ways to fail.
+# dt-vmrun in an emulated virtual machine: the same layers, and the failures that only it has.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"

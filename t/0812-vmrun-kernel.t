@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# dt-vmrun with a kernel of another place than /boot, in a sandbox as builds of Nix have it: one user, no /boot, no /dev/kvm
+# dt-vmrun with a kernel that is not in /boot, in a sandbox like that of a build of Nix: one user, no /boot, no /dev/kvm
 # and no /dev/fuse.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # what is passed on is run by others

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# dt-stream-nix-shell-image and dt-build-nix-shell-image: what their images hold, against what Nix
-# says of the derivations; specs and derivations that are refused.
+# dt-stream-nix-shell-image and dt-build-nix-shell-image: the contents of their images, compared with
+# those that Nix has for the derivations; bad specs and derivations.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2001,SC2016,SC2119,SC2154,SC2317 # jq and what is passed on expand these
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,5 @@
-# What the scripts that make images have made. Source it after lib.sh. The image is $T/image, its documents are in
-# $T/shown, and scratch directories are in $T/tmp.
+# The images that scripts make. Source it after lib.sh. The image is $T/image, its documents are in $T/shown, and scratch
+# directories are in $T/tmp.
 # shellcheck shell=bash disable=SC2154 # lib.sh sets t_dir
 
 # shown FILTER: prints the result of the jq filter on the documents of the image.

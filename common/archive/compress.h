@@ -67,8 +67,8 @@ struct compress {
 	int (*end)(struct compress *c, struct err *e);
 
 	/*
-	 * Begins another stream after end(), whose output goes to write(arg, ...). That
-	 * is faster than another compressor, and needs no other memory.
+	 * Begins another stream after end(). Its output goes to write(arg, ...). This is
+	 * faster than another compressor, and needs no more memory.
 	 */
 	void (*restart)(struct compress *c, void *arg);
 

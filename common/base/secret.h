@@ -1,10 +1,10 @@
 /*
  * secret: memory for passwords.
  *
- * Credentials must not reach a core dump or the swap, and
- * must not stay in memory. Guarded memory lies between pages that cannot be accessed, is
- * excluded from core dumps, and is overwritten when it is freed. It is excluded from swap
- * if the system allows that.
+ * Credentials must not reach a core dump or the swap, and must not stay in memory.
+ * Guarded memory lies between pages that cannot be accessed, is excluded from core dumps,
+ * and is overwritten when it is freed. It is excluded from swap if the system allows
+ * that.
  */
 #ifndef DT_SECRET_H
 #define DT_SECRET_H

@@ -1,9 +1,9 @@
 /*
  * annotations: the annotations of image manifests.
  *
- * An annotation describes an image to people and registries: its source, its license. It
- * is a key and a value in the image's manifest, an object of strings. A label is the same
- * in the image's configuration, where engines find it.
+ * An annotation describes an image to people and registries, for example its sources or
+ * its license. Annotations are an object of strings in the image's manifest. Labels are
+ * such an object in the image's configuration, where engines find them.
  *
  *	json_t *own = annotations_read(file, &e);
  *	if (own == NULL)
@@ -27,9 +27,9 @@ json_t *annotations_read(const char *file, struct err *e);
 
 /*
  * The annotations of an image with this configuration: `own`, and those of its labels
- * whose keys begin with "org.opencontainers.image.". A key of `own` wins. Annotations.md
- * reserves the key "org.opencontainers.image.ref.name" for index.json, so that label is
- * left out. Returns a new reference.
+ * whose keys begin with "org.opencontainers.image.". For a key of both, the value in
+ * `own` counts. The specification reserves the key "org.opencontainers.image.ref.name"
+ * for index.json, so that label is left out. Returns a new reference.
  */
 json_t *annotations_of_image(json_t *own, const json_t *config);
 

@@ -66,8 +66,8 @@ static int go_to_layer(struct fill *f, const struct layernote *note, struct err 
 	while (i < f->image.n && strcmp(f->image.layer[i].diff_id, note->diff_id) != 0)
 		i++;
 	if (i == f->image.n)
-		return err_set(e, "stdin: layer %s does not follow in %s", note->diff_id,
-			       f->image.file);
+		return err_set(e, "stdin: layer %s is not in %s, or in another order",
+			       note->diff_id, f->image.file);
 	if (!f->has_begun && copy_base(f, i, e) < 0)
 		return -1;
 	f->has_begun = true;
@@ -156,8 +156,9 @@ static int copy_documents(struct fill *f, struct err *e)
 	int result;
 
 	if (hex == NULL || json_array_size(im->archive->images) != 1)
-		result = err_set(e, "%s: not an archive of one image, of dt-manifest",
-				 im->file);
+		result =
+		    err_set(e, "%s: not an archive of one image that dt-manifest wrote",
+			    im->file);
 	else
 		result = copy_blob(f, im->id, e) < 0 ? -1 : copy_blob(f, hex, e);
 	for (size_t i = 0; i < n && result == 0; i++)

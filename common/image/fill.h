@@ -1,10 +1,9 @@
 /*
  * fill: write the layers of an image whose documents exist already.
  *
- * The documents are those of an image archive that dt-manifest wrote, which may be thin.
- * The layers come from the base image and from a layer archive on standard input. The
- * result is the archive that dt-manifest would have written of the same layers, but no
- * configuration is made again.
+ * The documents are copied from an image archive that dt-manifest wrote, which may be
+ * thin. The layers come from the base image and from a layer archive on standard input.
+ * The result is the archive that dt-manifest would write of the same layers.
  *
  *	struct writer w = {.fd = STDOUT_FILENO};
  *	if (fill_image(&w, "thin.tar", &base, &e) == 0)

@@ -138,8 +138,9 @@ void image_archive_use(struct image_archive *a, bool is_oci);
 bool image_archive_has_platforms(const struct image_archive *a, const json_t *list);
 
 /*
- * Sets `p` to the platform of index.json, including nested indexes. Returns false if it
- * has none or several platforms, or one that is not Linux on a known architecture.
+ * Sets `p` to the only platform in index.json, including nested indexes. Returns false if
+ * there is no platform, if there are several, or if it is not Linux on a known
+ * architecture.
  */
 bool image_archive_platform(const struct image_archive *a, struct platform *p);
 

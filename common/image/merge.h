@@ -13,7 +13,7 @@ struct err;
 struct image_choice;
 struct writer;
 
-/* The references of the images; zeroed: those that they have. */
+/* The references of the images. If the struct is zeroed, the images keep theirs. */
 struct merge_naming {
 	bool is_index; /* make one image of them, for several platforms: an OCI index */
 	char *name;    /* the index's or the only image's, with `tag`; or NULL */
@@ -34,10 +34,10 @@ struct merge_naming {
  *     image_archive_open().
  *
  * `naming` may give the images other references. If naming->is_index is set, each archive
- * must have one image, for another platform than all others. index.json lists one index
- * of them. manifest.json lists the image for the platform that an option selected in
- * `choice`, else the first. A warning names each reference of an image that the index
- * does not have, unless naming->name is set.
+ * must have one image, and the images must be for different platforms. index.json then
+ * lists only an index of the images. manifest.json lists the image for the platform that
+ * an option selected in `choice`, else the first image. A warning names each reference of
+ * an image that the index does not have, unless naming->name is set.
  *
  * Returns 0, or -1 and a reason. After -1 the caller must not write an end-of-archive
  * mark.

@@ -57,8 +57,8 @@ void packed_release(struct packed *p);
 int packed_append(void *p, const void *data, size_t len, struct err *e);
 
 /*
- * Makes the file complete, or a failure for the reason `why` if `result` is -1. Returns
- * `result`.
+ * Marks the file as complete, or as failed for the reason `why` if `result` is -1.
+ * Returns `result`.
  */
 int packed_end(struct packed *p, int result, const struct err *why);
 

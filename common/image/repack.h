@@ -2,9 +2,9 @@
  * repack: compress each layer of an image archive on its own.
  *
  * The layers of an image archive are uncompressed and named by their diff_ids, see
- * dt-image(5). A registry, and every OCI image layout made of one, has compressed blobs
- * instead, which are named by their own digests. So the manifest and the lists of images
- * change, but the configuration, and with it the image's ID, does not:
+ * dt-image(5). In a registry, layers are compressed blobs, which are named by their own
+ * digests. This module makes such blobs, and changes the manifests and the lists of
+ * images. The configuration, and with it the image's ID, does not change:
  *
  *	struct writer w = {.fd = STDOUT_FILENO};
  *	struct repack r = {.out = &w, .format = COMPRESS_GZIP};
@@ -14,8 +14,9 @@
  *	repack_release(&r);
  *
  * The archive is read once, and the members keep their order. So a layer must precede the
- * manifests that list it, and a manifest must precede the lists of images. One compressed
- * layer at a time is in a temporary file, because its digest and size precede it.
+ * manifests that list it, and a manifest must precede the lists of images. Each
+ * compressed layer is first written to a temporary file, because its digest and size
+ * precede it in the archive.
  */
 #ifndef DT_REPACK_H
 #define DT_REPACK_H

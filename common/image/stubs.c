@@ -61,7 +61,7 @@ int stubs_use(const struct stubs *s, size_t i, const char *comment, struct layer
 	const struct layernote *note = i < s->n ? &s->note[i] : NULL;
 
 	if (note == NULL || strcmp(note->comment, comment) != 0)
-		return err_set(e, "%s: not of this plan: layer %zu differs", s->file,
+		return err_set(e, "%s: made of another plan: layer %zu differs", s->file,
 			       i + 1);
 	if (l->diff_id[0] == '\0') {
 		memcpy(l->diff_id, note->diff_id, sizeof l->diff_id);

@@ -3,9 +3,10 @@
  *
  * A machine that has a plan and its digests need not read the store to write stubs:
  *
- *	struct stubs s;
- *	if (stubs_read(&s, "stubs.tar", &e) == 0 && stubs_use(&s, i, comment, &l, &e) ==
- *0) writer_layer(&w, &l, comment); stubs_release(&s);
+ *	stubs_read(&s, "stubs.tar", &e);
+ *	stubs_use(&s, i, comment, &layer, &e);
+ *	writer_layer(&w, &layer, comment);
+ *	stubs_release(&s);
  */
 #ifndef DT_STUBS_H
 #define DT_STUBS_H
@@ -32,8 +33,9 @@ void stubs_release(struct stubs *s);
 
 /*
  * Sets the diff_id and the size of a layer that was not measured to those of note `i`,
- * counted from 0. If the layer was measured, compares its diff_id instead. `comment` is
- * the layer's, which must be that of the note. Returns 0, or -1 and a reason.
+ * counted from 0. If the layer was measured, compares its diff_id with that of the note.
+ * `comment` is the comment of the layer, which must be equal to that of the note. Returns
+ * 0, or -1 and a reason.
  */
 int stubs_use(const struct stubs *s, size_t i, const char *comment, struct layer *l,
 	      struct err *e);

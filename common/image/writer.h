@@ -45,7 +45,7 @@ struct writer_layer {
 	{key, "only", "FILE", "write only the layers with these diff_ids, one a line"}
 /* clang-format on */
 
-/* A new archive is a zeroed struct with `fd`, and optionally the next two, set. */
+/* A new archive is a zeroed struct with `fd` set. `verify` and `is_oci` are options. */
 struct writer {
 	int fd;
 	bool verify; /* writer_pass() hashes all layers */
@@ -101,7 +101,7 @@ void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
 		uint64_t size, const char *what, size_t number, struct err *e);
 
-/* Writes a member that writer_layer() and its like do not: a document or another blob. */
+/* Writes a member that is not an uncompressed layer: a document or another blob. */
 void writer_member(struct writer *w, const char *name, const struct buf *content);
 
 /* Does the same with the first `size` bytes of the file `fd`. */

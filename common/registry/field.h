@@ -1,8 +1,8 @@
 /*
  * field: parse the values of HTTP header fields that a server sent.
  *
- * `value` is NULL if the response does not have the field. A value that is not what the
- * field must be counts as none:
+ * `value` is NULL if the response does not have the field. An invalid value counts as a
+ * missing field:
  *
  *	if (field_kept(header("Range"), &kept))
  *		continue the upload at `kept`;

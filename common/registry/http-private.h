@@ -34,7 +34,7 @@ struct exchange {
 	uint64_t sent;         /* bytes of the request's body that libcurl has read */
 	size_t head, unwanted; /* in bytes */
 	bool begun;
-	bool has_reason; /* of the failure: it is in *e */
+	bool has_reason; /* *e has the reason of the failure */
 };
 
 /* An environment variable, or NULL if it is unset or empty. */

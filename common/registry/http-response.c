@@ -132,7 +132,7 @@ int http_response_begin(struct exchange *x)
 		return 0;
 	x->r->is_cut = true;
 	if (http_response_restart(x) == 0)
-		err_set(x->e, "the server sent another part than was requested");
+		err_set(x->e, "the server did not send the part that was requested");
 	return -1;
 }
 

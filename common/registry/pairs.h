@@ -1,15 +1,15 @@
 /*
  * pairs: which compressed blob holds a given layer.
  *
- * A layer is named by the digest of its uncompressed tar, the diff_id; a registry names
- *it by the digest of the compressed blob. The manifest of an image lists the blobs, and
- *its configuration the diff_ids in the same order:
+ * A layer is named by the digest of its uncompressed tar, the diff_id. A registry names
+ * it by the digest of the compressed blob. The manifest of an image lists the blobs, and
+ * the configuration lists the diff_ids in the same order:
  *
  *	pairs_add(&p, &manifest, config, PAIRS_IN_TAG);
  *	blob = pairs_find(&p, diff_id, COMPRESS_GZIP);
  *
- * The documents are untrusted. Those that are no image, or do not match each other, are
- * ignored.
+ * The documents are untrusted input. If they are not those of an image, or do not match
+ * each other, they are ignored.
  */
 #ifndef DT_PAIRS_H
 #define DT_PAIRS_H

@@ -39,7 +39,7 @@ struct push_options {
 	enum compress_format format; /* COMPRESS_GZIP or COMPRESS_ZSTD */
 	int level;                   /* of compress_gzip() or compress_zstd() */
 	size_t jobs;                 /* blobs that are sent at once */
-	bool check;                  /* ask for every blob, also of the tag's image */
+	bool check;                  /* ask for all blobs, also those of the tag */
 	bool read_only;              /* write nothing: only push_plan() will be called */
 	/* Must not return. */
 	void (*fail)(void *arg, const struct err *why) __attribute__((noreturn));

@@ -1,8 +1,8 @@
 /*
  * referrers: the list of the documents about an image.
  *
- * Clients maintain this list for registries that do not do so themselves. It is an index
- * under the tag that referrers_tag() names:
+ * Clients maintain this list if the registry does not. It is an index under the tag that
+ * referrers_tag() returns:
  *
  *	list = referrers_read(&text, &e);	or an empty one: referrers_new()
  *	if (list != NULL && referrers_add(list, entry))

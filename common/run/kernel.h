@@ -25,7 +25,7 @@ struct kernel {
 /*
  * Finds a kernel and its modules. `file` is the kernel, or NULL for the best of
  * /boot/vmlinuz-RELEASE with modules. The modules are in the directory RELEASE of
- * `modules`, or in `modules` itself if that has a modules.dep. If it is NULL, it is
+ * `modules`, or in `modules` itself if that has a modules.dep. NULL stands for
  * /lib/modules. Returns 0, or -1 and a reason. The caller must release `k` in both cases.
  */
 int kernel_find(struct kernel *k, const char *file, const char *modules, struct err *e);

@@ -1,5 +1,6 @@
 /*
- * nixdb-private: what the parts of nixdb share.
+ * nixdb-private: the open database, and the differences of Nix and Guix, for the parts of
+ * nixdb.
  */
 #ifndef DT_NIXDB_PRIVATE_H
 #define DT_NIXDB_PRIVATE_H

@@ -80,8 +80,10 @@ struct nixdb_contents {
 	int64_t time; /* registration time of all paths in seconds since 1970 */
 };
 
-/* Takes a complete database, which is valid during the call. Returns 0, or -1 and a
- * reason. */
+/*
+ * Receives a complete database, which is valid during the call. Returns 0, or -1 with the
+ * reason in `e`.
+ */
 typedef int nixdb_take(void *arg, const struct buf *database, struct err *e);
 
 /*

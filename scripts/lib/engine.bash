@@ -12,15 +12,15 @@
 # Docker and podman have the same commands. An engine differs from another in these functions, where
 # KIND is cli or containerd:
 #
-#     KIND_state      writes what the engine has under the images' references: known layers to
-#                     $work/known. Returns 0 if it has the images, and they are complete.
-#     KIND_more       writes to $work/known what more images have
+#     KIND_state      writes to $work/known the layers that the engine has under the images'
+#                     references. Returns 0 if it has the images, and they are complete.
+#     KIND_more       writes to $work/known the layers of more images
 #     KIND_load FILE  loads the images with the layers that FILE lists
 #     KIND_undo       removes references to images that are not complete
 # shellcheck shell=bash disable=SC2016,SC2154 # awk and jq have variables, too; the script sets what is used here
 
-# reach COMMAND...: runs a program where the engine is. One connection serves all, unless the name of
-# its socket would be too long.
+# reach COMMAND...: runs a program on the machine of the engine. All programs share one connection,
+# unless the name of its socket would be too long.
 reach() {
 	local line shared=()
 	if [ -z "$host" ]; then
@@ -32,7 +32,7 @@ reach() {
 	attempt ssh "${shared[@]}" -- "$host" "$line"
 }
 
-# at_host COMMAND...: the same, without standard input, which ssh would read.
+# at_host COMMAND...: does the same without standard input, because ssh would read it.
 at_host() { reach "$@" </dev/null; }
 
 # run_at_host COMMAND...: the same; the command must succeed.
@@ -106,8 +106,8 @@ find_nodes() {
 	[ "${#found[@]}" -gt 0 ] || die "there is no cluster '$name' of kind: choose one with --cluster"
 }
 
-# list_references: sets $references to the images' references. $images, $manifests and $full have
-# for each the digests of the configuration and of the manifest, and the reference with its
+# list_references: sets $references to the images' references. For each reference, $images has the
+# digest of the configuration, $manifests that of the manifest, and $full the reference with its
 # registry. The reference of an image without a name is its digest.
 list_references() {
 	local lines line fields
@@ -129,7 +129,7 @@ list_references() {
 }
 
 # load_into KIND NAME: loads the images, unless the engine has them. NAME is for messages. Adds to
-# $sent and $reused. If the engine has lost a layer that it had, everything is sent.
+# $sent and $reused.
 load_into() {
 	local layer
 	run jq -r '.layers[]' "$work/about" >"$work/output"
@@ -204,7 +204,7 @@ count_bytes() {
 	sent=$((sent + counts[0])) reused=$((reused + counts[1]))
 }
 
-# engine_message: after a program failed, sets $REPLY to the last line that the engine printed, or to nothing.
+# engine_message: sets $REPLY to the last line that a failed program of the engine printed, or to nothing.
 engine_message() {
 	local lines line
 	REPLY=''
@@ -248,8 +248,8 @@ cli_state() {
 	done
 }
 
-# docker_has_all REFERENCE: whether Docker has the image completely. Images of its containerd store
-# may lack layers. Versions before 28 do not answer, but fail when they load such an image.
+# docker_has_all REFERENCE: returns whether Docker has the complete image. Images of its containerd
+# store may lack layers. Versions before 28 do not report this, but fail to load such an image.
 docker_has_all() {
 	local pid fd
 	attempt rm -f "$work/request"

@@ -8,16 +8,24 @@ declare -gA key
 # spec_begin SUMMARY FEATURES KEYS ARG...: parses the command line and reads the specification.
 # Handles --print-build-args. Redirects standard output to --output, until output_end.
 #
-# SUMMARY is the sentence in --help. FEATURES are words: store for the options --store and --graph,
-# compress for --compress, only for --only, format for --format, prepare for --prepare and a prepared directory in place
-# of the specification, hash for --ignore-hash. KEYS is a jq expression for the table of known keys, see spec.jq; in it,
-# $compress is whether the image will be compressed.
+# SUMMARY is the sentence in --help. KEYS is a jq expression for the table of known keys, see spec.jq; in it, $compress
+# is whether the image will be compressed. FEATURES are words that allow options:
 #
-# Sets $key, see spec_take; $store, options for dt-closure, dt-layer and dt-root; $references,
-# options for dt-closure; $image_format, options for dt-manifest; $only, options for dt-layer and dt-root; $compress, true or false;
-# $prepare, the argument of --prepare or nothing; $prepared, the prepared directory or nothing; and
-# $ignore_hash, true or false.
-# Makes $work, where the file `spec` is the specification.
+#     compress, format, only    the option of this name
+#     hash                      --ignore-hash
+#     prepare                   --prepare, and a prepared directory instead of the specification
+#     store                     --store and --graph
+#
+# Makes $work, where the file `spec` is the specification. Sets these variables:
+#
+#     $key                      see spec_take
+#     $store                    options for dt-closure, dt-layer and dt-root
+#     $references               options for dt-closure
+#     $image_format             options for dt-manifest
+#     $only                     options for dt-layer and dt-root
+#     $compress, $ignore_hash   true or false
+#     $prepare                  the argument of --prepare, or nothing
+#     $prepared                 the prepared directory, or nothing
 spec_begin() {
 	local summary=$1 features=$2 keys=$3 file to=- kind=binary listed='' given=' '
 	shift 3
@@ -104,7 +112,7 @@ $1
 	[[ " $2 " != *' format '* ]] || REPLY+='
   --format NAME           dt, or oci: an OCI image layout (dt)'
 	[[ " $2 " != *' prepare '* ]] || REPLY+='
-  --prepare DIR           make a prepared directory, which SPEC can be later'
+  --prepare DIR           make a prepared directory; give it instead of SPEC later'
 	[[ " $2 " != *' hash '* ]] || REPLY+='
   --ignore-hash           write the image whatever its hash is'
 	REPLY+="
