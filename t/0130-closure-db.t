@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # dt-closure and a real Nix: the database, a scan and a graph that Nix exports give the same as
-# nix-store. Databases that are locked, damaged, read-only or have a log that was not merged.
+# nix-store. Databases that are locked, damaged or read-only, and logs that a killed program has left.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # functions that only the checks call
 . "$(dirname "$0")/lib.sh"

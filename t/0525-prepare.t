@@ -22,14 +22,14 @@ spec() { # FILE JQ-OBJECT
 }
 facts() { find "$1" -printf '%P %y %m\n' | sort; }
 
-# both DESCRIPTION SPEC: the image in two halves is that in one. Leaves the directory $T/d and the image $T/whole.
+# both DESCRIPTION SPEC: the image in two steps is that in one. Leaves the directory $T/d and the image $T/whole.
 both() {
 	rm -rf d
 	stream "$2" >whole 2>said
 	ok "$1: --prepare" stream --prepare d "$2"
 	is "$1: nothing is printed" "$(cat out):$(cmp err said)" :
 	is "$1: only the directory is left" "$(ls -A tmp; ls -d d*)" d
-	ok "$1: the second half" stream d
+	ok "$1: the second step" stream d
 	same "$1: the same image" out whole
 	is "$1: which says nothing" "$(cat err)" ''
 	stream --only /dev/null "$2" >thin 2>/dev/null
@@ -47,6 +47,11 @@ both() {
 # --- the same image ---
 spec plain '{}'
 both 'store paths' plain
+for list in /dev/null only; do
+	stream --format oci --only "$list" plain >want
+	ok "--format oci, and the layers in $list" stream --format oci --only "$list" d
+	same 'gives the same archive' out want
+done
 is 'the files' "$(facts d)" ' d 755
 plan f 644
 prepared.json f 644
@@ -61,7 +66,7 @@ sed -i "s,\$T/../runs,$T/runs," rich
 both 'all keys' rich
 : >runs
 stream d >/dev/null
-is 'the second half runs no command' "$(cat runs)" ''
+is 'the second step runs no command' "$(cat runs)" ''
 jq '.name = "y" | .fromImage = "whole.tar"' plain >on-base
 cp whole whole.tar
 both 'on a base image' on-base
@@ -85,12 +90,12 @@ rm -rf d
 stream plain >whole
 ok 'SOURCE_DATE_EPOCH' stream --prepare d plain
 unset SOURCE_DATE_EPOCH
-ok 'counts in the first half' stream d
+ok 'counts in the first step' stream d
 same 'only there' out whole
 spec now '{created: "now", mtime: "now"}'
 rm -rf d
 ok 'the time now' stream --prepare d now
-ok 'is that of the first half' stream d
+ok 'is that of the first step' stream d
 dt-inspect out | jq 'del(.absent)' >whole.json
 is 'in the documents, too' "$(dt-inspect d/thin.tar | jq 'del(.absent)')" "$(cat whole.json)"
 
@@ -104,7 +109,7 @@ ok 'outside of the sandbox' stream --prepare d chroot
 ok 'in the sandbox' in_sandbox dt-stream-layered-image --store s --prepare e chroot
 ok 'it is the same directory' diff -r d e
 
-# --- what the second half reads ---
+# --- what the second step reads ---
 rm -rf d
 stream --prepare d on-base
 mv whole.tar away.tar
@@ -187,10 +192,10 @@ done
 rm -rf d
 jq '.compressor = "none"' plain >compressed
 ok 'dt-build-layered-image --prepare' dt-build-layered-image --store s --prepare d compressed
-ok 'its second half' dt-build-layered-image --store s d
+ok 'its second step' dt-build-layered-image --store s d
 cp out got
 dt-build-layered-image --store s compressed >want
-same 'dt-build-layered-image in two halves' got want
+same 'dt-build-layered-image in two steps' got want
 ok 'without compression' stream d
 stream plain >want
 same 'is what dt-stream-layered-image gives' out want
@@ -198,8 +203,8 @@ printf 'Derive([("out","%s","","")],[],["%s"],"any","/bin/sh",[],[("x","%s")])' 
 echo '{"drv": "x.drv"}' >shell
 dt-stream-nix-shell-image --store s shell >want
 ok 'dt-stream-nix-shell-image --prepare' dt-stream-nix-shell-image --store s --prepare n shell
-ok 'its second half' dt-stream-nix-shell-image --store s n
-same 'dt-stream-nix-shell-image in two halves' out want
+ok 'its second step' dt-stream-nix-shell-image --store s n
+same 'dt-stream-nix-shell-image in two steps' out want
 ok 'the directories are alike' stream n
 same 'each script reads them' out want
 finish

@@ -218,7 +218,7 @@ print_prepared() {
 prepared_image() {
 	local from arch times owner layers
 	[ "${key[version]}" = 1 ] || die "$prepared: prepared by another version of dt, make it again"
-	if [ "${#only[@]}" -gt 0 ] && [ ! -s "${only[1]}" ]; then
+	if [ "${#only[@]}" -gt 0 ] && [ ! -s "${only[1]}" ] && [ "${#image_format[@]}" -eq 0 ]; then
 		run cat "$prepared/thin.tar"
 		return
 	fi
