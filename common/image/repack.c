@@ -152,8 +152,8 @@ static int copy_blob(struct repack *r, struct unpack_stream *s, const char *hex,
 static int refuse(const struct repack *r, const char *hex, struct err *e)
 {
 	return err_set(e,
-		       "%s: blob sha256:%s does not precede a document that lists it: the "
-		       "archive is thin, or dt-merge must convert it",
+		       "%s: blob sha256:%s does not precede a document that lists it: "
+		       "the archive is thin, or dt-merge must convert it",
 		       r->what, hex != NULL ? hex : "?");
 }
 

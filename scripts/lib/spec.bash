@@ -108,7 +108,7 @@ $1
 	[[ " $2 " != *' compress '* ]] || REPLY+="
   --compress              compress, as ${self/dt-stream-/dt-build-} does"
 	[[ " $2 " != *' only '* || $compress = true ]] || REPLY+='
-  --only FILE             write only the new layers with these diff_ids, one a line'
+  --only FILE             write only the layers with these diff_ids, one a line'
 	[[ " $2 " != *' format '* ]] || REPLY+='
   --format NAME           dt, or oci: an OCI image layout (dt)'
 	[[ " $2 " != *' prepare '* ]] || REPLY+='
