@@ -1,5 +1,5 @@
 # A Docker daemon and podman for tests. Both keep their state in a scratch directory of the test.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # lib.sh sets t_dir
 
 # d_make_directory: sets $D to a scratch directory. It is not below $T, because images cannot be on
 # an overlay or have long paths.
