@@ -17,7 +17,7 @@
 #     KIND_more       writes to $work/known the layers of more images
 #     KIND_load FILE  loads the images with the layers that FILE lists
 #     KIND_undo       removes references to images that are not complete
-# shellcheck shell=bash disable=SC2016,SC2154 # awk and jq have variables, too; the script sets what is used here
+# shellcheck shell=bash disable=SC2016,SC2034,SC2154 # awk and jq have variables, too; the script sets and uses some
 
 # reach COMMAND...: runs a program on the machine of the engine. All programs share one connection,
 # unless the name of its socket would be too long.
