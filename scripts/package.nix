@@ -72,6 +72,11 @@ stdenv.mkDerivation (self: {
   };
   meta = {
     description = "Container images from store paths";
+    license = {
+      spdxId = "MIT";
+      fullName = "MIT License";
+      free = true;
+    };
     platforms = [ "x86_64-linux" "aarch64-linux" ];
   };
 })

@@ -200,8 +200,9 @@ ok '[11] nix-store -qR' in_image nix-store -qR "$hello" "$self"
 is '[11] nix-store -qR: the closure' "$(sort "$T/out")" "$(closure "$hello" "$self")"
 is '[11] the database knows what is there, and no more' "$(in_image nix-store -q --requisites "$hello" "$links" "$self" "$file" 2>/dev/null | sort)" \
 	"$(cd "$T/rootfs" && printf '/%s\n' nix/store/*)"
+# Nix counts the processes of other tests, too, if they run files of equal store paths.
 is '[11] the garbage collector keeps all that the spec names, two in one string too' \
-	"$(in_image nix-store --gc --print-roots 2>/dev/null | sed 's/.* -> //' | sort -u)" "$(printf '%s\n' "$hello" "$links" "$self" "$file" | sort)"
+	"$(in_image nix-store --gc --print-roots 2>/dev/null | sed -n 's,^/nix/var/.* -> ,,p' | sort -u)" "$(printf '%s\n' "$hello" "$links" "$self" "$file" | sort)"
 is '[11] derivers are those of the store' "$(in_image nix-store -q --deriver "$hello")" "$("$t_dir/with-nix" "$small" nix-store -q --deriver "$hello")"
 ok '[35] nix-store --verify --check-contents' in_image nix-store --verify --check-contents
 is '[35] nix-store --verify: nothing is wrong' "$(grep -ciE 'modified|error|disappeared|not valid' "$T/err")" 0

@@ -44,6 +44,8 @@ says 'pullImage' 'with pullImage { imageName = "some/name"; imageDigest = "sha25
 	'["docker-image-some-name-1.tar","some/name","1","sha256:0","flat"]'
 says 'an instance of its own' 'map (f: (f.streamLayeredImage { name = "x"; }).outPath == (streamLayeredImage { name = "x"; }).outPath)
 	[ (import '"$top"'/scripts/dockertools.nix { inherit pkgs; inherit (pkgs) dt-images; }) (pkgs.callPackage '"$top"'/scripts/dockertools.nix { }) pkgs.dt-images.dockerTools ]' '[true,true,true]'
+says 'the flake' 'let flake = (import '"$top"'/scripts/flake.nix).outputs { self = null; nixpkgs.legacyPackages.${builtins.currentSystem} = pkgs; }; system = builtins.currentSystem; in
+	[ (flake.packages.${system}.default.outPath == pkgs.dt-images.outPath) (flake.legacyPackages.${system}.dockerTools.usrBinEnv.outPath == usrBinEnv.outPath) (flake.overlays.default pkgs pkgs ? dockerTools) ]' '[true,true,true]'
 says 'what a builder must have' 'let f = (import '"$top"'/scripts/dockertools.nix { inherit pkgs; requiredSystemFeatures = [ "kvm" ]; }).buildImage; in
 	[ (f { name = "x"; runAsRoot = "x"; }).requiredSystemFeatures (examples.redis.requiredSystemFeatures) (f { name = "x"; } ? requiredSystemFeatures) ]' '[["kvm"],[],false]'
 throws 'contents and copyToRoot' 'buildImage { name = "x"; contents = hello; copyToRoot = hello; }' \

@@ -70,6 +70,8 @@ says 'run' "said: $hello" in_docker "$image"
 loads shellStructured
 says 'structured attributes' "$(root hello)/bin/hello" in_docker "$image" bash -c 'buildDerivation && read -r line </nix/store/*-structured && echo "$line/bin/hello"'
 
+ok 'runAsRoot makes the same bytes again' builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).redis" --check
+
 # --- load ---
 
 load=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).layered.load")
