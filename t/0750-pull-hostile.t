@@ -162,7 +162,7 @@ takes no-range
 takes other-range
 takes no-content-range
 takes bad-range
-refuses partial good 'another part' --retries 1
+refuses partial good 'the part that was requested' --retries 1
 refuses cut-always good '(transfer closed|end of response|bytes remaining)' --retries 2
 is 'cut-always: not tried without end' "$([ "$(asked 'blobs/')" -le 10 ] && echo yes)" yes
 takes busy.503.2
