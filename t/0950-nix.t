@@ -146,6 +146,12 @@ ok 'copyTo docker://' in_nix "$copy/bin/copy-to" --tls-verify false "docker://$r
 ok 'copyTo docker-archive:' in_nix "$copy/bin/copy-to" "docker-archive:$T/copy.tar"
 same 'copyTo docker-archive: the image' copy.tar image.tar
 fails 2 "^copy-to: 'x' is not a destination" 'copyTo another place' in_nix "$copy/bin/copy-to" x
+archive_push=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).hello.push")
+archive_copy=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).hello.copyTo")
+ok 'an archive: push' in_nix "$archive_push/bin/push" --tls-verify false "$registry/hello:1"
+is 'an archive: the registry has the image' "$(dt-pull --tls-verify false --print digest "$registry/hello:1")" "sha256:$(grep ^manifest out | cut -d : -f 2)"
+ok 'an archive: copyTo oci-archive:' in_nix "$archive_copy/bin/copy-to" "oci-archive:$T/copy2.tar"
+is 'an archive: the same image' "$(dt-inspect copy2.tar | jq -c '.config, .repoTags')" "$(shown hello '.config, .repoTags')"
 
 # --- pulling ---
 
