@@ -339,6 +339,17 @@ let
               dt-cost --format svg graph <"$prepared/plan" >"$out"
             '';
           };
+          sbom = make {
+            name = "${baseName}.cdx.json";
+            inherit prepared;
+            imageName = self.imageName;
+            imageTag = self.imageTag;
+            exportReferencesGraph.graph = [ prepared ];
+            script = ''
+              dt-closure --graph "$attrs" --text <"$prepared/plan" >graph
+              jq -nR --arg name "$imageName" --arg version "$imageTag" -f ${library}/sbom.jq <graph >"$out"
+            '';
+          };
         } // passthru;
       }) "stream"
       prepared;
@@ -350,7 +361,7 @@ let
     format = compressor;
     script = ''dt-stream-layered-image "$prepared" | dt-compress --format "$format" >"$out"'';
     extra = self: {
-      inherit (streamed) imageName imageTag conf prepared load push copyTo plan cost;
+      inherit (streamed) imageName imageTag conf prepared load push copyTo plan cost sbom;
       stream = streamed;
       buildArgs = args;
     } // (args.passthru or { });

@@ -82,6 +82,14 @@ is 'merged images have all names' "$(dt-inspect --all "${built[merged]}" | jq -r
 same 'the top layer' "${built[topLayer]}/layer.tar" <(tar -xOf "${built[onBase]}" "blobs/sha256/$(shown onBase '.layers[-1]' | tr -d '"' | cut -d : -f 2)")
 is 'exportImage' "$(tar -tf "${built[export]}" | grep -c 'bin/hello$')" 1
 like 'the picture of the cost' "${built[cost]}" '<svg'
+is 'the list of the software: the image' "$(jq -c '[.bomFormat, .specVersion, .metadata.component.name]' "${built[sbom]}")" '["CycloneDX","1.5","sandboxed"]'
+is 'the list of the software: a component for each store path' "$(jq -r '.components[]["bom-ref"]' "${built[sbom]}" | sort)" \
+	"$(flat sandboxed | tar -t | sed -nE 's,^(nix/store/[^/]+)/$,/\1,p' | sort)"
+is 'the list of the software: names and versions' "$(jq -c '.components[] | select(.name == "hello") | [.version, .purl]' "${built[sbom]}")" \
+	"$(root hello | sed -E 's,.*/([^-]*)-hello-(.*),["\2"\,"pkg:nix/hello@\2?outputhash=\1"],')"
+is 'the list of the software: what depends on what' \
+	"$(jq -r --arg hello "$(root hello)" '.dependencies[] | select(.ref == $hello).dependsOn[]' "${built[sbom]}" | sort)" \
+	"$(in_nix nix-store -q --references "$(root hello)" | grep -vx "$(root hello)" | sort)"
 is 'a database' "$(for i in withDb withDb1; do flat $i | tar -tf - | grep -c 'nix/var/nix/db/db.sqlite'; done | paste -sd ' ')" '1 1'
 is 'an image refers to nothing in the store' "$(in_nix nix-store -q --references "${built[layered]#"$N"}")" ''
 ok 'nix-build --check: the same bytes again' builds "with import $t_dir/fixtures/nixpkgs/examples.nix pkgs; [ hello layered sandboxed sandboxed.prepared merged nixShell environment ]" --check
