@@ -329,6 +329,11 @@ let
           mv prepared "$out"
         '';
       };
+      # The graph of the store paths in the image, if it has any.
+      graph = ''
+        : >graph
+        [ ! -s "$prepared/plan" ] || dt-closure --graph "$attrs" --text <"$prepared/plan" >graph
+      '';
     in
     program
       (programFile // {
@@ -352,8 +357,12 @@ let
             inherit prepared;
             exportReferencesGraph.graph = [ prepared ];
             script = ''
-              dt-closure --graph "$attrs" --text <"$prepared/plan" >graph
-              dt-cost --format svg graph <"$prepared/plan" >"$out"
+              ${graph}
+              if [ -s graph ]; then
+                dt-cost --format svg graph <"$prepared/plan" >"$out"
+              else
+                echo '<svg xmlns="http://www.w3.org/2000/svg"/>' >"$out"
+              fi
             '';
           };
           sbom = make {
@@ -363,7 +372,7 @@ let
             imageTag = self.imageTag;
             exportReferencesGraph.graph = [ prepared ];
             script = ''
-              dt-closure --graph "$attrs" --text <"$prepared/plan" >graph
+              ${graph}
               jq -nR --arg name "$imageName" --arg version "$imageTag" -f ${library}/sbom.jq <graph >"$out"
             '';
           };
