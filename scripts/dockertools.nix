@@ -18,7 +18,7 @@
   # It is not called dt, because callPackage would pass another program of this name, which nixpkgs has.
   dt-images ?
     if builtins.pathExists ./package.nix then (pkgs.buildPackages or pkgs).callPackage ./package.nix { }
-    else builtins.storePath (toString ../..)
+    else toString ../..
 , # Whether an image inherits the complete configuration of its base image. nixpkgs takes Env alone.
   inheritConfig ? false
 , # What a machine must have to run runAsRoot: [ "kvm" ] for a fast one.
@@ -27,18 +27,26 @@
   kernel ? (pkgs.buildPackages or pkgs).linux or (throw "dockerTools: runAsRoot needs a kernel: pkgs has no linux, give one by `kernel`")
 }:
 let
-  inherit (builtins) baseNameOf concatStringsSep filter fromJSON isFunction isString map replaceStrings split substring
-    toJSON toString trace unsafeDiscardOutputDependency unsafeDiscardStringContext;
+  inherit (builtins) attrNames baseNameOf concatStringsSep filter fromJSON isAttrs isFunction isString map match
+    replaceStrings split substring toJSON toString trace unsafeDiscardOutputDependency unsafeDiscardStringContext;
+
+  # dt-images as something to which derivations refer. storePath follows symlinks, such as that of a profile, but pure
+  # evaluation does not allow it.
+  dt =
+    let name = toString dt-images; in
+    if isAttrs dt-images || builtins.hasContext name then dt-images
+    else if match "${builtins.storeDir}/[^/]+" name != null then builtins.appendContext name { ${name}.path = true; }
+    else builtins.storePath name;
 
   tools = pkgs.buildPackages or pkgs;
   buildSystem = pkgs.stdenv.buildPlatform.system or pkgs.system or builtins.currentSystem;
   hostSystem = pkgs.stdenv.hostPlatform.system or buildSystem;
   bash = "${tools.bash}/bin/bash";
   runtimeShell = pkgs.runtimeShell or "${pkgs.bash}/bin/bash";
-  library = "${dt-images}/share/dt";
+  library = "${dt}/share/dt";
   share = if builtins.pathExists ./lib then ./lib else ./.;
   binPath = packages: concatStringsSep ":" (map (package: "${package}/bin") packages);
-  path = binPath ([ dt-images tools.coreutils tools.gnutar tools.jq ] ++ (tools.stdenv.initialPath or [ ]));
+  path = binPath ([ dt tools.coreutils tools.gnutar tools.jq ] ++ (tools.stdenv.initialPath or [ ]));
   builderPath = path;
   # The same, and the programs of a group in programs.txt. A busybox must not come first.
   pathWith = group: "${path}:" + binPath (map ({ package, ... }: package)
@@ -49,19 +57,29 @@ let
   letters = filter (s: isString s && s != "") (split "" "abcdefghijklmnopqrstuvwxyz");
   capitals = filter (s: isString s && s != "") (split "" "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
   toLower = replaceStrings capitals letters;
+  toUpper = replaceStrings letters capitals;
   warnIf = condition: text: value: if condition then trace "warning: ${text}" value else value;
   throwIf = condition: text: value: if condition then throw text else value;
   quote = text: "'" + replaceStrings [ "'" ] [ "'\\''" ] (toString text) + "'";
   optional = condition: attrs: if condition then attrs else { };
-  number = value: if isString value then fromJSON value else value;
+  # number IMAGE NAME VALUE: the value of this argument, which may be given as a string.
+  number = image: name: value:
+    if !isString value then value
+    else if match "0|[1-9][0-9]*" value != null then fromJSON value
+    else throw "in docker image ${image}: ${name} must be a number, not '${value}'";
+  numbers = { name, ... }@args: names:
+    builtins.listToAttrs (map (key: { name = key; value = number name key args.${key}; }) names);
 
   # The hash in the name of a store path.
   hashOf = drv: substring 0 32 (baseNameOf (unsafeDiscardStringContext drv.outPath));
 
   # overridable FUNCTION: the same function, with `override` in its result.
-  overridable = f: args: f args // {
-    override = change: overridable f (args // (if isFunction change then change args else change));
-  };
+  overridable = f: args:
+    let result = f args; in
+    result // {
+      override = change: overridable f (args // (if isFunction change then change args else change));
+      overrideAttrs = change: overridable (args: (f args).overrideAttrs change) args;
+    };
 
   # --- derivations ---
 
@@ -152,7 +170,7 @@ let
 
   compressors = { none = ""; gz = ".gz"; zstd = ".zst"; };
   extensionOf = compressor: imageName: compressors.${compressor} or
-    (throw "in docker image ${imageName}: compressor must be one of: [${toString (builtins.attrNames compressors)}]");
+    (throw "in docker image ${imageName}: compressor must be one of: [${toString (attrNames compressors)}]");
 
   # The attributes of images that their consumers read.
   names = { name, tag, ... }: hashed: {
@@ -199,14 +217,11 @@ let
       conf = writeText "${baseName}-config.json" (toJSON (common {
         inherit name tag fromImage config architecture created annotations inheritConfig;
       } // {
-        inherit fromImageName fromImageTag keepContentsDirlinks compressor includeNixDB extraCommands diskSize
-          buildVMMemorySize;
+        inherit fromImageName fromImageTag keepContentsDirlinks compressor includeNixDB extraCommands;
         # The environment of nixpkgs' runAsRoot.
         runAsRoot = if runAsRoot == null then null else "#!${runtimeShell}\nset -e\nexport PATH=${pkgs.coreutils}/bin:/bin\n${runAsRoot}";
         copyToRoot = if copyToRoot == null then contents else copyToRoot;
-        uid = number uid;
-        gid = number gid;
-      }));
+      } // numbers { inherit name uid gid diskSize buildVMMemorySize; } [ "uid" "gid" "diskSize" "buildVMMemorySize" ]));
       image = make ({
         name = "docker-image-${baseName}.tar${extension}";
         inherit conf meta;
@@ -289,12 +304,9 @@ let
       conf = writeText "${baseNameOf a.name}-conf.json" (toJSON (common a // {
         inherit (a) contents mtime uname gname extraCommands fakeRootCommands enableFakechroot includeStorePaths
           includeNixDB layeringPipeline debug;
-        uid = number a.uid;
-        gid = number a.gid;
-        maxLayers = number a.maxLayers;
-      }));
+      } // numbers a [ "uid" "gid" "maxLayers" ]));
     in
-    throwIf (a.layeringPipeline == null && number a.maxLayers <= 1)
+    throwIf (a.layeringPipeline == null && number a.name "maxLayers" a.maxLayers <= 1)
       "the maxLayers argument of dockerTools.buildLayeredImage function must be greather than 1 (current value: ${toString a.maxLayers})"
       (stream ({
         inherit (a) name tag meta passthru;
@@ -317,6 +329,11 @@ let
           mv prepared "$out"
         '';
       };
+      # The graph of the store paths in the image, if it has any.
+      graph = ''
+        : >graph
+        [ ! -s "$prepared/plan" ] || dt-closure --graph "$attrs" --text <"$prepared/plan" >graph
+      '';
     in
     program
       (programFile // {
@@ -329,14 +346,23 @@ let
           load = load prepared;
           push = push prepared;
           copyTo = copyTo prepared;
-          plan = "${prepared}/plan";
+          plan = make {
+            name = "${baseName}-plan";
+            inherit prepared;
+            script = ''cp "$prepared/plan" "$out"'';
+            preferLocalBuild = true;
+          };
           cost = make {
             name = "${baseName}-cost.svg";
             inherit prepared;
             exportReferencesGraph.graph = [ prepared ];
             script = ''
-              dt-closure --graph "$attrs" --text <"$prepared/plan" >graph
-              dt-cost --format svg graph <"$prepared/plan" >"$out"
+              ${graph}
+              if [ -s graph ]; then
+                dt-cost --format svg graph <"$prepared/plan" >"$out"
+              else
+                echo '<svg xmlns="http://www.w3.org/2000/svg"/>' >"$out"
+              fi
             '';
           };
           sbom = make {
@@ -346,7 +372,7 @@ let
             imageTag = self.imageTag;
             exportReferencesGraph.graph = [ prepared ];
             script = ''
-              dt-closure --graph "$attrs" --text <"$prepared/plan" >graph
+              ${graph}
               jq -nR --arg name "$imageName" --arg version "$imageTag" -f ${library}/sbom.jq <graph >"$out"
             '';
           };
@@ -377,14 +403,16 @@ let
     concatStringsSep "-" (filter isString (split "[^0-9A-Za-z]*[^0-9A-Za-z._-][^0-9A-Za-z]*" name));
 
   # A derivation whose references are those of the build of `drv`: it has the same variables, and writes them down.
-  inputsOf = drv: derivation (removeAttrs drv.drvAttrs [
+  inputsOf = drv: let variables = removeAttrs drv.drvAttrs [
     "outputHash" "outputHashAlgo" "outputHashMode" "__contentAddressed" "__impure" "exportReferencesGraph"
     "allowedReferences" "allowedRequisites" "disallowedReferences" "disallowedRequisites" "outputChecks"
     "requiredSystemFeatures" "unsafeDiscardReferences" "outputs"
-  ] // {
+  ]; in derivation (variables // {
     name = "inputs-${drv.drvAttrs.name}";
     inputsBuilder = drv.drvAttrs.builder;
     inputsArgs = drv.drvAttrs.args or [ ];
+    # Nix sets more variables, and some of their values depend on the machine.
+    inputsNames = [ "inputsBuilder" "inputsArgs" ] ++ attrNames variables;
     system = buildSystem;
     builder = bash;
     args = [
@@ -397,7 +425,9 @@ let
           IFS= read -r -d "" text <"$attrs"
           printf %s "$text" >"''${outputs[out]}"
         else
-          export -p >"$out"
+          while IFS= read -r -d "" variable; do
+            [[ " $inputsNames " != *" ''${variable%%=*} "* ]] || printf "%s\n" "$variable"
+          done </proc/self/environ >"$out"
           for name in ''${passAsFile-}; do
             file=''${name}Path
             IFS= read -r -d "" text <"''${!file}"
@@ -447,10 +477,7 @@ let
           { helper = "usrBinEnv"; package = "${pkgs.coreutils}"; }
           a.contents
         ];
-        uid = number a.uid;
-        gid = number a.gid;
-        maxLayers = number a.maxLayers;
-      } // optional (a.tag != null) { inherit (a) tag; }));
+      } // numbers a [ "uid" "gid" "maxLayers" ] // optional (a.tag != null) { inherit (a) tag; }));
     in
     throwIf (a.command != null && a.run != null) "streamNixShellImage: Can't specify both command and run"
       (stream {
@@ -478,7 +505,7 @@ let
     , finalImageName ? imageName
     , finalImageTag ? "latest"
     , tlsVerify ? true
-    , name ? replaceStrings [ "/" ":" ] [ "-" "-" ] "docker-image-${imageName}-${finalImageTag}.tar"
+    , name ? replaceStrings [ "/" ":" ] [ "-" "-" ] "docker-image-${finalImageName}-${finalImageTag}.tar"
     , meta ? { }
     , passthru ? { }
     }@args:
@@ -492,7 +519,8 @@ let
         dt-pull-image --ignore-hash spec.json >"$out"
       '';
       certificates = "${tools.cacert}/etc/ssl/certs/ca-bundle.crt";
-      impureEnvVars = [ "http_proxy" "https_proxy" "ftp_proxy" "all_proxy" "no_proxy" "NIX_SSL_CERT_FILE" ];
+      impureEnvVars = [ "NIX_SSL_CERT_FILE" ] ++ builtins.concatMap (name: [ "${name}_proxy" "${toUpper name}_PROXY" ])
+        [ "http" "https" "ftp" "all" "no" ];
       outputHashMode = "flat";
       outputHashAlgo = "sha256";
       outputHash = if hash != "" && hash != null then hash else if sha256 != "" && sha256 != null then sha256 else fakeHash;
@@ -527,7 +555,7 @@ let
     });
 
   # The images may be archives or programs that stream them. The result is compressed as the last archive is.
-  mergeImages = images: make {
+  mergeImages = images: overridable ({ images }: make {
     name = "merge-docker-images";
     images = map (image: "${image}") images;
     script = ''
@@ -548,7 +576,7 @@ let
       dt-merge -- "''${files[@]}" | dt-compress --format "$format" >"$out"
     '';
     extra = self: { load = load self; };
-  };
+  }) { inherit images; };
 
   # --- files that programs expect in any image ---
 
@@ -558,9 +586,15 @@ let
     preferLocalBuild = true;
   });
 
-  usrBinEnv = helper "usr-bin-env" "usrBinEnv" { arguments = [ "--package" "${pkgs.coreutils}" ]; };
-  binSh = helper "bin-sh" "binSh" { arguments = [ "--package" "${pkgs.bashInteractive}" ]; };
-  caCertificates = helper "ca-certificates" "caCertificates" { arguments = [ "--package" "${pkgs.cacert}" ]; };
+  usrBinEnv = overridable
+    ({ coreutils }: helper "usr-bin-env" "usrBinEnv" { arguments = [ "--package" "${coreutils}" ]; })
+    { inherit (pkgs) coreutils; };
+  binSh = overridable
+    ({ bashInteractive }: helper "bin-sh" "binSh" { arguments = [ "--package" "${bashInteractive}" ]; })
+    { inherit (pkgs) bashInteractive; };
+  caCertificates = overridable
+    ({ cacert }: helper "ca-certificates" "caCertificates" { arguments = [ "--package" "${cacert}" ]; })
+    { inherit (pkgs) cacert; };
   fakeNss = overridable
     ({ extraPasswdLines ? [ ], extraGroupLines ? [ ] }: helper "fake-nss" "fakeNss" {
       arguments = builtins.concatMap (line: [ "--passwd-line" line ]) extraPasswdLines
@@ -574,13 +608,14 @@ let
   ]
     (builtins.readFile (share + "/shadow-setup.sh"));
 
-  nix-prefetch-docker = make (programIn "nix-prefetch-docker" // {
+  # Its override takes the arguments of nixpkgs' package, such as skopeo, and needs none.
+  nix-prefetch-docker = overridable ({ ... }: make (programIn "nix-prefetch-docker" // {
     preferLocalBuild = true;
     text = ''
       #!${bash}
-      exec ${dt-images}/bin/dt-prefetch-image "$@"
+      exec ${dt}/bin/dt-prefetch-image "$@"
     '';
-  });
+  })) { };
 
   withNixDB = f: args: f (args // { includeNixDB = true; });
 in

@@ -10,6 +10,7 @@
 , pkgs
 , makeWrapper
 , pkg-config
+, bash
 , curl
 , fuse3
 , isa-l ? null
@@ -47,7 +48,8 @@ stdenv.mkDerivation (self: {
   };
   strictDeps = true;
   nativeBuildInputs = [ makeWrapper pkg-config ];
-  buildInputs = [ curl fuse3 jansson libarchive libdeflate libsodium openssl sqlite zlib zstd ]
+  # bash is for the scripts: strictDeps makes nixpkgs look for their interpreter here.
+  buildInputs = [ bash curl fuse3 jansson libarchive libdeflate libsodium openssl sqlite zlib zstd ]
     ++ (if isa-l == null then [ ] else [ isa-l ])
     # For the static program that dt-vmrun boots.
     ++ (if stdenv.cc.libc ? static then [ stdenv.cc.libc.static ] else [ ]);

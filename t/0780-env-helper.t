@@ -219,12 +219,12 @@ ok 'shadowSetup: some is there' inside full '. /setup; . /setup'
 is 'shadowSetup: what is missing was made' "$(cd "$T/full/etc" && cat passwd shadow; ls)" "root:x:0:0::/root:/bin/my shell
 my own shadow
 $(cd "$T/full.etc" && printf '%s\n' [!g]* group | sort)"
-fails 1 '^shadowSetup is for commands that begin in / of an image' 'shadowSetup: elsewhere' bash -c "cd '$T'; . '$T/fresh/setup'"
+fails 1 '^shadowSetup is for commands for which / is that of the image' 'shadowSetup: elsewhere' bash -c "cd '$T'; . '$T/fresh/setup'"
 
 spec() { jq -n --arg T "$T" --arg bash "$(root bash)" --arg coreutils "$(root coreutils)" --arg hello "$(root hello)" --arg setup "${setup-}" \
 	'{name: "x", tag: "t", compressor: "none"} + '"$1" >"$T/spec.json"; }
 setup=$(helper shadowSetup --package "$(root passwd)")
-spec '{enableFakechroot: true, fakeRootCommands: "\($setup)\ntype groupadd useradd\ngroupadd -r redis; useradd -r -g redis redis; mkdir /data; chown redis:redis /data"}'
+spec '{enableFakechroot: true, fakeRootCommands: "mkdir /data; cd /data\n\($setup)\ntype groupadd useradd\ngroupadd -r redis; useradd -r -g redis redis; chown redis:redis /data"}'
 ok 'shadowSetup: fakeRootCommands' dt-build-layered-image --store "$small" "$T/spec.json"
 cp "$T/out" "$T/redis.tar"
 is 'shadowSetup: the programs are those of the package' "$(grep -c " is $(root passwd)/sbin/" "$T/err")" 2

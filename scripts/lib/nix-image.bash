@@ -19,27 +19,49 @@ nix_image() {
 	esac
 }
 
-# image_stream [-t NAME:TAG]: writes the image, with another name if one is given.
+# image_stream [-t NAME:TAG]...: writes the image, with another name if one is given.
 image_stream() {
 	local help='usage: %s [-t NAME:TAG]
 
 Writes the image archive to standard output.
 
-  --repo_tag NAME:TAG     the name and tag, instead of those of the image
+  --repo_tag NAME:TAG     the name and tag, instead of those of the image; also -t
   --help                  print this help
   --version               print the version' name=''
-	[ "${1-}" != -t ] || set -- --repo_tag "${@:2}"
+	local args=()
+	while [ $# -gt 0 ] && [ "$1" != -- ]; do
+		case $1 in
+		-t) args+=(--repo_tag) ;;
+		-t*) args+=("--repo_tag=${1#-t}") ;;
+		*) args+=("$1") ;;
+		esac
+		shift
+	done
+	set -- "${args[@]}" "$@"
 	# shellcheck disable=SC2059 # the format is a constant
 	printf -v help "$help" "$self"
 	parse_args "$help" "$@"
 	[ "${#operands[@]}" -eq 0 ] || die_usage "unexpected operand '${operands[0]}'"
 	[ ! -t 1 ] || die 'stdout is a terminal: redirect it'
 	[ "${#options[@]}" -eq 0 ] || name=${options[-1]}
-	if [ -z "$name" ]; then
-		run dt-stream-layered-image -- "$image"
+	[ "${#options[@]}" -eq 0 ] || image_is_name "$name" || die_usage "--repo_tag takes NAME:TAG, not '$name'"
+	image_write "$name"
+}
+
+# image_is_name NAME:TAG: whether an image may have this name.
+image_is_name() { [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9._/:-]*:[A-Za-z0-9_][A-Za-z0-9_.-]*$ ]]; }
+
+# image_write NAME:TAG [OPTION]...: writes the image with this name, or with its own if that is empty. The options are
+# those that dt-stream-layered-image and dt-merge have in common, such as -o.
+image_write() {
+	local name=()
+	[ -z "$1" ] || name=(--name "${1%:*}" --tag "${1##*:}")
+	if [ ! -d "$image" ]; then
+		run dt-merge "${name[@]}" "${@:2}" -- "$image"
+	elif [ -z "$1" ]; then
+		run dt-stream-layered-image "${@:2}" -- "$image"
 	else
-		[[ $name == *:* && ${name##*:} != */* ]] || die_usage "--repo_tag takes NAME:TAG, not '$name'"
-		attempt dt-stream-layered-image -- "$image" | attempt dt-merge --name "${name%:*}" --tag "${name##*:}" -- -
+		attempt dt-stream-layered-image -- "$image" | attempt dt-merge "${name[@]}" "${@:2}" -- -
 	fi
 }
 
@@ -50,6 +72,10 @@ image_load() { exec dt-load "$@" -- "$image"; }
 # Of a prepared directory, only the layers that the registry lacks are made.
 image_push() {
 	local only=() option
+	for option; do
+		# dt-push --missing would take its output for that of the help.
+		[[ $option != @(--help|--version) ]] || { run dt-push "$option"; return; }
+	done
 	if [ ! -d "$image" ]; then
 		run dt-push "$@" <"$image"
 		return
@@ -70,27 +96,59 @@ image_copy() {
 Copies the image to DESTINATION, which is one of these:
 
   docker://NAME[:TAG]     a registry
-  docker-daemon:          the engine docker
-  containers-storage:     the engine podman
-  docker-archive:FILE     a new file
-  oci-archive:FILE        the same
+  docker-daemon:[NAME[:TAG]]
+                          the engine docker
+  containers-storage:[NAME[:TAG]]
+                          the engine podman
+  docker-archive:FILE[:NAME[:TAG]]
+                          a file
+  oci-archive:FILE[:TAG]  the same
 
 Options of dt-push and dt-load may precede DESTINATION."
 	[ "${1-}" != --help ] || { print "$usage"; return; }
 	[ $# -gt 0 ] || die_usage 'DESTINATION is missing'
-	local destination=${!#}
+	local destination=${!#} file name=''
 	set -- "${@:1:$#-1}"
 	case $destination in
 	docker://?*) image_push "$@" "${destination#docker://}" ;;
 	docker-daemon:) image_load --engine docker "$@" ;;
 	containers-storage:) image_load --engine podman "$@" ;;
-	docker-archive:?* | oci-archive:?*)
-		if [ -d "$image" ]; then
-			run dt-stream-layered-image -o "${destination#*:}" "$@" -- "$image"
-		else
-			run dt-merge -o "${destination#*:}" "$@" -- "$image"
+	docker-daemon:*)
+		image_name "${destination#*:}"
+		image_write "$REPLY" | attempt dt-load --engine docker "$@"
+		;;
+	containers-storage:*)
+		image_name "${destination#*:}"
+		image_write "$REPLY" | attempt dt-load --engine podman "$@"
+		;;
+	docker-archive:[^:]* | oci-archive:[^:]*)
+		file=${destination#*:}
+		if [[ $file == *:* ]]; then
+			name=${file#*:} file=${file%%:*}
+			[[ $destination == docker-archive:* ]] || image_retag "$name"
+			image_name "$name"
+			name=$REPLY
 		fi
+		image_write "$name" -o "$file" "$@"
 		;;
 	*) die_usage "'$destination' is not a destination" ;;
 	esac
+}
+
+# image_name NAME[:TAG]: sets $REPLY to NAME:TAG. The default tag is that of skopeo.
+image_name() {
+	REPLY=$1
+	[[ ${1##*/} == *:* ]] || REPLY+=:latest
+	image_is_name "$REPLY" || die_usage "'$1' is not NAME[:TAG]"
+}
+
+# image_retag TAG: sets the caller's $name to the name of the image with this tag.
+image_retag() {
+	[[ $1 != *[/:]* ]] || die_usage "'$1' is not a tag, and oci-archive takes no NAME"
+	local archive=$image
+	[ ! -d "$image" ] || archive=$image/thin.tar
+	make_work
+	run dt-inspect "$archive" >"$work/image"
+	capture jq -r '.repoTags[0] // error("has no name") | sub(":[^:/]*$"; "")' "$work/image"
+	name=$REPLY:$1
 }
