@@ -11,6 +11,7 @@
 #     conf        the specification, JSON. Its references are what the image may need.
 #     prepared    of a layered image: the digests of all layers, and what is not in the store; dt-image(5)
 #     image       the archive; or the program that streams it from `prepared`
+#     facts       of a layered image: the digests of all layers and the configuration, without any reference
 #
 # A builder ends in a command of bash, because Nix 2.8 kills a builder that has closed its standard error.
 { pkgs
@@ -153,6 +154,7 @@ let
   load = image: program (programIn "load") "load" image;
   push = image: program (programIn "push") "push" image;
   copyTo = image: program (programIn "copy-to") "copy" image;
+  pushFacts = facts: program (programIn "push-facts") "push-facts" facts;
 
   # --- specifications ---
 
@@ -334,18 +336,27 @@ let
         : >graph
         [ ! -s "$prepared/plan" ] || dt-closure --graph "$attrs" --text <"$prepared/plan" >graph
       '';
+      facts = make {
+        name = "${baseName}-facts";
+        inherit prepared;
+        script = ''
+          . ${library}/nix-image.bash
+          nix_image facts "$prepared" >"$out"
+        '';
+      };
     in
     program
       (programFile // {
         name = "stream-${baseName}";
         inherit meta;
         extra = self: names { inherit name tag; } conf // {
-          inherit conf prepared;
+          inherit conf prepared facts;
           isExe = true;
           streamScript = self;
           load = load prepared;
           push = push prepared;
           copyTo = copyTo prepared;
+          pushFacts = pushFacts facts;
           plan = make {
             name = "${baseName}-plan";
             inherit prepared;
@@ -387,7 +398,7 @@ let
     format = compressor;
     script = ''dt-stream-layered-image "$prepared" | dt-compress --format "$format" >"$out"'';
     extra = self: {
-      inherit (streamed) imageName imageTag conf prepared load push copyTo plan cost sbom;
+      inherit (streamed) imageName imageTag conf prepared facts load push pushFacts copyTo plan cost sbom;
       stream = streamed;
       buildArgs = args;
     } // (args.passthru or { });

@@ -90,7 +90,7 @@ is 'the list of the software: what depends on what' \
 	"$(in_nix nix-store -q --references "$(root hello)" | grep -vx "$(root hello)" | sort)"
 is 'a database' "$(for i in withDb withDb1; do flat $i | tar -tf - | grep -c 'nix/var/nix/db/db.sqlite'; done | paste -sd ' ')" '1 1'
 is 'an image refers to nothing in the store' "$(in_nix nix-store -q --references "${built[layered]#"$N"}")" ''
-ok 'nix-build --check: the same bytes again' builds "with import $t_dir/fixtures/nixpkgs/examples.nix pkgs; [ hello layered sandboxed sandboxed.prepared merged nixShell environment ]" --check
+ok 'nix-build --check: the same bytes again' builds "with import $t_dir/fixtures/nixpkgs/examples.nix pkgs; [ hello layered sandboxed sandboxed.prepared sandboxed.facts merged nixShell environment ]" --check
 
 ok 'the installed file' builds '((import "${pkgs.dt-images}/share/dt/dockertools.nix" { inherit pkgs; }).streamLayeredImage {
 	name = "hello"; config.Cmd = [ "${pkgs.hello}/bin/hello" ]; })'
@@ -125,16 +125,17 @@ fails 2 '--repo_tag takes NAME:TAG' 'a name without a tag' in_nix "${stream#"$N"
 # --- pushing, on two machines ---
 
 start_registry registry
-push=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).sandboxed.push")
-zstd_push=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).zstd.push")
-copy=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).sandboxed.copyTo")
+mapfile -t programs < <(builds "with import $t_dir/fixtures/nixpkgs/examples.nix pkgs; [
+	sandboxed.push zstd.push sandboxed.copyTo sandboxed.pushFacts layered.pushFacts ]")
+push=${programs[0]} zstd_push=${programs[1]} copy=${programs[2]} facts_push=${programs[3]} layered_facts=${programs[4]}
+facts=${built[facts]#"$N"}
 ok 'push' in_nix "$push/bin/push" --tls-verify false "$registry/x:1"
 is 'the registry has the image' "$(dt-pull --tls-verify false --print digest "$registry/x:1")" "sha256:$(grep ^manifest out | cut -d : -f 2)"
-# The second machine has an empty store. It gets what it runs from a signed cache.
-mkdir -p "$N/second/nix"
+# The other machines have empty stores. They get what they run from a signed cache.
+mkdir -p "$N/second/nix" "$N/third/nix"
 nix-store --generate-binary-cache-key test-1 "$N/secret" "$N/public" 2>err
 copy_paths() { "$t_dir/with-nix" "$1" nix --extra-experimental-features nix-command copy "${@:2}"; }
-ok 'the first machine fills a cache' copy_paths "$N" --to "file://$N/cache?compression=none&secret-key=$N/secret" "$push" "$zstd_push"
+ok 'the first machine fills a cache' copy_paths "$N" --to "file://$N/cache?compression=none&secret-key=$N/secret" "$push" "$zstd_push" "$facts_push" "$layered_facts"
 ok 'the second machine reads it' copy_paths "$N/second" --from "file://$N/cache" --option trusted-public-keys "$(cat "$N/public")" "$push" "$zstd_push"
 is 'it has the digests' "$(cmp "$N$prepared/thin.tar" "$N/second$prepared/thin.tar" && echo yes)" yes
 for path in data more hello; do
@@ -150,6 +151,35 @@ is 'the same image' "$(dt-pull --tls-verify false --print digest "$registry/x:2"
 "$t_dir/with-nix" "$N/second" "$zstd_push/bin/push" --tls-verify false "$registry/y:1" >out 2>err </dev/null
 is 'a layer that the registry lacks must be read' "$?:$(grep -c "dt-layer: .*: No such file" err)" 1:1
 fails 2 'does not go with an image in the store' 'an option that it cannot have' in_nix "$push/bin/push" -o f "$registry/x:1"
+
+# --- pushing without the store paths ---
+
+third() { "$t_dir/with-nix" "$N/third" "$@"; }
+third_gets() { copy_paths "$N/third" --from "file://$N/cache" --option trusted-public-keys "$(cat "$N/public")" "$@"; }
+third_has() { find "$N/third/nix/store" -mindepth 1 -maxdepth 1 -name '*-*' -printf '%f\n' | sort; }
+is 'the facts refer to nothing' "$(in_nix nix-store -q --references "$facts")" ''
+is 'the facts are small' "$(($(in_nix nix-store -q --size "$facts") < 16384))" 1
+ok 'the third machine gets the facts of another image, with dt' third_gets "$layered_facts"
+third_has >before
+ok 'the third machine gets the facts of the image' third_gets "$facts_push"
+third_has >after
+is 'the facts and the program are all that is copied' "$(comm -13 before after | sed 's/^[^-]*-//' | sort | paste -sd ' ')" 'push-facts sandboxed-facts'
+is 'the third machine has no store path of the image alone' "$(grep -cE -e '-(data|more|prepared|hello-[0-9].*)$' after)" 0
+is 'the closure has no more' "$(third nix-store -qR "$facts_push" | sed 's,.*/,,' | sort | comm -13 after -)" ''
+ok 'it pushes the image' traced "$t_dir/with-nix" "$N/third" "$facts_push/bin/push-facts" --tls-verify false "$registry/x:4"
+is 'sends nothing of it' "$(grep ^sent out)" 'sent 0'
+is 'and looks for no store path of it' "$(tr ' ' '\n' <"$N$prepared/plan" | grep -e -data -e -more -e -hello | grep -cFf - trace)" 0
+like 'the trace has the facts' trace "$facts"
+is 'the same image again' "$(dt-pull --tls-verify false --print digest "$registry/x:4")" "$(dt-pull --tls-verify false --print digest "$registry/x:1")"
+third "$layered_facts/bin/push-facts" --tls-verify false "$registry/z:1" >out 2>err </dev/null
+is 'a layer that the registry lacks: status and message' "$?:$(cat err)" \
+	"1:dt-push: $registry/z: stdin: layer 1, $(shown layered '.layers[0]' | tr -d '"'), is not in the archive and the registry does not have it"
+fails 1 'not found' 'and no image is written' dt-pull --tls-verify false --print digest "$registry/z:1"
+fails 2 'does not go with an image in the store' 'an option that push-facts cannot have' third "$facts_push/bin/push-facts" --missing "$registry/x:1"
+changed=$(builds "((import $t_dir/fixtures/nixpkgs/examples.nix pkgs).sandboxed.override { config.Env = [ \"NEW=1\" ]; }).pushFacts")
+like 'push-facts --help' <(third "$facts_push/bin/push-facts" --help) '^usage: dt-push'
+ok 'a new configuration on layers that the registry has' in_nix "$changed/bin/push-facts" --tls-verify false "$registry/x:5"
+is 'the registry has the new configuration' "$(skopeo inspect --config --tls-verify=false "docker://$registry/x:5" | jq -c .config)" '{"Env":["NEW=1"]}'
 ok 'copyTo docker://' in_nix "$copy/bin/copy-to" --tls-verify false "docker://$registry/x:3"
 ok 'copyTo docker-archive:' in_nix "$copy/bin/copy-to" "docker-archive:$T/copy.tar"
 same 'copyTo docker-archive: the image' copy.tar image.tar

@@ -2,7 +2,7 @@
 #
 #     nix_image ACTION IMAGE ARG...
 #
-# IMAGE is a prepared directory, dt-image(5), or an image archive.
+# IMAGE is a prepared directory, dt-image(5), or an image archive; of push-facts, the output of the action facts.
 # shellcheck shell=bash disable=SC2119,SC2154 # script.bash sets $work
 # shellcheck source=scripts/lib/script.bash
 . "${BASH_SOURCE[0]%/*}/script.bash"
@@ -15,6 +15,8 @@ nix_image() {
 	stream) image_stream "${@:3}" ;;
 	load) image_load "${@:3}" ;;
 	push) image_push "${@:3}" ;;
+	facts) image_facts ;;
+	push-facts) image_push_facts "${@:3}" ;;
 	copy) image_copy "${@:3}" ;;
 	esac
 }
@@ -80,13 +82,35 @@ image_push() {
 		run dt-push "$@" <"$image"
 		return
 	fi
-	for option; do
-		[[ $option != @(-o*|--output*|--attach*|--missing) ]] || die_usage "${option%%=*} does not go with an image in the store"
-	done
+	check_push_options "$@"
 	make_work
 	run dt-push --missing "$@" <"$image/thin.tar" >"$work/missing"
 	only=(--only "$work/missing")
 	attempt dt-stream-layered-image "${only[@]}" -- "$image" | attempt dt-push "$@"
+}
+
+# check_push_options ARG...: exits if one of the options of dt-push does not go with an image in the store.
+check_push_options() {
+	local option
+	for option; do
+		[[ $option != @(-o*|--output*|--attach*|--missing) ]] || die_usage "${option%%=*} does not go with an image in the store"
+	done
+}
+
+# flip_bits: copies standard input, and inverts the highest bit of each byte. Nix finds no store path in the result, so
+# the file has no references. A second call restores the input.
+flip_bits() { run tr '\000-\177\200-\377' '\200-\377\000-\177'; }
+
+# image_facts: writes the thin archive of a prepared directory, in a form in which Nix finds no store path.
+image_facts() { flip_bits <"$image/thin.tar"; }
+
+# image_push_facts [OPTION]... NAME[:TAG]: sends an image whose layers the registry has. The arguments are those of
+# dt-push.
+image_push_facts() {
+	check_push_options "$@"
+	make_work
+	flip_bits <"$image" >"$work/thin.tar"
+	run dt-push "$@" <"$work/thin.tar"
 }
 
 # image_copy DESTINATION: copies the image to a place that is spelled as for skopeo.
