@@ -39,9 +39,16 @@ says 'the default tag is the hash of the output, or of the specification' \
 says 'passthru and meta' 'with examples; [ sandboxed.isExe (layered.isExe or false) sandboxed.more sandboxed.meta.description zstd.more layered.stream.name onBase.buildArgs.compressor layered.buildArgs.name ]' \
 	'[true,false,"passed","an image","passed","stream-hello","none","hello"]'
 says 'override takes a function, and can be repeated' '((examples.onBase.override (old: { name = old.name + "x"; })).override { tag = "9"; }).buildArgs.name' '"registry.example.org/Some/OnBasex"'
+says 'override after overrideAttrs' '((examples.layered.overrideAttrs (old: { name = "x" + old.name; })).override { name = "y"; }).name' '"xy.tar.gz"'
+says 'override of all' 'with examples; [ ((merged.override { images = [ ]; }).images) (nix-prefetch-docker.override { skopeo = null; }).name (binSh.override { bashInteractive = "/x"; }).arguments (usrBinEnv ? override && caCertificates ? override && fakeNss ? override) ]' \
+	'[[],"nix-prefetch-docker",["--package","/x"],true]'
 says 'overrideAttrs' '(examples.hello.overrideAttrs (old: { name = "x" + old.name; })).name' '"xdocker-image-hello.tar.gz"'
-says 'pullImage' 'with pullImage { imageName = "some/name"; imageDigest = "sha256:0"; sha256 = "0000000000000000000000000000000000000000000000000000"; finalImageTag = "1"; }; [ name imageName imageTag imageDigest outputHashMode ]' \
-	'["docker-image-some-name-1.tar","some/name","1","sha256:0","flat"]'
+says 'pullImage' 'with pullImage { imageName = "some/name"; imageDigest = "sha256:0"; sha256 = "0000000000000000000000000000000000000000000000000000"; finalImageName = "y/z"; finalImageTag = "1"; }; [ name imageName imageTag imageDigest outputHashMode ]' \
+	'["docker-image-y-z-1.tar","y/z","1","sha256:0","flat"]'
+says 'pullImage: variables of proxies' 'builtins.sort builtins.lessThan (pullImage { imageName = "x"; imageDigest = "sha256:0"; }).impureEnvVars' \
+	'["ALL_PROXY","FTP_PROXY","HTTPS_PROXY","HTTP_PROXY","NIX_SSL_CERT_FILE","NO_PROXY","all_proxy","ftp_proxy","http_proxy","https_proxy","no_proxy"]'
+says 'numbers as strings' 'map (image: image.conf.outPath) [ (buildImage { name = "x"; uid = "1"; gid = "0"; diskSize = "2048"; buildVMMemorySize = "1024"; }) (streamLayeredImage { name = "x"; maxLayers = "7"; }) ] ==
+	map (image: image.conf.outPath) [ (buildImage { name = "x"; uid = 1; gid = 0; diskSize = 2048; buildVMMemorySize = 1024; }) (streamLayeredImage { name = "x"; maxLayers = 7; }) ]' true
 says 'an instance of its own' 'map (f: (f.streamLayeredImage { name = "x"; }).outPath == (streamLayeredImage { name = "x"; }).outPath)
 	[ (import '"$top"'/scripts/dockertools.nix { inherit pkgs; inherit (pkgs) dt-images; }) (pkgs.callPackage '"$top"'/scripts/dockertools.nix { }) pkgs.dt-images.dockerTools ]' '[true,true,true]'
 says 'the flake' 'let flake = (import '"$top"'/scripts/flake.nix).outputs { self = null; nixpkgs.legacyPackages.${builtins.currentSystem} = pkgs; }; system = builtins.currentSystem; in
@@ -56,6 +63,7 @@ throws 'maxLayers' 'streamLayeredImage { name = "x"; maxLayers = 1; }' \
 	'the maxLayers argument of dockerTools.buildLayeredImage function must be greather than 1 (current value: 1)'
 throws 'command and run' 'streamNixShellImage { drv = examples.small; command = "x"; run = "y"; }' \
 	"streamNixShellImage: Can't specify both command and run"
+throws 'a string that is no number' 'buildLayeredImage { name = "x"; gid = "abc"; }' "in docker image x: gid must be a number, not 'abc'"
 in_nix nix-instantiate --eval -E "$(stub '(pkgs.dockerTools.buildImage { name = "x"; contents = pkgs.hello; }).name')" >out 2>err
 like 'contents: a warning' err 'in docker image x: The contents parameter is deprecated'
 ok 'a package set with another dockerTools' in_nix nix-instantiate --eval --strict --json -E \
@@ -92,6 +100,23 @@ is 'a database' "$(for i in withDb withDb1; do flat $i | tar -tf - | grep -c 'ni
 is 'an image refers to nothing in the store' "$(in_nix nix-store -q --references "${built[layered]#"$N"}")" ''
 ok 'nix-build --check: the same bytes again' builds "with import $t_dir/fixtures/nixpkgs/examples.nix pkgs; [ hello layered sandboxed sandboxed.prepared sandboxed.facts merged nixShell environment ]" --check
 
+ok 'the inputs of a nix-shell: nix-build --check' builds "with import $t_dir/fixtures/nixpkgs/examples.nix pkgs; builtins.elemAt nixShell.prepared.exportReferencesGraph.graph 1" --check --cores 7
+dt=$(builds pkgs.dt-images)
+is 'no script of the package needs /usr/bin/env' "$(head -qn 1 "$N$dt"/bin/dt-* "$N$dt"/bin/.dt-* | tr -d '\0' | grep -ac /usr/bin/env)" 0
+ok 'the installed file, by its name' builds "(import $dt/share/dt/dockertools.nix { inherit pkgs; }).usrBinEnv"
+ok 'dt-images, by its name' builds "(import $top/scripts/dockertools.nix { inherit pkgs; dt-images = \"$dt\"; }).binSh"
+pure() { # EXPRESSION: evaluates it as flakes are
+	in_nix nix-instantiate --option pure-eval true --eval --read-write-mode --json -E "$1"
+}
+ok 'pure evaluation' pure "let
+	path = p: builtins.appendContext p { \${p}.path = true; };
+	dt = derivation { name = \"dt\"; system = \"x86_64-linux\"; builder = \"\${path \"$(root bash)\"}/bin/bash\"; args = [ \"-c\" \"\${path \"$(root coreutils)\"}/bin/cp -r \${path \"$dt\"} \$out; :\" ]; };
+	pkgs = builtins.listToAttrs (map (name: { inherit name; value = path \"$(root coreutils)\"; }) [ \"bash\" \"coreutils\" \"gnutar\" \"jq\" ]) // { system = \"x86_64-linux\"; };
+	in (import \"\${dt}/share/dt/dockertools.nix\" { inherit pkgs; }).usrBinEnv.outPath"
+ok 'an image without store paths' builds 'let image = pkgs.dockerTools.streamLayeredImage { name = "x"; tag = "1"; }; in [ image.cost image.sbom ]'
+readarray -t paths <out
+like 'an image without store paths: the picture' "$N${paths[0]}" '<svg'
+is 'an image without store paths: the list' "$(jq -c .components "$N${paths[1]}")" '[]'
 ok 'the installed file' builds '((import "${pkgs.dt-images}/share/dt/dockertools.nix" { inherit pkgs; }).streamLayeredImage {
 	name = "hello"; config.Cmd = [ "${pkgs.hello}/bin/hello" ]; })'
 is 'gives the same image' "$(in_nix "$(cat out)" | sha256sum)" "$(in_nix "${built[streamed]#"$N"}" | sha256sum)"
@@ -117,9 +142,13 @@ done <"$N$prepared/plan"
 is 'the list of the software has a component for each store path' "$(jq -r '.components[]["bom-ref"]' "${built[sbom]}" | sort)" \
 	"$(tr ' ' '\n' <"$N$prepared/plan" | sort)"
 is 'there are such layers' "$n" 3
+ok 'the plan' builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).sandboxed.plan"
+same 'the plan: that of the prepared directory' "$N$(cat out)" "$N$prepared/plan"
 ok 'another name' in_nix "${stream#"$N"}" -t other/name:2
 is 'another name: the image has it' "$(dt-inspect out | jq -c '.repoTags, .config')" $'["other/name:2"]\n'"$(dt-inspect image.tar | jq -c .config)"
 ok '--repo_tag' in_nix "${stream#"$N"}" --repo_tag=other/name:2
+ok '-tNAME:TAG after another' in_nix "${stream#"$N"}" --repo_tag x:1 -t y:2 -tz:3
+is '-tNAME:TAG after another: the image has it' "$(dt-inspect out | jq -c .repoTags)" '["z:3"]'
 fails 2 '--repo_tag takes NAME:TAG' 'a name without a tag' in_nix "${stream#"$N"}" -t other/name
 
 # --- pushing, on two machines ---
@@ -129,6 +158,9 @@ mapfile -t programs < <(builds "with import $t_dir/fixtures/nixpkgs/examples.nix
 	sandboxed.push zstd.push sandboxed.copyTo sandboxed.pushFacts layered.pushFacts ]")
 push=${programs[0]} zstd_push=${programs[1]} copy=${programs[2]} facts_push=${programs[3]} layered_facts=${programs[4]}
 facts=${built[facts]#"$N"}
+ok 'push --help' in_nix "$push/bin/push" --help
+like 'push --help: the options' out '^  --tls-verify BOOL'
+ok 'push --version' in_nix "$push/bin/push" --version
 ok 'push' in_nix "$push/bin/push" --tls-verify false "$registry/x:1"
 is 'the registry has the image' "$(dt-pull --tls-verify false --print digest "$registry/x:1")" "sha256:$(grep ^manifest out | cut -d : -f 2)"
 # The other machines have empty stores. They get what they run from a signed cache.
@@ -183,11 +215,20 @@ is 'the registry has the new configuration' "$(skopeo inspect --config --tls-ver
 ok 'copyTo docker://' in_nix "$copy/bin/copy-to" --tls-verify false "docker://$registry/x:3"
 ok 'copyTo docker-archive:' in_nix "$copy/bin/copy-to" "docker-archive:$T/copy.tar"
 same 'copyTo docker-archive: the image' copy.tar image.tar
+ok 'copyTo docker-archive:FILE:NAME' in_nix "$copy/bin/copy-to" "docker-archive:$T/copy.tar:foo/bar"
+is 'copyTo docker-archive:FILE:NAME: the name' "$(dt-inspect copy.tar | jq -c .repoTags)" '["foo/bar:latest"]'
+ok 'copyTo oci-archive:FILE:TAG' in_nix "$copy/bin/copy-to" "oci-archive:$T/copy.tar:7"
+is 'copyTo oci-archive:FILE:TAG: the name' "$(dt-inspect copy.tar | jq -c .repoTags)" '["sandboxed:7"]'
+ok 'copyTo oci-archive:FILE:TAG: skopeo finds it' skopeo inspect --raw "oci-archive:$T/copy.tar:7"
+fails 2 "'a:b' is not a tag" 'copyTo oci-archive: with a name' in_nix "$copy/bin/copy-to" "oci-archive:$T/copy.tar:a:b"
+fails 2 "'@x' is not NAME" 'copyTo docker-daemon: with a wrong name' in_nix "$copy/bin/copy-to" docker-daemon:@x
 fails 2 "^copy-to: 'x' is not a destination" 'copyTo another place' in_nix "$copy/bin/copy-to" x
 archive_push=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).hello.push")
 archive_copy=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).hello.copyTo")
 ok 'an archive: push' in_nix "$archive_push/bin/push" --tls-verify false "$registry/hello:1"
 is 'an archive: the registry has the image' "$(dt-pull --tls-verify false --print digest "$registry/hello:1")" "sha256:$(grep ^manifest out | cut -d : -f 2)"
+ok 'an archive: copyTo docker-archive:FILE:NAME:TAG' in_nix "$archive_copy/bin/copy-to" "docker-archive:$T/copy2.tar:foo:1"
+is 'an archive: copyTo docker-archive:FILE:NAME:TAG: the name' "$(dt-inspect copy2.tar | jq -c .repoTags)" '["foo:1"]'
 ok 'an archive: copyTo oci-archive:' in_nix "$archive_copy/bin/copy-to" "oci-archive:$T/copy2.tar"
 is 'an archive: the same image' "$(dt-inspect copy2.tar | jq -c '.config, .repoTags')" "$(shown hello '.config, .repoTags')"
 

@@ -79,6 +79,9 @@ docker image ls -q hello | sort -u | xargs docker rmi -f >/dev/null
 ok 'load' in_nix "$load/bin/load" --engine docker
 tag=$(evaluates "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).layered.imageTag" | jq -r .)
 says 'load: the image' "$hello" in_docker "hello:$tag"
+copy=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).layered.copyTo")
+ok 'copyTo docker-daemon:NAME:TAG' in_nix "$copy/bin/copy-to" docker-daemon:foo:2
+says 'copyTo docker-daemon:NAME:TAG: the image' "$hello" in_docker foo:2
 ok 'load again' in_nix "$load/bin/load" --engine docker
 is 'load again: nothing is sent' "$(grep ^sent "$T/out")" 'sent 0'
 finish

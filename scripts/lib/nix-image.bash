@@ -56,14 +56,14 @@ image_is_name() { [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9._/:-]*:[A-Za-z0-9_][A-Za-z0-9_
 # image_write NAME:TAG [OPTION]...: writes the image with this name, or with its own if that is empty. The options are
 # those that dt-stream-layered-image and dt-merge have in common, such as -o.
 image_write() {
-	local name=()
-	[ -z "$1" ] || name=(--name "${1%:*}" --tag "${1##*:}")
+	local names=()
+	[ -z "$1" ] || names=(--name "${1%:*}" --tag "${1##*:}")
 	if [ ! -d "$image" ]; then
-		run dt-merge "${name[@]}" "${@:2}" -- "$image"
+		run dt-merge "${names[@]}" "${@:2}" -- "$image"
 	elif [ -z "$1" ]; then
 		run dt-stream-layered-image "${@:2}" -- "$image"
 	else
-		attempt dt-stream-layered-image -- "$image" | attempt dt-merge "${name[@]}" "${@:2}" -- -
+		attempt dt-stream-layered-image -- "$image" | attempt dt-merge "${names[@]}" "${@:2}" -- -
 	fi
 }
 
@@ -131,7 +131,7 @@ Copies the image to DESTINATION, which is one of these:
 Options of dt-push and dt-load may precede DESTINATION."
 	[ "${1-}" != --help ] || { print "$usage"; return; }
 	[ $# -gt 0 ] || die_usage 'DESTINATION is missing'
-	local destination=${!#} file name=''
+	local destination=${!#} file reference=''
 	set -- "${@:1:$#-1}"
 	case $destination in
 	docker://?*) image_push "$@" "${destination#docker://}" ;;
@@ -148,12 +148,10 @@ Options of dt-push and dt-load may precede DESTINATION."
 	docker-archive:[^:]* | oci-archive:[^:]*)
 		file=${destination#*:}
 		if [[ $file == *:* ]]; then
-			name=${file#*:} file=${file%%:*}
-			[[ $destination == docker-archive:* ]] || image_retag "$name"
-			image_name "$name"
-			name=$REPLY
+			if [[ $destination == docker-* ]]; then image_name "${file#*:}"; else image_retag "${file#*:}"; fi
+			reference=$REPLY file=${file%%:*}
 		fi
-		image_write "$name" -o "$file" "$@"
+		image_write "$reference" -o "$file" "$@"
 		;;
 	*) die_usage "'$destination' is not a destination" ;;
 	esac
@@ -166,7 +164,7 @@ image_name() {
 	image_is_name "$REPLY" || die_usage "'$1' is not NAME[:TAG]"
 }
 
-# image_retag TAG: sets the caller's $name to the name of the image with this tag.
+# image_retag TAG: sets $REPLY to the name of the image with this tag.
 image_retag() {
 	[[ $1 != *[/:]* ]] || die_usage "'$1' is not a tag, and oci-archive takes no NAME"
 	local archive=$image
@@ -174,5 +172,5 @@ image_retag() {
 	make_work
 	run dt-inspect "$archive" >"$work/image"
 	capture jq -r '.repoTags[0] // error("has no name") | sub(":[^:/]*$"; "")' "$work/image"
-	name=$REPLY:$1
+	image_name "$REPLY:$1"
 }
