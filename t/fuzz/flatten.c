@@ -5,12 +5,12 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "tree/sink.h"
+#include "input.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,30 +91,24 @@ static void write_all(const struct rootfs *r)
 /* The input is an image, or else a layer, which is laid on top of itself. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct image_choice choice;
+	struct input in;
 	struct flat m;
 	struct err e;
-	char name[64];
-	int fd = memfd_create("image", MFD_CLOEXEC);
 
-	if (fd < 0 || io_write(fd, data, len) < 0)
+	if (input_open(&in, data, len) < 0)
 		return 1;
-	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-	image_choice_init(&choice);
-	unpack_limit(64 << 20); /* for each input */
-	choice.from = name;
-	int result = flat_open(&m, &choice, false, &e);
+	int result = flat_open(&m, &in.choice, false, &e);
 	if (m.layers == NULL) {
 		rootfs_init(&m.rootfs);
-		result = rootfs_add_layer(&m.rootfs, fd, 0, len, "lower", &e);
+		result = rootfs_add_layer(&m.rootfs, in.fd, 0, len, "lower", &e);
 		if (result == 0)
-			result = rootfs_add_layer(&m.rootfs, fd, 0, len, "upper", &e);
+			result = rootfs_add_layer(&m.rootfs, in.fd, 0, len, "upper", &e);
 	}
 	if (result == 0) {
 		walk(&m.rootfs);
 		write_all(&m.rootfs);
 	}
 	flat_release(&m);
-	close(fd);
+	close(in.fd);
 	return 0;
 }

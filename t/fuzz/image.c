@@ -2,9 +2,9 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "input.h"
 
 #include <stdio.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -26,29 +26,23 @@ static void read_layers(const struct image *im)
 /* dt-merge and the options --from take any bytes: the result is images, or a reason. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct image_choice choice;
+	struct input in;
 	struct image_archive a = {0};
 	struct image im = {0};
 	struct err e;
-	char name[64];
-	int fd = memfd_create("image", MFD_CLOEXEC);
 
-	if (fd < 0 || io_write(fd, data, len) < 0)
+	if (input_open(&in, data, len) < 0)
 		return 1;
-	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-	image_choice_init(&choice);
-	unpack_limit(64 << 20); /* for each input */
-	choice.from = name;
-	if (image_open(&im, &choice, &e) == 0)
+	if (image_open(&im, &in.choice, &e) == 0)
 		read_layers(&im);
 	image_release(&im);
-	if (image_archive_open(&a, name, &choice, &e) == 0)
+	if (image_archive_open(&a, in.name, &in.choice, &e) == 0)
 		for (size_t i = 0; i < json_array_size(a.images); i++) {
 			if (image_open_at(&im, &a, i, &e) == 0)
 				read_layers(&im);
 			image_release(&im);
 		}
 	image_archive_release(&a);
-	close(fd);
+	close(in.fd);
 	return 0;
 }

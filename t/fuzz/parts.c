@@ -5,10 +5,10 @@
 #include "base/io.h"
 #include "image/manifest.h"
 #include "image/packed.h"
+#include "input.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -73,26 +73,20 @@ static void check(const struct parts *p)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	struct image_choice choice;
+	struct input in;
 	struct parts p;
 	struct err e;
-	char name[64];
-	int fd = memfd_create("image", MFD_CLOEXEC);
 
-	if (fd < 0 || io_write(fd, data, len) < 0)
+	if (input_open(&in, data, len) < 0)
 		return 1;
-	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-	image_choice_init(&choice);
-	unpack_limit(64 << 20); /* for each input */
-	choice.from = name;
-	choice.may_lack = true;
-	if (parts_open(&p, &choice, &e) == 0) {
+	in.choice.may_lack = true;
+	if (parts_open(&p, &in.choice, &e) == 0) {
 		for (size_t i = 0; i < p.names.n; i++)
 			settle(&p, &p.blob[i]);
 		parts_write(&p, COMPRESS_GZIP);
 		check(&p);
 	}
 	parts_release(&p);
-	close(fd);
+	close(in.fd);
 	return 0;
 }
