@@ -245,7 +245,7 @@ rm -f got
 # --- a signal ---
 on base dt-load --engine containerd >/dev/null
 hook <<<': >importing; sleep 30'
-on middle dt-load --engine containerd >out 2>err &
+dt-load --engine containerd <middle >out 2>err & # itself, not a function, so that it gets the signal
 load=$!
 for ((i = 0; i < 300; i++)); do [ ! -e importing ] || break; sleep 0.1; done
 kill -TERM "$load"
