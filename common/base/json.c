@@ -73,16 +73,6 @@ const char *json_string_at(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
-json_t *json_joined(const char *first, const char *second)
-{
-	struct buf text = {0};
-
-	buf_addf(&text, "%s%s", first, second);
-	json_t *value = json_string(text.data);
-	buf_release(&text);
-	return value;
-}
-
 json_t *json_digest(const char *hex)
 {
 	char text[DIGEST_REFERENCE];

@@ -57,8 +57,7 @@ const char *json_value_end(const char *text, size_t len);
  */
 const char *json_string_at(const json_t *object, const char *key);
 
-/* Return a new JSON string: both texts joined, or "sha256:HEX". */
-json_t *json_joined(const char *first, const char *second);
+/* Returns the new JSON string "sha256:HEX". */
 json_t *json_digest(const char *hex);
 
 /*

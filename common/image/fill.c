@@ -6,6 +6,7 @@
 #include "base/progress.h"
 #include "image/image.h"
 #include "image/layernote.h"
+#include "image/layout.h"
 #include "image/manifest.h"
 #include "image/writer.h"
 
@@ -20,16 +21,15 @@ struct fill {
 	bool has_begun;     /* a layer of standard input was seen */
 };
 
-/* Whether a layer that comes before layer `n` must be written and was not. */
-static bool is_wanted(const struct fill *f, size_t n)
+/* The first of `n` layers that must be written and was not, or `n`. */
+static size_t first_missing(const struct fill *f, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		const char *diff_id = f->image.layer[i].diff_id;
-		if (!writer_leaves_out(f->writer, diff_id) &&
-		    !writer_has(f->writer, diff_id))
-			return true;
-	}
-	return false;
+	size_t i = 0;
+
+	while (i < n && (writer_leaves_out(f->writer, f->image.layer[i].diff_id) ||
+			 writer_has(f->writer, f->image.layer[i].diff_id)))
+		i++;
+	return i;
 }
 
 /* Writes the layers of the base image, which are the first `n` ones. */
@@ -38,7 +38,7 @@ static int copy_base(struct fill *f, size_t n, struct err *e)
 	struct image base = {0};
 	size_t same = 0;
 
-	if (f->base->from == NULL || !is_wanted(f, n))
+	if (f->base->from == NULL || first_missing(f, n) == n)
 		return 0;
 	if (image_open(&base, f->base, e) < 0) {
 		image_release(&base);
@@ -109,13 +109,10 @@ static int copy_layers(struct fill *f, struct err *e)
 	progress_end();
 	if (result == 0 && !f->has_begun)
 		result = copy_base(f, f->image.n, e);
-	for (size_t i = 0; i < f->image.n && result == 0; i++) {
-		const char *diff_id = f->image.layer[i].diff_id;
-		if (!writer_leaves_out(f->writer, diff_id) &&
-		    !writer_has(f->writer, diff_id))
-			result = err_set(e, "stdin: layer %zu of %s, %s, is missing",
-					 i + 1, f->image.file, diff_id);
-	}
+	size_t i = result == 0 ? first_missing(f, f->image.n) : f->image.n;
+	if (i < f->image.n)
+		result = err_set(e, "stdin: layer %zu of %s, %s, is missing", i + 1,
+				 f->image.file, f->image.layer[i].diff_id);
 	return result;
 }
 
@@ -137,19 +134,16 @@ static int copy_member(struct fill *f, const char *name, struct err *e)
 
 static int copy_blob(struct fill *f, const char *hex, struct err *e)
 {
-	struct buf name = {0};
+	char name[LAYOUT_BLOB];
 
-	buf_addf(&name, "blobs/sha256/%s", hex);
-	int result = copy_member(f, name.data, e);
-	buf_release(&name);
-	return result;
+	layout_blob(hex, name);
+	return copy_member(f, name, e);
 }
 
 /* Copies the documents in the order in which writer_image() writes them. */
 static int copy_documents(struct fill *f, struct err *e)
 {
-	static const char *const lists[] = {"index.json", "oci-layout", "manifest.json"};
-	const size_t n = sizeof lists / sizeof *lists - (f->writer->is_oci ? 1 : 0);
+	const size_t n = LAYOUT_LISTS - (f->writer->is_oci ? 1 : 0);
 	const struct image *im = &f->image;
 	json_t *manifest = image_archive_descriptor(im->archive, im->id, im->n);
 	const char *hex = manifest != NULL ? manifest_hex(manifest) : NULL;
@@ -162,7 +156,7 @@ static int copy_documents(struct fill *f, struct err *e)
 	else
 		result = copy_blob(f, im->id, e) < 0 ? -1 : copy_blob(f, hex, e);
 	for (size_t i = 0; i < n && result == 0; i++)
-		result = copy_member(f, lists[i], e);
+		result = copy_member(f, layout_lists[i], e);
 	json_decref(manifest);
 	return result;
 }

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "image/annotations.h"
+#include "image/layout.h"
 #include "image/manifest.h"
 
 #include <stdlib.h>
@@ -61,16 +62,14 @@ json_t *image_archive_blob(const struct image_archive *a, const json_t *descript
 			   struct buf *text, struct err *e)
 {
 	const char *hex = manifest_hex(descriptor);
-	struct buf name = {0};
+	char name[LAYOUT_BLOB];
 
 	if (hex == NULL) {
 		err_set(e, "%s: a descriptor without a sha256 digest", a->file);
 		return NULL;
 	}
-	buf_addf(&name, "blobs/sha256/%s", hex);
-	json_t *doc = image_archive_text(a, name.data, hex, text, e);
-	buf_release(&name);
-	return doc;
+	layout_blob(hex, name);
+	return image_archive_text(a, name, hex, text, e);
 }
 
 /* --- Docker's archives --- */

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "image/layout.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 
@@ -167,7 +168,7 @@ static int open_docker_image(struct image *im, const json_t *entry, struct err *
 static int open_oci_image(struct image *im, const json_t *manifest, struct err *e)
 {
 	const json_t *layers = json_object_get(manifest, "layers");
-	struct buf name = {0};
+	char name[LAYOUT_BLOB];
 	size_t i;
 	json_t *layer;
 
@@ -183,10 +184,8 @@ static int open_oci_image(struct image *im, const json_t *manifest, struct err *
 		if (hex == NULL)
 			return err_set(e, "%s: a layer without a sha256 digest",
 				       im->file);
-		buf_addf(&name, "blobs/sha256/%s", hex);
-		int result = find_layer(im, i, name.data, e);
-		buf_release(&name);
-		if (result < 0)
+		layout_blob(hex, name);
+		if (find_layer(im, i, name, e) < 0)
 			return -1;
 	}
 	return 0;

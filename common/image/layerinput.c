@@ -11,6 +11,7 @@
 #include "image/config.h"
 #include "image/image.h"
 #include "image/layernote.h"
+#include "image/layout.h"
 #include "image/manifest.h"
 #include "image/writer.h"
 
@@ -157,18 +158,17 @@ static json_t *document(const struct documents *d, const char *name, struct err 
 static json_t *first_manifest(const struct documents *d)
 {
 	struct err unused;
-	struct buf name = {0};
+	char name[LAYOUT_BLOB];
 	json_t *manifest = NULL;
 	json_t *index = document(d, "index.json", &unused);
 	const char *hex =
 	    manifest_hex(json_array_get(json_object_get(index, "manifests"), 0));
 
 	if (hex != NULL) {
-		buf_addf(&name, "blobs/sha256/%s", hex);
-		manifest = document(d, name.data, &unused);
+		layout_blob(hex, name);
+		manifest = document(d, name, &unused);
 	}
 	json_decref(index);
-	buf_release(&name);
 	return manifest;
 }
 

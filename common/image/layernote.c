@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "image/layout.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,15 +63,11 @@ void layernote_write_stub(struct buf *records, const char *diff_id, uint64_t siz
 static int set_diff_id(struct layernote *n, const char *hex, size_t len,
 		       const struct unpack_member *m, struct err *e)
 {
-	static const char blobs[] = "blobs/sha256/", absent[] = "absent/sha256/";
-	const char *name = "";
+	const char *stub = layout_stub_hex(m->name);
+	const char *name = stub != NULL ? stub : layout_hex(m->name);
 
-	n->is_stub = strncmp(m->name, absent, sizeof absent - 1) == 0;
-	if (n->is_stub)
-		name = m->name + sizeof absent - 1;
-	else if (strncmp(m->name, blobs, sizeof blobs - 1) == 0)
-		name = m->name + sizeof blobs - 1;
-	if (!digest_is_hex(name) || hex == NULL || len != DIGEST_HEX ||
+	n->is_stub = stub != NULL;
+	if (name == NULL || hex == NULL || len != DIGEST_HEX ||
 	    memcmp(name, hex, len) != 0)
 		return err_set(e, "member '%s' is not named by its diff_id", m->name);
 	memcpy(n->diff_id, name, sizeof n->diff_id);

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "image/layercheck.h"
 #include "image/layernote.h"
+#include "image/layout.h"
 #include "image/manifest.h"
 #include "image/packed.h"
 #include "image/writer.h"
@@ -16,14 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What became of a blob of the input. */
+/* The blob that replaces a blob of the input. */
 struct repack_blob {
 	char hex[DIGEST_HEX + 1];
 	uint64_t size;
 	bool is_layer; /* it is compressed here */
 };
-
-static const char blobs[] = "blobs/sha256/";
 
 void repack_release(struct repack *r)
 {
@@ -55,11 +54,10 @@ static void add_blob(struct repack *r, const char *old, const char *hex, uint64_
 
 static void write_file(struct repack *r, const struct packed *p)
 {
-	struct buf name = {0};
+	char name[LAYOUT_BLOB];
 
-	buf_addf(&name, "%s%s", blobs, p->hex);
-	writer_member_file(r->out, name.data, p->fd, p->size);
-	buf_release(&name);
+	layout_blob(p->hex, name);
+	writer_member_file(r->out, name, p->fd, p->size);
 	r->bytes += p->size;
 	progress("layers", r->layers, 0, r->bytes);
 }
@@ -208,23 +206,14 @@ static int follow_all(const struct repack *r, json_t *list,
 	return 0;
 }
 
-/* The hex digest in the name of a blob, or NULL if it is not such a name. */
-static const char *blob_hex(const char *name)
-{
-	if (name == NULL || strncmp(name, blobs, sizeof blobs - 1) != 0)
-		return NULL;
-	name += sizeof blobs - 1;
-	return digest_is_hex(name) ? name : NULL;
-}
-
 /* Returns the name of the blob as it is now, or NULL and a reason. */
 static json_t *new_name(const struct repack *r, const json_t *name, struct err *e)
 {
-	const char *hex = blob_hex(json_string_value(name));
+	const char *hex = layout_hex(json_string_value(name));
 	const struct repack_blob *b = find_blob(r, hex);
 
 	if (b != NULL)
-		return json_joined(blobs, b->hex);
+		return layout_json(b->hex);
 	(void)refuse(r, hex, e);
 	return NULL;
 }
@@ -304,8 +293,7 @@ static bool is_object(const struct buf *text)
 /* Writes the text of a blob, which may be a document. */
 static int put_blob(struct repack *r, const char *hex, struct buf *text, struct err *e)
 {
-	char now[DIGEST_HEX + 1];
-	struct buf name = {0};
+	char now[DIGEST_HEX + 1], name[LAYOUT_BLOB];
 
 	digest_of(text->data, text->len, now);
 	int result = check_digest(r, hex, now, e);
@@ -314,10 +302,9 @@ static int put_blob(struct repack *r, const char *hex, struct buf *text, struct 
 	if (result == 0) {
 		digest_of(text->data, text->len, now);
 		add_blob(r, hex, now, text->len, false);
-		buf_addf(&name, "%s%s", blobs, now);
-		writer_member(r->out, name.data, text);
+		layout_blob(now, name);
+		writer_member(r->out, name, text);
 	}
-	buf_release(&name);
 	return result;
 }
 
@@ -338,24 +325,22 @@ static int take_blob(struct repack *r, struct unpack_stream *s,
 	return result;
 }
 
-/* Handles a document that is not a blob: a list of images, or oci-layout. */
-static int take_document(struct repack *r, struct unpack_stream *s,
-			 const struct unpack_member *m, struct err *e)
+/* Handles the document `name`, which is not a blob: a list of images, or oci-layout. */
+static int take_document(struct repack *r, struct unpack_stream *s, const char *name,
+			 struct err *e)
 {
 	size_t before = r->documents.n;
-	struct buf text = {0}, name = {0};
+	struct buf text = {0};
 
-	strset_add(&r->documents, m->name, strlen(m->name));
+	strset_add(&r->documents, name, strlen(name));
 	if (r->documents.n == before)
-		return err_set(e, "%s: member '%s' occurs twice", r->what, m->name);
-	buf_addf(&name, "%s", m->name);
+		return err_set(e, "%s: member '%s' occurs twice", r->what, name);
 	int result = unpack_read(s, &text, JSON_LIMIT, e);
 	if (result == 0)
-		result = change_document(r, name.data, &text, e);
+		result = change_document(r, name, &text, e);
 	if (result == 0)
-		writer_member(r->out, name.data, &text);
+		writer_member(r->out, name, &text);
 	buf_release(&text);
-	buf_release(&name);
 	return result;
 }
 
@@ -379,9 +364,7 @@ static int take_noted(struct repack *r, struct unpack_stream *s,
 static int take_other(struct repack *r, struct unpack_stream *s,
 		      const struct unpack_member *m, struct err *e)
 {
-	static const char *const documents[] = {"index.json", "oci-layout",
-						"manifest.json"};
-	const char *hex = blob_hex(m->name);
+	const char *hex = layout_hex(m->name);
 	char copy[DIGEST_HEX + 1];
 
 	if (!m->is_file)
@@ -390,9 +373,9 @@ static int take_other(struct repack *r, struct unpack_stream *s,
 		memcpy(copy, hex, sizeof copy);
 		return take_blob(r, s, m, copy, e);
 	}
-	for (size_t i = 0; i < sizeof documents / sizeof *documents; i++)
-		if (strcmp(m->name, documents[i]) == 0)
-			return take_document(r, s, m, e);
+	for (size_t i = 0; i < LAYOUT_LISTS; i++)
+		if (strcmp(m->name, layout_lists[i]) == 0)
+			return take_document(r, s, layout_lists[i], e);
 	return err_set(e,
 		       "%s: member '%s' does not belong to an image archive of dt; "
 		       "dt-merge converts archives of other programs",

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/err.h"
+#include "image/layout.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 
@@ -10,12 +11,11 @@
 static json_t *put_text(struct writer *w, const struct buf *text, const char *media_type,
 			char hex[DIGEST_HEX + 1])
 {
-	struct buf name = {0};
+	char name[LAYOUT_BLOB];
 
 	digest_of(text->data, text->len, hex);
-	buf_addf(&name, "blobs/sha256/%s", hex);
-	writer_member(w, name.data, text);
-	buf_release(&name);
+	layout_blob(hex, name);
+	writer_member(w, name, text);
 	return manifest_descriptor(media_type, hex, text->len);
 }
 
@@ -139,8 +139,8 @@ static void list_docker(json_t *list, const json_t *config, const char *config_h
 	const char *id;
 
 	for (size_t i = 0; (id = diff_id(config, i)) != NULL; i++)
-		json_array_append_new(layers, json_joined("blobs/sha256/", id));
-	json_object_set_new(entry, "Config", json_joined("blobs/sha256/", config_hex));
+		json_array_append_new(layers, layout_json(id));
+	json_object_set_new(entry, "Config", layout_json(config_hex));
 	json_object_set_new(entry, "RepoTags", json_deep_copy(tags));
 	json_object_set_new(entry, "Layers", layers);
 	json_array_append_new(list, entry);

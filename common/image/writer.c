@@ -13,6 +13,7 @@
 #include "image/image.h"
 #include "image/layercheck.h"
 #include "image/layernote.h"
+#include "image/layout.h"
 #include "image/manifest.h"
 #include "tree/layer.h"
 
@@ -118,17 +119,17 @@ struct source {
 /* Adds a layer, unless the archive has it already. */
 static int add(struct writer *w, const struct source *s, struct err *e)
 {
-	struct buf name = {0}, records = {0};
+	char name[LAYOUT_BLOB];
+	struct buf records = {0};
 
 	if (!list_layer(w, s->diff_id, s->size, false))
 		return 0;
-	buf_addf(&name, "blobs/sha256/%s", s->diff_id);
+	layout_blob(s->diff_id, name);
 	layernote_write(&records, s->diff_id, s->comment);
-	put_header(w, name.data, s->size, &records);
+	put_header(w, name, s->size, &records);
 	int result = s->write(s->arg, w, e);
 	if (result == 0)
 		pad(w, s->size);
-	buf_release(&name);
 	buf_release(&records);
 	return result;
 }
@@ -143,14 +144,14 @@ static int write_layer(void *arg, struct writer *w, struct err *e)
 /* Writes a stub of a layer, unless the archive has the layer or its stub. */
 static void add_stub(struct writer *w, const struct layer *l, const char *comment)
 {
-	struct buf name = {0}, records = {0};
+	char name[LAYOUT_STUB];
+	struct buf records = {0};
 
 	if (!list_layer(w, l->diff_id, l->size, true))
 		return;
-	buf_addf(&name, "absent/sha256/%s", l->diff_id);
+	layout_stub(l->diff_id, name);
 	layernote_write_stub(&records, l->diff_id, l->size, comment);
-	put_header(w, name.data, 0, &records);
-	buf_release(&name);
+	put_header(w, name, 0, &records);
 	buf_release(&records);
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "image/layout.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 
@@ -124,10 +125,10 @@ static size_t add_blob(struct parts *p, const char *name, const struct parts_blo
 /* Finds the member of a blob, or returns NULL. */
 static const struct unpack_place *find_member(const struct parts *p, const char *hex)
 {
-	char name[sizeof "blobs/sha256/" + DIGEST_HEX];
+	char name[LAYOUT_BLOB];
 	struct err unused;
 
-	snprintf(name, sizeof name, "blobs/sha256/%s", hex);
+	layout_blob(hex, name);
 	return unpack_find(&p->archive.index, name, &unused);
 }
 

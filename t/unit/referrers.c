@@ -68,7 +68,7 @@ static void test_new(void)
 	json_decref(list);
 }
 
-/* What others wrote stays. */
+/* Entries and keys of other clients stay. */
 static void test_others(void)
 {
 	struct err e;
