@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/opt.h"
+#include "image/annotations.h"
 #include "image/image.h"
 #include "image/manifest.h"
 
@@ -57,9 +58,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 static void describe(const struct image *image, struct buf *out)
 {
 	json_t *doc = json_object(), *layers = json_array(), *absent = json_array();
-	json_t *manifest = image_archive_descriptor(image->archive, image->id, image->n);
-	json_t *blobs = image_descriptors(image);
-	const char *hex = manifest_hex(manifest);
+	json_t *descriptor, *manifest = image_manifest(image, &descriptor);
+	json_t *blobs = json_object_get(manifest, "layers");
+	const char *hex = manifest_hex(descriptor);
 
 	for (size_t i = 0; i < image->n; i++) {
 		json_t *diff_id = json_digest(image->layer[i].diff_id);
@@ -70,16 +71,16 @@ static void describe(const struct image *image, struct buf *out)
 	json_object_set(doc, "repoTags", image->tags);
 	json_object_set_new(doc, "manifest",
 			    hex != NULL ? json_digest(hex) : json_null());
-	json_object_set_new(doc, "annotations",
-			    image_archive_annotations(image->archive, manifest));
+	json_object_set_new(doc, "annotations", annotations_of_manifest(manifest));
 	json_object_set_new(doc, "config", json_digest(image->id));
 	json_object_set_new(doc, "layers", layers);
-	json_object_set_new(doc, "blobs", blobs != NULL ? blobs : json_null());
+	json_object_set(doc, "blobs", blobs != NULL ? blobs : json_null());
 	json_object_set_new(doc, "absent", absent);
 	json_object_set(doc, "image", image->config);
 	json_write(doc, out);
 	buf_addch(out, '\n');
 	json_decref(doc);
+	json_decref(descriptor);
 	json_decref(manifest);
 }
 

@@ -145,7 +145,7 @@ static int copy_documents(struct fill *f, struct err *e)
 {
 	const size_t n = LAYOUT_LISTS - (f->writer->is_oci ? 1 : 0);
 	const struct image *im = &f->image;
-	json_t *manifest = image_archive_descriptor(im->archive, im->id, im->n);
+	json_t *manifest = image_descriptor(im);
 	const char *hex = manifest != NULL ? manifest_hex(manifest) : NULL;
 	int result;
 

@@ -154,51 +154,6 @@ out:
 	return NULL;
 }
 
-/*
- * Whether a document is the manifest of an image with this configuration and number of
- * layers.
- */
-static bool is_manifest_of(const json_t *doc, const char *config, size_t n)
-{
-	const char *hex = manifest_hex(json_object_get(doc, "config"));
-
-	return hex != NULL && strcmp(hex, config) == 0 &&
-	       json_array_size(json_object_get(doc, "layers")) == n;
-}
-
-/* Searches these descriptors and those of nested indexes. */
-static json_t *find_manifest(const struct image_archive *a, const json_t *list, int depth,
-			     const char *config, size_t n)
-{
-	json_t *descriptor, *found = NULL;
-	struct err unused;
-	size_t i;
-
-	json_array_foreach(list, i, descriptor)
-	{
-		struct buf text = {0};
-		if (!manifest_is_image(descriptor))
-			continue;
-		json_t *doc = image_archive_blob(a, descriptor, &text, &unused);
-		if (is_index(doc) && depth < NESTED_MAX)
-			found = find_manifest(a, json_object_get(doc, "manifests"),
-					      depth + 1, config, n);
-		else if (is_manifest_of(doc, config, n))
-			found = json_incref(descriptor);
-		json_decref(doc);
-		buf_release(&text);
-		if (found != NULL)
-			break;
-	}
-	return found;
-}
-
-json_t *image_archive_descriptor(const struct image_archive *a, const char *config,
-				 size_t n)
-{
-	return find_manifest(a, a->oci, 0, config, n);
-}
-
 /* --- platforms in an OCI image layout --- */
 
 /* Descriptors grouped by image name. Descriptors without a name are in the group "". */
@@ -322,40 +277,99 @@ bool image_archive_has_platforms(const struct image_archive *a, const json_t *li
 	return result;
 }
 
-/* Adds the manifests of these descriptors. Each document is read once. */
-static void add_manifests(const struct image_archive *a, const json_t *list, int depth,
-			  json_t *all, struct strset *seen)
+/* --- all manifests in an OCI image layout --- */
+
+/* A walk through the manifests in index.json and nested indexes. */
+struct walk {
+	const struct image_archive *archive;
+	struct strset *seen; /* digests of what was read, to read it once; or NULL */
+	/* Sees a manifest. Returns whether the walk ends. */
+	bool (*see)(void *arg, json_t *descriptor, json_t *manifest);
+	void *arg;
+};
+
+/* Walks through these descriptors. Returns whether see() has ended the walk. */
+static bool walk(const struct walk *w, const json_t *list, int depth)
 {
-	struct err unused;
+	bool has_ended = false;
 	json_t *descriptor;
+	struct err unused;
 	size_t i;
 
 	json_array_foreach(list, i, descriptor)
 	{
 		struct buf text = {0};
-		if (!manifest_is_image(descriptor) || !is_new(seen, descriptor))
+		if (!manifest_is_image(descriptor) ||
+		    (w->seen != NULL && !is_new(w->seen, descriptor)))
 			continue;
-		json_t *doc = image_archive_blob(a, descriptor, &text, &unused);
-		const char *config = manifest_hex(json_object_get(doc, "config"));
+		json_t *doc = image_archive_blob(w->archive, descriptor, &text, &unused);
 		if (is_index(doc) && depth < NESTED_MAX)
-			add_manifests(a, json_object_get(doc, "manifests"), depth + 1,
-				      all, seen);
-		else if (config != NULL && json_object_get(all, config) == NULL)
-			json_object_set_new(
-			    all, config,
-			    json_pack("{sO}", "digest",
-				      json_object_get(descriptor, "digest")));
+			has_ended = walk(w, json_object_get(doc, "manifests"), depth + 1);
+		else
+			has_ended = w->see(w->arg, descriptor, doc);
 		json_decref(doc);
 		buf_release(&text);
+		if (has_ended)
+			break;
 	}
+	return has_ended;
+}
+
+/* The manifest of an image with this configuration and number of layers. */
+struct wanted {
+	const char *config;
+	size_t n;
+	json_t *descriptor, *manifest; /* what was found */
+};
+
+static bool see_wanted(void *arg, json_t *descriptor, json_t *manifest)
+{
+	struct wanted *w = arg;
+	const char *hex = manifest_hex(json_object_get(manifest, "config"));
+
+	if (hex == NULL || strcmp(hex, w->config) != 0 ||
+	    json_array_size(json_object_get(manifest, "layers")) != w->n)
+		return false;
+	w->descriptor = json_incref(descriptor);
+	w->manifest = json_incref(manifest);
+	return true;
+}
+
+json_t *image_manifest(const struct image *im, json_t **descriptor)
+{
+	struct wanted wanted = {.config = im->id, .n = im->n};
+	const struct walk w = {.archive = im->archive, .see = see_wanted, .arg = &wanted};
+
+	(void)walk(&w, im->archive->oci, 0);
+	*descriptor = wanted.descriptor;
+	return wanted.manifest;
+}
+
+json_t *image_descriptor(const struct image *im)
+{
+	json_t *descriptor;
+
+	json_decref(image_manifest(im, &descriptor));
+	return descriptor;
+}
+
+static bool see_manifest(void *arg, json_t *descriptor, json_t *manifest)
+{
+	json_t *all = arg;
+	const char *config = manifest_hex(json_object_get(manifest, "config"));
+
+	if (config != NULL && json_object_get(all, config) == NULL)
+		json_object_set(all, config, descriptor);
+	return false;
 }
 
 json_t *image_archive_manifests(const struct image_archive *a)
 {
 	struct strset seen = {0};
 	json_t *all = json_object();
+	const struct walk w = {a, &seen, see_manifest, all};
 
-	add_manifests(a, a->oci, 0, all, &seen);
+	(void)walk(&w, a->oci, 0);
 	strset_release(&seen);
 	return all;
 }

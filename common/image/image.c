@@ -66,9 +66,8 @@ int image_lacks(const struct image *im, size_t i, struct err *e)
 static int lacks_layer(const struct image *im, size_t i, const char *member,
 		       const struct err *why, struct err *e)
 {
-	json_t *manifest = image_archive_has(im->archive, member)
-			       ? NULL
-			       : image_archive_descriptor(im->archive, im->id, im->n);
+	json_t *manifest =
+	    image_archive_has(im->archive, member) ? NULL : image_descriptor(im);
 
 	if (manifest != NULL)
 		image_lacks(im, i, e);
@@ -346,20 +345,4 @@ int image_open(struct image *im, const struct image_choice *choice, struct err *
 		result = image_open_in(im, a, e);
 	im->own = a;
 	return result;
-}
-
-json_t *image_descriptors(const struct image *im)
-{
-	json_t *descriptor = image_archive_descriptor(im->archive, im->id, im->n);
-	struct buf text = {0};
-	struct err unused;
-
-	if (descriptor == NULL)
-		return NULL;
-	json_t *manifest = image_archive_blob(im->archive, descriptor, &text, &unused);
-	json_t *layers = json_incref(json_object_get(manifest, "layers"));
-	json_decref(manifest);
-	json_decref(descriptor);
-	buf_release(&text);
-	return layers;
 }

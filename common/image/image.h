@@ -173,17 +173,9 @@ json_t *image_archive_manifest(const struct image_archive *a, const json_t *desc
 			       struct err *e);
 
 /*
- * The descriptor, in index.json or a nested index, of the manifest of an image with the
- * configuration of digest `config` in hex and `n` layers. Returns a new reference, or
- * NULL.
- */
-json_t *image_archive_descriptor(const struct image_archive *a, const char *config,
-				 size_t n);
-
-/*
  * Descriptors of all manifests in index.json and nested indexes, a new object. Its keys
  * are the hex digests of the configurations; the first manifest of a configuration
- * counts. The descriptors have only a digest.
+ * counts.
  */
 json_t *image_archive_manifests(const struct image_archive *a);
 
@@ -245,10 +237,14 @@ int image_open_at(struct image *im, const struct image_archive *a, size_t i,
 void image_release(struct image *im);
 
 /*
- * The descriptors of the layers in the image's manifest, an array. Returns a new
- * reference, or NULL if the archive has no manifest of it.
+ * The image's manifest in an OCI image layout, and in *descriptor the descriptor that
+ * index.json or a nested index has of it. Both are new references, or NULL if the archive
+ * has no manifest with the image's configuration and number of layers.
  */
-json_t *image_descriptors(const struct image *im);
+json_t *image_manifest(const struct image *im, json_t **descriptor);
+
+/* Returns only the descriptor. */
+json_t *image_descriptor(const struct image *im);
 
 /*
  * Where the bytes of an uncompressed layer are. image_layer_open() uncompresses layer `i`

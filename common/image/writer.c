@@ -402,7 +402,9 @@ static int copy_layer(struct writer *w, const struct image *im, size_t i,
 int writer_copy(struct writer *w, const struct image *im, struct err *e)
 {
 	const char **comment = comments_of(im);
-	json_t *described = is_thin(im) ? image_descriptors(im) : NULL;
+	json_t *descriptor = NULL;
+	json_t *manifest = is_thin(im) ? image_manifest(im, &descriptor) : NULL;
+	const json_t *described = json_object_get(manifest, "layers");
 	int result = 0;
 
 	for (size_t i = 0; i < im->n && result == 0; i++) {
@@ -410,7 +412,8 @@ int writer_copy(struct writer *w, const struct image *im, struct err *e)
 				    json_array_get(described, i), e);
 		progress("layers", w->layer.n, w->layer.n, w->bytes);
 	}
-	json_decref(described);
+	json_decref(descriptor);
+	json_decref(manifest);
 	free(comment);
 	return result;
 }

@@ -270,7 +270,7 @@ static void find_manifest(struct parts *p, struct part *part)
 {
 	const struct image *im = &part->image;
 	struct err unused;
-	json_t *descriptor = image_archive_descriptor(&p->archive, im->id, im->n);
+	json_t *descriptor = image_descriptor(im);
 
 	if (descriptor == NULL || read_manifest(p, part, descriptor, &unused) < 0)
 		snprintf(part->type, sizeof part->type, "%s",
