@@ -37,7 +37,7 @@ enum { OPT_FORMAT = 1, OPT_LAYERS, OPT_LEVEL, OPT_VERIFY };
 static const struct opt option_table[] = {
     {OPT_FORMAT, "format", "NAME", "gz, zstd or none (gz)"},
     {OPT_LAYERS, "layers", NULL, "compress each layer of an image archive on its own"},
-    {OPT_LEVEL, "level", "N", "1 to 12 for gz, 1 to 19 for zstd"},
+    COMPRESS_OPTION_LEVEL(OPT_LEVEL),
     {OPT_VERIFY, "verify", NULL,
      "compare layers with their digests, also with --format none"},
     {0},
@@ -89,13 +89,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 	 * the time.
 	 */
 	o->verify = o->verify || o->format != COMPRESS_NONE;
-	if (level == NULL)
-		return;
-	if (o->format == COMPRESS_NONE)
+	if (level != NULL && o->format == COMPRESS_NONE)
 		die_usage("--level goes with --format gz or zstd");
-	o->level = (int)num_option("level", level, 1,
-				   o->format == COMPRESS_GZIP ? COMPRESS_GZIP_LEVELS
-							      : COMPRESS_ZSTD_LEVELS);
+	o->level = compress_level(o->format, level);
 }
 
 /* The state of copying the archive. */
@@ -134,9 +130,9 @@ static int see_layer(struct work *w, const void *data, size_t len, struct err *e
 
 	layercheck_see(&w->check, data, n);
 	w->left -= n;
-	return w->left > 0
-		   ? 0
-		   : layercheck_end(&w->check, w->diff_id, w->size, "stdin", w->layer, e);
+	return w->left > 0 ? 0
+			   : layercheck_end(&w->check, 0, w->diff_id, w->size, "stdin",
+					    w->layer, e);
 }
 
 /* The reason why an archive without the layer is not compressed. */

@@ -55,7 +55,7 @@ enum {
 
 static const struct opt option_table[] = {
     {OPT_COMPRESS, "compress", "NAME", "compress layers by gz or zstd (gz)"},
-    {OPT_LEVEL, "level", "N", "1 to 12 for gz, 1 to 19 for zstd"},
+    COMPRESS_OPTION_LEVEL(OPT_LEVEL),
     {OPT_MOUNT_FROM, "mount-from", "REPO",
      "take layers from this repository of the same registry"},
     {OPT_MISSING, "missing", NULL,
@@ -178,11 +178,7 @@ static void check_args(struct options *o, const char *operand)
 		die_usage("'%s' has a digest; an image is pushed to a tag", operand);
 	if ((o->attach == NULL) != (o->type == NULL))
 		die_usage("--attach and --type go together");
-	if (o->level_text != NULL)
-		o->level =
-		    (int)num_option("level", o->level_text, 1,
-				    o->format == COMPRESS_GZIP ? COMPRESS_GZIP_LEVELS
-							       : COMPRESS_ZSTD_LEVELS);
+	o->level = compress_level(o->format, o->level_text);
 	if (o->attach != NULL && (o->missing || o->check || o->mount_from != NULL ||
 				  !image_choice_is_empty(&o->choice)))
 		die_usage("--attach takes no image, and no options for one");

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/num.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -52,6 +53,15 @@ enum compress_format compress_named(const char *name)
 	if (strcmp(name, "gz") == 0)
 		return COMPRESS_GZIP;
 	return strcmp(name, "zstd") == 0 ? COMPRESS_ZSTD : COMPRESS_OTHER;
+}
+
+int compress_level(enum compress_format format, const char *value)
+{
+	if (value == NULL)
+		return 0;
+	return (int)num_option("level", value, 1,
+			       format == COMPRESS_GZIP ? COMPRESS_GZIP_LEVELS
+						       : COMPRESS_ZSTD_LEVELS);
 }
 
 struct compress *compress_new(enum compress_format format, int level,

@@ -78,6 +78,18 @@ struct compress {
 
 enum { COMPRESS_GZIP_LEVELS = 12, COMPRESS_ZSTD_LEVELS = 19 };
 
+/* The row of an option --level, whose value is for compress_level(). */
+/* clang-format off */
+#define COMPRESS_OPTION_LEVEL(key) \
+	{key, "level", "N", "1 to 12 for gz, 1 to 19 for zstd"}
+/* clang-format on */
+
+/*
+ * Returns the level of this option's value, or 0 if that is NULL. Exits with status 2 if
+ * the format has no such level.
+ */
+int compress_level(enum compress_format format, const char *value);
+
 /*
  * Returns the compressor for COMPRESS_GZIP or COMPRESS_ZSTD, see the functions below.
  * `level` is 0 for the default of the format.

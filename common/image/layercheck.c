@@ -18,15 +18,15 @@ void layercheck_see(void *arg, const void *data, size_t len)
 	c->seen += len;
 }
 
-int layercheck_end(struct layercheck *c, const char *diff_id, uint64_t size,
+int layercheck_end(struct layercheck *c, int result, const char *diff_id, uint64_t size,
 		   const char *what, size_t number, struct err *e)
 {
 	char hex[DIGEST_HEX + 1];
 
 	digest_hex(&c->digest, hex);
 	digest_release(&c->digest);
-	if (c->seen != size || strcmp(hex, diff_id) == 0)
-		return 0;
+	if (result < 0 || c->seen != size || strcmp(hex, diff_id) == 0)
+		return result;
 	return err_set(e, "%s: layer %zu has the digest %s, not its diff_id %s", what,
 		       number, hex, diff_id);
 }

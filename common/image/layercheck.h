@@ -6,7 +6,7 @@
  *
  *	layercheck_begin(&c);
  *	layercheck_see(&c, data, len);
- *	if (layercheck_end(&c, diff_id, size, "stdin", 1, &e) < 0)
+ *	if (layercheck_end(&c, 0, diff_id, size, "stdin", 1, &e) < 0)
  *		...
  */
 #ifndef DT_LAYERCHECK_H
@@ -35,9 +35,10 @@ void layercheck_see(void *c, const void *data, size_t len);
 /*
  * Compares the digest of a layer of `size` bytes with its diff_id. Accepts the layer
  * without a comparison if fewer bytes were hashed, because the kernel copied the rest.
- * Releases `c`. Returns 0, or -1 and a message that names layer `number` of `what`.
+ * `result` is that of the copy: if it is -1, only returns it. Releases `c`. Returns 0, or
+ * -1 and a message that names layer `number` of `what`.
  */
-int layercheck_end(struct layercheck *c, const char *diff_id, uint64_t size,
+int layercheck_end(struct layercheck *c, int result, const char *diff_id, uint64_t size,
 		   const char *what, size_t number, struct err *e);
 
 #endif

@@ -26,6 +26,8 @@ struct repack_blob {
 
 void repack_release(struct repack *r)
 {
+	if (r->compress != NULL)
+		r->compress->release(r->compress);
 	strset_release(&r->names);
 	strset_release(&r->documents);
 	free(r->blob);
@@ -81,22 +83,15 @@ static int compress_layer(const struct repack *r, struct unpack_stream *s,
 			  const char *diff_id, uint64_t size, struct packed *p,
 			  struct err *e)
 {
-	struct passing passing = {
-	    .compress = compress_new(r->format, r->level, packed_append, p),
-	};
-	struct err why;
+	struct passing passing = {.compress = r->compress};
 
+	r->compress->restart(r->compress, p);
 	layercheck_begin(&passing.check);
 	int result = unpack_pass(s, pass_layer, &passing, e);
-	int checked =
-	    layercheck_end(&passing.check, diff_id, size, r->what, r->layers, &why);
-	if (result == 0 && checked < 0) {
-		*e = why;
-		result = -1;
-	}
+	result =
+	    layercheck_end(&passing.check, result, diff_id, size, r->what, r->layers, e);
 	if (result == 0)
-		result = passing.compress->end(passing.compress, e);
-	passing.compress->release(passing.compress);
+		result = r->compress->end(r->compress, e);
 	return packed_end(p, result, e);
 }
 
@@ -106,6 +101,8 @@ static int take_layer(struct repack *r, struct unpack_stream *s,
 	struct packed p = {0};
 
 	r->layers++;
+	if (r->compress == NULL)
+		r->compress = packed_compressor(r->format, r->level);
 	if (packed_begin(&p, e) < 0)
 		return -1;
 	int result = compress_layer(r, s, diff_id, m->size, &p, e);

@@ -40,7 +40,8 @@ struct repack {
 	int level;                   /* 0: the default of the format */
 	/* Private. */
 	const char *what;
-	struct strset names; /* hex digests of the blobs that were read */
+	struct compress *compress; /* for one layer after the other */
+	struct strset names;       /* hex digests of the blobs that were read */
 	struct repack_blob *blob;
 	size_t cap, layers;
 	uint64_t bytes;

@@ -276,15 +276,10 @@ static int write_passing(void *arg, struct writer *w, struct err *e)
 	const struct passing *p = arg;
 	struct layercheck check;
 	const struct io_watch watch = {layercheck_see, &check, w->verify};
-	struct err why;
 
 	layercheck_begin(&check);
-	int copied = unpack_copy(p->stream, w->fd, &watch, e);
-	int checked =
-	    layercheck_end(&check, p->diff_id, p->size, p->what, p->number, &why);
-	if (copied == 0 && checked < 0)
-		*e = why;
-	return copied < 0 || checked < 0 ? -1 : 0;
+	int result = unpack_copy(p->stream, w->fd, &watch, e);
+	return layercheck_end(&check, result, p->diff_id, p->size, p->what, p->number, e);
 }
 
 int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
