@@ -40,7 +40,6 @@
 
 enum {
 	LAYERS_MAX = 500, /* each layer is an open file */
-	NESTING_MAX = 4,  /* of indexes in indexes */
 };
 
 enum archive_format { DOCKER_ARCHIVE, IMAGE_ARCHIVE };
@@ -266,9 +265,9 @@ static void read_manifest(struct pull *p)
 			fail(p, &why);
 		if (!p->manifest.is_index)
 			break;
-		if (depth == NESTING_MAX)
+		if (depth == MANIFEST_NESTING)
 			die("%s: indexes are nested more than %d deep", p->o->ref.name,
-			    NESTING_MAX);
+			    MANIFEST_NESTING);
 		if (manifest_choose(&p->manifest, &p->o->platform, p->o->os, &chosen,
 				    &why) < 0)
 			fail(p, &why);

@@ -1,6 +1,7 @@
 #include "image/annotations.h"
 
 #include "base/err.h"
+#include "image/manifest.h"
 
 #include <string.h>
 
@@ -27,7 +28,7 @@ static bool is_annotation(const char *label)
 	static const char prefix[] = "org.opencontainers.image.";
 
 	return strncmp(label, prefix, sizeof prefix - 1) == 0 &&
-	       strcmp(label, "org.opencontainers.image.ref.name") != 0;
+	       strcmp(label, manifest_tag_key) != 0;
 }
 
 /* Adds the strings of `from`, or of its labels only, to `to`. */

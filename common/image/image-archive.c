@@ -107,10 +107,9 @@ static int read_manifest(struct image_archive *a, struct err *e)
 static const char *annotated_name(const json_t *descriptor)
 {
 	const json_t *notes = json_object_get(descriptor, "annotations");
-	const char *full = json_string_at(notes, "io.containerd.image.name");
+	const char *full = json_string_at(notes, manifest_name_key);
 
-	return full != NULL ? full
-			    : json_string_at(notes, "org.opencontainers.image.ref.name");
+	return full != NULL ? full : json_string_at(notes, manifest_tag_key);
 }
 
 /* --- platforms in an OCI image layout --- */

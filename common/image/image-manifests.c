@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-enum { NESTED_MAX = 4 };
-
 static bool is_index(const json_t *doc)
 {
 	return json_is_array(json_object_get(doc, "manifests"));
@@ -19,7 +17,7 @@ json_t *image_archive_manifest(const struct image_archive *a, const json_t *desc
 	const struct image_choice *c = a->choice;
 	json_t *doc = NULL;
 
-	for (int depth = 0; depth < NESTED_MAX; depth++) {
+	for (int depth = 0; depth < MANIFEST_NESTING; depth++) {
 		struct buf text = {0};
 		json_t *next = image_archive_blob(a, descriptor, &text, e);
 		buf_release(&text);
@@ -78,7 +76,7 @@ static void add_platforms(const struct image_archive *a, const json_t *list, int
 			if (variant != NULL && *variant != '\0')
 				buf_addf(&text, "/%s", variant);
 			strset_add(platforms, text.data, text.len);
-		} else if (arch == NULL && depth < NESTED_MAX &&
+		} else if (arch == NULL && depth < MANIFEST_NESTING &&
 			   is_new(seen, descriptor)) {
 			json_t *doc = image_archive_blob(a, descriptor, &text, &unused);
 			add_platforms(a, json_object_get(doc, "manifests"), depth + 1,
@@ -126,7 +124,7 @@ static bool walk(const struct walk *w, const json_t *list, int depth)
 		    (w->seen != NULL && !is_new(w->seen, descriptor)))
 			continue;
 		json_t *doc = image_archive_blob(w->archive, descriptor, &text, &unused);
-		if (is_index(doc) && depth < NESTED_MAX)
+		if (is_index(doc) && depth < MANIFEST_NESTING)
 			has_ended = walk(w, json_object_get(doc, "manifests"), depth + 1);
 		else
 			has_ended = w->see(w->arg, descriptor, doc);

@@ -14,6 +14,9 @@
 
 static const char oci_manifest[] = OCI "manifest.v1+json";
 const char manifest_index_type[] = OCI "index.v1+json";
+
+const char manifest_name_key[] = "io.containerd.image.name";
+const char manifest_tag_key[] = "org.opencontainers.image.ref.name";
 static const char docker_manifest[] = DOCKER "distribution.manifest.v2+json";
 static const char docker_list[] = DOCKER "distribution.manifest.list.v2+json";
 
@@ -73,6 +76,16 @@ void manifest_refer(json_t *d, const char *type, const char *hex, uint64_t size)
 
 	json_object_update(d, new);
 	json_decref(new);
+}
+
+json_t *manifest_index(json_t *descriptors)
+{
+	json_t *index = json_object();
+
+	json_object_set_new(index, "schemaVersion", json_integer(2));
+	json_object_set_new(index, "mediaType", json_string(manifest_index_type));
+	json_object_set(index, "manifests", descriptors);
+	return index;
 }
 
 const char *manifest_hex(const json_t *descriptor)

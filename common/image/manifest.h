@@ -32,6 +32,15 @@ extern const char manifest_types[];
 /* The media type of an OCI index. */
 extern const char manifest_index_type[];
 
+/* How deep indexes may be nested in indexes. */
+enum { MANIFEST_NESTING = 4 };
+
+/*
+ * The annotations of a descriptor in index.json that name an image: containerd's, with
+ * the full name and the tag, and OCI's, with the tag.
+ */
+extern const char manifest_name_key[], manifest_tag_key[];
+
 /* The media types of an image's documents. Those of its layers are uncompressed. */
 struct manifest_media {
 	const char *manifest, *config, *layer;
@@ -73,6 +82,9 @@ json_t *manifest_platform(const json_t *config);
  * type if `type` is NULL.
  */
 void manifest_refer(json_t *descriptor, const char *type, const char *hex, uint64_t size);
+
+/* Returns a new OCI index of these descriptors, an array. */
+json_t *manifest_index(json_t *descriptors);
 
 /* The hex digest in a descriptor, or NULL if it has no sha256 digest. */
 const char *manifest_hex(const json_t *descriptor);

@@ -101,8 +101,8 @@ static json_t *name_annotations(const char *reference)
 		die("%s", why.text);
 	reference_full_name(name.data, &full);
 	buf_addf(&full, ":%s", tag);
-	json_object_set_new(notes, "io.containerd.image.name", json_string(full.data));
-	json_object_set_new(notes, "org.opencontainers.image.ref.name", json_string(tag));
+	json_object_set_new(notes, manifest_name_key, json_string(full.data));
+	json_object_set_new(notes, manifest_tag_key, json_string(tag));
 	buf_release(&name);
 	buf_release(&full);
 	return notes;
@@ -164,20 +164,10 @@ void writer_add(struct writer *w, const json_t *config, const struct buf *text,
 	json_decref(manifest);
 }
 
-/* An OCI index of these descriptors (OCI image specification, image-index.md). */
-static json_t *index_of(json_t *descriptors)
-{
-	json_t *index = json_object();
-
-	json_object_set_new(index, "schemaVersion", json_integer(2));
-	json_object_set_new(index, "mediaType", json_string(manifest_index_type));
-	json_object_set(index, "manifests", descriptors);
-	return index;
-}
-
 void writer_index(struct writer *w, size_t docker, const json_t *tags)
 {
-	json_t *index = index_of(w->index), *entry = json_array_get(w->docker, docker);
+	json_t *index = manifest_index(w->index),
+	       *entry = json_array_get(w->docker, docker);
 	char hex[DIGEST_HEX + 1];
 	struct buf text = {0};
 
@@ -198,7 +188,7 @@ void writer_index(struct writer *w, size_t docker, const json_t *tags)
 
 void writer_list(struct writer *w)
 {
-	json_t *index = index_of(w->index), *layout = json_object();
+	json_t *index = manifest_index(w->index), *layout = json_object();
 
 	json_object_set_new(layout, "imageLayoutVersion", json_string("1.0.0"));
 	put_document(w, "index.json", index);

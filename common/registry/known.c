@@ -19,7 +19,6 @@ enum {
 	MANIFESTS_MAX = 64, /* of an index */
 	REMEMBERED_MAX = 8, /* manifests that the cache names */
 	TAGS_MAX = 8,       /* other tags that are read */
-	NESTING_MAX = 4,
 };
 
 static const char kind[] = "pushed"; /* of facts in the cache */
@@ -121,7 +120,7 @@ static void add_document(struct known *k, const struct buf *text, const char *ty
 	if (manifest_parse(&m, text->data, text->len, type, &unused) == 0) {
 		if (!m.is_index)
 			add_image(k, &m, w->place);
-		else if (depth < NESTING_MAX)
+		else if (depth < MANIFEST_NESTING)
 			add_index(k, &m, depth, w);
 	}
 	manifest_release(&m);

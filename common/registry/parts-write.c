@@ -53,14 +53,12 @@ static void write_manifest(struct parts *p, struct part *part,
 /* The descriptor of a part, without the names of the image in the archive. */
 static json_t *part_descriptor(const struct part *part)
 {
-	static const char *const names[] = {"io.containerd.image.name",
-					    "org.opencontainers.image.ref.name"};
 	json_t *d = json_deep_copy(part->descriptor);
 	json_t *notes = json_object_get(d, "annotations");
 
 	manifest_refer(d, part->type, part->hex, part->text.len);
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		json_object_del(notes, names[i]);
+	json_object_del(notes, manifest_name_key);
+	json_object_del(notes, manifest_tag_key);
 	if (notes != NULL && json_object_size(notes) == 0)
 		json_object_del(d, "annotations");
 	return d;
@@ -69,25 +67,22 @@ static json_t *part_descriptor(const struct part *part)
 static void write_index(struct parts *p)
 {
 	json_t *list = json_array();
-	json_t *doc = p->document != NULL ? json_deep_copy(p->document) : json_object();
+	json_t *doc =
+	    p->document != NULL ? json_deep_copy(p->document) : manifest_index(list);
 
-	if (p->document == NULL) {
-		json_object_set_new(doc, "schemaVersion", json_integer(2));
-		json_object_set_new(doc, "mediaType", json_string(manifest_index_type));
-	}
 	for (size_t i = 0; i < p->n; i++)
 		json_array_append_new(list, part_descriptor(&p->part[i]));
 	buf_clear(&p->index);
 	if (p->old.len > 0 && json_equal(list, p->leaves)) {
 		buf_add(&p->index, p->old.data, p->old.len);
-		json_decref(list);
 	} else {
-		json_object_set_new(doc, "manifests", list);
+		json_object_set(doc, "manifests", list);
 		json_write(doc, &p->index);
 	}
 	if (p->index_type[0] == '\0')
 		snprintf(p->index_type, sizeof p->index_type, "%s", manifest_index_type);
 	digest_of(p->index.data, p->index.len, p->index_hex);
+	json_decref(list);
 	json_decref(doc);
 }
 

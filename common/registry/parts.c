@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NESTING_MAX = 4, PARTS_MAX = 256 };
+enum { PARTS_MAX = 256 };
 
 void parts_release(struct parts *p)
 {
@@ -53,7 +53,7 @@ static int add_leaves(const struct image_archive *a, const json_t *list, int dep
 		json_t *doc = image_archive_blob(a, descriptor, &text, e);
 		const json_t *inner = json_object_get(doc, "manifests");
 		int result = doc == NULL ? -1 : 0;
-		if (inner != NULL && depth == NESTING_MAX)
+		if (inner != NULL && depth == MANIFEST_NESTING)
 			result = err_set(e, "%s: indexes are nested too deep", a->file);
 		else if (inner != NULL)
 			result = add_leaves(a, inner, depth + 1, leaves, e);

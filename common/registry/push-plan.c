@@ -9,22 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * Lists the layers to be compressed: all of them, or those that are not known. The caller
- * frees the list.
- */
-static char (*list_layers(const struct push *p, bool all, size_t *n))[DIGEST_HEX + 1]
+/* Whether a blob is a layer to be compressed that is not known. */
+static bool is_unknown(const struct push *p, const struct parts_blob *b)
+{
+	return b->kind == PARTS_LAYER &&
+	       pairs_find(&p->known.pairs, b->diff_id, p->o->format) == NULL;
+}
+
+/* Lists the unknown layers. The caller frees the list. */
+static char (*list_unknown(const struct push *p, size_t *n))[DIGEST_HEX + 1]
 {
 	char(*list)[DIGEST_HEX + 1] = mem_zero(p->parts.names.n, sizeof *list);
 
 	*n = 0;
 	for (size_t i = 0; i < p->parts.names.n; i++) {
 		const struct parts_blob *b = &p->parts.blob[i];
-		if (b->kind != PARTS_LAYER ||
-		    (!all &&
-		     pairs_find(&p->known.pairs, b->diff_id, p->o->format) != NULL))
-			continue;
-		memcpy(list[(*n)++], b->diff_id, DIGEST_HEX + 1);
+		if (is_unknown(p, b))
+			memcpy(list[(*n)++], b->diff_id, DIGEST_HEX + 1);
 	}
 	return list;
 }
@@ -32,12 +33,9 @@ static char (*list_layers(const struct push *p, bool all, size_t *n))[DIGEST_HEX
 /* Whether a layer is neither known nor in the archive. */
 static bool is_any_lost(const struct push *p)
 {
-	for (size_t i = 0; i < p->parts.names.n; i++) {
-		const struct parts_blob *b = &p->parts.blob[i];
-		if (b->kind == PARTS_LAYER && b->place == NULL &&
-		    pairs_find(&p->known.pairs, b->diff_id, p->o->format) == NULL)
+	for (size_t i = 0; i < p->parts.names.n; i++)
+		if (p->parts.blob[i].place == NULL && is_unknown(p, &p->parts.blob[i]))
 			return true;
-	}
 	return false;
 }
 
@@ -56,7 +54,7 @@ static int learn(struct push *p, struct err *e)
 			known_config(k, p->parts.blob[i].hex, p->parts.blob[i].text);
 	if (known_tag(k, p->o->tag, e) < 0)
 		return -1;
-	char(*unknown)[DIGEST_HEX + 1] = list_layers(p, false, &n);
+	char(*unknown)[DIGEST_HEX + 1] = list_unknown(p, &n);
 	const struct known_wanted w = {(const char(*)[DIGEST_HEX + 1]) unknown, n,
 				       p->o->format};
 	known_remembered(k, &w);

@@ -14,12 +14,10 @@ void referrers_tag(const char *hex, char tag[REFERRERS_TAG])
 
 json_t *referrers_new(void)
 {
-	json_t *doc = json_object();
+	json_t *entries = json_array(), *list = manifest_index(entries);
 
-	json_object_set_new(doc, "schemaVersion", json_integer(2));
-	json_object_set_new(doc, "mediaType", json_string(manifest_index_type));
-	json_object_set_new(doc, "manifests", json_array());
-	return doc;
+	json_decref(entries);
+	return list;
 }
 
 json_t *referrers_read(const struct buf *text, struct err *e)
