@@ -1,11 +1,11 @@
 #include "run/erofs.h"
 
-#include "archive/xattrs.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
 #include "image/rootfs.h"
+#include "run/erofs-private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -17,13 +17,12 @@
 #include <unistd.h>
 
 enum {
-	BLOCK = 4096,
+	BLOCK = EROFS_BLOCK,
 	SLOT = 32, /* the unit of inode numbers, in bytes */
 	SUPER_AT = 1024,
 	ROOT = BLOCK / SLOT, /* the root's number: it is the first inode */
-	DIRENT = 12,
 	INODE = 64,
-	BODY = 12, /* size of the header of inline attributes */
+	BODY = EROFS_BODY,
 	XATTRS_MAX = BODY + (UINT16_MAX - 1) * 4,
 	LAYOUT_PLAIN = 0,
 	LAYOUT_INLINE = 2,
@@ -54,180 +53,6 @@ struct disk_inode {
 };
 _Static_assert(sizeof(struct disk_inode) == INODE, "as Linux has it");
 
-/* The place of an inode on the disk. The array has the indices of rootfs.inode. */
-struct spot {
-	uint64_t number, size;
-	uint32_t block; /* first block of its contents, unless they are inline */
-	uint32_t node;  /* its first node */
-	uint32_t parent, directories; /* of a directory: the inode above, and the number
-					 of subdirectories */
-	uint32_t xattrs;              /* in bytes */
-	bool is_inline, is_placed;
-};
-
-struct erofs {
-	const struct rootfs *r;
-	struct spot *spot;
-	uint64_t blocks;
-	int fd;
-	struct buf out; /* not written yet */
-	uint64_t at;    /* position in bytes, including `out` */
-	struct err *e;
-};
-
-/* --- the parts of an inode --- */
-
-static const struct prefix {
-	const char *text;
-	uint8_t index;
-} prefixes[] = {
-    {"user.", 1},
-    {"system.posix_acl_access", 2},
-    {"system.posix_acl_default", 3},
-    {"trusted.", 4},
-    {"security.", 6},
-    {0},
-};
-
-static void add_attribute(struct buf *out, const struct xattr *x)
-{
-	const struct prefix *p = prefixes;
-
-	while (p->text != NULL && strncmp(x->name, p->text, strlen(p->text)) != 0)
-		p++;
-	if (p->text == NULL || xattrs_is_overlay(x->name))
-		return;
-	const char *name = x->name + strlen(p->text);
-	uint16_t len = (uint16_t)x->len;
-	buf_addch(out, (char)strlen(name));
-	buf_addch(out, (char)p->index);
-	buf_add(out, &len, sizeof len);
-	buf_addstr(out, name);
-	buf_add(out, x->value, len);
-	buf_add(out, "\0\0\0", -out->len & 3);
-}
-
-/* Replaces the contents of `out` by the inode's extended attributes. */
-static int make_attributes(const struct erofs *d, const struct rootfs_inode *inode,
-			   struct buf *out)
-{
-	const char *p = d->r->text.data + inode->xattrs;
-	size_t len = inode->xattrs_len;
-	struct xattr x;
-
-	buf_clear(out);
-	while (xattrs_next(&p, &len, &x)) {
-		if (x.len > UINT16_MAX)
-			return err_set(d->e, "the attribute %s has %zu bytes", x.name,
-				       x.len);
-		if (out->len == 0)
-			buf_add(out, (char[BODY]){0}, BODY);
-		add_attribute(out, &x);
-	}
-	if (out->len == BODY)
-		buf_clear(out);
-	return 0;
-}
-
-struct name {
-	const char *text;
-	uint32_t inode;
-};
-
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
-}
-
-/* Lists a directory with "." and "..", sorted by bytes. The caller must free the list. */
-static struct name *list_directory(const struct erofs *d, uint32_t node, size_t *n)
-{
-	const struct rootfs *r = d->r;
-	struct name *names = NULL;
-	size_t cap = 0;
-	uint32_t self = r->node[node].inode;
-
-	*n = 2;
-	names = mem_grow(names, &cap, 2, sizeof *names);
-	names[0] = (struct name){".", self};
-	names[1] = (struct name){"..", d->spot[self].parent};
-	for (uint32_t c = r->node[node].child; c != ROOTFS_NONE; c = r->node[c].sibling) {
-		if (r->node[c].is_gone)
-			continue;
-		names = mem_grow(names, &cap, *n + 1, sizeof *names);
-		names[(*n)++] =
-		    (struct name){r->text.data + r->node[c].name, r->node[c].inode};
-	}
-	qsort(names, *n, sizeof *names, compare_names);
-	return names;
-}
-
-static uint8_t file_type(uint32_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return 1;
-	case S_IFDIR:
-		return 2;
-	case S_IFCHR:
-		return 3;
-	case S_IFBLK:
-		return 4;
-	case S_IFIFO:
-		return 5;
-	case S_IFLNK:
-		return 7;
-	default:
-		return 0;
-	}
-}
-
-/* The number of names that fit into one block. */
-static size_t count_fitting(const struct name *names, size_t n)
-{
-	size_t used = 0, i = 0;
-
-	for (; i < n; i++) {
-		used += DIRENT + strlen(names[i].text);
-		if (used > BLOCK)
-			break;
-	}
-	return i;
-}
-
-static void add_entries(const struct erofs *d, struct buf *out, const struct name *names,
-			size_t n)
-{
-	uint16_t name_at = (uint16_t)(n * DIRENT);
-
-	for (size_t i = 0; i < n; i++) {
-		buf_add(out, &d->spot[names[i].inode].number, 8);
-		buf_add(out, &name_at, sizeof name_at);
-		buf_addch(out, (char)file_type(d->r->inode[names[i].inode].mode));
-		buf_addch(out, 0);
-		name_at = (uint16_t)(name_at + strlen(names[i].text));
-	}
-	for (size_t i = 0; i < n; i++)
-		buf_addstr(out, names[i].text);
-}
-
-/* Replaces the contents of `out` by the blocks of a directory. */
-static void make_directory(const struct erofs *d, uint32_t node, struct buf *out)
-{
-	size_t n, done = 0;
-	struct name *names = list_directory(d, node, &n);
-
-	buf_clear(out);
-	while (done < n) {
-		size_t some = count_fitting(names + done, n - done);
-		if (done > 0)
-			buf_add(out, (char[BLOCK]){0}, -out->len & (BLOCK - 1));
-		add_entries(d, out, names + done, some);
-		done += some;
-	}
-	free(names);
-}
-
 /* --- layout --- */
 
 /* The size of the inode's contents in bytes. */
@@ -240,7 +65,7 @@ static uint64_t measure(const struct erofs *d, const struct spot *spot,
 		return strlen(d->r->text.data + inode->link);
 	if (!S_ISDIR(inode->mode))
 		return 0;
-	make_directory(d, spot->node, scratch);
+	erofs_directory(d, spot->node, scratch);
 	return scratch->len;
 }
 
@@ -252,7 +77,7 @@ static int place_inode(struct erofs *d, uint32_t i, uint64_t *at, struct buf *sc
 	if (inode->uid >= UINT32_MAX || inode->gid >= UINT32_MAX)
 		return err_set(d->e, "the owner %" PRIu64 ":%" PRIu64, inode->uid,
 			       inode->gid);
-	if (make_attributes(d, inode, scratch) < 0)
+	if (erofs_attributes(d, inode, scratch) < 0)
 		return -1;
 	if (scratch->len > XATTRS_MAX)
 		return err_set(d->e, "%zu bytes of extended attributes", scratch->len);
@@ -389,7 +214,7 @@ static int put_contents(struct erofs *d, uint32_t node)
 	if (S_ISLNK(inode->mode))
 		return put(d, d->r->text.data + inode->link,
 			   strlen(d->r->text.data + inode->link));
-	make_directory(d, node, &directory);
+	erofs_directory(d, node, &directory);
 	result = put(d, directory.data, directory.len);
 	buf_release(&directory);
 	return result;
@@ -427,7 +252,7 @@ static int put_inode(struct erofs *d, uint32_t i)
 
 	if (put_zeroes(d, spot->number * SLOT) < 0 ||
 	    put(d, &on_disk, sizeof on_disk) < 0 ||
-	    make_attributes(d, inode, &xattrs) < 0)
+	    erofs_attributes(d, inode, &xattrs) < 0)
 		return -1;
 	int result = put(d, xattrs.data, xattrs.len);
 	buf_release(&xattrs);
