@@ -1,21 +1,19 @@
 #include "store/scan.h"
 
 #include "base/buf.h"
-#include "base/cache.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/num.h"
 #include "base/pool.h"
 #include "base/strset.h"
 #include "store/graph.h"
 #include "store/hashindex.h"
 #include "store/nar.h"
+#include "store/scan-private.h"
 #include "store/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,44 +75,6 @@ const char *scan_find(const struct scan *s, const char *hash, struct err *e)
 		return NULL;
 	}
 	return found->name;
-}
-
-/* --- finding hash parts --- */
-
-static const bool in_hash[256] = {
-    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1, ['5'] = 1,
-    ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['a'] = 1, ['b'] = 1,
-    ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1,
-    ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1,
-    ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1, ['t'] = 1,
-    ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1,
-};
-
-/*
- * Tests each window of STORE_HASH characters from its end. At a character that cannot be
- * in a hash, the search continues after this character, so most bytes are never examined.
- * No byte is examined twice: the bytes from p to `good` are known to be hash characters.
- */
-void scan_runs(const char *text, size_t len,
-	       void (*found)(void *arg, const char *run, size_t len), void *arg)
-{
-	const char *p = text, *good = text, *end = text + len;
-
-	while (end - p >= STORE_HASH) {
-		const char *q = p + STORE_HASH;
-		while (q > good && in_hash[(unsigned char)q[-1]])
-			q--;
-		bool whole = q == good;
-		good = p + STORE_HASH;
-		if (!whole) {
-			p = q;
-			continue;
-		}
-		while (good < end && in_hash[(unsigned char)*good])
-			good++;
-		found(arg, p, (size_t)(good - p));
-		p = good;
-	}
 }
 
 /* --- the scan --- */
@@ -290,59 +250,6 @@ static int on_file(void *arg, const char *path, uint64_t size, struct err *e)
 	return result;
 }
 
-/*
- * Computes the key in the cache. The contents of a store path do not change while its top
- * file stays the same.
- */
-static int make_key(struct visit *v, struct err *e)
-{
-	struct buf text = {0};
-	struct stat st;
-
-	if (lstat(v->where, &st) < 0)
-		return err_set_errno(e, "%s", v->where);
-	buf_addf(&text,
-		 "dt-closure scan 1\n%s\n%s\n%" PRIu64 " %" PRIu64 " %" PRId64
-		 ".%09ld %o\n",
-		 v->path, v->where, (uint64_t)st.st_ino, (uint64_t)st.st_size,
-		 (int64_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec, (unsigned)st.st_mode);
-	digest_of(text.data, text.len, v->key);
-	buf_release(&text);
-	return 0;
-}
-
-/* The cache contains "SIZE\n", and "HASH\n" for each hash found. */
-static bool recall(const struct run *r, struct visit *v)
-{
-	struct buf fact = {0};
-	bool hit = false;
-
-	if (cache_get(r->s->cache, "scan", v->key, &fact)) {
-		char *p = memchr(fact.data, '\n', fact.len);
-		size_t rest = p != NULL ? fact.len - (size_t)(++p - fact.data) : 1;
-		hit = rest % (STORE_HASH + 1) == 0 &&
-		      num_parse(fact.data, (size_t)(p - fact.data) - 1, INT64_MAX,
-				&v->size) == 0;
-		for (; hit && rest > 0; rest -= STORE_HASH + 1, p += STORE_HASH + 1)
-			strset_add(&v->found, p, STORE_HASH);
-	}
-	buf_release(&fact);
-	return hit;
-}
-
-static void remember(const struct run *r, const struct visit *v)
-{
-	struct buf fact = {0};
-
-	if (v->n_strangers > STRANGERS_MAX)
-		return;
-	buf_addf(&fact, "%" PRIu64 "\n", v->size);
-	for (size_t i = 0; i < v->found.n; i++)
-		buf_addf(&fact, "%s\n", v->found.name[i]);
-	cache_put(r->s->cache, "scan", v->key, fact.data, fact.len);
-	buf_release(&fact);
-}
-
 static struct visit *begin(struct run *r)
 {
 	struct visit *v = mem_zero(1, sizeof *v);
@@ -364,14 +271,14 @@ static int walk(struct worker *w, struct visit *v, struct err *e)
 	struct nar_visitor visitor = {.file = on_file, .text = scan_text, .arg = w};
 	const char *base = v->path + strlen(s->store->dir) + 1;
 
-	if (make_key(v, e) < 0)
+	if (scan_key(v->path, v->where, v->key, e) < 0)
 		return -1;
 	const char *entry = scan_find(s, base, e);
 	if (entry == NULL && e->text[0] != '\0')
 		return -1;
 	if (entry == NULL || strcmp(entry, base) != 0)
 		return err_set(e, "%s: not a path of the store", v->path);
-	v->recalled = recall(w->run, v);
+	v->recalled = scan_recall(s->cache, v->key, &v->size, &v->found);
 	return v->recalled ? 0 : nar_walk(v->where, &visitor, &v->size, e);
 }
 
@@ -435,8 +342,8 @@ static void do_job(struct worker *w, struct scan_job *job)
 	merge(w, v);
 	if (result == 0 && --v->pending == 0) {
 		pthread_mutex_unlock(&r->lock);
-		if (!v->recalled)
-			remember(r, v);
+		if (!v->recalled && v->n_strangers <= STRANGERS_MAX)
+			scan_remember(r->s->cache, v->key, v->size, &v->found);
 		pthread_mutex_lock(&r->lock);
 		result = define(r, v, &e);
 	}
