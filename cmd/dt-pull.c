@@ -15,32 +15,25 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/opt.h"
-#include "base/pool.h"
 #include "base/progress.h"
 #include "base/secret.h"
-#include "base/strset.h"
 #include "image/annotations.h"
-#include "image/image.h"
 #include "image/manifest.h"
 #include "image/platform.h"
 #include "image/reference.h"
 #include "image/writer.h"
 #include "registry/dockerarchive.h"
 #include "registry/fetch.h"
+#include "registry/pull.h"
 #include "registry/registry.h"
 
 #include <getopt.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-enum {
-	LAYERS_MAX = 500, /* each layer is an open file */
-};
 
 enum archive_format { DOCKER_ARCHIVE, IMAGE_ARCHIVE };
 enum answer { ARCHIVE, PRINT_DIGEST, PRINT_HASH };
@@ -211,172 +204,18 @@ static void parse_args(struct options *o, int argc, char **argv)
 	check_args(o, argv[optind]);
 }
 
-/* --- manifest and configuration --- */
-
-/* A layer to download. The image may list it several times. */
-struct layer_job {
-	const struct manifest_blob *blob;
-	const char *diff_id;
-	size_t turn; /* position in the order of downloads */
-	struct fetch_layer layer;
-};
-
-struct pull {
-	const struct options *o;
-	struct cache cache;
-	struct fetch fetch;
-	struct manifest manifest;
-	struct buf config_text;
-	json_t *config;
-	char (*diff_id)[DIGEST_HEX + 1]; /* manifest.n of them */
-	struct layer_job *job;           /* in the order of the archive */
-	struct layer_job **order;        /* in the order of downloads */
-	size_t n_jobs;
-	/* The progress, protected by `lock`. */
-	pthread_mutex_t lock;
-	size_t done, reused;
-	uint64_t came; /* bytes downloaded */
-};
-
-/* Exits with a message. If several threads fail, only the first prints one. */
-static _Noreturn void fail(const struct pull *p, const struct err *why)
+/* Exits with a message. */
+static _Noreturn void fail(void *arg, const struct err *why)
 {
-	static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+	const struct options *o = arg;
 
-	pthread_mutex_lock(&once);
 	progress_end();
-	die("%s: %s", p->o->ref.name, why->text);
+	die("%s: %s", o->ref.name, why->text);
 }
 
-/* Reads the manifest of the image. Follows indexes to it. */
-static void read_manifest(struct pull *p)
+static void show(size_t done, size_t total, uint64_t bytes)
 {
-	char hex[DIGEST_HEX + 1], type[128];
-	struct manifest_blob chosen;
-	struct buf text = {0};
-	struct err why;
-
-	memcpy(hex, p->o->ref.digest, sizeof hex);
-	for (int depth = 0;; depth++) {
-		manifest_release(&p->manifest);
-		if (fetch_document(&p->fetch, "manifests", hex, &text, type, &why) < 0 ||
-		    manifest_parse(&p->manifest, text.data, text.len,
-				   *type != '\0' ? type : NULL, &why) < 0)
-			fail(p, &why);
-		if (!p->manifest.is_index)
-			break;
-		if (depth == MANIFEST_NESTING)
-			die("%s: indexes are nested more than %d deep", p->o->ref.name,
-			    MANIFEST_NESTING);
-		if (manifest_choose(&p->manifest, &p->o->platform, p->o->os, &chosen,
-				    &why) < 0)
-			fail(p, &why);
-		memcpy(hex, chosen.hex, sizeof hex);
-	}
-	buf_release(&text);
-	if (p->manifest.n > LAYERS_MAX)
-		die("%s: %zu layers; at most %d are supported", p->o->ref.name,
-		    p->manifest.n, LAYERS_MAX);
-}
-
-/* Reads the configuration and its diff_ids. */
-static void read_config(struct pull *p)
-{
-	char type[128];
-	struct err why;
-
-	if (fetch_document(&p->fetch, "blobs", p->manifest.config.hex, &p->config_text,
-			   type, &why) < 0)
-		fail(p, &why);
-	p->config = json_parse(p->config_text.data, p->config_text.len,
-			       "the configuration", &why);
-	if (p->config == NULL)
-		fail(p, &why);
-	int64_t n = image_diff_ids(p->config, &p->diff_id, &why);
-	if (n < 0)
-		fail(p, &why);
-	if ((size_t)n != p->manifest.n)
-		die("%s: the manifest has %zu layers, the configuration has %zu",
-		    p->o->ref.name, p->manifest.n, (size_t)n);
-}
-
-/*
- * Makes a job for each distinct layer. Layers are the same if both the blob and the
- * diff_id are equal.
- */
-static void list_jobs(struct pull *p)
-{
-	char both[2 * DIGEST_HEX + 1];
-	struct strset seen = {0};
-
-	p->job = mem_zero(p->manifest.n, sizeof *p->job);
-	for (size_t i = 0; i < p->manifest.n; i++) {
-		size_t before = seen.n;
-		snprintf(both, sizeof both, "%s%s", p->diff_id[i],
-			 p->manifest.layer[i].hex);
-		strset_add(&seen, both, 2 * DIGEST_HEX);
-		if (seen.n > before)
-			p->job[p->n_jobs++] = (struct layer_job){
-			    .blob = &p->manifest.layer[i], .diff_id = p->diff_id[i]};
-	}
-	strset_release(&seen);
-}
-
-static int by_size(const void *a, const void *b)
-{
-	const struct layer_job *x = *(struct layer_job *const *)a,
-			       *y = *(struct layer_job *const *)b;
-
-	if (x->blob->size != y->blob->size)
-		return x->blob->size < y->blob->size ? 1 : -1;
-	return x < y ? -1 : x > y;
-}
-
-/*
- * Orders the jobs by size, largest first, so that a large layer is not the last to
- * finish.
- */
-static void order_jobs(struct pull *p)
-{
-	p->order = mem_zero(p->n_jobs, sizeof *p->order);
-	for (size_t i = 0; i < p->n_jobs; i++)
-		p->order[i] = &p->job[i];
-	qsort(p->order, p->n_jobs, sizeof *p->order, by_size);
-	for (size_t i = 0; i < p->n_jobs; i++)
-		p->order[i]->turn = i;
-}
-
-/* --- downloads --- */
-
-static void show(struct pull *p)
-{
-	progress("layers", p->done, p->n_jobs, p->came);
-}
-
-static void bytes_came(void *arg, size_t bytes)
-{
-	struct pull *p = arg;
-
-	pthread_mutex_lock(&p->lock);
-	p->came += bytes;
-	if (p->n_jobs > 0)
-		show(p);
-	pthread_mutex_unlock(&p->lock);
-}
-
-static void fetch_job(void *arg, size_t i)
-{
-	struct pull *p = arg;
-	struct layer_job *job = p->order[i];
-	struct err why;
-
-	if (fetch_layer(&p->fetch, job->blob, job->diff_id, &job->layer, &why) < 0)
-		fail(p, &why);
-	pthread_mutex_lock(&p->lock);
-	p->done++;
-	p->reused += job->layer.is_cached;
-	show(p);
-	pthread_mutex_unlock(&p->lock);
+	progress("layers", done, total, bytes);
 }
 
 /* --- archives --- */
@@ -391,21 +230,19 @@ static void print_line(const char *line)
 }
 
 /* Completes the archive, unless its hash differs from --sha256. */
-static void finish_docker_archive(const struct pull *p, struct dockerarchive *a)
+static void finish_docker_archive(const struct options *o, struct dockerarchive *a)
 {
-	const struct options *o = p->o;
 	char hex[DIGEST_HEX + 1], got[DIGEST_SRI], want[DIGEST_SRI];
 
 	if (a->is_hashed) {
 		dockerarchive_hex(a, hex);
 		digest_sri(hex, got);
 	}
+	progress_end();
 	if (*o->pin != '\0' && !digest_is_same(hex, o->pin)) {
 		digest_sri(o->pin, want);
-		progress_end();
 		die("%s: hash mismatch: specified: %s got: %s", o->ref.name, want, got);
 	}
-	progress_end();
 	if (o->answer == PRINT_HASH) {
 		print_line(got);
 	} else {
@@ -414,9 +251,8 @@ static void finish_docker_archive(const struct pull *p, struct dockerarchive *a)
 	}
 }
 
-static void write_docker_archive(struct pull *p, struct pool *pool)
+static void write_docker_archive(struct options *o, struct pull *p)
 {
-	const struct options *o = p->o;
 	bool is_hash = o->answer == PRINT_HASH;
 	struct dockerarchive a;
 	struct buf name = {0};
@@ -431,47 +267,46 @@ static void write_docker_archive(struct pull *p, struct pool *pool)
 	    .tag = o->tag,
 	};
 	dockerarchive_init(&a, is_hash ? -1 : STDOUT_FILENO, is_hash || *o->pin != '\0');
-	for (size_t i = 0; i < p->n_jobs; i++) {
-		struct layer_job *job = &p->job[i];
-		pool_wait(pool, job->turn);
-		dockerarchive_layer(&a, job->diff_id, job->layer.fd, job->layer.size);
-		close(job->layer.fd);
+	for (size_t i = 0; i < p->n_layers; i++) {
+		const struct pull_layer *layer = pull_wait(p, i);
+		dockerarchive_layer(&a, layer->diff_id, layer->file.fd, layer->file.size);
+		close(layer->file.fd);
 	}
 	if (dockerarchive_documents(&a, &im, &why) < 0)
-		fail(p, &why);
-	finish_docker_archive(p, &a);
+		fail(o, &why);
+	finish_docker_archive(o, &a);
 	dockerarchive_release(&a);
 	buf_release(&name);
 }
 
 /* Completes the image archive. */
-static void write_documents(const struct pull *p, struct writer *w)
+static void write_documents(const struct options *o, const struct pull *p,
+			    struct writer *w)
 {
 	json_t *annotations = annotations_of_manifest(p->manifest.doc);
 
-	writer_image(w, p->config, &p->config_text, p->o->name, p->o->tag, annotations);
+	writer_image(w, p->config, &p->config_text, o->name, o->tag, annotations);
 	writer_end(w);
 	json_decref(annotations);
 }
 
-static void write_image_archive(struct pull *p, struct pool *pool)
+static void write_image_archive(const struct options *o, struct pull *p)
 {
 	struct writer w = {.fd = STDOUT_FILENO};
 
-	for (size_t i = 0; i < p->n_jobs; i++) {
-		const struct layer_job *job = &p->job[i];
-		pool_wait(pool, job->turn);
-		writer_file(&w, job->diff_id, job->layer.fd, job->layer.size, "");
-		close(job->layer.fd);
+	for (size_t i = 0; i < p->n_layers; i++) {
+		const struct pull_layer *layer = pull_wait(p, i);
+		writer_file(&w, layer->diff_id, layer->file.fd, layer->file.size, "");
+		close(layer->file.fd);
 	}
-	write_documents(p, &w);
+	write_documents(o, p, &w);
 	writer_release(&w);
 	progress_end();
 	io_finish();
 }
 
 /* Writes the documents. The layers stay in the registry. */
-static void write_thin_archive(struct pull *p)
+static void write_thin_archive(struct options *o, const struct pull *p)
 {
 	struct writer w = {.fd = STDOUT_FILENO};
 	const json_t *layers = json_object_get(p->manifest.doc, "layers");
@@ -480,77 +315,87 @@ static void write_thin_archive(struct pull *p)
 	for (size_t i = 0; i < p->manifest.n; i++)
 		if (writer_described(&w, p->diff_id[i], json_array_get(layers, i), &why) <
 		    0)
-			fail(p, &why);
-	write_documents(p, &w);
+			fail(o, &why);
+	write_documents(o, p, &w);
 	writer_release(&w);
 	io_finish();
 }
 
+/* --- answers --- */
+
 /* Prints the digest that NAME:TAG has now. */
-static void print_digest(struct pull *p)
+static void print_digest(struct options *o, struct registry *registry)
 {
-	const struct reference *ref = &p->o->ref;
-	const char *tag = ref->tag != NULL ? ref->tag : "latest";
+	const char *tag = o->ref.tag != NULL ? o->ref.tag : "latest";
+	const struct fetch f = {.registry = registry};
 	char hex[DIGEST_HEX + 1], type[128], line[DIGEST_REFERENCE];
+	struct manifest manifest;
 	struct buf text = {0};
 	struct err why;
 
-	if (fetch_tagged(&p->fetch, tag, &text, type, hex, &why) < 0 ||
-	    manifest_parse(&p->manifest, text.data, text.len, type, &why) < 0)
-		fail(p, &why);
+	if (fetch_tagged(&f, tag, &text, type, hex, &why) < 0 ||
+	    manifest_parse(&manifest, text.data, text.len, type, &why) < 0)
+		fail(o, &why);
+	manifest_release(&manifest);
 	buf_release(&text);
 	digest_reference(hex, line);
 	print_line(line);
 }
 
-static void pull(struct pull *p)
+/* Downloads the layers and writes the archive. */
+static void write_layers(struct options *o, struct pull *p)
 {
 	struct timespec start, end;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	read_manifest(p);
-	read_config(p);
-	if (p->o->thin) {
-		write_thin_archive(p);
-		return;
-	}
-	list_jobs(p);
-	order_jobs(p);
-	struct pool *pool = pool_start_wide(p->o->jobs, p->n_jobs, fetch_job, p);
+	pull_start(p);
 	io_pipe_grow(STDOUT_FILENO);
-	if (p->o->format == DOCKER_ARCHIVE)
-		write_docker_archive(p, pool);
+	if (o->format == DOCKER_ARCHIVE)
+		write_docker_archive(o, p);
 	else
-		write_image_archive(p, pool);
-	pool_release(pool);
+		write_image_archive(o, p);
+	pull_end(p);
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	if (isatty(STDERR_FILENO))
 		warn("%s: %.1f MB in %.1f s, %zu of %zu layers were in the cache",
-		     p->o->ref.name, (double)p->came / 1e6,
+		     o->ref.name, (double)p->came / 1e6,
 		     (double)(end.tv_sec - start.tv_sec) +
 			 (double)(end.tv_nsec - start.tv_nsec) / 1e9,
-		     p->reused, p->n_jobs);
+		     p->reused, p->n_layers);
 }
 
-static void release_pull(struct pull *p, struct options *o)
+static void pull(struct options *o, struct registry *registry)
 {
-	registry_release(p->fetch.registry);
-	cache_release(&p->cache);
-	manifest_release(&p->manifest);
-	buf_release(&p->config_text);
-	json_decref(p->config);
-	free(p->diff_id);
-	free(p->job);
-	free(p->order);
-	pthread_mutex_destroy(&p->lock);
-	reference_release(&o->ref);
-	free(o->name);
+	struct cache cache;
+	const struct pull_options options = {
+	    .registry = registry,
+	    .cache = &cache,
+	    .patience = o->registry.timeout,
+	    .digest = o->ref.digest,
+	    .platform = o->platform,
+	    .os = o->os,
+	    .jobs = o->jobs,
+	    .fail = fail,
+	    .show = show,
+	    .arg = o,
+	};
+	struct pull p;
+	struct err why;
+
+	cache_init(&cache, !o->no_cache);
+	if (pull_open(&p, &options, &why) < 0)
+		fail(o, &why);
+	if (o->thin)
+		write_thin_archive(o, &p);
+	else
+		write_layers(o, &p);
+	pull_release(&p);
+	cache_release(&cache);
 }
 
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct pull p = {.o = &o};
 
 	err_init("dt-pull");
 	io_init();
@@ -558,19 +403,13 @@ int main(int argc, char **argv)
 	json_wipe_freed(); /* a JSON document may contain credentials */
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), o.answer == ARCHIVE ? IO_BINARY : IO_TEXT);
-	pthread_mutex_init(&p.lock, NULL);
-	cache_init(&p.cache, !o.no_cache);
-	p.fetch = (struct fetch){
-	    .cache = &p.cache,
-	    .registry = registry_new(&o.ref, &o.registry),
-	    .patience = o.registry.timeout,
-	    .came = bytes_came,
-	    .arg = &p,
-	};
+	struct registry *registry = registry_new(&o.ref, &o.registry);
 	if (o.answer == PRINT_DIGEST)
-		print_digest(&p);
+		print_digest(&o, registry);
 	else
-		pull(&p);
-	release_pull(&p, &o);
+		pull(&o, registry);
+	registry_release(registry);
+	reference_release(&o.ref);
+	free(o.name);
 	return 0;
 }

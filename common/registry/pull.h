@@ -1,0 +1,87 @@
+/*
+ * pull: download an image: its manifest, its configuration and its distinct layers.
+ *
+ *	pull_open(&p, &options, &e);
+ *	pull_start(&p);
+ *	for each i below p.n_layers:
+ *		layer = pull_wait(&p, i), use and close layer->fd;
+ *	pull_end(&p);
+ *	pull_release(&p);
+ *
+ * Several layers are downloaded and uncompressed at once, the largest first.
+ */
+#ifndef DT_PULL_H
+#define DT_PULL_H
+
+#include "base/buf.h"
+#include "base/digest.h"
+#include "image/manifest.h"
+#include "image/platform.h"
+#include "registry/fetch.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct cache;
+struct err;
+struct pool;
+struct registry;
+
+struct pull_options {
+	struct registry *registry;
+	const struct cache *cache;
+	unsigned patience;  /* see fetch.h */
+	const char *digest; /* of the manifest or index, in hex */
+	struct platform platform;
+	const char *os;
+	size_t jobs; /* layers that are downloaded at once */
+	/* Called in any thread if a layer cannot be had. Must not return. */
+	void (*fail)(void *arg, const struct err *why) __attribute__((noreturn));
+	/* Shows the progress, or NULL. Called with a lock held. */
+	void (*show)(size_t done, size_t total, uint64_t bytes);
+	void *arg;
+};
+
+/* A layer to download. The image may list it several times. */
+struct pull_layer {
+	const struct manifest_blob *blob;
+	const char *diff_id; /* in hex */
+	size_t turn;         /* position in the order of downloads */
+	struct fetch_layer file;
+};
+
+struct pull {
+	const struct pull_options *o;
+	struct fetch fetch;
+	struct manifest manifest;
+	struct buf config_text;
+	json_t *config;
+	char (*diff_id)[DIGEST_HEX + 1]; /* manifest.n of them */
+	struct pull_layer *layer; /* the distinct ones, in the order of the image */
+	size_t n_layers;
+	struct pull_layer **order; /* in the order of downloads */
+	struct pool *pool;
+	pthread_mutex_t lock; /* for the members below */
+	size_t done, reused;  /* layers; those that were in the cache */
+	uint64_t came;        /* bytes downloaded */
+};
+
+/*
+ * Reads the manifest, following indexes to it, and the configuration. `o` must outlive
+ * `p`. Returns 0, or -1 and a reason. The caller must release `p` in all cases.
+ */
+int pull_open(struct pull *p, const struct pull_options *o, struct err *e);
+void pull_release(struct pull *p);
+
+/* Starts the downloads. */
+void pull_start(struct pull *p);
+
+/* Waits for a layer. The caller must close its descriptor. */
+const struct pull_layer *pull_wait(struct pull *p, size_t i);
+
+/* Waits for all threads. */
+void pull_end(struct pull *p);
+
+#endif
