@@ -1,13 +1,15 @@
 /*
  * init: the init process of dt-vmrun's virtual machine.
  *
- * It mounts the image, runs the script on top of it, and writes the changes as a layer.
+ * It waits for a job. Then it mounts the image, runs the script on top of it, and writes
+ * the changes as a layer. QEMU may have saved the machine's state while it waited, so all
+ * that differs between jobs comes with GO or later.
  * It is the only program in the guest besides the script and busybox.
  *
- *	/config, /modules, /dt   in the initramfs
+ *	/modules, /dt            in the initramfs
  *	/dev/vda                 erofs: the image's tree
  *	/dev/vdb                 ext4: changes
- *	/dev/vdc                 the tar of the layer
+ *	/dev/vdc                 the tar of the layer, and the settings of the job
  *	/dev/vdd                 erofs: --bind directories and --tree
  *	port dt.control          progress, as in report.h and dt-vmrun(1), THE GUEST
  *	port dt.output           output of the script
@@ -25,25 +27,36 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
+#include <linux/random.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { CONFIG_MAX = 1 << 20, WAIT_MAX = 2000 /* times 5 ms */ };
+enum { TEXT_MAX = 1 << 20, GO_MAX = 256, WAIT_MAX = 2000 /* times 5 ms */ };
 
-/* The settings in /config: strings "KEY=VALUE", each followed by a NUL. */
+/* What GO says. */
+struct go {
+	uint64_t seconds, nanoseconds; /* the time */
+	const char *random;            /* 64 hex digits of random numbers */
+	uint64_t offset, length;       /* of the settings on the layer's disk */
+};
+
+/* The settings: strings "KEY=VALUE", each followed by a NUL, an empty one, the script. */
 struct config {
 	struct buf text;
 	struct jail jail;
 	struct jail_bind *bind;
 	size_t cap_binds;
-	uint64_t mtime, limit;
+	uint64_t mtime, limit, script; /* the script's length */
 };
 
 static int control = -1;
@@ -137,11 +150,9 @@ static int find_port(const char *wanted)
 	return -1;
 }
 
+/* Boots, up to the moment when the machine's state may be saved. */
 static void start_machine(struct config *c)
 {
-	struct utsname u;
-	char go;
-
 	if (mkdir("/proc", 0755) < 0 || mkdir("/sys", 0755) < 0)
 		leave(1);
 	mount("proc", "/proc", "proc", 0, NULL);
@@ -153,11 +164,81 @@ static void start_machine(struct config *c)
 	if (control < 0 || c->jail.output < 0)
 		leave(1);
 	dup2(c->jail.output, STDERR_FILENO); /* for warnings */
-	uname(&u);
-	report_send(control, "HELLO " DT_VERSION " %s", u.release);
-	/* "GO" arrives when the disks are complete. */
-	if (read(control, &go, 1) != 1)
+	report_send(control, "WAIT");
+}
+
+/* --- the start of a job --- */
+
+/* Parses "GO SECONDS NANOSECONDS RANDOM OFFSET LENGTH". Returns 0 or -1. */
+static int parse_go(char *line, struct go *go)
+{
+	static const char blank[] = " ";
+	uint64_t *const numbers[] = {&go->seconds, &go->nanoseconds, NULL, &go->offset,
+				     &go->length};
+	char *rest = NULL, *word = strtok_r(line, blank, &rest);
+
+	if (word == NULL || strcmp(word, "GO") != 0)
+		return -1;
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		word = strtok_r(NULL, blank, &rest);
+		if (word == NULL)
+			return -1;
+		if (numbers[i] == NULL)
+			go->random = word;
+		else if (num_parse(word, strlen(word), INT64_MAX, numbers[i]) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Waits for GO. The words of `go` are in `line`. */
+static void await_go(char line[GO_MAX], struct go *go)
+{
+	size_t len = 0;
+
+	while (len < GO_MAX - 1 && read(control, line + len, 1) == 1 && line[len] != '\n')
+		len++;
+	line[len] = '\0';
+	if (parse_go(line, go) < 0)
 		leave(1);
+}
+
+/*
+ * Gives the machine the time and new random numbers. Without them, all jobs that start
+ * from the same saved state would have the same.
+ */
+static void renew_machine(const struct go *go)
+{
+	const struct timespec now = {.tv_sec = (time_t)go->seconds,
+				     .tv_nsec = (long)go->nanoseconds};
+	struct {
+		struct rand_pool_info info;
+		char text[64];
+	} pool = {.info = {.entropy_count = 256, .buf_size = sizeof pool.text}};
+	int fd = open("/dev/random", O_RDWR | O_CLOEXEC);
+
+	if (clock_settime(CLOCK_REALTIME, &now) < 0)
+		give_up_errno("the clock");
+	if (strlen(go->random) != sizeof pool.text)
+		leave(1);
+	memcpy(pool.info.buf, go->random, sizeof pool.text);
+	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
+		give_up_errno("/dev/random");
+	close(fd);
+}
+
+/* Forgets what the kernel read from the disks while it booted. */
+static void renew_disks(void)
+{
+	static const char *const disks[] = {"/dev/vda", "/dev/vdb", "/dev/vdc",
+					    "/dev/vdd"};
+
+	for (size_t i = 0; i < sizeof disks / sizeof *disks; i++) {
+		int fd = open(disks[i], O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || ioctl(fd, BLKFLSBUF, 0) < 0)
+			give_up_errno(disks[i]);
+		close(fd);
+	}
 }
 
 /* --- the configuration --- */
@@ -170,6 +251,8 @@ static void set_key(struct config *c, const char *key, const char *value)
 		num_parse(value, len, INT64_MAX, &c->mtime);
 	else if (strcmp(key, "limit") == 0)
 		num_parse(value, len, INT64_MAX, &c->limit);
+	else if (strcmp(key, "script") == 0)
+		num_parse(value, len, INT64_MAX, &c->script);
 	else if (strcmp(key, "tree") == 0)
 		c->jail.tree = "/extra/tree";
 	else if (strcmp(key, "bind") == 0) {
@@ -182,21 +265,34 @@ static void set_key(struct config *c, const char *key, const char *value)
 	}
 }
 
-static void read_config(struct config *c)
+/* Writes the script, which is at `text`, into a file. */
+static void write_script(const char *text, size_t len)
 {
-	int fd = open("/config", O_RDONLY | O_CLOEXEC);
+	int fd = open("/dt/script", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
 
-	if (fd < 0 || io_slurp(fd, &c->text, CONFIG_MAX) < 0)
-		give_up_errno("/config");
+	if (fd < 0 || io_write(fd, text, len) < 0 || close(fd) < 0)
+		give_up_errno("the script");
+}
+
+static void read_config(struct config *c, const struct go *go)
+{
+	int fd = open("/dev/vdc", O_RDONLY | O_CLOEXEC);
+	char *text = buf_reserve(&c->text, go->length);
+
+	if (fd < 0 ||
+	    io_pread(fd, text, go->length, (off_t)go->offset) != (ssize_t)go->length)
+		give_up_errno("the settings");
 	close(fd);
-	for (char *p = c->text.data; p < c->text.data + c->text.len;) {
-		char *next = p + strlen(p) + 1, *equals = strchr(p, '=');
+	c->text.len += go->length;
+	while (*text != '\0') {
+		char *next = text + strlen(text) + 1, *equals = strchr(text, '=');
 		if (equals != NULL) {
 			*equals = '\0';
-			set_key(c, p, equals + 1);
+			set_key(c, text, equals + 1);
 		}
-		p = next;
+		text = next;
 	}
+	write_script(text + 1, c->script);
 }
 
 /* --- the job --- */
@@ -217,7 +313,7 @@ static uint64_t count_kills(void)
 	uint64_t n = 0;
 	int fd = open("/proc/vmstat", O_RDONLY | O_CLOEXEC);
 
-	if (fd >= 0 && io_slurp(fd, &text, CONFIG_MAX) == 0) {
+	if (fd >= 0 && io_slurp(fd, &text, TEXT_MAX) == 0) {
 		const char *line = strstr(text.data, "\noom_kill ");
 		if (line != NULL)
 			num_parse(line + 10, strcspn(line + 10, "\n"), INT64_MAX, &n);
@@ -272,11 +368,19 @@ static void write_layer(const struct config *c)
 int main(void)
 {
 	struct config c = {0};
+	struct utsname u;
+	struct go go;
+	char line[GO_MAX];
 
 	err_init("guest");
 	umask(0);
 	start_machine(&c);
-	read_config(&c);
+	await_go(line, &go);
+	renew_machine(&go);
+	uname(&u);
+	report_send(control, "HELLO " DT_VERSION " %s", u.release);
+	renew_disks();
+	read_config(&c, &go);
 	if (chdir("/") < 0)
 		give_up_errno("/");
 	c.jail.options = "volatile";

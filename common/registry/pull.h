@@ -19,7 +19,7 @@
 #include "image/platform.h"
 #include "registry/fetch.h"
 
-#include <jansson.h>
+#include "base/json.h"
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -46,6 +46,20 @@ static void fill(void *arg, size_t i)
 	d->result[i] = erofs_fill(d->erofs[i], &d->why[i]);
 }
 
+/* Gives the disk its size for the guest. */
+static int set_size(int fd, struct err *e)
+{
+	return ftruncate(fd, (off_t)DISKS_SIZE) < 0
+		   ? err_set_errno(e, "cannot write a temporary file")
+		   : 0;
+}
+
+static int empty(int fd, struct err *e)
+{
+	return ftruncate(fd, 0) < 0 ? err_set_errno(e, "cannot write a temporary file")
+				    : set_size(fd, e);
+}
+
 int disks_start(struct disks *d, const struct job *j, struct err *e)
 {
 	static const int made[] = {DISK_BASE, DISK_CHANGES, DISK_EXTRA};
@@ -58,12 +72,15 @@ int disks_start(struct disks *d, const struct job *j, struct err *e)
 		if (d->fd[made[i]] < 0)
 			return err_set_errno(e, "cannot create a temporary file");
 	}
+	if (empty(d->fd[DISK_CHANGES], e) < 0 || empty(d->fd[DISK_LAYER], e) < 0)
+		return -1;
 	if (add_extras(d, j, e) < 0)
 		return -1;
 	d->erofs[0] = erofs_place(j->rootfs, d->fd[DISK_BASE], e);
 	if (d->erofs[0] != NULL)
 		d->erofs[1] = erofs_place(&d->extra, d->fd[DISK_EXTRA], e);
-	if (d->erofs[1] == NULL)
+	if (d->erofs[1] == NULL || set_size(d->fd[DISK_BASE], e) < 0 ||
+	    set_size(d->fd[DISK_EXTRA], e) < 0)
 		return -1;
 	d->filling = pool_start(2, fill, d);
 	return 0;
@@ -79,9 +96,48 @@ int disks_finish(struct disks *d, struct err *e)
 	return 0;
 }
 
-static int make_ext4(int fd, uint64_t size, int log, struct err *e)
+static void list_settings(const struct job *j, struct buf *out)
 {
-	char path[64];
+	buf_addf(out, "mtime=%" PRId64, j->mtime);
+	buf_addch(out, '\0');
+	buf_addf(out, "limit=%" PRIu64, DISKS_SETTINGS);
+	buf_addch(out, '\0');
+	buf_addf(out, "script=%zu", j->script.len);
+	buf_addch(out, '\0');
+	if (j->tree != NULL)
+		buf_add(out, "tree=1", sizeof "tree=1");
+	for (size_t i = 0; i < j->n_binds; i++) {
+		buf_addf(out, "bind=%s", j->bind[i].to);
+		buf_addch(out, '\0');
+	}
+	buf_addch(out, '\0');
+	buf_add(out, j->script.data, j->script.len);
+}
+
+/* Empties the layer's disk and writes the settings. */
+static int write_settings(struct disks *d, const struct job *j, struct err *e)
+{
+	int fd = d->fd[DISK_LAYER];
+	struct buf text = {0};
+	int result = 0;
+
+	list_settings(j, &text);
+	if (text.len > DISKS_SETTINGS_MAX)
+		result = err_set(e, "the script and the names of --bind are too long");
+	else if (empty(fd, e) < 0)
+		result = -1;
+	else if (lseek(fd, (off_t)DISKS_SETTINGS, SEEK_SET) < 0 ||
+		 io_write(fd, text.data, text.len) < 0 || lseek(fd, 0, SEEK_SET) < 0)
+		result = err_set_errno(e, "cannot write a temporary file");
+	d->settings = text.len;
+	buf_release(&text);
+	return result;
+}
+
+/* Makes a file system of `mib` MiB at the start of the disk. */
+static int make_ext4(int fd, uint64_t mib, int log, struct err *e)
+{
+	char path[64], blocks[32];
 	const char *const argv[] = {"mke2fs",
 				    "-q",
 				    "-t",
@@ -97,12 +153,14 @@ static int make_ext4(int fd, uint64_t size, int log, struct err *e)
 				    "-E",
 				    "nodiscard,lazy_itable_init=1",
 				    path,
+				    blocks,
 				    NULL};
 	struct err why;
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (ftruncate(fd, 0) < 0 || ftruncate(fd, (off_t)size) < 0)
-		return err_set_errno(e, "a disk of %" PRIu64 " bytes", size);
+	snprintf(blocks, sizeof blocks, "%" PRIu64, (mib << 20) / 4096);
+	if (empty(fd, e) < 0)
+		return -1;
 	if (spawn_run(argv, -1, log, &fd, 1, &why) < 0)
 		return err_set(e, "%s (install e2fsprogs)", why.text);
 	return 0;
@@ -110,11 +168,9 @@ static int make_ext4(int fd, uint64_t size, int log, struct err *e)
 
 int disks_format(struct disks *d, const struct job *j, int log, struct err *e)
 {
-	int layer = d->fd[DISK_LAYER];
-
-	if (ftruncate(layer, 0) < 0 || ftruncate(layer, (off_t)DISKS_LAYER_MAX) < 0)
-		return err_set_errno(e, "cannot write a temporary file");
-	return make_ext4(d->fd[DISK_CHANGES], j->disk << 20, log, e);
+	if (write_settings(d, j, e) < 0)
+		return -1;
+	return make_ext4(d->fd[DISK_CHANGES], j->disk, log, e);
 }
 
 void disks_release(struct disks *d)

@@ -29,18 +29,31 @@ struct pool;
 enum {
 	DISK_BASE,    /* erofs: the image's tree */
 	DISK_CHANGES, /* ext4, empty: the overlay's upper directory */
-	DISK_LAYER,   /* zeroes; the tar of the layer is written to it; the job's file */
-	DISK_EXTRA,   /* erofs: --bind directories in /binds, --tree in /tree */
+	DISK_LAYER, /* the settings at DISKS_SETTINGS; the tar of the layer is written to
+		       its start; the job's file */
+	DISK_EXTRA, /* erofs: --bind directories in /binds, --tree in /tree */
 	N_DISKS
 };
 
-/* The size of the layer's disk in bytes. The file is sparse. */
-#define DISKS_LAYER_MAX ((uint64_t)1 << 40)
+/*
+ * All disks have the same size in bytes, whatever they contain, because a guest that
+ * continues from a saved state knows the sizes already. The files are sparse.
+ */
+#define DISKS_SIZE (DISKS_SETTINGS + DISKS_SETTINGS_MAX)
+
+/*
+ * The layer's disk has space for a tar of DISKS_SETTINGS bytes. The job's settings for
+ * the guest follow: strings "KEY=VALUE", each followed by a NUL, an empty string, and the
+ * script.
+ */
+#define DISKS_SETTINGS ((uint64_t)1 << 40)
+#define DISKS_SETTINGS_MAX ((uint64_t)32 << 20)
 
 /* A zeroed struct has no disks. */
 struct disks {
 	bool is_there;   /* fd[] is valid */
 	int fd[N_DISKS]; /* descriptors, or -1 */
+	size_t settings; /* size of the settings in bytes */
 
 	struct pool *filling; /* the threads that fill the erofs disks */
 	struct erofs *erofs[2];
@@ -59,8 +72,8 @@ int disks_start(struct disks *d, const struct job *j, struct err *e);
 int disks_finish(struct disks *d, struct err *e);
 
 /*
- * Empties DISK_CHANGES and DISK_LAYER. `log` receives the output of mke2fs. Returns 0, or
- * -1 and a reason.
+ * Empties DISK_CHANGES and DISK_LAYER, and writes the settings. `log` receives the output
+ * of mke2fs. Returns 0, or -1 and a reason.
  */
 int disks_format(struct disks *d, const struct job *j, int log, struct err *e);
 

@@ -115,8 +115,7 @@ static int add_busybox(struct buf *out, struct err *e)
 	return result;
 }
 
-int initramfs_make(const struct kernel *k, const struct buf *script,
-		   const struct buf *config, struct err *e)
+int initramfs_make(const struct kernel *k, struct err *e)
 {
 	static const char *const directories[] = {"dt", "dt/bin", "lower", "disk",
 						  "root"};
@@ -129,8 +128,6 @@ int initramfs_make(const struct kernel *k, const struct buf *script,
 			     add_busybox(&out, e) < 0
 			 ? -1
 			 : 0;
-	cpio_add(&out, "dt/script", EXECUTABLE, script->data, script->len);
-	cpio_add(&out, "config", S_IFREG | 0644, config->data, config->len);
 	cpio_end(&out);
 	if (result == 0) {
 		fd = memfd_create("initramfs", MFD_CLOEXEC);

@@ -6,17 +6,15 @@
 #ifndef DT_INITRAMFS_H
 #define DT_INITRAMFS_H
 
-struct buf;
 struct err;
 struct kernel;
 
 /*
- * Makes an initramfs in an unnamed file. It has the kernel's modules, guest/init,
- * busybox, the script, and `config`, the settings that init reads. The program init is
- * searched in guest/ and ../libexec/dt/ relative to the running program's directory.
- * Returns a descriptor, or -1 and a reason.
+ * Makes an initramfs in an unnamed file. It has the kernel's modules, guest/init and
+ * busybox, so it is the same for all jobs. The program init is searched in guest/ and
+ * ../libexec/dt/ relative to the running program's directory. Returns a descriptor, or -1
+ * and a reason.
  */
-int initramfs_make(const struct kernel *k, const struct buf *script,
-		   const struct buf *config, struct err *e);
+int initramfs_make(const struct kernel *k, struct err *e);
 
 #endif

@@ -208,7 +208,6 @@ int job_listen(const struct job *j, const struct job_run *r, struct report *t,
 {
 	struct pollfd fds[2] = {{.fd = r->control, .events = POLLIN},
 				{.fd = r->output, .events = POLLIN}};
-	bool is_welcome = false;
 
 	while (fds[0].fd >= 0 || fds[1].fd >= 0) {
 		int left = patience(j, r, t, e), more;
@@ -225,11 +224,6 @@ int job_listen(const struct job *j, const struct job_run *r, struct report *t,
 			return -1;
 		if (more == 0)
 			fds[0].fd = -1;
-		if (r->hello > 0 && t->has_hello && !is_welcome) {
-			is_welcome = true;
-			if (r->welcome(r->arg, e) < 0)
-				return -1;
-		}
 	}
 	return 0;
 }

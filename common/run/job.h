@@ -53,17 +53,10 @@ int64_t job_end(const struct job *j);
 
 /* A run of the job in other processes. */
 struct job_run {
-	int control; /* receives the lines of report.h */
-	int output;  /* receives the script's output */
-	int64_t end; /* from job_end() */
-
-	/*
-	 * For a guest: the job_clock() time by which HELLO must arrive, or 0. `welcome`
-	 * is called when it arrives.
-	 */
-	int64_t hello;
-	int (*welcome)(void *arg, struct err *e);
-	void *arg;
+	int control;   /* receives the lines of report.h */
+	int output;    /* receives the script's output */
+	int64_t end;   /* from job_end() */
+	int64_t hello; /* for a guest: the time by which HELLO must arrive, or 0 */
 };
 
 /*

@@ -1,12 +1,12 @@
 #include "run/kernel.h"
 
 #include "archive/unpack.h"
-#include "base/cache.h"
 #include "base/digest.h"
 #include "base/draft.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "run/kept.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -295,82 +295,31 @@ static int uncompress(int fd)
 	return -1;
 }
 
-/*
- * An uncompressed kernel in the cache: the file DIR/kernel/KEY.elf, and its digest as a
- * fact of the cache.
- */
-struct kept {
-	struct cache cache;
-	char key[DIGEST_HEX + 1];
-	struct buf path; /* empty: there is no cache */
-};
-
-static void kept_init(struct kept *kept, const char *release, const struct stat *st)
+/* The key of the uncompressed kernel in the cache. */
+static void make_key(const char *release, const struct stat *st, char key[DIGEST_HEX + 1])
 {
 	struct digest d;
 
-	*kept = (struct kept){0};
 	digest_init(&d);
 	digest_text(&d, release);
 	digest_number(&d, (uint64_t)st->st_size);
 	digest_number(&d, (uint64_t)st->st_mtim.tv_sec);
 	digest_number(&d, (uint64_t)st->st_mtim.tv_nsec);
-	digest_hex(&d, kept->key);
+	digest_hex(&d, key);
 	digest_release(&d);
-	cache_init(&kept->cache, true);
-	if (kept->cache.dir != NULL)
-		buf_addf(&kept->path, "%s/kernel/%s.elf", kept->cache.dir, kept->key);
-}
-
-static void kept_release(struct kept *kept)
-{
-	cache_release(&kept->cache);
-	buf_release(&kept->path);
-}
-
-/* The hex digest of a complete file. Returns 0, or -1. */
-static int hash_file(int fd, char hex[DIGEST_HEX + 1])
-{
-	struct stat st;
-
-	return fstat(fd, &st) < 0 ? -1 : digest_span(fd, 0, (uint64_t)st.st_size, hex);
-}
-
-/* A descriptor of the cached kernel, or -1 if it is missing or damaged. */
-static int kept_open(const struct kept *kept)
-{
-	struct buf want = {0};
-	char hex[DIGEST_HEX + 1];
-	int fd = -1;
-
-	if (kept->path.len > 0 && cache_get(&kept->cache, "kernel", kept->key, &want))
-		fd = open(kept->path.data, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && (hash_file(fd, hex) < 0 || strcmp(want.data, hex) != 0)) {
-		close(fd);
-		fd = -1;
-	}
-	buf_release(&want);
-	return fd;
 }
 
 /* Stores the contents of `fd` in the cache. A failure is ignored. */
 static void keep(const struct kept *kept, int fd)
 {
 	struct draft draft;
-	char hex[DIGEST_HEX + 1];
 	off_t at = 0;
 
-	if (kept->path.len == 0 || hash_file(fd, hex) < 0)
-		return;
-	cache_make_directories(kept->path.data);
-	if (draft_open(&draft, kept->path.data, 0600, NULL) < 0)
-		return;
-	bool ok = io_copy(fd, &at, draft.fd, INT64_MAX) > 0;
-	if (draft_close(&draft, ok) == 0)
-		cache_put(&kept->cache, "kernel", kept->key, hex, DIGEST_HEX);
+	if (kept_begin(kept, &draft) == 0)
+		kept_end(kept, &draft, io_copy(fd, &at, draft.fd, INT64_MAX) > 0);
 }
 
-int kernel_open(const struct kernel *k, struct err *e)
+int kernel_open(struct kernel *k, struct err *e)
 {
 	struct kept kept;
 	struct stat st;
@@ -382,7 +331,8 @@ int kernel_open(const struct kernel *k, struct err *e)
 			close(fd);
 		return -1;
 	}
-	kept_init(&kept, k->release, &st);
+	make_key(k->release, &st, k->key);
+	kept_init(&kept, "kernel", k->key, "elf");
 	int plain = kept_open(&kept);
 	if (plain < 0) {
 		plain = uncompress(fd);

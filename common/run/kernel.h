@@ -8,7 +8,7 @@
 #ifndef DT_KERNEL_H
 #define DT_KERNEL_H
 
-#include "base/buf.h"
+#include "base/digest.h"
 
 #include <stddef.h>
 
@@ -20,6 +20,7 @@ struct kernel {
 	char *directory; /* of the modules, where modules.dep is */
 	char **module;   /* files of the required modules, in the order of loading */
 	size_t n_modules;
+	char key[DIGEST_HEX + 1]; /* identifies the kernel; set by kernel_open() */
 };
 
 /*
@@ -36,6 +37,6 @@ void kernel_release(struct kernel *k);
  * which is kept in the cache's directory. If it cannot be uncompressed, it is the file
  * itself. Returns a descriptor, or -1 and a reason.
  */
-int kernel_open(const struct kernel *k, struct err *e);
+int kernel_open(struct kernel *k, struct err *e);
 
 #endif

@@ -59,7 +59,9 @@ static int parse_line(struct report *t, const char *line)
 	uint64_t bytes, files;
 
 	snprintf(word, sizeof word, "%.*s", (int)(len < 15 ? len : 15), line);
-	if (strcmp(word, "HELLO") == 0) {
+	if (strcmp(word, "WAIT") == 0) {
+		t->is_waiting = true;
+	} else if (strcmp(word, "HELLO") == 0) {
 		t->has_hello = true;
 	} else if (strcmp(word, "READY") == 0) {
 		t->is_ready = true;

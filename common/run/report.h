@@ -1,6 +1,7 @@
 /*
  * report: the progress of a script's run, one line for each step.
  *
+ *     WAIT                    the guest has booted and waits for GO, see vm.c
  *     HELLO version kernel    the guest is ready
  *     READY                   the image is mounted, the script starts
  *     OOM n                   number of processes killed for lack of memory
@@ -34,7 +35,7 @@ struct err;
 
 /* The lines received so far. A zeroed struct is empty. */
 struct report {
-	bool has_hello, is_ready, has_end, has_layer;
+	bool is_waiting, has_hello, is_ready, has_end, has_layer;
 	uint64_t oom, layer;
 	bool is_full;
 	int refused, status, signal; /* if has_end, the result is in one of these */

@@ -1,227 +1,88 @@
 #include "run/vm.h"
 
 #include "base/buf.h"
+#include "base/encode.h"
 #include "base/err.h"
 #include "base/io.h"
-#include "base/mem.h"
-#include "base/spawn.h"
 #include "run/disks.h"
 #include "run/initramfs.h"
-#include "run/jail.h"
 #include "run/job.h"
 #include "run/kernel.h"
 #include "run/report.h"
+#include "run/vm-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
-	HELLO_KVM = 5000, /* ms until HELLO must arrive */
+	/* ms until HELLO must arrive, by KVM, by TCG, and from a saved state */
+	HELLO_KVM = 5000,
 	HELLO_TCG = 120000,
+	HELLO_STATE = 20000,
 	LOG_MAX = 1 << 20,
-	WORDS_MAX = 96,
 };
 
-enum { KERNEL, INITRAMFS, CONSOLE, LOG, N_FILES };
-
-struct machine {
-	const struct job *job;
-	struct disks disks;
-	int file[N_FILES];
-	int control, output; /* this process's ends */
-	int64_t end;         /* job_clock() time of the timeout, or -1 */
-	pid_t qemu;
-	bool is_kvm;
-	int status; /* of QEMU, after its exit */
-};
-
-static void make_config(const struct job *j, struct buf *out)
+static int make_files(struct machine *m, struct kernel *k, struct err *e)
 {
-	buf_addf(out, "mtime=%" PRId64, j->mtime);
-	buf_addch(out, '\0');
-	buf_addf(out, "limit=%" PRIu64, DISKS_LAYER_MAX);
-	buf_addch(out, '\0');
-	if (j->tree != NULL)
-		buf_add(out, "tree=1", sizeof "tree=1");
-	for (size_t i = 0; i < j->n_binds; i++) {
-		buf_addf(out, "bind=%s", j->bind[i].to);
-		buf_addch(out, '\0');
-	}
-}
-
-static int make_files(struct machine *m, const struct kernel *k, struct err *e)
-{
-	static const int made[] = {CONSOLE, LOG};
-	struct buf config = {0};
+	static const int made[] = {VM_CONSOLE, VM_LOG};
 
 	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
 		m->file[made[i]] = io_tmpfile();
 		if (m->file[made[i]] < 0)
 			return err_set_errno(e, "cannot create a temporary file");
 	}
-	make_config(m->job, &config);
-	m->file[INITRAMFS] = initramfs_make(k, &m->job->script, &config, e);
-	buf_release(&config);
-	m->file[KERNEL] = kernel_open(k, e);
-	return m->file[INITRAMFS] < 0 || m->file[KERNEL] < 0 ? -1 : 0;
+	m->file[VM_INITRAMFS] = initramfs_make(k, e);
+	m->file[VM_KERNEL] = kernel_open(k, e);
+	return m->file[VM_INITRAMFS] < 0 || m->file[VM_KERNEL] < 0 ? -1 : 0;
 }
 
-/* --- QEMU --- */
+/* --- the guest --- */
 
-/* A command line, built by add_word(). */
-struct words {
-	const char *word[WORDS_MAX];
-	char *text[WORDS_MAX]; /* the same strings, to be freed */
-	size_t n;
-};
-
-static void add_word(struct words *w, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static void add_word(struct words *w, const char *fmt, ...)
+/*
+ * Waits until the disks are complete. Then tells the guest to start the job: the time, 64
+ * hex digits for its random number generator, and where its settings are.
+ */
+static int send_go(struct machine *m, struct err *e)
 {
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	if (w->n >= sizeof w->word / sizeof *w->word - 1)
-		die("too many words for QEMU");
-	w->text[w->n] = mem_strdup(text);
-	w->word[w->n] = w->text[w->n];
-	w->n++;
-}
-
-static void add_drive(struct words *w, int number, int fd, bool is_read_only)
-{
-	add_word(w, "-drive");
-	add_word(w,
-		 "if=none,id=disk%d,file=/proc/self/fd/%d,format=raw,cache=unsafe,"
-		 "file.locking=off,werror=report,rerror=report%s",
-		 number, fd, is_read_only ? ",readonly=on" : "");
-	add_word(w, "-device");
-	add_word(w, "virtio-blk-pci,drive=disk%d", number);
-}
-
-static void add_port(struct words *w, const char *name, int fd)
-{
-	add_word(w, "-chardev");
-	add_word(w, "socket,id=%s,fd=%d", name, fd);
-	add_word(w, "-device");
-	add_word(w, "virtserialport,chardev=%s,name=dt.%s", name, name);
-}
-
-static void add_words(struct words *w, const struct machine *m, int control, int output)
-{
-	static const char *const plain[] = {"-nodefaults", "-no-user-config",
-					    "-display",    "none",
-					    "-no-reboot",  "-bios",
-					    "qboot.rom", /* SeaBIOS takes 0.3 s longer */
-					    "-smp",        "1"};
-	static const char *const tuned =
-	    "console=ttyS0 panic=-1 quiet no_timer_check tsc=reliable cryptomgr.notests "
-	    "mitigations=off nokaslr init_on_alloc=0 rcupdate.rcu_expedited=1 "
-	    "noreplace-smp lsm=capability audit=0 ipv6.disable=1";
-
-	add_word(w, "qemu-system-x86_64");
-	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
-		add_word(w, "%s", plain[i]);
-	add_word(w, "-M");
-	add_word(w, "q35,sata=off,smbus=off,vmport=off,smm=off,hpet=off,accel=%s",
-		 m->is_kvm ? "kvm" : "tcg");
-	add_word(w, "-cpu");
-	add_word(w, "%s", m->is_kvm ? "host" : "max,-la57,-erms,-fsrm");
-	add_word(w, "-m");
-	add_word(w, "%" PRIu64, m->job->memory);
-	add_word(w, "-kernel");
-	add_word(w, "/proc/self/fd/%d", m->file[KERNEL]);
-	add_word(w, "-initrd");
-	add_word(w, "/proc/self/fd/%d", m->file[INITRAMFS]);
-	add_word(w, "-append");
-	add_word(w, "%s", tuned);
-	for (int i = 0; i < N_DISKS; i++)
-		add_drive(w, i, m->disks.fd[i], i == DISK_BASE || i == DISK_EXTRA);
-	add_word(w, "-chardev");
-	add_word(w, "file,id=console,path=/proc/self/fd/%d", m->file[CONSOLE]);
-	add_word(w, "-serial");
-	add_word(w, "chardev:console");
-	add_word(w, "-device");
-	add_word(w, "virtio-serial-pci");
-	add_port(w, "control", control);
-	add_port(w, "output", output);
-}
-
-static int start_qemu(struct machine *m, struct err *e)
-{
-	int control[2], output[2], keep[N_FILES + N_DISKS + 2];
-	struct words w = {0};
-	struct err why;
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) < 0 ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, output) < 0)
-		return err_set_errno(e, "sockets");
-	memcpy(keep, m->file, sizeof m->file);
-	memcpy(keep + N_FILES, m->disks.fd, sizeof m->disks.fd);
-	keep[N_FILES + N_DISKS] = control[1];
-	keep[N_FILES + N_DISKS + 1] = output[1];
-	add_words(&w, m, control[1], output[1]);
-	m->qemu = spawn_start(w.word, -1, m->file[LOG], m->file[LOG], keep,
-			      sizeof keep / sizeof *keep, &why);
-	for (size_t i = 0; i < w.n; i++)
-		free(w.text[i]);
-	close(control[1]);
-	close(output[1]);
-	m->control = control[0];
-	m->output = output[0];
-	if (m->qemu < 0)
-		return err_set(e, "%s (install qemu-system-x86)", why.text);
-	return 0;
-}
-
-static void stop_qemu(struct machine *m, bool is_over)
-{
-	if (!is_over)
-		kill(m->qemu, SIGKILL);
-	m->status = spawn_wait(m->qemu);
-	close(m->control);
-	close(m->output);
-}
-
-/* --- reading from the guest --- */
-
-/* Waits until the disks are complete, then lets the guest continue. */
-static int welcome(void *arg, struct err *e)
-{
-	struct machine *m = arg;
+	unsigned char random[32];
+	char hex[2 * sizeof random + 1], line[256];
+	struct timespec now;
 
 	if (disks_finish(&m->disks, e) < 0)
 		return -1;
+	if (getrandom(random, sizeof random, 0) != sizeof random ||
+	    clock_gettime(CLOCK_REALTIME, &now) < 0)
+		return err_set_errno(e, "random numbers and the time");
+	encode_hex(hex, random, sizeof random);
+	int len = snprintf(line, sizeof line, "GO %lld %ld %s %" PRIu64 " %zu\n",
+			   (long long)now.tv_sec, now.tv_nsec, hex, DISKS_SETTINGS,
+			   m->disks.settings);
 	/* If the guest has exited, reading from it shows that. */
-	send(m->control, "GO\n", 3, MSG_NOSIGNAL);
+	send(m->control, line, (size_t)len, MSG_NOSIGNAL);
 	return 0;
 }
 
 static int listen_to(struct machine *m, struct report *t, struct err *e)
 {
+	int64_t patience = m->is_kvm       ? HELLO_KVM
+			   : m->state >= 0 ? HELLO_STATE
+					   : HELLO_TCG;
 	const struct job_run run = {
 	    .control = m->control,
 	    .output = m->output,
 	    .end = m->end,
-	    .hello = job_clock() + (m->is_kvm ? HELLO_KVM : HELLO_TCG),
-	    .welcome = welcome,
-	    .arg = m,
+	    .hello = job_clock() + patience,
 	};
 
 	return job_listen(m->job, &run, t, e);
@@ -258,10 +119,10 @@ static int explain(const struct machine *m, const struct report *t, struct err *
 
 	if (WIFSIGNALED(m->status))
 		return err_set(e, "QEMU was killed by signal %d", WTERMSIG(m->status));
-	find_line(m->file[CONSOLE], "Kernel panic", line, sizeof line);
+	find_line(m->file[VM_CONSOLE], "Kernel panic", line, sizeof line);
 	if (line[0] != '\0' && strstr(line, "reboot: ") == NULL)
 		return err_set(e, "%s: the guest crashed: %s", m->job->script_name, line);
-	find_line(m->file[LOG], "qemu-system", line, sizeof line);
+	find_line(m->file[VM_LOG], "qemu-system", line, sizeof line);
 	if (line[0] != '\0')
 		return err_set(e, "%s", line);
 	if (!t->has_hello)
@@ -281,23 +142,73 @@ static int blame_host(const struct machine *m, struct report *t, struct err *e)
 	return err_set(e, "%s: TMPDIR is full", t->why);
 }
 
+/* Prepares the job while the guest starts, and lets the guest begin. */
+static int begin_job(struct machine *m, struct report *t, struct err *e)
+{
+	if (disks_format(&m->disks, m->job, m->file[VM_LOG], e) < 0)
+		return -1;
+	if (m->state >= 0 && !kept_is_valid(&m->kept, m->state)) {
+		kept_remove(&m->kept);
+		return err_set(e, "the saved state is damaged");
+	}
+	if (m->is_saved)
+		vm_state_save(m, t);
+	return send_go(m, e);
+}
+
+/* Runs the job in a guest that QEMU starts as `m` says. */
 static int run_once(struct machine *m, struct report *t, struct err *e)
 {
-	if (ftruncate(m->file[CONSOLE], 0) < 0 || ftruncate(m->file[LOG], 0) < 0 ||
-	    lseek(m->file[LOG], 0, SEEK_SET) < 0)
+	if (ftruncate(m->file[VM_CONSOLE], 0) < 0 || ftruncate(m->file[VM_LOG], 0) < 0 ||
+	    lseek(m->file[VM_LOG], 0, SEEK_SET) < 0)
 		return err_set_errno(e, "cannot write a temporary file");
-	if (disks_format(&m->disks, m->job, m->file[LOG], e) < 0)
+	if (vm_start(m, e) < 0)
 		return -1;
-	if (start_qemu(m, e) < 0)
-		return -1;
-	int result = listen_to(m, t, e);
-	stop_qemu(m, result == 0);
+	int result = begin_job(m, t, e) < 0 ? -1 : listen_to(m, t, e);
+	vm_stop(m, result == 0);
 	if (result < 0)
 		return -1;
 	bool is_explained = t->status != 0 || t->signal != 0 || t->why[0] != '\0';
 	if (!is_explained && (!t->has_layer || m->status != 0))
 		return explain(m, t, e);
 	return blame_host(m, t, e);
+}
+
+/*
+ * Prepares another run, if the guest of the last one did not start. Returns false if it
+ * did.
+ */
+static bool may_repeat(const struct machine *m, struct report *t)
+{
+	if (m->qemu <= 0 || t->has_hello)
+		return false;
+	report_release(t);
+	*t = (struct report){0};
+	return true;
+}
+
+/*
+ * Emulates the processor. The guest continues from the saved state. Without one, it
+ * boots, and its state is saved. If either fails before the job has started, the guest
+ * boots again, and nothing is saved.
+ */
+static int emulate(struct machine *m, const struct kernel *k, struct report *t,
+		   struct err *e)
+{
+	m->is_kvm = false;
+	vm_state_init(m, k->key);
+	m->state = kept_find(&m->kept);
+	m->is_saved = m->state < 0 && vm_state_begin(m) == 0;
+	int result = run_once(m, t, e);
+	if (m->state >= 0)
+		close(m->state);
+	if (result < 0 && (m->state >= 0 || m->is_saved) && may_repeat(m, t)) {
+		m->state = -1;
+		m->is_saved = false;
+		result = run_once(m, t, e);
+	}
+	kept_release(&m->kept);
+	return result;
 }
 
 /*
@@ -317,7 +228,7 @@ static int find_kvm(struct err *e)
 
 int vm_run(const struct job *j, const struct vm *vm, struct report *t, struct err *e)
 {
-	struct machine m = {.job = j, .end = job_end(j)};
+	struct machine m = {.job = j, .end = job_end(j), .state = -1};
 	struct kernel kernel;
 	int result = 0;
 
@@ -327,22 +238,21 @@ int vm_run(const struct job *j, const struct vm *vm, struct report *t, struct er
 	m.is_kvm = vm->may_kvm && find_kvm(e) == 0;
 	if (!m.is_kvm && !vm->may_tcg)
 		return -1;
-	for (int i = 0; i < N_FILES; i++)
+	for (int i = 0; i < N_VM_FILES; i++)
 		m.file[i] = -1;
 	if (kernel_find(&kernel, vm->kernel, vm->modules, e) < 0 ||
 	    make_files(&m, &kernel, e) < 0 || disks_start(&m.disks, j, e) < 0)
 		result = -1;
-	if (result == 0)
+	if (result == 0 && m.is_kvm)
 		result = run_once(&m, t, e);
-	if (result < 0 && m.is_kvm && vm->may_tcg && m.qemu > 0 && !t->has_hello) {
+	if (result < 0 && m.is_kvm && vm->may_tcg && may_repeat(&m, t)) {
 		warn("KVM does not work here: %s; using --backend tcg", e->text);
-		m.is_kvm = false;
-		report_release(t);
-		*t = (struct report){0};
-		result = run_once(&m, t, e);
+		result = emulate(&m, &kernel, t, e);
+	} else if (result == 0 && !m.is_kvm) {
+		result = emulate(&m, &kernel, t, e);
 	}
 	disks_release(&m.disks);
-	for (int i = 0; i < N_FILES; i++)
+	for (int i = 0; i < N_VM_FILES; i++)
 		if (m.file[i] >= 0)
 			close(m.file[i]);
 	kernel_release(&kernel);
