@@ -15,11 +15,11 @@
 
 #include "base/buf.h"
 #include "base/digest.h"
+#include "base/json.h"
 #include "image/manifest.h"
 #include "image/platform.h"
 #include "registry/fetch.h"
 
-#include "base/json.h"
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
