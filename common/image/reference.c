@@ -75,14 +75,25 @@ static bool is_like_id(const char *name)
 	return strspn(name, "0123456789abcdef") == 64 && name[64] == '\0';
 }
 
+/* The OCI distribution specification limits the length of the host and path together. */
+static bool has_good_length(const char *name)
+{
+	struct buf full = {0};
+
+	reference_full_name(name, &full);
+	size_t len = full.len;
+	buf_release(&full);
+	return *name != '\0' && len <= NAME_MAX_LEN;
+}
+
 int reference_check_name(const char *name, struct err *e)
 {
 	const char *slash = strchr(name, '/'), *p = name;
-	size_t len = strlen(name);
 
-	if (len == 0 || len > NAME_MAX_LEN)
-		return err_set(e, "an image name has 1 to %d characters: '%s'",
-			       NAME_MAX_LEN, name);
+	if (!has_good_length(name))
+		return err_set(
+		    e, "an image name has 1 to %d characters with its registry: '%s'",
+		    NAME_MAX_LEN, name);
 	if (is_like_id(name))
 		return err_set(e, "'%s' looks like an image ID, not like a name", name);
 	if (slash != NULL && is_host(name, (size_t)(slash - name))) {
@@ -141,14 +152,17 @@ const char *reference_tag_option(const char *value)
 void reference_full_name(const char *name, struct buf *out)
 {
 	static const char *const hub[] = {"docker.io/", "index.docker.io/"};
+	bool has_host = false;
 
-	for (size_t i = 0; i < sizeof hub / sizeof *hub; i++)
-		if (strncmp(name, hub[i], strlen(hub[i])) == 0)
+	for (size_t i = 0; i < sizeof hub / sizeof *hub && !has_host; i++)
+		if (strncmp(name, hub[i], strlen(hub[i])) == 0) {
 			name += strlen(hub[i]);
+			has_host = true;
+		}
 	const char *slash = strchr(name, '/');
 	if (slash == NULL)
 		buf_addstr(out, "docker.io/library/");
-	else if (!is_host(name, (size_t)(slash - name)))
+	else if (has_host || !is_host(name, (size_t)(slash - name)))
 		buf_addstr(out, "docker.io/");
 	buf_addstr(out, name);
 }
