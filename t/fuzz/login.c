@@ -2,13 +2,15 @@
  * The responses of a registry and of its token server, as they come over the network. The
  * input is several responses, separated by lines "---". A proxy in this process sends
  * them, whatever is asked. Requests must be well-formed: no byte of a response ends a
- * line of a request or adds a header. A token is sent only to the registry.
+ * line of a request or adds a header. A token is sent only to the registry. The first
+ * line of the input is also the media type of an upload.
  */
 #include "registry/login.h"
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/mem.h"
 #include "registry/http.h"
 
 #include <ctype.h>
@@ -121,7 +123,8 @@ static void check_request(char *request)
 			if ((unsigned char)*p < ' ' || *p == 0x7f)
 				abort();
 		if (n == 0 &&
-		    (strncmp(line, "GET ", 4) != 0 && strncmp(line, "CONNECT ", 8) != 0))
+		    (strncmp(line, "GET ", 4) != 0 && strncmp(line, "PUT ", 4) != 0 &&
+		     strncmp(line, "CONNECT ", 8) != 0))
 			abort();
 		if (n > 0 && end > line)
 			check_header(request, line);
@@ -225,6 +228,19 @@ static void check_response(const struct http_response *r, const struct buf *body
 		abort();
 }
 
+/* Stores an empty document of this media type. */
+static void upload(struct login *l, struct http *h, const char *type)
+{
+	const struct http_body body = {.data = "", .type = type};
+	struct http_request q = {
+	    .url = "http://" HOST "/v2/y", .method = "PUT", .body = &body};
+	struct http_response r = {0};
+	struct err e;
+
+	(void)login_send(l, h, &q, &r, &e);
+	http_response_release(&r);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct login_scope scope = {.path = "library/hello", .push = true};
@@ -255,6 +271,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			(void)login_send(l, h, &q, &r, &e);
 		check_response(&r, &body);
 	}
+	char *type = mem_strndup((const char *)data, size);
+	type[strcspn(type, "\n")] = '\0';
+	upload(l, h, type);
+	free(type);
 	login_release(l);
 	http_release(h);
 	set_input("", 0);
