@@ -75,25 +75,14 @@ static bool is_like_id(const char *name)
 	return strspn(name, "0123456789abcdef") == 64 && name[64] == '\0';
 }
 
-/* The OCI distribution specification limits the length of the host and path together. */
-static bool has_good_length(const char *name)
-{
-	struct buf full = {0};
-
-	reference_full_name(name, &full);
-	size_t len = full.len;
-	buf_release(&full);
-	return *name != '\0' && len <= NAME_MAX_LEN;
-}
-
 int reference_check_name(const char *name, struct err *e)
 {
 	const char *slash = strchr(name, '/'), *p = name;
+	size_t len = strlen(name);
 
-	if (!has_good_length(name))
-		return err_set(
-		    e, "an image name has 1 to %d characters with its registry: '%s'",
-		    NAME_MAX_LEN, name);
+	if (len == 0 || len > NAME_MAX_LEN)
+		return err_set(e, "an image name has 1 to %d characters: '%s'",
+			       NAME_MAX_LEN, name);
 	if (is_like_id(name))
 		return err_set(e, "'%s' looks like an image ID, not like a name", name);
 	if (slash != NULL && is_host(name, (size_t)(slash - name))) {
@@ -223,6 +212,10 @@ static int parse_parts(struct reference *r, const char *name, const char *digest
 		return -1;
 	reference_full_name(name, &full);
 	r->name = full.data;
+	/* Specification: the limit is for the host and the path together. */
+	if (full.len > NAME_MAX_LEN)
+		return err_set(e, "an image name has up to %d characters: '%s'",
+			       NAME_MAX_LEN, r->name);
 	const char *slash = strchr(r->name, '/');
 	r->host = mem_strndup(r->name, (size_t)(slash - r->name));
 	r->path = mem_strdup(slash + 1);
