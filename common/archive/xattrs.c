@@ -39,7 +39,8 @@ bool xattrs_next(const char **p, size_t *len, struct xattr *x)
 		if (name <= sizeof key - 1 || memcmp(record, key, sizeof key - 1) != 0)
 			continue;
 		name -= sizeof key - 1;
-		if (name >= sizeof x->name)
+		if (name >= sizeof x->name ||
+		    memchr(record + sizeof key - 1, '\0', name) != NULL)
 			continue;
 		memcpy(x->name, record + sizeof key - 1, name);
 		x->name[name] = '\0';

@@ -26,8 +26,8 @@ struct xattr {
 
 /*
  * Reads the next attribute from the *len bytes of records at *p, and advances both.
- * Returns false if there are no more attributes. Other records, and names that are longer
- * than Linux allows, are ignored.
+ * Returns false if there are no more attributes. Other records, and names that Linux does
+ * not allow because they are too long or contain a NUL, are ignored.
  */
 bool xattrs_next(const char **p, size_t *len, struct xattr *x);
 

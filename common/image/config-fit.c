@@ -89,6 +89,22 @@ static void shorten(json_t *history, size_t limit)
 	}
 }
 
+/* Parsers limit the depth of a document, and jansson writes deeper ones. */
+static int check_depth(const json_t *doc, struct err *e)
+{
+	struct buf text = {0};
+	struct err unused;
+
+	json_write(doc, &text);
+	json_t *again = json_parse(text.data, text.len, "", &unused);
+	buf_release(&text);
+	if (again == NULL)
+		return err_set(e, "the image's configuration would be nested too deeply "
+				  "to be read; simplify --config");
+	json_decref(again);
+	return 0;
+}
+
 int config_fit(json_t *doc, struct err *e)
 {
 	json_t *history = json_object_get(doc, "history");
@@ -104,5 +120,5 @@ int config_fit(json_t *doc, struct err *e)
 			       "podman and skopeo read at most %d; shorten --config or "
 			       "the layers' --comment",
 			       size, JSON_LIMIT);
-	return 0;
+	return check_depth(doc, e);
 }

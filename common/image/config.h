@@ -87,7 +87,8 @@ json_t *config_image(const struct config_image *parts);
  * too. If it is larger, the long comments "store paths: ['PATH', ...]" in its history are
  * shortened to "store paths: ['PATH', and N more]". No program reads these comments.
  *
- * Returns 0, or -1 and a reason if the document is still too large.
+ * Returns 0, or -1 and a reason if the document is still too large, or is nested too
+ * deeply to be read.
  */
 int config_fit(json_t *doc, struct err *e);
 

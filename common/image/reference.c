@@ -141,14 +141,17 @@ const char *reference_tag_option(const char *value)
 void reference_full_name(const char *name, struct buf *out)
 {
 	static const char *const hub[] = {"docker.io/", "index.docker.io/"};
+	bool has_host = false;
 
-	for (size_t i = 0; i < sizeof hub / sizeof *hub; i++)
-		if (strncmp(name, hub[i], strlen(hub[i])) == 0)
+	for (size_t i = 0; i < sizeof hub / sizeof *hub && !has_host; i++)
+		if (strncmp(name, hub[i], strlen(hub[i])) == 0) {
 			name += strlen(hub[i]);
+			has_host = true;
+		}
 	const char *slash = strchr(name, '/');
 	if (slash == NULL)
 		buf_addstr(out, "docker.io/library/");
-	else if (!is_host(name, (size_t)(slash - name)))
+	else if (has_host || !is_host(name, (size_t)(slash - name)))
 		buf_addstr(out, "docker.io/");
 	buf_addstr(out, name);
 }
@@ -209,6 +212,10 @@ static int parse_parts(struct reference *r, const char *name, const char *digest
 		return -1;
 	reference_full_name(name, &full);
 	r->name = full.data;
+	/* Specification: the limit is for the host and the path together. */
+	if (full.len > NAME_MAX_LEN)
+		return err_set(e, "an image name has up to %d characters: '%s'",
+			       NAME_MAX_LEN, r->name);
 	const char *slash = strchr(r->name, '/');
 	r->host = mem_strndup(r->name, (size_t)(slash - r->name));
 	r->path = mem_strdup(slash + 1);

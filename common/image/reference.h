@@ -42,7 +42,7 @@ const char *reference_tag_option(const char *value);
 /*
  * Appends the full form of a name: "docker.io/library/NAME" for a single component, and
  * "docker.io/NAME" if the first component is not a host. A prefix "docker.io/" in `name`
- * is allowed.
+ * is allowed; its rest is a path even if it begins like a host.
  */
 void reference_full_name(const char *name, struct buf *out);
 

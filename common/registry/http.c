@@ -237,6 +237,24 @@ static int follow(struct exchange *x, struct buf *url)
 	}
 }
 
+/* Whether a value of a header is on one line. libcurl sends it as it is. */
+static bool is_line(const char *value)
+{
+	for (; value != NULL && *value != '\0'; value++)
+		if ((unsigned char)*value < ' ' || *value == 0x7f)
+			return false;
+	return true;
+}
+
+/* The media type of a body comes from an untrusted archive. */
+static int check_headers(const struct http_request *q, struct err *e)
+{
+	if (is_line(q->accept) && is_line(q->authorization) && is_line(q->method) &&
+	    is_line(q->content_range) && (q->body == NULL || is_line(q->body->type)))
+		return 0;
+	return err_set(e, "a request would have a control character in a header");
+}
+
 int http_send(struct http *h, struct http_request *q, struct http_response *r,
 	      struct err *e)
 {
@@ -245,7 +263,7 @@ int http_send(struct http *h, struct http_request *q, struct http_response *r,
 	sigset_t mask;
 
 	http_response_release(r);
-	if (http_origin(&x.to, q->url, e) < 0)
+	if (check_headers(q, e) < 0 || http_origin(&x.to, q->url, e) < 0)
 		return -1;
 	block_sigpipe(&mask);
 	buf_addstr(&url, q->url);

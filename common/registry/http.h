@@ -129,7 +129,8 @@ struct http_response {
 void http_response_release(struct http_response *r);
 
 /*
- * Sends the request. Returns 0 if a complete response arrived, whatever its status, or -1
+ * Sends the request. A control character in the value of a header is an error. Returns 0
+ * if a complete response arrived, whatever its status, or -1
  * and a reason. The body is delivered only if the status is 200 or 206.
  */
 int http_send(struct http *h, struct http_request *q, struct http_response *r,

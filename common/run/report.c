@@ -38,11 +38,24 @@ static void set_text(struct report *t, const char *text)
 	snprintf(t->why, sizeof t->why, "%s", *text != '\0' ? text : "no reason");
 }
 
-static int parse_end(struct report *t, int *what, uint64_t max, const char *p)
+/* The lines of a report must come in this order. ERROR may come at any time. */
+enum step { START, WAIT, HELLO, READY, OOM, FREE, END, LAYER };
+
+/* Returns -1 if the line of this step may not follow the previous line. */
+static int take_step(struct report *t, enum step step)
+{
+	if ((int)step <= t->step)
+		return -1;
+	t->step = (int)step;
+	return 0;
+}
+
+static int parse_end(struct report *t, int *what, uint64_t min, uint64_t max,
+		     const char *p)
 {
 	uint64_t n;
 
-	if (t->has_end || take_number(&p, max, &n) < 0)
+	if (take_step(t, END) < 0 || take_number(&p, max, &n) < 0 || n < min)
 		return -1;
 	t->has_end = true;
 	*what = (int)n;
@@ -61,25 +74,28 @@ static int parse_line(struct report *t, const char *line)
 	snprintf(word, sizeof word, "%.*s", (int)(len < 15 ? len : 15), line);
 	if (strcmp(word, "WAIT") == 0) {
 		t->is_waiting = true;
+		return take_step(t, WAIT);
 	} else if (strcmp(word, "HELLO") == 0) {
 		t->has_hello = true;
+		return take_step(t, HELLO);
 	} else if (strcmp(word, "READY") == 0) {
 		t->is_ready = true;
+		return take_step(t, READY);
 	} else if (strcmp(word, "OOM") == 0) {
-		return take_number(&p, UINT32_MAX, &t->oom);
+		return take_step(t, OOM) < 0 ? -1 : take_number(&p, UINT32_MAX, &t->oom);
 	} else if (strcmp(word, "FREE") == 0) {
-		if (take_number(&p, INT64_MAX, &bytes) < 0 ||
+		if (take_step(t, FREE) < 0 || take_number(&p, INT64_MAX, &bytes) < 0 ||
 		    take_number(&p, INT64_MAX, &files) < 0)
 			return -1;
 		t->is_full = bytes < FULL || files == 0;
 	} else if (strcmp(word, "REFUSED") == 0) {
-		return parse_end(t, &t->refused, 127, p);
+		return parse_end(t, &t->refused, 126, 127, p);
 	} else if (strcmp(word, "EXIT") == 0) {
-		return parse_end(t, &t->status, 255, p);
+		return parse_end(t, &t->status, 0, 255, p);
 	} else if (strcmp(word, "SIGNAL") == 0) {
-		return parse_end(t, &t->signal, 127, p);
+		return parse_end(t, &t->signal, 1, 127, p);
 	} else if (strcmp(word, "LAYER") == 0) {
-		if (t->has_layer || !t->has_end)
+		if (!t->has_end || take_step(t, LAYER) < 0)
 			return -1;
 		t->has_layer = true;
 		return take_number(&p, INT64_MAX, &t->layer);
@@ -182,7 +198,7 @@ int report_verdict(const struct report *t, const char *script, uint64_t memory,
 		err_set(e, "%s: killed by signal %d", script, t->signal);
 	} else if (t->status != 0) {
 		err_set(e, "%s: exit status %d", script, t->status);
-	} else if (!t->has_end || !t->has_layer) {
+	} else if (!t->is_ready || !t->has_end || !t->has_layer) {
 		err_set(e, "%s: its end was not reported", script);
 		status = TROUBLE;
 	}

@@ -36,6 +36,7 @@ struct err;
 /* The lines received so far. A zeroed struct is empty. */
 struct report {
 	bool is_waiting, has_hello, is_ready, has_end, has_layer;
+	int step; /* the position of the last line in the list above */
 	uint64_t oom, layer;
 	bool is_full;
 	int refused, status, signal; /* if has_end, the result is in one of these */

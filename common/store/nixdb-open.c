@@ -15,9 +15,10 @@
 
 enum {
 	BUSY_MS = 5000,
-	TICK = 1000,         /* steps of SQLite's virtual machine per on_tick() */
-	TICKS_MIN = 10000,   /* number of ticks that every query may use */
-	TICKS_PER_MIB = 2000 /* additional ticks for each MiB of the database */
+	TICK = 1000,          /* steps of SQLite's virtual machine per on_tick() */
+	TICKS_MIN = 10000,    /* number of ticks that every query may use */
+	TICKS_PER_MIB = 2000, /* additional ticks for each MiB of the database */
+	VALUE_MAX = 1 << 16   /* bytes of a row or a value; a path has up to 4096 */
 };
 
 static const char *const companions[] = {"", "-wal", "-journal"};
@@ -112,7 +113,8 @@ void nixdb_wind_up(struct nixdb *db)
 
 /*
  * Restricts SQLite, because the file is untrusted. A view instead of a table could run
- * forever, and a function in the schema could have any effect.
+ * forever, and a function in the schema could have any effect. A generated column could
+ * have a value of a gigabyte.
  */
 static void distrust(struct nixdb *db)
 {
@@ -123,6 +125,7 @@ static void distrust(struct nixdb *db)
 	for (size_t i = 0; i < sizeof off / sizeof *off; i++)
 		sqlite3_db_config(db->sql, off[i], 0, NULL);
 	sqlite3_db_config(db->sql, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_limit(db->sql, SQLITE_LIMIT_LENGTH, VALUE_MAX);
 	sqlite3_progress_handler(db->sql, TICK, on_tick, db);
 	nixdb_wind_up(db);
 }

@@ -45,6 +45,22 @@ static void resolves(const char *base, const char *target, const char *want)
 	buf_release(&b);
 }
 
+/* The media type of a document in an archive must not add a header to a request. */
+static void refuses_type(const char *type)
+{
+	const struct http_body body = {.data = "", .type = type};
+	struct http_request q = {
+	    .url = "http://127.0.0.1:9/", .method = "PUT", .body = &body};
+	struct http_response r = {0};
+	struct http *h = http_new(true, 1);
+	struct err e = {""};
+
+	tap_ok(http_send(h, &q, &r, &e) == -1 && strstr(e.text, "control") != NULL,
+	       "a media type with a control character");
+	http_response_release(&r);
+	http_release(h);
+}
+
 int main(void)
 {
 	struct buf b = {0};
@@ -120,6 +136,10 @@ int main(void)
 	resolves("https://a/v2/x/", "//b/c", "https://b/c");
 	resolves("https://a/v2/x/", "../../../../c", "https://a/c");
 	resolves("https://a/v2/x/", "http://[:::::/", "none");
+
+	refuses_type("a/b\r\nX-Header: c");
+	refuses_type("a/b\nX-Header: c");
+	refuses_type("a/b\x7f");
 
 	http_escape(&b, "aZ9-._~/:@ \"%\xc3\xa4");
 	tap_is(b.data, "aZ9-._~%2F%3A%40%20%22%25%C3%A4", "escaped");

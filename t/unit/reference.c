@@ -47,6 +47,8 @@ int main(void)
 	full("docker.io/a/b", "docker.io/a/b");
 	full("index.docker.io/hello", "docker.io/library/hello");
 	full("docker.iox/hello", "docker.iox/hello");
+	full("docker.io/quay.io/a", "docker.io/quay.io/a");
+	full("docker.io/docker.io/a", "docker.io/docker.io/a");
 	full("localhost/hello", "localhost/hello");
 	full("host:5000/hello", "host:5000/hello");
 	full("quay.io/a/b/c", "quay.io/a/b/c");
@@ -55,6 +57,7 @@ int main(void)
 	parses("hello:1", "docker.io", "library/hello", "1", "");
 	parses("h:5000/a", "h:5000", "a", "-", "");
 	parses("h:5000/a:b", "h:5000", "a", "b", "");
+	parses("docker.io/quay.io/a", "docker.io", "quay.io/a", "-", "");
 	parses("a/b@sha256:" HEX, "docker.io", "a/b", "-", HEX);
 	parses("h:1/a/b@sha256:" HEX, "h:1", "a/b", "-", HEX);
 
