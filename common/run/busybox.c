@@ -17,11 +17,7 @@
 
 enum { LIST_MAX = 65536, HEADERS_MAX = 64 };
 
-/*
- * Whether the file is an ELF program without an interpreter, so that it needs no
- * libraries.
- */
-static bool is_static(int fd)
+bool busybox_is_static(int fd)
 {
 	Elf64_Ehdr h;
 	Elf64_Phdr p[HEADERS_MAX];
@@ -47,7 +43,7 @@ static int open_static(const char *path, bool *is_dynamic)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || is_static(fd))
+	if (fd < 0 || busybox_is_static(fd))
 		return fd;
 	*is_dynamic = true;
 	close(fd);
