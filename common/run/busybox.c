@@ -24,7 +24,8 @@ bool busybox_is_static(int fd)
 
 	if (io_pread(fd, &h, sizeof h, 0) != sizeof h ||
 	    memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
-	    h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_phnum > HEADERS_MAX)
+	    h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_phentsize != sizeof *p ||
+	    h.e_phnum == 0 || h.e_phnum > HEADERS_MAX)
 		return false;
 	size_t size = h.e_phnum * sizeof *p;
 	if (io_pread(fd, p, size, (off_t)h.e_phoff) != (ssize_t)size)

@@ -14,7 +14,7 @@ struct err;
 
 /*
  * Returns whether the file is an ELF program without an interpreter, so that it needs no
- * libraries.
+ * libraries. An object file is no program.
  */
 bool busybox_is_static(int fd);
 

@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		if (len < sizeof h)
 			abort();
 		memcpy(&h, data, sizeof h);
-		if (memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 || h.e_phoff > len ||
-		    h.e_phnum * sizeof(Elf64_Phdr) > len - h.e_phoff)
+		if (memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 || h.e_phnum == 0 ||
+		    h.e_phoff > len || h.e_phnum * sizeof(Elf64_Phdr) > len - h.e_phoff)
 			abort();
 		for (size_t i = 0; i < h.e_phnum; i++) {
 			Elf64_Phdr p;
