@@ -101,6 +101,9 @@ static inline void tar_split(struct tar_parts *parts, const char *data, size_t l
 			part.len = part.len < left ? part.len : left;
 		} else if (left >= TAR_BLOCK) {
 			part.len = TAR_BLOCK;
+			while (left - part.len >= TAR_BLOCK &&
+			       tar_is_zero(p + part.len, TAR_BLOCK))
+				part.len += TAR_BLOCK;
 		}
 		parts->part =
 		    mem_grow(parts->part, &parts->cap, parts->n + 1, sizeof *parts->part);
@@ -311,6 +314,16 @@ static inline void tar_add_record(struct buf *out, unsigned *seed)
 	buf_release(&text);
 }
 
+/* A part that has a header, if there is one. */
+static inline size_t tar_choose(const struct tar_parts *parts, unsigned *seed)
+{
+	size_t first = tar_random(seed, parts->n), i = first;
+
+	while (!parts->part[i].has_header && (i = (i + 1) % parts->n) != first)
+		;
+	return i;
+}
+
 /* Appends the archive with one change. */
 static inline void tar_change(struct buf *out, const char *data, size_t len,
 			      unsigned *seed, int depth)
@@ -318,8 +331,8 @@ static inline void tar_change(struct buf *out, const char *data, size_t len,
 	struct tar_parts parts = {0};
 
 	tar_split(&parts, data, len);
-	size_t chosen = tar_random(seed, parts.n), way = tar_random(seed, 16);
-	const struct tar_part *other = &parts.part[tar_random(seed, parts.n)];
+	size_t chosen = tar_choose(&parts, seed), way = tar_random(seed, 16);
+	const struct tar_part *other = &parts.part[tar_choose(&parts, seed)];
 	for (size_t i = 0; i < parts.n; i++) {
 		const struct tar_part *part = &parts.part[i];
 		if (i != chosen || !part->has_header) {
@@ -365,8 +378,11 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 		tar_repair(&repaired, (const char *)data, size, 0);
 		return tar_take(&repaired, data, max_size);
 	}
-	tar_change(&changed, (const char *)data, size, &state, 0);
-	return tar_take(&changed, data, max_size);
+	for (size_t n = 1 + tar_random(&state, 3); n > 0 && size > 0; n--) {
+		tar_change(&changed, (const char *)data, size, &state, 0);
+		size = tar_take(&changed, data, max_size);
+	}
+	return size;
 }
 
 /* Appends some members of the other archive to some of the first one. */
