@@ -39,16 +39,16 @@ static void parse(const char *text, size_t size, const char *host, const char *p
 }
 
 /* A file that a variable names has the same credentials. */
-static void find(const char *text, size_t size, const char *variable, const char *name)
+static void find(const char *text, size_t size, const char *variable, const char *value)
 {
 	struct credentials c, again;
 	struct err e;
 
-	setenv(variable, name, 1);
+	setenv(variable, value, 1);
 	int found = credentials_find(&c, "docker.io", "library/hello", &e);
 	unsetenv(variable);
-	int parsed =
-	    credentials_parse(&again, text, size, name, "docker.io", "library/hello", &e);
+	int parsed = credentials_parse(&again, text, size, value, "docker.io",
+				       "library/hello", &e);
 	if (found != parsed || (c.user == NULL) != (again.user == NULL) ||
 	    (c.identity == NULL) != (again.identity == NULL) ||
 	    (c.user != NULL && strcmp(c.user, again.user) != 0))
@@ -70,13 +70,34 @@ static void answer(const char *text, size_t size)
 	credentials_release(&c);
 }
 
+static char directory[] = "/tmp/dt-fuzz-credentials.XXXXXX", link_name[64], name[64];
+
+static void remove_directory(void)
+{
+	unlink(link_name);
+	rmdir(directory);
+}
+
+/* A file that is written anew for each input, and a directory where it is config.json. */
+static int make_file(void)
+{
+	int fd = memfd_create("credentials", MFD_CLOEXEC);
+
+	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+	if (fd < 0 || mkdtemp(directory) == NULL)
+		abort();
+	snprintf(link_name, sizeof link_name, "%s/config.json", directory);
+	if (symlink(name, link_name) < 0 || atexit(remove_directory) != 0)
+		abort();
+	return fd;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const unset[] = {"XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "HOME",
 					    "DOCKER_CONFIG"};
 	static int fd = -1;
 	const char *text = (const char *)data;
-	char name[64];
 
 	setenv("PATH", "/nowhere", 1);
 	for (size_t i = 0; i < sizeof unset / sizeof *unset; i++)
@@ -86,11 +107,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	parse(text, size, "example.org", "a/b/c");
 	answer(text, size);
 	if (fd < 0)
-		fd = memfd_create("credentials", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
+		fd = make_file();
+	if (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0 ||
 	    io_write(fd, data, size) < 0)
 		return 1;
-	snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
 	find(text, size, "REGISTRY_AUTH_FILE", name);
+	find(text, size, "DOCKER_CONFIG", directory);
 	return 0;
 }
