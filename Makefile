@@ -3,7 +3,7 @@
 #   make                    the tools, in build/
 #   make check              all tests;  make check SANITIZE=address,undefined
 #   make bench              timings
-#   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each
+#   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each;  FUZZ_TARGETS="flatten stream"
 #   make lint               formatting and shellcheck
 #   make install            to $(DESTDIR)$(PREFIX)
 
@@ -39,6 +39,7 @@ LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %
 # libFuzzer, in a build whose SANITIZE has fuzzer-no-link. Other builds replay the seeds.
 FUZZ_ENGINE = $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer)
 FUZZ_SECONDS = 60
+FUZZ_TARGETS =
 
 # What dt-vmrun's guest runs: without libraries, and never with sanitizers.
 INIT     = guest/init.c $(foreach m,buf err hardlinks io mem num spawn utf8,common/base/$m.c) \
@@ -74,10 +75,10 @@ bench: all
 
 fuzz:
 	$(MAKE) CC=clang SANITIZE=address,undefined,fuzzer-no-link B=build-fuzz
-	DT_BUILD='$(abspath build-fuzz)' t/fuzz/run $(FUZZ_SECONDS)
+	DT_BUILD='$(abspath build-fuzz)' t/fuzz/run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 lint:
-	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c
+	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] t/fuzz-main.c
 	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix .ci/run
 
 install: all

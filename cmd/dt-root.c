@@ -3,7 +3,6 @@
  *
  * stdin: only if an option names it. stdout: a layer archive, dt-image(5).
  */
-#include "archive/path.h"
 #include "base/buf.h"
 #include "base/cache.h"
 #include "base/err.h"
@@ -218,18 +217,15 @@ static void read_plans(const struct options *o, struct paths *p)
 /* The names in the file of --keep-directories. */
 static void read_directories(const char *file, struct strset *directories)
 {
-	struct buf text = {0}, path = {0};
+	struct buf text = {0};
+	struct err why;
 
 	if (io_slurp_file(file, &text, DIRECTORIES_MAX) < 0)
 		die_errno("%s", io_name(file));
-	if (text.len > 0 && text.data[text.len - 1] != '\0')
-		die("%s: truncated, no NUL ends the last name", io_name(file));
-	for (size_t at = 0; at < text.len; at += strlen(text.data + at) + 1) {
-		path_clean(text.data + at, &path);
-		strset_add(directories, path.data, path.len);
-	}
+	if (sources_parse_directories(text.data, text.len, io_name(file), directories,
+				      &why) < 0)
+		die("%s", why.text);
 	buf_release(&text);
-	buf_release(&path);
 }
 
 static void add_source(struct sources *s, const struct operand *operand)

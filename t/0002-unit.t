@@ -21,11 +21,11 @@ for source in "$t_dir"/fuzz/*.c; do
 	name=$(basename "$source" .c)
 	seeds=("$t_dir/fuzz/seeds/$name"/*)
 	ok "fuzz: $name, its seeds" "$build/fuzz/$name" "${seeds[@]}"
-	# In a build for libFuzzer, also inputs that it makes of the seeds.
+	# In a build for libFuzzer, also inputs that it makes of the seeds, for a second at most.
 	! grep -q libFuzzer "$build/fuzz/$name" || {
 		mkdir "$T/corpus"
 		ok "fuzz: $name, inputs made of its seeds" \
-			"$build/fuzz/$name" -runs=2000 -seed=1 -timeout=60 -rss_limit_mb=4096 "$T/corpus" "$t_dir/fuzz/seeds/$name"
+			"$build/fuzz/$name" -runs=2000 -max_total_time=1 -seed=1 -timeout=60 -rss_limit_mb=4096 "$T/corpus" "$t_dir/fuzz/seeds/$name"
 		rm -r "$T/corpus"
 	}
 done

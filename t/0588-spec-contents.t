@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # the variables are jq's
 . "$(dirname "$0")/lib.sh"
-need jq tar busybox
+need jq tar busybox python3 zstd
 
 app=/nix/store/00000000000000000000000000000001-app-1.0
 mkdir -p "$T/store$app/bin" "$T/store$app/share" "$T/plain/bin" "$T/plain/opt"
@@ -76,5 +76,7 @@ is 'maxLayers 128: a warning' "$(grep -c 'maxLayers is 128' "$T/err")" 1
 makes dt-stream-layered-image 'one layer and no store paths' '{contents: "fakeNss", maxLayers: 1}' 'etc/group etc/nsswitch.conf etc/passwd'
 refuses dt-stream-layered-image 1 "dt-popularity: layeringPipeline: .*no such.*" 'a wrong pipeline' \
 	"{\"name\": \"x\", \"contents\": \"$app\", \"layeringPipeline\": [[\"no such\"]]}"
+
+ok 'random and hostile specifications: no command runs, and there is an image or one line' "$t_dir/fuzz/specs" 6
 
 finish

@@ -177,6 +177,8 @@ is 'umoci, one by one: differs' "$(judge which-alone directory-mtime,symlink-mod
 is 'umoci takes errors' "$(names errors accepted)" "$(in_table u | grep -Fx -f <(names errors accepted; names errors refused))"
 is 'umoci was asked all of them' "$(cat accepted refused | sort)" "$(printf '%s\n' alone/*.tar errors/*.tar | sort)"
 
+ok 'random images: umoci has the same trees' "$t_dir/fuzz/flatten-umoci" 5
+
 # --- podman ---
 
 podman_load() { in_podman load -q -i "$1"; }

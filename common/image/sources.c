@@ -53,18 +53,21 @@ void sources_release(struct sources *s)
 	*s = (struct sources){0};
 }
 
-static void check_in_store(struct sources *s, const char *option, const char *path)
+static int check_in_store(struct sources *s, const char *option, const char *path,
+			  struct err *e)
 {
 	if (store_adopt(s->store, path, strlen(path)) == 0)
-		die("--%s %s: not in a store", option, path);
+		return err_set(e, "--%s %s: not in a store", option, path);
+	return 0;
 }
 
 void sources_add(struct sources *s, enum tree_kind kind, const char *path)
 {
 	struct source *one = new_source(s, kind, path);
+	struct err why;
 
-	if (kind == TREE_LINKS)
-		check_in_store(s, "links", path);
+	if (kind == TREE_LINKS && check_in_store(s, "links", path, &why) < 0)
+		die("%s", why.text);
 	one->is_in_store =
 	    kind != TREE_AS_IS && store_adopt(s->store, path, strlen(path)) != 0;
 }
@@ -136,7 +139,8 @@ int sources_add_env(struct sources *s, const char *file, struct err *e)
 	}
 	json_array_foreach(json_object_get(doc, "paths"), i, path)
 	{
-		check_in_store(s, "env", json_string_value(path));
+		if (check_in_store(s, "env", json_string_value(path), e) < 0)
+			goto out;
 		struct source *one = new_source(s, TREE_GROUP, json_string_value(path));
 		one->is_in_store = true;
 		one->env = s->n_envs;
@@ -148,6 +152,25 @@ out:
 	json_decref(doc);
 	return result;
 }
+
+/* --- directories to keep --- */
+
+int sources_parse_directories(const char *text, size_t len, const char *what,
+			      struct strset *directories, struct err *e)
+{
+	struct buf path = {0};
+
+	if (len > 0 && text[len - 1] != '\0')
+		return err_set(e, "%s: truncated, no NUL ends the last name", what);
+	for (size_t at = 0; at < len; at += strlen(text + at) + 1) {
+		path_clean(text + at, &path);
+		strset_add(directories, path.data, path.len);
+	}
+	buf_release(&path);
+	return 0;
+}
+
+/* --- reading --- */
 
 /* Leaves out what is in none of the directories of pathsToLink. */
 static void leave_unlinked(struct source *one)
@@ -188,8 +211,6 @@ static void mark_kept(const struct sources *s, struct source *one)
 	}
 	buf_release(&path);
 }
-
-/* --- reading --- */
 
 /* Where what the store has at this place is, if that is a symlink into the store. */
 static char *follow_in_store(const struct store *store, struct buf *place)

@@ -69,6 +69,13 @@ void sources_add_tar(struct sources *s, const char *file);
 int sources_add_env(struct sources *s, const char *file, struct err *e);
 
 /*
+ * Adds the canonical paths of the directories in `text` to the set for keep_directories.
+ * A NUL ends each name. `what` names the text in messages. Returns 0, or -1 and a reason.
+ */
+int sources_parse_directories(const char *text, size_t len, const char *what,
+			      struct strset *directories, struct err *e);
+
+/*
  * Adds the store path itself, at its own place, owned by 0:0; nothing if the image below
  * has it.
  */

@@ -191,11 +191,11 @@ static int run_helper(const char *program, const char *question, struct buf *ans
 	return result < 0 ? -1 : status;
 }
 
-static int read_answer(struct credentials *c, const struct buf *answer,
+int credentials_answer(struct credentials *c, const char *text, size_t len,
 		       const char *program, struct err *e)
 {
 	struct err unused; /* discarded: it may quote a secret */
-	json_t *doc = json_parse(answer->data, answer->len, program, &unused);
+	json_t *doc = json_parse(text, len, program, &unused);
 	const char *user = json_string_at(doc, "Username");
 	const char *secret = json_string_at(doc, "Secret");
 	int result = 1;
@@ -227,7 +227,7 @@ static int ask_helper(struct credentials *c, const char *name, const char *serve
 	if (status < 0)
 		result = -1;
 	else if (status == 0)
-		result = read_answer(c, &answer, program.data, e);
+		result = credentials_answer(c, answer.data, answer.len, program.data, e);
 	else if (answer.data != NULL && strstr(answer.data, "not found") != NULL)
 		result = 0;
 	else

@@ -47,6 +47,13 @@ int credentials_parse(struct credentials *c, const char *text, size_t len,
 		      struct err *e);
 
 /*
+ * Adds the credentials in the answer of a credential helper to the empty `c`. Returns 1,
+ * or -1 and a reason.
+ */
+int credentials_answer(struct credentials *c, const char *text, size_t len,
+		       const char *program, struct err *e);
+
+/*
  * The header value "Basic ..." (RFC 7617), guarded. The caller frees it with
  * secret_free().
  */

@@ -17,18 +17,15 @@
 
 enum { LIST_MAX = 65536, HEADERS_MAX = 64 };
 
-/*
- * Whether the file is an ELF program without an interpreter, so that it needs no
- * libraries.
- */
-static bool is_static(int fd)
+bool busybox_is_static(int fd)
 {
 	Elf64_Ehdr h;
 	Elf64_Phdr p[HEADERS_MAX];
 
 	if (io_pread(fd, &h, sizeof h, 0) != sizeof h ||
 	    memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
-	    h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_phnum > HEADERS_MAX)
+	    h.e_ident[EI_CLASS] != ELFCLASS64 || h.e_phentsize != sizeof *p ||
+	    h.e_phnum == 0 || h.e_phnum > HEADERS_MAX)
 		return false;
 	size_t size = h.e_phnum * sizeof *p;
 	if (io_pread(fd, p, size, (off_t)h.e_phoff) != (ssize_t)size)
@@ -47,7 +44,7 @@ static int open_static(const char *path, bool *is_dynamic)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || is_static(fd))
+	if (fd < 0 || busybox_is_static(fd))
 		return fd;
 	*is_dynamic = true;
 	close(fd);

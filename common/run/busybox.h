@@ -7,8 +7,16 @@
 #ifndef DT_BUSYBOX_H
 #define DT_BUSYBOX_H
 
+#include <stdbool.h>
+
 struct buf;
 struct err;
+
+/*
+ * Returns whether the file is an ELF program without an interpreter, so that it needs no
+ * libraries. An object file is no program.
+ */
+bool busybox_is_static(int fd);
 
 /*
  * Opens a static busybox: the first static file `busybox` or `busybox.static` on PATH,
