@@ -4,6 +4,7 @@
 #   make check              all tests;  make check SANITIZE=address,undefined
 #   make bench              timings
 #   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each;  FUZZ_TARGETS="flatten stream"
+#   make fault-programs     the scripts, if a program that they run is killed
 #   make lint               formatting and shellcheck
 #   make install            to $(DESTDIR)$(PREFIX)
 
@@ -70,6 +71,10 @@ $B/%.o: %.c Makefile
 check: all
 	DT_BUILD='$(abspath $B)' JOBS='$(JOBS)' t/run t/*.t
 
+fault: fault-programs
+fault-programs: all
+	DT_BUILD='$(abspath $B)' t/fault/programs
+
 bench: all
 	DT_BUILD='$(abspath $B)' t/bench/run
 
@@ -79,7 +84,7 @@ fuzz:
 
 lint:
 	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] t/fuzz-main.c
-	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix .ci/run
+	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix t/fault/programs .ci/run
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \
@@ -93,5 +98,6 @@ install: all
 clean:
 	rm -rf build build-* sample
 
+.PHONY: fault fault-programs
 .PHONY: all check bench fuzz lint install clean
 -include $(wildcard $B/*/*.d $B/*/*/*.d)

@@ -29,10 +29,7 @@ chroot_find_store() {
 # chroot_find DIR: sets $root_store_here to the directory without symlinks in its path. Returns 1 if
 # it does not exist.
 chroot_find() {
-	local status=0
-	attempt realpath -ze -- "$1" >"$work/output" 2>/dev/null || status=$?
-	[ "$status" -le 128 ] || give_up "$status" realpath
-	[ "$status" -eq 0 ] || return 1
+	may_fail realpath -ze -- "$1" >"$work/output" || return 1
 	read_output
 	root_store_here=$REPLY
 }
@@ -118,7 +115,7 @@ list_libraries() {
 	local lines line status=0
 	library_files=()
 	attempt "$2" --list "$3" >"$work/output" 2>/dev/null || status=$?
-	[ "$status" -le 128 ] || [ "$status" -eq 139 ] || give_up "$status" "${2##*/}"
+	[ "$status" -eq 139 ] || not_killed "$status" "${2##*/}"
 	mapfile -t lines <"$work/output"
 	for line in "${lines[@]}"; do
 		[[ ! $line =~ ' => '(/.*)' (0x' || ${BASH_REMATCH[1]} == */ld-* || ${BASH_REMATCH[1]} == "$2" ]] ||
@@ -137,7 +134,7 @@ chroot_make_points() {
 	done
 	for dir in "${points[@]}"; do
 		[ ! -d "$root_tree$dir" ] || continue
-		attempt mkdir -- "$root_tree$dir" 2>/dev/null ||
+		may_fail mkdir -- "$root_tree$dir" ||
 			die "enableFakechroot: cannot make a directory at $dir"
 		root_points=("$root_tree$dir" "${root_points[@]}")
 	done
@@ -145,10 +142,7 @@ chroot_make_points() {
 
 # chroot_remove_points: removes the directories in $root_points that are still empty.
 chroot_remove_points() {
-	local status=0
-	[ "${#root_points[@]}" -gt 0 ] || return 0
-	attempt rmdir -- "${root_points[@]}" 2>/dev/null || status=$?
-	[ "$status" -le 128 ] || give_up "$status" rmdir
+	[ "${#root_points[@]}" -eq 0 ] || may_fail rmdir -- "${root_points[@]}" || true
 }
 
 # A prefix that makes statx(2), and all system calls of Linux 5.1 and later, fail as in an older

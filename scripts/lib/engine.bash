@@ -38,6 +38,13 @@ at_host() { reach "$@" </dev/null; }
 # run_at_host COMMAND...: the same; the command must succeed.
 run_at_host() { at_host "$@" || give_up $? "$1"; }
 
+# answered STATUS PROGRAM: exits if the program on the machine of the engine was killed, or if the
+# connection failed. Otherwise its status is an answer.
+answered() {
+	[ -z "$host" ] || [ "$1" -ne 255 ] || die "$host: the connection failed"
+	not_killed "$1" "$2"
+}
+
 # engine_close: removes the temporary name of an image, and ends the connection to the host.
 temporary=''
 engine_close() {
@@ -48,21 +55,30 @@ engine_close() {
 # engine_find: sets $engine, if it is empty, to the first engine that the host has. Sets $ctr, the
 # command for containerd, and $machine, the architecture of another host.
 engine_find() {
-	local programs=${engine:-docker podman ctr} program
+	local programs=${engine:-docker podman ctr} program status=0
 	machine=''
 	programs=${programs/containerd/ctr}
 	programs=${programs/kind/docker}
-	program=$(at_host sh -c "for i in $programs; do if command -v \$i >/dev/null; then break; fi; i=none; done; echo \$i; uname -m" 2>"$work/messages") || {
+	at_host sh -c "for i in $programs; do if command -v \$i >/dev/null; then break; fi; i=none; done; echo \$i; uname -m" \
+		>"$work/output" 2>"$work/messages" || status=$?
+	if [ "$status" -ne 0 ]; then
+		[ -n "$host" ] || not_killed "$status" sh
 		engine_message
-		die "$host: ${REPLY:-cannot be reached}"
-	}
+		die "${host:-this machine}: ${REPLY:-cannot be reached}"
+	fi
+	read_output
+	program=${REPLY%$'\n'}
 	[ -z "$host" ] || machine=${program#*$'\n'}
 	program=${program%$'\n'*}
 	[ "$program" != none ] || die "there is no ${programs// / or } on ${host:-this machine}: install it, or choose another --engine"
 	if [ -z "$engine" ]; then
 		engine=${program/ctr/containerd}
 		# Some systems have a script `docker` that runs podman.
-		[[ $engine != docker || $(at_host docker --version 2>/dev/null) != podman* ]] || engine=podman
+		if [ "$engine" = docker ]; then
+			at_host docker --version >"$work/output" 2>/dev/null || answered $? docker
+			read_output
+			[[ $REPLY != podman* ]] || engine=podman
+		fi
 	fi
 	ctr=(ctr)
 	[ -z "$namespace" ] || ctr+=(--namespace "$namespace")
@@ -131,15 +147,14 @@ list_references() {
 # load_into KIND NAME: loads the images, unless the engine has them. NAME is for messages. Adds to
 # $sent and $reused.
 load_into() {
-	local layer
 	run jq -r '.layers[]' "$work/about" >"$work/output"
 	run sort -u "$work/output" >"$work/all"
 	: >"$work/send"
 	if ! "$1_state"; then
 		if [ "$all" = true ] || [ ! -s "$work/known" ]; then "$1_more"; fi
 		find_missing "$1"
-		layer=$(cannot_send) || { "$1_more" && find_missing "$1"; }
-		layer=$(cannot_send) || die "layer $layer is not in the archive, and $2 does not have it"
+		can_send || { "$1_more" && find_missing "$1"; }
+		can_send || die "layer $REPLY is not in the archive, and $2 does not have it"
 		load_checked "$1" "$2"
 	fi
 	count_bytes
@@ -148,11 +163,10 @@ load_into() {
 # load_checked KIND NAME: loads the layers in $work/send. If the image is not complete then, loads
 # all layers. Sets $work/send to what was sent.
 load_checked() {
-	local layer
 	! load_complete "$1" || return 0
 	if [ "$(<"$work/send")" != "$(<"$work/all")" ]; then
 		run cp "$work/all" "$work/send"
-		layer=$(cannot_send) || die "$2 has lost layer $layer, and it is not in the archive"
+		can_send || die "$2 has lost layer $REPLY, and it is not in the archive"
 		! load_complete "$1" || return 0
 	fi
 	engine_message
@@ -161,16 +175,24 @@ load_checked() {
 
 # load_complete KIND: loads the layers in $work/send. Returns whether the image is complete then.
 load_complete() {
-	if "$1_load" "$work/send"; then
+	local status=0
+	"$1_load" "$work/send" || status=$?
+	if [ "$status" -eq 0 ]; then
 		! "$1_state" || return 0
 		: >"$work/messages"
 	fi
 	"$1_undo"
+	[ "$status" -eq 255 ] || not_killed "$status" "the program that loads the image"
 	return 1
 }
 
-# cannot_send: returns 1 if $work/send has a layer that cannot be sent, and prints it.
-cannot_send() { ! attempt grep -Fxm 1 -f "$work/lacking" "$work/send"; }
+# can_send: returns 1 if $work/send has a layer that cannot be sent, and sets $REPLY to it.
+can_send() {
+	may_fail grep -Fxm 1 -f "$work/lacking" "$work/send" >"$work/output" || return 0
+	read_output
+	REPLY=${REPLY%$'\n'}
+	return 1
+}
 
 # find_missing KIND: writes to $work/send the layers that the engine lacks. $work/known has a JSON
 # array for each image of the engine, or for containerd of all blobs.
@@ -233,6 +255,7 @@ give() {
 cli_ask() {
 	local status=0
 	at_host "$engine" image inspect --format '{{.Id}} {{json .RootFS.Layers}}' -- "$@" >"$work/answer" 2>/dev/null || status=$?
+	answered "$status" "$engine"
 	run sed -n 's/^[^ ]* *\(\[.*\]\)$/\1/p' "$work/answer" >"$work/known"
 	return "$status"
 }
@@ -251,18 +274,19 @@ cli_state() {
 # docker_has_all REFERENCE: returns whether Docker has the complete image. Images of its containerd
 # store may lack layers. Versions before 28 do not report this, but fail to load such an image.
 docker_has_all() {
-	local pid fd
-	attempt rm -f "$work/request"
+	local pid fd status=0
+	run rm -f "$work/request"
 	run mkfifo "$work/request"
 	reach docker system dial-stdio <"$work/request" >"$work/answer" 2>/dev/null &
 	pid=$!
 	exec {fd}<>"$work/request"
 	# The answer to HTTP/1.0 is not in chunks.
 	printf 'GET /images/%s/json?manifests=1 HTTP/1.0\r\n\r\n' "$1" >&"$fd"
-	wait "$pid" || true
+	wait "$pid" || status=$?
 	exec {fd}>&-
+	answered "$status" docker
 	run sed '1,/^\r$/d' "$work/answer" >"$work/output"
-	attempt jq -e '.Id != null and ([.Manifests[]? | select(.Kind == "image")] | all(.Available))' "$work/output" >/dev/null 2>&1
+	may_fail jq -e '.Id != null and ([.Manifests[]? | select(.Kind == "image")] | all(.Available))' "$work/output" >/dev/null
 }
 
 # The images of the same names, or all if there are none or if the user wants it.
@@ -306,7 +330,7 @@ containerd_state() {
 	run jq -cnR '[inputs]' "$work/output" >"$work/known"
 	containerd_check "${filters[@]}"
 	for i in "${!full[@]}"; do
-		attempt awk -v name="${full[i]}" -v digest="${manifests[i]}" \
+		may_fail awk -v name="${full[i]}" -v digest="${manifests[i]}" \
 			'$1 == name && $3 == digest && $4 == "complete" { found = 1 } END { exit !found }' "$work/answer" || return
 	done
 }
@@ -329,13 +353,13 @@ containerd_load() {
 	give "$1" "$temporary" "${ctr[@]}" images import --all-platforms - || status=$?
 	if [ "$status" -eq 0 ]; then
 		containerd_check "name==$temporary"
-		attempt grep -q ' complete ' "$work/answer" || status=1
+		may_fail grep -q ' complete ' "$work/answer" || status=1
 	fi
 	for name in "${full[@]}"; do
 		[ "$status" -ne 0 ] || at_host "${ctr[@]}" images tag --force "$temporary" "$name" >"$work/messages" 2>&1 || status=$?
 	done
-	at_host "${ctr[@]}" images rm "$temporary" >/dev/null 2>&1 || true
-	temporary=''
+	# If this fails, engine_close does it again.
+	! at_host "${ctr[@]}" images rm "$temporary" >/dev/null 2>&1 || temporary=''
 	return "$status"
 }
 

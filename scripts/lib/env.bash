@@ -109,10 +109,7 @@ find_certificates() {
 
 # static_busybox: sets $REPLY to the path of a static busybox. Returns 1 if this machine has none.
 static_busybox() {
-	local status=0
-	attempt dt-vmrun --print-busybox >"$work/output" 2>"$work/messages" || status=$?
-	[ "$status" -le 128 ] || give_up "$status" dt-vmrun
-	[ "$status" -eq 0 ] || return 1
+	may_fail dt-vmrun --print-busybox >"$work/output" || return 1
 	read_output
 	REPLY=${REPLY%$'\n'}
 }

@@ -19,14 +19,14 @@ is_store_path() { [[ $1 =~ ^(/.+)?/[0-9a-z]{32}-[^/]+(/.*)?$ ]]; }
 real_path() {
 	local symlinks
 	for symlinks in -s -P; do
-		attempt realpath -zm "$symlinks" -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
+		may_fail realpath -zm "$symlinks" -- "$2" >"$work/output" || die "$1: $2: no such path"
 		read_output
 		if is_store_path "$REPLY"; then
 			path_in_store
 			return
 		fi
 	done
-	attempt realpath -ze -- "$2" >"$work/output" 2>/dev/null || die "$1: $2: no such path"
+	may_fail realpath -ze -- "$2" >"$work/output" || die "$1: $2: no such path"
 	read_output
 }
 
@@ -161,11 +161,13 @@ unpack_run() {
 	local dir
 	printf -v dir %q "$work"
 	root_begin runAsRoot "$1" false
+	# bash prints no message if a signal kills one of the programs.
 	root_do runAsRoot "
+		exec 3>&2 2>/dev/null
 		export LC_ALL=C.UTF-8
-		bsdtar -xSpf $dir/run
-		bsdtar -tf $dir/run | sed -n '1s,^\./\$,.,p' | tr '\\n' '\\0' >$dir/directories
-		find . -mindepth 1 -type d -print0 >>$dir/directories"
+		bsdtar -xSpf $dir/run 2>&3
+		bsdtar -tf $dir/run 2>&3 | sed -n '1s,^\./\$,.,p' 2>&3 | tr '\\n' '\\0' 2>&3 >$dir/directories
+		find . -mindepth 1 -type d -print0 2>&3 >>$dir/directories"
 	run rm "$work/run"
 }
 

@@ -63,7 +63,8 @@ image_write() {
 	elif [ -z "$1" ]; then
 		run dt-stream-layered-image "${@:2}" -- "$image"
 	else
-		attempt dt-stream-layered-image -- "$image" | attempt dt-merge "${names[@]}" "${@:2}" -- -
+		attempt dt-stream-layered-image -- "$image" | attempt dt-merge "${names[@]}" "${@:2}" -- - ||
+			pipe_failed "${PIPESTATUS[*]}" dt-stream-layered-image dt-merge
 	fi
 }
 
@@ -86,7 +87,8 @@ image_push() {
 	make_work
 	run dt-push --missing "$@" <"$image/thin.tar" >"$work/missing"
 	only=(--only "$work/missing")
-	attempt dt-stream-layered-image "${only[@]}" -- "$image" | attempt dt-push "$@"
+	attempt dt-stream-layered-image "${only[@]}" -- "$image" | attempt dt-push "$@" ||
+		pipe_failed "${PIPESTATUS[*]}" dt-stream-layered-image dt-push
 }
 
 # check_push_options ARG...: exits if one of the options of dt-push does not go with an image in the store.
@@ -137,14 +139,8 @@ Options of dt-push and dt-load may precede DESTINATION."
 	docker://?*) image_push "$@" "${destination#docker://}" ;;
 	docker-daemon:) image_load --engine docker "$@" ;;
 	containers-storage:) image_load --engine podman "$@" ;;
-	docker-daemon:*)
-		image_name "${destination#*:}"
-		image_write "$REPLY" | attempt dt-load --engine docker "$@"
-		;;
-	containers-storage:*)
-		image_name "${destination#*:}"
-		image_write "$REPLY" | attempt dt-load --engine podman "$@"
-		;;
+	docker-daemon:*) image_load_as "${destination#*:}" --engine docker "$@" ;;
+	containers-storage:*) image_load_as "${destination#*:}" --engine podman "$@" ;;
 	docker-archive:[^:]* | oci-archive:[^:]*)
 		file=${destination#*:}
 		if [[ $file == *:* ]]; then
@@ -155,6 +151,15 @@ Options of dt-push and dt-load may precede DESTINATION."
 		;;
 	*) die_usage "'$destination' is not a destination" ;;
 	esac
+}
+
+# image_load_as NAME[:TAG] ARG...: loads the image under this name. dt-load would copy the output of a pipe to a file,
+# too.
+image_load_as() {
+	image_name "$1"
+	make_work
+	image_write "$REPLY" >"$work/image"
+	run dt-load "${@:2}" -- "$work/image"
 }
 
 # image_name NAME[:TAG]: sets $REPLY to NAME:TAG. The default tag is that of skopeo.

@@ -62,7 +62,7 @@ find_shell() {
 # print_rc SHELL: prints the commands that the shell runs first.
 print_rc() {
 	local path=${1%/*}:$nix_shell_dir/bin commands=${key[command]-${key[run]-}}
-	cat <<-END
+	run cat <<-END
 		unset PATH
 		dontAddDisableDepTrack=1
 		[ -z "\${NIX_ATTRS_SH_FILE-}" ] || source "\$NIX_ATTRS_SH_FILE"

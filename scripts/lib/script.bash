@@ -5,6 +5,7 @@
 #     read_lines paths dt-drv -- "$drv"       the same; its lines become an array
 #     read_strings names find . -print0       the same; its NUL-terminated strings become an array
 #     capture jq -r .name "$work/spec"        the same; its output becomes $REPLY
+#     may_fail rmdir "$dir" || made=false     a command that may fail, but must not be killed
 #
 # A function that yields one string sets $REPLY to it. After loading this file, a script sets $self
 # to its name.
@@ -60,6 +61,31 @@ attempt() { { command "$@" 2>&3 3>&-; } 3>&2 2>/dev/null; }
 # run COMMAND...: runs a program. If it fails, the script exits. The message is the program's. If a
 # signal killed the program, this function prints one.
 run() { attempt "$@" || give_up $? "$1"; }
+
+# may_fail COMMAND...: runs a program without its messages, and returns its status. If a signal killed
+# the program, the script exits, because the status is no answer.
+may_fail() {
+	local status=0
+	{ command "$@"; } 2>/dev/null || status=$?
+	not_killed "$status" "$1"
+	return "$status"
+}
+
+# not_killed STATUS PROGRAM: exits if the status means that a signal killed the program.
+not_killed() { [ "$1" -le 128 ] || give_up "$1" "$2"; }
+
+# pipe_failed STATUSES PROGRAM...: exits because a pipeline of these programs failed. Names the last
+# of them that did not succeed, if a signal killed it. The programs before it may only have failed to
+# write to it.
+#
+#     attempt dt-x | attempt dt-y || pipe_failed "${PIPESTATUS[*]}" dt-x dt-y
+pipe_failed() {
+	local statuses i
+	read -ra statuses <<<"$1"
+	for ((i = ${#statuses[@]} - 1; i >= 0; i--)); do
+		[ "${statuses[i]}" -eq 0 ] || give_up "${statuses[i]}" "${@:i+2:1}"
+	done
+}
 
 # run_about NAME FILE COMMAND...: runs a program like run. In the program's messages, NAME replaces
 # FILE, a scratch file that the user does not know.

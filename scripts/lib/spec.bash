@@ -80,10 +80,11 @@ spec_exclude() {
 
 # spec_only FILE: copies the list of diff_ids to $work/only, and completes $only.
 spec_only() {
-	local line
-	attempt cat -- "$1" >"$work/only" 2>/dev/null || die "$1: cannot be read"
-	line=$(attempt grep -Evxnm 1 '(sha256:)?[0-9a-f]{64}' "$work/only") || true
-	[ -z "$line" ] || die "$1:${line%%:*}: not a diff_id"
+	may_fail cat -- "$1" >"$work/only" || die "$1: cannot be read"
+	! may_fail grep -Evxnm 1 '(sha256:)?[0-9a-f]{64}' "$work/only" >"$work/output" || {
+		read_output
+		die "$1:${REPLY%%:*}: not a diff_id"
+	}
 	only=(--only "$work/only")
 }
 
@@ -137,7 +138,7 @@ spec_read() {
 		what=stdin
 		run cat >"$work/spec"
 	else
-		attempt cat -- "$1" >"$work/spec" 2>/dev/null || die "$what: cannot be read"
+		may_fail cat -- "$1" >"$work/spec" || die "$what: cannot be read"
 	fi
 	spec_jq "checked($2)" -js >"$work/output" 2>"$work/messages" || spec_syntax "$what" $?
 	mapfile -d '' -t fields <"$work/output"
@@ -148,7 +149,7 @@ spec_read() {
 # spec_syntax FILE STATUS: exits with jq's message about invalid JSON.
 spec_syntax() {
 	local message
-	[ "$2" -le 128 ] || give_up "$2" jq
+	not_killed "$2" jq
 	IFS= read -r message <"$work/messages" || true
 	message=${message##*error: }
 	die "$1: not JSON: ${message,}"
@@ -175,7 +176,9 @@ spec_take() {
 
 # spec_print KEYS: prints the specification with default values, and exits.
 spec_print() {
-	spec_jq "with_defaults($1)" 2>/dev/null || die 'standard output: cannot be written'
+	spec_jq "with_defaults($1)" >"$work/output" || give_up $? jq
+	read_output
+	print "${REPLY%$'\n'}"
 	output_end
 	exit 0
 }
