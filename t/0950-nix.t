@@ -13,10 +13,16 @@ small=$N
 cd "$T" || exit 1
 shown() { dt-inspect "${built[$1]}" | jq -c "$2"; }
 flat() { dt-flatten "${built[$1]}"; }
-# says DESCRIPTION EXPRESSION JSON: the value of an expression of Nix
-says() {
-	ok "$1" evaluates "with pkgs; with pkgs.dockerTools; let examples = import $t_dir/fixtures/nixpkgs/examples.nix pkgs; in $2"
-	is "$1: the value" "$(jq -c . out)" "$3"
+# says DESCRIPTION EXPRESSION JSON: the value of an expression of Nix. `said` tests all of them by one evaluation.
+said_what=() said_values=() said_expressions=''
+says() { said_what+=("$1") said_expressions+=" ($2)" said_values+=("$3"); }
+said() {
+	local i values
+	ok 'the expressions have values' evaluates "with pkgs; with pkgs.dockerTools; let examples = import $t_dir/fixtures/nixpkgs/examples.nix pkgs; in [$said_expressions ]"
+	mapfile -t values < <(jq -c '.[]' out)
+	for i in "${!said_what[@]}"; do
+		is "${said_what[i]}" "${values[i]-}" "${said_values[i]}"
+	done
 }
 # throws DESCRIPTION EXPRESSION TEXT: Nix fails with this message at evaluation
 throws() {
@@ -55,6 +61,11 @@ says 'the flake' 'let flake = (import '"$top"'/scripts/flake.nix).outputs { self
 	[ (flake.packages.${system}.default.outPath == pkgs.dt-images.outPath) (flake.legacyPackages.${system}.dockerTools.usrBinEnv.outPath == usrBinEnv.outPath) (flake.overlays.default pkgs pkgs ? dockerTools) ]' '[true,true,true]'
 says 'what a builder must have' 'let f = (import '"$top"'/scripts/dockertools.nix { inherit pkgs; requiredSystemFeatures = [ "kvm" ]; }).buildImage; in
 	[ (f { name = "x"; runAsRoot = "x"; }).requiredSystemFeatures (examples.redis.requiredSystemFeatures) (f { name = "x"; } ? requiredSystemFeatures) ]' '[["kvm"],[],false]'
+says 'pullImage: store paths in the image are no references, in Nix 2.18 and later' 'map
+	(nixVersion: ((scopedImport { builtins = builtins // { inherit nixVersion; }; } '"$top"'/scripts/dockertools.nix { inherit pkgs; }
+		).pullImage { imageName = "x"; imageDigest = "sha256:0"; }).unsafeDiscardReferences or null)
+	[ "2.8.0" "2.17.1" "2.18" "2.34.8" ]' '[null,null,{"out":true},{"out":true}]'
+said
 throws 'contents and copyToRoot' 'buildImage { name = "x"; contents = hello; copyToRoot = hello; }' \
 	'in docker image x: You can not specify both contents and copyToRoot.'
 throws 'another compressor' 'buildLayeredImage { name = "x"; compressor = "xz"; }' \
@@ -222,7 +233,8 @@ is 'copyTo oci-archive:FILE:TAG: the name' "$(dt-inspect copy.tar | jq -c .repoT
 ok 'copyTo oci-archive:FILE:TAG: skopeo finds it' skopeo inspect --raw "oci-archive:$T/copy.tar:7"
 fails 2 "'a:b' is not a tag" 'copyTo oci-archive: with a name' in_nix "$copy/bin/copy-to" "oci-archive:$T/copy.tar:a:b"
 fails 2 "'@x' is not NAME" 'copyTo docker-daemon: with a wrong name' in_nix "$copy/bin/copy-to" docker-daemon:@x
-fails 2 "^copy-to: 'x' is not a destination" 'copyTo another place' in_nix "$copy/bin/copy-to" x
+fails 2 "'\\[vfs@/x]foo' is not NAME" 'copyTo containers-storage: with a place of the storage' in_nix "$copy/bin/copy-to" 'containers-storage:[vfs@/x]foo'
+fails 2 "^copy-to: 'oci:x' is not a destination" 'copyTo another place' in_nix "$copy/bin/copy-to" oci:x
 archive_push=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).hello.push")
 archive_copy=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).hello.copyTo")
 ok 'an archive: push' in_nix "$archive_push/bin/push" --tls-verify false "$registry/hello:1"

@@ -5,12 +5,13 @@
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/nix.sh"
 . "$t_dir/docker.sh"
-need jq zstd
+. "$t_dir/registry.sh"
+need busybox jq podman zstd
 
 make_packages
 small=$N
 start_dockerd
-build_examples '"now"' '"merged"' '"withDb1"' '"cost"' '"zstd"' '"onBaseAll"' '"topLayer"'
+build_examples '"merged"' '"withDb1"' '"cost"' '"zstd"' '"onBaseAll"' '"topLayer"'
 cd "$T" || exit 1
 
 # loads NAME: loads the image of this example. Sets $image to its name.
@@ -27,7 +28,7 @@ loads() {
 	image=$(sed -n 's/^Loaded image: //p' "$T/out")
 }
 hello=$'Hello, world!'
-for name in hello layered streamed; do
+for name in hello now layered streamed; do
 	loads "$name"
 	says "$name" "$hello" in_docker "$image"
 done
@@ -72,6 +73,41 @@ says 'structured attributes' "$(root hello)/bin/hello" in_docker "$image" bash -
 
 ok 'runAsRoot makes the same bytes again' builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).redis" --check
 
+# --- pullImage ---
+
+# A builder of a fixed output has the network of the machine. Nix accepts no such output that mentions store paths of
+# the builder, so this image has no store paths.
+start_registry registry
+mkdir -p tree/bin
+cp "$(type -P busybox)" tree/bin/busybox
+echo FROM=base >tree/it
+echo '{"Env": ["FROM=base"], "Cmd": ["/bin/busybox", "cat", "/it"]}' >config.json
+dt-root --tree tree | dt-manifest --name nixos/nix --tag 2.11.1 --config config.json >nix.tar
+ok 'a registry has an image' on nix.tar dt-push --tls-verify false "$registry/nixos/nix:2.11.1"
+dt-prefetch-image --tls-verify false --quiet --json --final-image-name nix "$registry/nixos/nix" 2.11.1 >prefetched
+pull="pkgs.dockerTools.pullImage {
+	imageName = \"$registry/nixos/nix\";
+	imageDigest = $(jq .imageDigest prefetched);
+	finalImageName = \"nix\";
+	finalImageTag = \"2.11.1\";
+	sha256 = $(jq .hash prefetched);
+	os = \"linux\";
+	arch = \"x86_64\";
+	tlsVerify = false;
+}"
+ok 'pullImage, and an image on it' builds "rec {
+	pulled = $pull;
+	onPulled = pkgs.dockerTools.buildImage { name = \"on-pulled\"; tag = \"1\"; fromImage = pulled; config.Cmd = [ \"\${pkgs.hello}/bin/hello\" ]; };
+}"
+mapfile -t paths <"$T/out"
+for path in "${paths[@]}"; do built[${path#*-docker-image-}]=$N$path; done
+loads nix-2.11.1.tar
+is 'pullImage: the name' "$image" nix:2.11.1
+says 'pullImage' 'FROM=base' in_docker "$image"
+loads on-pulled.tar.gz
+says 'on a pulled image' "$hello" in_docker "$image"
+says 'on a pulled image: its files and variables' 'base' in_docker "$image" /bin/busybox sh -c 'grep -q "FROM=$FROM" /it && echo $FROM'
+
 # --- load ---
 
 load=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).layered.load")
@@ -82,6 +118,12 @@ says 'load: the image' "$hello" in_docker "hello:$tag"
 copy=$(builds "(import $t_dir/fixtures/nixpkgs/examples.nix pkgs).layered.copyTo")
 ok 'copyTo docker-daemon:NAME:TAG' in_nix "$copy/bin/copy-to" docker-daemon:foo:2
 says 'copyTo docker-daemon:NAME:TAG: the image' "$hello" in_docker foo:2
+podman_in "$T"
+engine() { PATH=$T:$PATH in_nix "$@"; }
+ok 'copyTo containers-storage:NAME:TAG' engine "$copy/bin/copy-to" containers-storage:foo:3
+says 'copyTo containers-storage:NAME:TAG: the image' "$hello" in_podman run --rm foo:3
+ok 'copyTo containers-storage:' engine "$copy/bin/copy-to" containers-storage:
+ok 'copyTo containers-storage: the image has its own name' in_podman image exists "hello:$tag"
 ok 'load again' in_nix "$load/bin/load" --engine docker
 is 'load again: nothing is sent' "$(grep ^sent "$T/out")" 'sent 0'
 finish
