@@ -3,6 +3,7 @@
 #   make                    the tools, in build/
 #   make check              all tests;  make check SANITIZE=address,undefined
 #   make bench              timings
+#   make fault              kills processes of all pipelines, 500 times
 #   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each
 #   make lint               formatting and shellcheck
 #   make install            to $(DESTDIR)$(PREFIX)
@@ -69,6 +70,9 @@ $B/%.o: %.c Makefile
 check: all
 	DT_BUILD='$(abspath $B)' JOBS='$(JOBS)' t/run t/*.t
 
+fault: all
+	DT_BUILD='$(abspath $B)' t/fault/kills
+
 bench: all
 	DT_BUILD='$(abspath $B)' t/bench/run
 
@@ -78,7 +82,7 @@ fuzz:
 
 lint:
 	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c
-	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix .ci/run
+	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/fault/kills t/realstore t/run t/with-nix .ci/run
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \
@@ -92,5 +96,5 @@ install: all
 clean:
 	rm -rf build build-* sample
 
-.PHONY: all check bench fuzz lint install clean
+.PHONY: all check fault bench fuzz lint install clean
 -include $(wildcard $B/*/*.d $B/*/*/*.d)
