@@ -109,7 +109,6 @@ for engine in docker containerd; do
 	is "SIGTERM to dt-load, $engine: it ends, and so does the engine's program" "$status:$(kill -0 "$loading" 2>/dev/null && echo runs)" 143:
 	is "SIGTERM to dt-load, $engine: nothing is left" "$(ls -A "$TMPDIR")" ''
 done
-name=$(sed -n 's/^images rm //p' "$T/calls")
 like 'SIGTERM to dt-load: the temporary name is removed' "$T/calls" '^images rm dt-load.invalid/image:[0-9a-f]{16}$'
 loading KILL containerd
 kill -KILL "$loading"
