@@ -4,7 +4,7 @@
 #   make check              all tests;  make check SANITIZE=address,undefined
 #   make bench              timings
 #   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each;  FUZZ_TARGETS="flatten stream"
-#   make fault-programs     the scripts, if a program that they run is killed
+#   make fault              failing system calls, killed programs and killed processes
 #   make lint               formatting and shellcheck
 #   make install            to $(DESTDIR)$(PREFIX)
 
@@ -71,9 +71,9 @@ $B/%.o: %.c Makefile
 check: all
 	DT_BUILD='$(abspath $B)' JOBS='$(JOBS)' t/run t/*.t
 
-fault: fault-programs
-fault-programs: all
+fault: all
 	DT_BUILD='$(abspath $B)' t/fault/programs
+	DT_BUILD='$(abspath $B)' t/fault/kills
 
 bench: all
 	DT_BUILD='$(abspath $B)' t/bench/run
@@ -84,7 +84,7 @@ fuzz:
 
 lint:
 	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] t/fuzz-main.c
-	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix t/fault/programs .ci/run
+	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix t/fault/kills t/fault/programs .ci/run
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \
@@ -98,6 +98,5 @@ install: all
 clean:
 	rm -rf build build-* sample
 
-.PHONY: fault fault-programs
-.PHONY: all check bench fuzz lint install clean
+.PHONY: all check bench fault fuzz lint install clean
 -include $(wildcard $B/*/*.d $B/*/*/*.d)

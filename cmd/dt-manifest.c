@@ -1,7 +1,7 @@
 /*
  * dt-manifest: an image of layers: configuration, history, names, base image.
  *
- * stdin: a layer archive; stdout: an image archive; both dt-image(5).
+ * stdin, or operands: layer archives; stdout: an image archive; both dt-image(5).
  */
 #include "base/buf.h"
 #include "base/err.h"
@@ -35,6 +35,8 @@ struct options {
 	struct image_choice base; /* its platform is the image's, too */
 	bool env_only, verify, is_oci, has_created;
 	int64_t created;
+	const char *const *layers; /* the files with the layers */
+	size_t n_layers;
 };
 
 enum {
@@ -80,8 +82,8 @@ static const struct opt_moved moved[] = {
 };
 
 static const struct opt_tool tool = {
-    .synopsis = "--name NAME [OPTION]... <LAYERS >IMAGE",
-    .purpose = "Reads a layer archive and writes an image archive of its layers.",
+    .synopsis = "--name NAME [OPTION]... [LAYERS]... >IMAGE",
+    .purpose = "Reads layer archives and writes an image archive of their layers.",
     .options = option_table,
     .moved = moved,
 };
@@ -127,7 +129,10 @@ static bool inherit_option(const char *what)
 
 static void parse_args(struct options *o, int argc, char **argv)
 {
-	*o = (struct options){.created = timestamp_default()};
+	static const char *const standard_input[] = {"-"};
+
+	*o = (struct options){
+	    .created = timestamp_default(), .layers = standard_input, .n_layers = 1};
 	image_choice_init(&o->base);
 	o->base.may_lack = true; /* a base image may be in a registry */
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
@@ -168,8 +173,10 @@ static void parse_args(struct options *o, int argc, char **argv)
 			image_choice_option(&o->base, key, optarg);
 		}
 	}
-	if (optind < argc)
-		die_usage("unexpected operand '%s'", argv[optind]);
+	if (optind < argc) {
+		o->layers = (const char *const *)argv + optind;
+		o->n_layers = (size_t)(argc - optind);
+	}
 	check_options(o);
 }
 
@@ -237,7 +244,7 @@ static void check_count(const struct build *b)
 	size_t n = json_array_size(base) + json_array_size(b->in.diff_ids);
 
 	if (n == 0)
-		die("stdin: no layers came in");
+		die("%s: no layers came in", b->in.what);
 	if (n > LAYERS_MAX)
 		die("%zu layers; no engine runs an image of more than %d", n, LAYERS_MAX);
 	if (n > LAYERS_WARN)
@@ -252,13 +259,13 @@ static void copy_layers(struct build *b, const struct options *o,
 
 	if (o->base.from != NULL && writer_copy(&b->writer, base, &why) < 0)
 		die("%s", why.text);
-	if (layerinput_read(&b->in, &b->writer, created, &why) < 0)
+	if (layerinput_read(&b->in, &b->writer, created, o->layers, o->n_layers, &why) <
+	    0)
 		die("%s", why.text);
 	progress_end();
 	if (o->base.from != NULL && b->in.base != NULL)
-		die("stdin: holds an image, and so does --from %s; one of them is too "
-		    "many",
-		    o->base.from);
+		die("%s: holds an image, and so does --from %s; one of them is too many",
+		    io_name(o->layers[0]), o->base.from);
 	b->base = o->base.from != NULL ? base->config : b->in.base;
 }
 
@@ -299,7 +306,7 @@ static void fill(const struct options *o)
 	if (writer_limit(&w, o->only, &why) < 0)
 		die("%s", why.text);
 	io_pipe_grow(1);
-	if (fill_image(&w, o->documents, &o->base, &why) < 0)
+	if (fill_image(&w, o->documents, &o->base, o->layers, o->n_layers, &why) < 0)
 		die("%s", why.text);
 	writer_end(&w);
 	io_finish();

@@ -38,6 +38,17 @@ whole() { is "$1: whole and by the specifications" "$(cat "$T/not-whole")" ''; }
 cat "$a" "$b" "$a" >"$T/aba"
 image_of "$T/aba" --name x --tag t
 whole 'an image'
+cp "$T/image" "$T/of-stdin"
+ok 'operands' dt-manifest --name x --tag t "$a" "$b" "$a"
+same 'operands: the image of the archives in this order' "$T/out" "$T/of-stdin"
+ok 'standard input among operands' on "$b" dt-manifest --name x --tag t "$a" - "$a"
+same 'standard input among operands: the same image' "$T/out" "$T/of-stdin"
+fails 1 "^dt-manifest: $T/none: No such file or directory$" 'an operand that does not exist' dt-manifest --name x "$a" "$T/none"
+head -c 3000 "$a" >"$T/part"
+fails 1 "^dt-manifest: $T/part: " 'a truncated operand' on "$b" dt-manifest --name x "$T/part" -
+is 'a truncated operand: no image' "$(ended "$T/out")" no
+fails 1 '^dt-manifest: stdin: empty' 'an empty standard input before an operand' on /dev/null dt-manifest --name x - "$a"
+is 'an empty standard input: no image' "$(ended "$T/out")" no
 is 'an image is silent' "$(cat "$T/err")" ''
 id() { archive members "$1" | jq -r .sha256; }
 is 'layers in order, one of them twice' "$(shown '.config.rootfs.diff_ids')" \

@@ -165,7 +165,6 @@ for wrong in '' '--name x' '--name x a.tar' '--tag 1 a.tar' '--from a.tar b.tar'
 	fails 2 "^dt-merge: .*: try 'dt-merge --help'\$" "dt-merge $wrong" dt-merge $wrong
 	is "dt-merge $wrong: nothing" "$(wc -c <out)" 0
 done
-fails 2 "^dt-manifest: unexpected operand 'a.tar'" 'dt-manifest takes no operands' on a.layers dt-manifest --name x a.tar
 
 # refuses DESCRIPTION REGEX FILE...
 refuses() {

@@ -51,6 +51,9 @@ fails 2 'raw.*digests' '--raw' layer --raw --digests stubs
 cat layers top >all
 ok 'layers' on all fill
 same 'give the complete image' out whole
+ok 'operands' on layers fill - top
+same 'operands give it, too' out whole
+fails 1 '^dt-manifest: layers: layer 3 of thin, .* is missing$' 'an operand too few' fill layers
 ok '--from has the lower ones' on top fill --from base.tar
 same 'it is the same image' out whole
 ok 'a complete archive has documents, too' on all dt-manifest --documents whole

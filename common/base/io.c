@@ -211,11 +211,16 @@ int io_slurp(int fd, struct buf *b, size_t limit)
 	}
 }
 
-int io_slurp_file(const char *file, struct buf *b, size_t limit)
+int io_open_input(const char *file)
 {
 	if (strcmp(file, "-") == 0)
-		return io_slurp(STDIN_FILENO, b, limit);
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
+		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	return open(file, O_RDONLY | O_CLOEXEC);
+}
+
+int io_slurp_file(const char *file, struct buf *b, size_t limit)
+{
+	int fd = io_open_input(file);
 	if (fd < 0)
 		return -1;
 	int result = io_slurp(fd, b, limit);

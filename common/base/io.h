@@ -81,6 +81,12 @@ int io_slurp(int fd, struct buf *b, size_t limit);
 /* Does the same with a file. The name "-" is standard input. */
 int io_slurp_file(const char *file, struct buf *b, size_t limit);
 
+/*
+ * Opens a file for reading. The name "-" is standard input. The caller closes the
+ * descriptor. Returns -1 with errno set on failure.
+ */
+int io_open_input(const char *file);
+
 /* Returns the name of the file for messages: "stdin" for "-". */
 const char *io_name(const char *file);
 

@@ -3,6 +3,7 @@
 #include "archive/unpack.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/progress.h"
 #include "image/image.h"
 #include "image/layernote.h"
@@ -12,13 +13,15 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <unistd.h>
 
 struct fill {
 	struct writer *writer;
 	const struct image_choice *base;
 	struct image image; /* its documents are copied */
 	size_t next;        /* the layers before this one are done */
-	bool has_begun;     /* a layer of standard input was seen */
+	bool has_begun;     /* a layer of an input was seen */
+	const char *what;   /* the name of the current input, for messages */
 };
 
 /* The first of `n` layers that must be written and was not, or `n`. */
@@ -66,8 +69,8 @@ static int go_to_layer(struct fill *f, const struct layernote *note, struct err 
 	while (i < f->image.n && strcmp(f->image.layer[i].diff_id, note->diff_id) != 0)
 		i++;
 	if (i == f->image.n)
-		return err_set(e, "stdin: layer %s is not in %s, or in another order",
-			       note->diff_id, f->image.file);
+		return err_set(e, "%s: layer %s is not in %s, or in another order",
+			       f->what, note->diff_id, f->image.file);
 	if (!f->has_begun && copy_base(f, i, e) < 0)
 		return -1;
 	f->has_begun = true;
@@ -82,36 +85,49 @@ static int take_member(struct fill *f, struct unpack_stream *s,
 	int result = layernote_read(&note, m, e);
 
 	if (result < 0)
-		err_prefix(e, "stdin");
+		err_prefix(e, "%s", f->what);
 	else if (result == 0 && m->is_file)
-		result = err_set(e, "stdin: member '%s' is not a layer", m->name);
+		result = err_set(e, "%s: member '%s' is not a layer", f->what, m->name);
 	else if (result > 0)
 		result = go_to_layer(f, &note, e);
 	if (result == 0 && m->is_file && !note.is_stub)
-		result = writer_pass(f->writer, s, &note, m->size, "stdin", f->next, e);
+		result = writer_pass(f->writer, s, &note, m->size, f->what, f->next, e);
 	progress("layers", f->next, f->image.n, f->writer->bytes);
 	layernote_release(&note);
 	return result;
 }
 
-static int copy_layers(struct fill *f, struct err *e)
+static int copy_archive(struct fill *f, const char *file, struct err *e)
 {
-	struct unpack_stream *s = unpack_stream_new(0, "stdin");
+	int fd = io_open_input(file), result;
 	struct unpack_member m;
-	int result;
 
+	f->what = io_name(file);
+	if (fd < 0)
+		return err_set_errno(e, "%s", f->what);
+	struct unpack_stream *s = unpack_stream_new(fd, f->what);
 	while ((result = unpack_next(s, &m, e)) > 0) {
 		result = take_member(f, s, &m, e);
 		if (result < 0)
 			break;
 	}
 	unpack_stream_release(s);
+	close(fd);
+	return result;
+}
+
+static int copy_layers(struct fill *f, const char *const file[], size_t n, struct err *e)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < n && result == 0; i++)
+		result = copy_archive(f, file[i], e);
 	progress_end();
 	if (result == 0 && !f->has_begun)
 		result = copy_base(f, f->image.n, e);
 	size_t i = result == 0 ? first_missing(f, f->image.n) : f->image.n;
 	if (i < f->image.n)
-		result = err_set(e, "stdin: layer %zu of %s, %s, is missing", i + 1,
+		result = err_set(e, "%s: layer %zu of %s, %s, is missing", f->what, i + 1,
 				 f->image.file, f->image.layer[i].diff_id);
 	return result;
 }
@@ -162,7 +178,7 @@ static int copy_documents(struct fill *f, struct err *e)
 }
 
 int fill_image(struct writer *w, const char *file, const struct image_choice *base,
-	       struct err *e)
+	       const char *const layers[], size_t n, struct err *e)
 {
 	struct fill f = {.writer = w, .base = base};
 	struct image_choice choice;
@@ -172,7 +188,7 @@ int fill_image(struct writer *w, const char *file, const struct image_choice *ba
 	choice.may_lack = true;
 	int result = image_open(&f.image, &choice, e);
 	if (result == 0)
-		result = copy_layers(&f, e);
+		result = copy_layers(&f, layers, n, e);
 	if (result == 0)
 		result = copy_documents(&f, e);
 	image_release(&f.image);

@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/scratch.h"
 #include "base/spawn.h"
 #include "run/busybox.h"
 #include "run/changes.h"
@@ -12,11 +13,9 @@
 #include "run/report.h"
 #include "run/userns-private.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -45,9 +44,9 @@ struct keeper {
 	const struct job *job;
 	struct jail jail;
 	struct fusefs lower;
-	char stage[PATH_MAX];
-	int life;    /* closed when dt-vmrun exits */
-	int control; /* for the lines of report.h */
+	struct scratch stage; /* the worker and its file system share the lock */
+	int life;             /* closed when dt-vmrun exits */
+	int control;          /* for the lines of report.h */
 };
 
 /* --- the namespaces --- */
@@ -83,78 +82,25 @@ static int enter_namespaces(struct keeper *k, struct err *e)
 
 /* --- the stage --- */
 
-/*
- * Moves the subdirectories of the directory `name` to `top`, and removes its other
- * entries.
- */
-static void empty(int top, const char *name, size_t *moved)
-{
-	int fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = io_opendir(fd);
-	struct dirent *d;
-	char as[32];
-
-	while (dir != NULL && (d = readdir(dir)) != NULL) {
-		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
-		    unlinkat(fd, d->d_name, 0) == 0)
-			continue;
-		snprintf(as, sizeof as, "%zu", (*moved)++);
-		renameat(fd, d->d_name, top, as);
-	}
-	if (dir != NULL)
-		closedir(dir);
-}
-
-/*
- * Removes the stage. Each directory is moved to the top of the stage before it is
- * removed, so that any depth needs only two descriptors.
- */
-static void remove_stage(const char *stage)
-{
-	int top = open(stage, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *dir = io_opendir(top);
-	struct dirent *d;
-	size_t moved = 0, removed = 1;
-
-	while (dir != NULL && removed > 0) {
-		removed = 0;
-		rewinddir(dir);
-		while ((d = readdir(dir)) != NULL) {
-			if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
-				continue;
-			empty(top, d->d_name, &moved);
-			removed += unlinkat(top, d->d_name, AT_REMOVEDIR) == 0;
-		}
-	}
-	if (dir != NULL)
-		closedir(dir);
-	if (rmdir(stage) < 0)
-		warn("%s: cannot be removed: %s", stage, strerror(errno));
-}
-
 static int make_stage(struct keeper *k, struct err *e)
 {
-	const char *dir = io_tmpdir();
-	int n = snprintf(k->stage, sizeof k->stage, "%s/dt-vmrun.XXXXXX", dir);
+	struct buf name = {0};
 
-	if (n >= (int)sizeof k->stage)
-		errno = ENAMETOOLONG;
-	else if (mkdtemp(k->stage) != NULL)
-		return 0;
-	err_set_errno(e, "%s", dir);
-	k->stage[0] = '\0';
-	return -1;
+	buf_addf(&name, "%s/dt-vmrun", io_tmpdir());
+	int result = scratch_make(&k->stage, name.data, e);
+	buf_release(&name);
+	return result;
 }
 
 static int enter_stage(const struct keeper *k, struct err *e)
 {
 	static const char *const made[] = {"lower", "disk", "root", "dt"};
 
-	if (chdir(k->stage) < 0)
-		return err_set_errno(e, "%s", k->stage);
+	if (chdir(k->stage.path) < 0)
+		return err_set_errno(e, "%s", k->stage.path);
 	for (size_t i = 0; i < sizeof made / sizeof *made; i++)
 		if (mkdir(made[i], 0755) < 0)
-			return err_set_errno(e, "%s/%s", k->stage, made[i]);
+			return err_set_errno(e, "%s/%s", k->stage.path, made[i]);
 	return 0;
 }
 
@@ -328,8 +274,8 @@ static _Noreturn void keep(struct keeper *k)
 	close(k->jail.output);
 	if (child > 0)
 		wait_for_all(k, child);
-	if (k->stage[0] != '\0')
-		remove_stage(k->stage);
+	if (scratch_remove(&k->stage) < 0)
+		warn("the scratch directory cannot be removed: %s", strerror(errno));
 	leave(0);
 }
 

@@ -3,7 +3,8 @@
  *
  * The image is mounted with overlayfs in a mount namespace. Root needs no user namespace;
  * any other user gets one. Changes go to a scratch directory in $TMPDIR. A separate
- * process removes it after the run, even if the calling process is killed.
+ * process removes it after the run, even if the calling process is killed. If that
+ * process is killed, too, the next run removes it, see scratch.h.
  */
 #ifndef DT_USERNS_H
 #define DT_USERNS_H

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/scratch.h"
 #include "store/nixdb-private.h"
 
 #include <errno.h>
@@ -214,27 +215,22 @@ static int copy_files(const char *file, const char *to, struct err *e)
  */
 static int connect_to_copy(struct nixdb *db, struct err *e)
 {
-	static const char *const made[] = {"", "-wal", "-journal", "-shm"};
-	struct buf dir = {0}, copy = {0};
+	struct scratch dir;
+	struct buf copy = {0};
 
-	buf_addf(&dir, "%s/%s.XXXXXX", io_tmpdir(), err_tool());
-	if (mkdtemp(dir.data) == NULL) {
-		err_set_errno(e, "%s", dir.data);
-		buf_release(&dir);
+	buf_addf(&copy, "%s/%s", io_tmpdir(), err_tool());
+	int result = scratch_make(&dir, copy.data, e);
+	if (result < 0) {
+		buf_release(&copy);
 		return -1;
 	}
-	buf_addf(&copy, "%s/db.sqlite", dir.data);
-	int result = copy_files(db->file, copy.data, e);
+	buf_clear(&copy);
+	buf_addf(&copy, "%s/db.sqlite", dir.path);
+	result = copy_files(db->file, copy.data, e);
 	if (result == 0 &&
 	    connect(db, copy.data, SQLITE_OPEN_READWRITE, "", e) != SQLITE_OK)
 		result = -1;
-	for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
-		buf_clear(&copy);
-		buf_addf(&copy, "%s/db.sqlite%s", dir.data, made[i]);
-		unlink(copy.data);
-	}
-	rmdir(dir.data);
-	buf_release(&dir);
+	scratch_remove(&dir);
 	buf_release(&copy);
 	return result;
 }

@@ -3,12 +3,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/scratch.h"
 #include "store/graph.h"
 #include "store/nixdb-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,36 +128,27 @@ static int make_tree(struct maker *m, const struct nixdb_contents *from,
 	return result;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-	(void)st, (void)type, (void)at;
-	remove(path);
-	return 0;
-}
-
 int nixdb_write_tree(const char *dir, const struct nixdb_contents *from,
 		     const struct buf *database, const bool *is_root, struct err *e)
 {
-	struct buf top = {0};
+	struct scratch top;
+	struct buf name = {0};
 	size_t len = strlen(dir);
 
 	while (len > 1 && dir[len - 1] == '/')
 		len--;
-	buf_addf(&top, "%.*s.XXXXXX", (int)len, dir);
-	if (mkdtemp(top.data) == NULL) {
-		err_set_errno(e, "%s", dir);
-		buf_release(&top);
-		return -1;
-	}
-	struct maker m = {.top = top.data, .e = e};
-	nixdb_state(from->dir, &m.state);
-	int result = make_tree(&m, from, database, is_root);
-	if (result == 0 && (chmod(top.data, 0755) < 0 || rename(top.data, dir) < 0))
-		result = err_set_errno(e, "%s", dir);
+	buf_add(&name, dir, len);
+	int result = scratch_make(&top, name.data, e);
+	buf_release(&name);
 	if (result < 0)
-		nftw(top.data, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+		return -1;
+	struct maker m = {.top = top.path, .e = e};
+	nixdb_state(from->dir, &m.state);
+	result = make_tree(&m, from, database, is_root);
+	if (result == 0 && (chmod(top.path, 0755) < 0 || scratch_keep(&top, dir) < 0))
+		result = err_set_errno(e, "%s", dir);
+	scratch_remove(&top);
 	buf_release(&m.state);
 	buf_release(&m.path);
-	buf_release(&top);
 	return result;
 }

@@ -20,16 +20,30 @@
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154 # awk and jq have variables, too; the script sets and uses some
 
 # reach COMMAND...: runs a program on the machine of the engine. All programs share one connection,
-# unless the name of its socket would be too long.
+# unless the name of its socket would be too long. Local programs make their temporary files in $work. A
+# signal to the script ends the program.
+engine_job=''
 reach() {
+	local words status=0
+	reach_words words "$@"
+	TMPDIR=$work "${words[@]}" <&0 &
+	engine_job=$!
+	wait "$engine_job" 2>/dev/null || status=$?
+	engine_job=''
+	return "$status"
+}
+
+# reach_words ARRAY COMMAND...: sets the array to the words of this command, or of the ssh that runs it on
+# another host.
+reach_words() {
+	local -n reached=$1
 	local line shared=()
-	if [ -z "$host" ]; then
-		attempt "$@"
-		return
-	fi
+	shift
+	reached=("$@")
+	[ -n "$host" ] || return 0
 	printf -v line '%q ' "$@"
 	[ "${#work}" -gt 75 ] || shared=(-o ControlMaster=auto -o ControlPath="$work/ssh" -o ControlPersist=60)
-	attempt ssh "${shared[@]}" -- "$host" "$line"
+	reached=(ssh "${shared[@]}" -- "$host" "$line")
 }
 
 # at_host COMMAND...: does the same without standard input, because ssh would read it.
@@ -45,12 +59,37 @@ answered() {
 	not_killed "$1" "$2"
 }
 
-# engine_close: removes the temporary name of an image, and ends the connection to the host.
+# engine_close: ends the program of reach, removes the temporary name of an image, and ends the
+# connection to the host.
 temporary=''
 engine_close() {
+	local i
+	if [ -n "$engine_job" ]; then
+		kill "$engine_job"
+		for ((i = 0; i < 50; i++)); do kill -0 "$engine_job" && sleep 0.1; done
+		kill -KILL "$engine_job"
+		wait "$engine_job"
+	fi 2>/dev/null
 	[ -z "$temporary" ] || at_host "${ctr[@]}" images rm "$temporary" >/dev/null 2>&1 || true
 	[ ! -S "$work/ssh" ] || attempt ssh -o ControlPath="$work/ssh" -O exit -- "$host" 2>/dev/null
 }
+
+# engine_note: records the command that removes the temporary name, for the case that the script is killed.
+engine_note() {
+	local words work=$work
+	printf -v work '%76s' '' # without the shared connection, which ends with the script
+	reach_words words "${ctr[@]}" images rm "$temporary"
+	printf '%s\0' "${words[@]}"
+}
+
+# engine_sweep DIR: removes the temporary name that a killed script has recorded in its scratch directory.
+engine_sweep() {
+	local words
+	[ -f "$1/temporary" ] || return 0
+	mapfile -d '' -t words <"$1/temporary"
+	[ "${#words[@]}" -eq 0 ] || attempt "${words[@]}" </dev/null >/dev/null 2>&1 || true
+}
+at_sweep=engine_sweep
 
 # engine_find: sets $engine, if it is empty, to the first engine that the host has. Sets $ctr, the
 # command for containerd, and $machine, the architecture of another host.
@@ -239,13 +278,17 @@ engine_message() {
 # give FILE NAME-AND-TAG COMMAND...: sends the image archive to a command of the engine. Exits if
 # the archive cannot be made.
 give() {
-	local name=() statuses=(0 0)
+	local name=() status=0 sender fd
 	[ -z "$2" ] || name=("${2%:*}" "${2##*:}")
-	{ send_image "$1" "${name[@]}" 2>&3 | reach "${@:3}" >"$work/messages" 2>&1; } 3>&2 2>/dev/null || statuses=("${PIPESTATUS[@]}")
-	case ${statuses[0]} in
-	0 | 141) return "${statuses[1]}" ;;
-	*) give_up "${statuses[0]}" 'the program that makes the image' ;;
+	exec {fd}< <(send_image "$1" "${name[@]}")
+	sender=$!
+	reach "${@:3}" <&"$fd" {fd}<&- >"$work/messages" 2>&1 || status=$?
+	exec {fd}<&-
+	wait "$sender" 2>/dev/null || case $? in
+	141) ;;
+	*) give_up $? 'the program that makes the image' ;;
 	esac
+	return "$status"
 }
 
 # --- Docker and podman ---
@@ -350,6 +393,7 @@ containerd_load() {
 		return
 	fi
 	printf -v temporary 'dt-load.invalid/image:%08x%08x' "$SRANDOM" "$SRANDOM"
+	engine_note >"$work/temporary"
 	give "$1" "$temporary" "${ctr[@]}" images import --all-platforms - || status=$?
 	if [ "$status" -eq 0 ]; then
 		containerd_check "name==$temporary"

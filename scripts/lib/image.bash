@@ -44,10 +44,11 @@ path_in_store() {
 	REPLY=$path
 }
 
-# run_commands KEY DIR: runs the commands of this key in DIR. Their output goes to stderr.
+# run_commands KEY DIR: runs the commands of this key in DIR. Their output goes to stderr. DT_ROOT is for
+# root_kill.
 run_commands() {
 	local status=0
-	{ (cd "$2" && exec bash -eo pipefail -c "${key[$1]}") </dev/null >&3 2>&3 3>&-; } 3>&2 2>/dev/null ||
+	{ (release_locks && cd "$2" && exec env "DT_ROOT=${work##*/}" bash -eo pipefail -c "${key[$1]}") </dev/null >&3 2>&3 3>&-; } 3>&2 2>/dev/null ||
 		status=$?
 	[ "$status" -eq 0 ] || die "$1 failed with status $status"
 }
@@ -90,7 +91,7 @@ run_as_root() {
 # dt-vmrun, unless that is the status alone, and the status.
 run_script() {
 	local statuses=(0 0) reason=''
-	{ dt-vmrun "$@" 2>&1 >&4 4>&- | pass_lines >&3 4>&-; } 3>&2 4>&1 2>/dev/null || statuses=("${PIPESTATUS[@]}")
+	{ (release_locks && exec env "DT_ROOT=${work##*/}" dt-vmrun "$@") 2>&1 >&4 4>&- | pass_lines >&3 4>&-; } 3>&2 4>&1 2>/dev/null || statuses=("${PIPESTATUS[@]}")
 	[ "${statuses[1]}" -eq 0 ] || die 'runAsRoot: its output cannot be passed on'
 	[ "${statuses[0]}" -ne 0 ] || return 0
 	IFS= read -r reason <"$work/messages" || true
@@ -267,12 +268,13 @@ check_image() {
 }
 
 # write_image ARRAY OPTION...: writes the image to standard output, compressed if $compress is true.
-# The array is a command that prints the layers. The options are those of dt-manifest.
+# The array is a command that prints the layers. The options are those of dt-manifest, and may be followed
+# by files with layers, in which - stands for the output of the command.
 write_image() {
 	local -n layers_command=$1
 	local filter=() held statuses
 	[ "$compress" != true ] || find_compressor filter
-	{ held=$(image_pipeline "${@:2}" "${image_format[@]}" 3>&1 >&4 4>&-); } 4>&1
+	{ held=$(image_pipeline "${image_format[@]}" "${@:2}" 3>&1 >&4 4>&-); } 4>&1
 	read -ra statuses <<<"${held##*$'\n'}"
 	held=${held%"${held##*$'\n'}"}
 	[ "${statuses[*]}" = 0 ] || end_pipeline "$held" "${statuses[@]}"

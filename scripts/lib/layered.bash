@@ -15,7 +15,7 @@ layered_script() {
 # mentions. With KEYs, it has the store paths in $work/named, the closure of those that these keys
 # mention.
 layered_image() {
-	local image from arch times owner contents room layer layers named missing=()
+	local image from arch times owner contents room layer layers named missing=() archives=()
 	if [ "${key[debug]-}" = true ]; then
 		exec {BASH_XTRACEFD}>&2
 		set -x
@@ -57,8 +57,12 @@ layered_image() {
 	if [ -n "$prepare" ]; then
 		prepare_image layer "${image[@]}"
 	else
-		layers=(print_layers "$work/plan" "$work/database" "$work/customisation" -- "${only[@]}" "${layer[@]}")
-		write_image layers "${image[@]}" "${only[@]}"
+		# dt-manifest reads the archives itself. If a program before it printed several archives, and was
+		# killed between two of them, the image would lack layers and pass for complete.
+		layers=(true)
+		if [ -s "$work/plan" ]; then layers=(print_layers "$work/plan" "${only[@]}" "${layer[@]}") archives=(-); fi
+		[ ! -s "$work/database" ] || archives+=("$work/database")
+		write_image layers "${image[@]}" "${only[@]}" "${archives[@]}" "$work/customisation"
 	fi
 }
 
@@ -167,22 +171,8 @@ layered_database() {
 	run dt-root --no-cache "${only[@]}" "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
 }
 
-# print_layers PLAN FILE... -- OPTION...: prints the layers of the plan, and then the archives in the
-# other files. The options are those of dt-layer. Returns the status of the program that failed. In
-# that case a text that is not an archive follows, so that a reader does not accept the incomplete
-# list.
-print_layers() {
-	local status=0 plan=$1 files=()
-	shift
-	while [ "$1" != -- ]; do
-		files+=("$1")
-		shift
-	done
-	[ ! -s "$plan" ] || attempt dt-layer "${@:2}" <"$plan" || status=$?
-	[ "$status" -ne 0 ] || attempt cat "${files[@]}" || status=$?
-	[ "$status" -eq 0 ] || echo 'not all layers'
-	return "$status"
-}
+# print_layers PLAN OPTION...: prints the layers of the plan. The options are those of dt-layer.
+print_layers() { attempt dt-layer "${@:2}" <"$1"; }
 
 # --- prepared directories, dt-image(5) ---
 
@@ -190,15 +180,16 @@ print_layers() {
 # dt-layer. The OPTIONs are those of dt-manifest.
 prepare_image() {
 	local -n layer_options=$1
-	local compress=false layers
+	local compress=false layers archives=()
 	stage_begin "$prepare"
 	run cp "$work/plan" "$stage/plan"
 	run cat "$work/database" "$work/customisation" >"$stage/top.tar"
 	: >"$stage/stubs.tar"
 	[ ! -s "$work/plan" ] ||
 		run dt-layer "${layer_options[@]}" --only /dev/null <"$work/plan" >"$stage/stubs.tar"
-	layers=(attempt cat "$stage/stubs.tar" "$stage/top.tar")
-	write_image layers "${@:2}" --only /dev/null >"$stage/thin.tar"
+	layers=(true)
+	[ ! -s "$stage/stubs.tar" ] || archives=("$stage/stubs.tar")
+	write_image layers "${@:2}" --only /dev/null "${archives[@]}" "$stage/top.tar" >"$stage/thin.tar"
 	print_prepared >"$stage/prepared.json"
 	stage_end "$prepare"
 }
@@ -216,7 +207,7 @@ print_prepared() {
 # prepared_image: writes the image of the directory $prepared to standard output. It runs no command
 # of the specification, and reads only the store paths of the layers that it writes.
 prepared_image() {
-	local from arch times owner layers
+	local from arch times owner layers archives=()
 	[ "${key[version]}" = 1 ] || die "$prepared: prepared by another version of dt, make it again"
 	if [ "${#only[@]}" -gt 0 ] && [ ! -s "${only[1]}" ] && [ "${#image_format[@]}" -eq 0 ]; then
 		run cat "$prepared/thin.tar"
@@ -226,7 +217,12 @@ prepared_image() {
 	key_options arch --arch architecture
 	key_options times --mtime mtime
 	find_owner
-	layers=(print_layers "$prepared/plan" "$prepared/top.tar" -- "${store[@]}" "${only[@]}" "${times[@]}"
-		"${owner[@]}" --digests "$prepared/stubs.tar")
-	write_image layers --documents "$prepared/thin.tar" "${from[@]}" "${arch[@]}" "${only[@]}"
+	layers=(true)
+	if [ -s "$prepared/plan" ]; then
+		layers=(print_layers "$prepared/plan" "${store[@]}" "${only[@]}" "${times[@]}" "${owner[@]}"
+			--digests "$prepared/stubs.tar")
+		archives=(-)
+	fi
+	write_image layers --documents "$prepared/thin.tar" "${from[@]}" "${arch[@]}" "${only[@]}" \
+		"${archives[@]}" "$prepared/top.tar"
 }

@@ -56,6 +56,7 @@ root_start() {
 	root_daemon=$!
 	exec {root_id}<"$root_dir/id" {both}>&-
 	IFS= read -r id <&"$root_id" || root_die "faked ended before the commands"
+	printf '%s\n' "${id%%:*}" >"$root_dir/key"
 
 	exec {root_hold}<>"$root_dir/hold" {both}<>"$root_dir/library"
 	root_guard "$id" <"$root_dir/hold" >&"$both" {both}>&- {root_hold}>&- &
@@ -77,24 +78,32 @@ root_find_daemon() {
 	[ -x "$root_faked" ] || root_faked=$(type -P faked) || die "$root_key needs faked, of fakeroot"
 }
 
-# root_serve: prints the daemon's KEY:PID, and exits when the daemon exits. A signal terminates the
-# daemon. The function runs in a subshell, so that bash prints no message if the daemon is killed.
+# root_serve: prints the daemon's KEY:PID, and exits when the daemon exits. A signal, or the end of the
+# script, terminates the daemon. The function runs in a subshell, so that bash prints no message if the
+# daemon is killed.
 root_serve() {
 	local flags=()
 	[ "$root_real" = false ] || flags=(--unknown-is-real)
-	trap 'kill "$!" 2>/dev/null || true' HUP TERM
-	{
-		setsid "$root_faked" --foreground "${flags[@]}" </dev/null 2>&3 3>&- &
-		wait "$!" || true
-		wait "$!" || true # a signal interrupts the first wait
-	} 3>"$root_dir/messages" 2>/dev/null
-	exit 1
+	release_locks
+	# shellcheck disable=SC2016 # the inner shell expands it
+	exec setpriv --pdeathsig TERM "$BASH" -c '
+		ended=""
+		trap '\''ended=true; kill "$!" || true'\'' HUP TERM
+		{
+			[ "$PPID" -eq "$1" ] || exit 1
+			setsid setpriv --pdeathsig TERM "${@:2}" </dev/null 2>&3 3>&- &
+			[ -z "$ended" ] || kill "$!" || true
+			wait "$!" || true
+			wait "$!" || true # a signal interrupts the first wait
+		} 3>"$0" 2>/dev/null
+		exit 1' "$root_dir/messages" "$$" "$root_faked" --foreground "${flags[@]}"
 }
 
 # root_guard KEY:PID: prints the path of the library and waits for the end of standard input. Then
 # fakeroot terminates the daemon.
 root_guard() {
 	trap '' HUP INT TERM
+	release_locks
 	# shellcheck disable=SC2016 # the inner shell expands it
 	attempt fakeroot -f "echo $1" -- "$BASH" -c '
 		while IFS= read -r line && [[ $line != */libfakeroot* ]]; do :; done </proc/self/maps
@@ -115,7 +124,7 @@ root_die() {
 # terminates the program. If the daemon exits, the script exits.
 root_wait() {
 	local status=0 tick
-	(exec {root_hold}>&- {root_id}<&- {root_said}<&- && exec "$@") <&0 &
+	(release_locks && exec {root_hold}>&- {root_id}<&- {root_said}<&- && exec "$@") <&0 &
 	root_child=$!
 	# `wait -n` can miss a process that exits before it begins. So it never waits for more than a second.
 	while kill -0 "$root_child" && root_serves; do
@@ -149,6 +158,23 @@ root_kill() {
 		done
 	done 2>/dev/null
 }
+
+# root_forget: removes the message queues and the semaphore of a daemon that was killed. Their keys are
+# recorded in $root_dir. fakeroot may use TCP instead; then the number is a port.
+root_forget() {
+	local key=0
+	[ ! -f "$root_dir/key" ] || IFS= read -r key <"$root_dir/key" || true
+	[[ $key =~ ^[0-9]+$ && $key -gt 65535 ]] || return 0
+	attempt ipcrm -Q "$key" -Q "$((key + 1))" -S "$((key + 2))" 2>/dev/null || true
+}
+
+# root_sweep DIR: removes what the script of this scratch directory has left: processes of its commands,
+# and message queues.
+root_sweep() {
+	root_mark=${1##*/} root_kill 0
+	root_dir=$1/fakeroot root_forget
+}
+at_sweep=root_sweep
 
 # root_has_bwrap: succeeds if bubblewrap works.
 root_has_bwrap() {
@@ -269,6 +295,7 @@ root_end() {
 	# A signal may have arrived before $root_daemon was set.
 	for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
 	root_drain "$root_id"
+	root_forget
 	root_child='' root_hold='' root_id='' root_said=''
 	attempt "${root_user[@]}" chmod -R u+rwX "$root_tree" 2>/dev/null || true
 	root_own || true

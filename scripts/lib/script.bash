@@ -194,6 +194,12 @@ watch_exit() {
 	trap clean_up EXIT
 }
 
+# --- scratch directories ---
+#
+# A scratch directory is PATH.dt-scratch.XXXXXX, as scratch.h describes. This shell and the filters that
+# it runs hold its lock. If the script is killed, the next script that makes a directory of the same
+# PATH removes it.
+
 # make_work [PATH]: makes $work, a scratch directory, next to PATH if that is not empty. clean_up
 # removes it. $TMPDIR and $work become absolute, because programs run in other directories, too.
 make_work() {
@@ -201,20 +207,73 @@ make_work() {
 	make_directory work "${1:-${TMPDIR:-/tmp}/$self}"
 }
 
-# make_directory NAME PATH: makes a new directory next to PATH and sets the variable to it. clean_up
-# removes the directory if the variable is work or stage.
+# make_directory NAME PATH: makes a new scratch directory next to PATH and sets the variable to it.
+# NAME is work or stage: clean_up removes these.
 make_directory() {
-	local path=$2 new ended='' status=0
+	local path=$2 new try ended='' status=0
 	[[ $path == /* ]] || path=${PWD%/}/$path
+	sweep_directories "$path"
 	# Signals are delayed until the name of the directory is known, and mktemp ignores them.
 	trap 'ended=129' HUP
 	trap 'ended=130' INT
 	trap 'ended=143' TERM
-	new=$(trap '' HUP INT TERM && exec mktemp -d "$path.XXXXXX" 2>/dev/null) || status=$?
-	[ "$status" -ne 0 ] || printf -v "$1" %s "$new"
+	for ((try = 0; try < 100; try++)); do
+		new=$(trap '' HUP INT TERM && exec mktemp -d "$path.dt-scratch.XXXXXX" 2>/dev/null) || status=$?
+		[ "$status" -eq 0 ] || break
+		printf -v "$1" %s "$new"
+		! lock_directory "$1_lock" "$new" || break
+	done
 	watch_exit
 	[ -z "$ended" ] || exit "$ended"
-	[ "$status" -eq 0 ] || die "cannot make a scratch directory $path.XXXXXX"
+	[ "$status" -eq 0 ] || die "cannot make a scratch directory $path.dt-scratch.XXXXXX"
+}
+
+# lock_directory NAME DIR: opens and locks the directory, and sets the variable to the descriptor.
+# Returns 1 if another script holds the lock, or has removed the directory. If the file system has no
+# locks, sweep_directories removes nothing.
+lock_directory() {
+	local fd status=0
+	{ exec {fd}<"$2"; } 2>/dev/null || return
+	attempt flock -nx "$fd" || status=$?
+	[ "$status" -le 128 ] || give_up "$status" flock
+	if [ "$status" -ne 1 ] && [ "$2" -ef "/dev/fd/$fd" ]; then
+		printf -v "$1" %s "$fd"
+		return 0
+	fi
+	exec {fd}<&-
+	return 1
+}
+
+# release_locks: closes the descriptors that hold the locks. Commands of the specification do not hold
+# them: they may run on after the script was killed.
+work_lock='' stage_lock=''
+release_locks() {
+	[ -z "$work_lock" ] || exec {work_lock}<&-
+	[ -z "$stage_lock" ] || exec {stage_lock}<&-
+}
+
+# sweep_directories PATH: removes the scratch directories next to PATH that scripts of this user have
+# left. Calls $at_sweep with each of them before. A directory in which something is mounted stays.
+at_sweep=:
+sweep_directories() {
+	local old fd
+	for old in "$1".dt-scratch.??????; do
+		[[ -d $old && ! -L $old && -O $old ]] && [[ $(</proc/self/mountinfo) != *" $old/"* ]] || continue
+		{ exec {fd}<"$old"; } 2>/dev/null || continue
+		if attempt flock -nx "$fd" && [ "$old" -ef "/dev/fd/$fd" ]; then
+			"$at_sweep" "$old"
+			remove_directory "$old" || true
+		fi
+		exec {fd}<&-
+	done
+}
+
+# remove_directory DIR: removes the directory. Commands in a user namespace may have made files of other
+# users, which can be removed only there.
+remove_directory() {
+	attempt chmod -R u+rwX "$1" 2>/dev/null || true
+	attempt rm -rf --one-file-system "$1" 2>/dev/null ||
+		attempt unshare --user --map-root-user --map-auto rm -rf --one-file-system "$1" 2>/dev/null
 }
 
 # clean_up: runs $at_exit, and removes the draft, the stage and the scratch directory.
@@ -224,10 +283,8 @@ clean_up() {
 	set +e
 	"$at_exit"
 	[ -z "$draft" ] || attempt rm -f -- "$draft"
-	[ -z "$stage" ] || attempt rm -rf -- "$stage"
-	[ -n "$work" ] || return
-	attempt chmod -R u+rwX "$work" 2>/dev/null
-	attempt rm -rf "$work" || printf '%s: %s: cannot be removed\n' "$self" "$work" >&2
+	[ -z "$stage" ] || remove_directory "$stage"
+	[ -z "$work" ] || remove_directory "$work" || printf '%s: %s: cannot be removed\n' "$self" "$work" >&2
 }
 
 # --- output ---
