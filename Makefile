@@ -3,6 +3,7 @@
 #   make                    the tools, in build/
 #   make check              all tests;  make check SANITIZE=address,undefined
 #   make bench              timings
+#   make fault              failing system calls in all tools, see t/fault/inject.py
 #   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each
 #   make lint               formatting and shellcheck
 #   make install            to $(DESTDIR)$(PREFIX)
@@ -45,7 +46,7 @@ INIT     = guest/init.c $(foreach m,buf err hardlinks io mem num spawn utf8,comm
 	   $(foreach m,tar xattrs,common/archive/$m.c) \
 	   $(foreach m,changes changes-tar copytree jail jail-mounts report,common/run/$m.c)
 
-all: $(TOOLS:%=$B/%) $B/guest/init $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)
+all: $(TOOLS:%=$B/%) $B/guest/init $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%) $B/fault/main.so
 
 $(TOOLS:%=$B/%): $B/%: $B/cmd/%.o $B/libdt.a
 $(UNITS:%=$B/unit/%): $B/unit/%: $B/t/unit/%.o $B/libdt.a
@@ -59,6 +60,10 @@ $B/guest/init: $(INIT) $(wildcard common/*/*.h) Makefile
 	$(CC) -std=c17 -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(WARN) -O2 -static -s \
 	    -o $@ $(INIT)
 
+$B/fault/main.so: t/fault/main.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
+
 $B/libdt.a: $(SOURCES:%.c=$B/%.o)
 	rm -f $@ && $(AR) rcs $@ $^
 
@@ -69,6 +74,9 @@ $B/%.o: %.c Makefile
 check: all
 	DT_BUILD='$(abspath $B)' JOBS='$(JOBS)' t/run t/*.t
 
+fault: all
+	DT_BUILD='$(abspath $B)' t/fault/run
+
 bench: all
 	DT_BUILD='$(abspath $B)' t/bench/run
 
@@ -77,8 +85,8 @@ fuzz:
 	DT_BUILD='$(abspath build-fuzz)' t/fuzz/run $(FUZZ_SECONDS)
 
 lint:
-	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c
-	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix .ci/run
+	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.c t/fuzz-main.c t/fault/*.c
+	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix t/fault/run .ci/run
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \
@@ -92,5 +100,5 @@ install: all
 clean:
 	rm -rf build build-* sample
 
-.PHONY: all check bench fuzz lint install clean
+.PHONY: all check fault bench fuzz lint install clean
 -include $(wildcard $B/*/*.d $B/*/*/*.d)
