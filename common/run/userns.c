@@ -106,15 +106,15 @@ static void empty(int top, const char *name, size_t *moved)
 }
 
 /*
- * Removes the stage. Each directory is moved to the top of the stage before it is
- * removed, so that any depth needs only two descriptors.
+ * Removes the contents of the stage. Each directory is moved to the top of the stage
+ * before it is removed, so that any depth needs only two descriptors.
  */
-static void remove_stage(const char *stage)
+static void empty_stage(const char *stage, size_t *moved)
 {
 	int top = open(stage, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = io_opendir(top);
 	struct dirent *d;
-	size_t moved = 0, removed = 1;
+	size_t removed = 1;
 
 	while (dir != NULL && removed > 0) {
 		removed = 0;
@@ -122,13 +122,25 @@ static void remove_stage(const char *stage)
 		while ((d = readdir(dir)) != NULL) {
 			if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 				continue;
-			empty(top, d->d_name, &moved);
+			empty(top, d->d_name, moved);
 			removed += unlinkat(top, d->d_name, AT_REMOVEDIR) == 0;
 		}
 	}
 	if (dir != NULL)
 		closedir(dir);
-	if (rmdir(stage) < 0)
+}
+
+/* Tries again after an error, so that a temporary one leaves nothing. */
+static void remove_stage(const char *stage)
+{
+	size_t moved = 0;
+	int result = -1;
+
+	for (int try = 0; try < 3 && result < 0; try++) {
+		empty_stage(stage, &moved);
+		result = rmdir(stage);
+	}
+	if (result < 0)
 		warn("%s: cannot be removed: %s", stage, strerror(errno));
 }
 

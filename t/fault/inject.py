@@ -45,13 +45,13 @@ TIMEOUT = 60
 # The errors of each system call. A number is what it returns instead of an error: 0 is the end of a file, or nothing
 # written. Calls that are in neither table fail with EIO.
 FAULTS = {
-    'access': 'EACCES', 'bind': 'EADDRINUSE', 'brk': 'ENOMEM', 'capset': 'EPERM', 'chdir': 'EACCES',
+    'access': 'EACCES', 'bind': 'EADDRINUSE', 'brk': '0', 'capset': 'EPERM', 'chdir': 'EACCES',
     'chmod': 'EPERM EIO', 'chown': 'EPERM', 'chroot': 'EPERM', 'clone': 'EAGAIN', 'clone3': 'EAGAIN',
     'connect': 'ECONNREFUSED ETIMEDOUT', 'copy_file_range': 'EIO ENOSPC EINTR EXDEV 0', 'dup': 'EMFILE', 'dup2': 'EBUSY',
     'dup3': 'EBUSY', 'epoll_create1': 'EMFILE', 'epoll_ctl': 'ENOMEM', 'epoll_wait': 'EINTR', 'eventfd2': 'EMFILE',
     'execve': 'ENOENT ENOMEM', 'fallocate': 'ENOSPC', 'fchdir': 'EACCES', 'fchmod': 'EPERM EIO', 'fchown': 'EPERM',
     'fchownat': 'EPERM', 'fcntl': 'ENOLCK EMFILE', 'fgetxattr': 'EIO', 'flock': 'ENOLCK EINTR', 'fork': 'EAGAIN', 'fsetxattr': 'ENOSPC',
-    'fstat': 'EIO', 'fstatfs': 'EIO', 'ftruncate': 'ENOSPC EIO', 'getcwd': 'ENOENT', 'getrandom': 'EINTR ENOSYS',
+    'fstat': 'EIO', 'fstatfs': 'EIO', 'ftruncate': 'ENOSPC EIO', 'getcwd': 'ENOENT', 'getrandom': 'EINTR',
     'getsockname': 'ENOBUFS', 'getpeername': 'ENOTCONN', 'ioctl': 'ENOTTY', 'linkat': 'ENOSPC', 'lsetxattr': 'ENOSPC',
     'madvise': 'ENOMEM', 'memfd_create': 'EMFILE', 'mkdir': 'ENOSPC EACCES', 'mkdirat': 'ENOSPC', 'mknodat': 'EPERM',
     'mlock': 'ENOMEM', 'mmap': 'ENOMEM', 'mount': 'EPERM ENOMEM', 'mprotect': 'ENOMEM', 'mremap': 'ENOMEM',
@@ -65,7 +65,8 @@ FAULTS = {
     'symlinkat': 'ENOSPC', 'umount2': 'EBUSY', 'unlink': 'EACCES', 'unlinkat': 'EACCES', 'unshare': 'EPERM ENOSPC',
     'utimensat': 'EPERM', 'vfork': 'EAGAIN', 'wait4': 'EINTR', 'write': 'ENOSPC EIO EINTR 0', 'writev': 'ENOSPC',
 }
-# Memory runs out for good, after the call of this number.
+# Memory runs out for good, from the call of this number on. brk(2) has no error: the kernel returns a break that is
+# less than the program asked for.
 MEMORY = 'brk,mmap,mremap'
 # These calls cannot fail, or only if the program has an error.
 SOUND = set('''alarm arch_prctl clock_getres clock_gettime clock_nanosleep close_range exit exit_group futex getegid
@@ -172,7 +173,7 @@ class Run:
 
     def result(self):
         """What the tool wrote: stdout and the files in @OUT@."""
-        out = {'stdout': self.stdout.replace(b'/n%d' % self.number, b'/n')}
+        out = {'stdout': self.stdout.replace(b'/n%d' % self.number, b'/n').replace(str(self.dir).encode(), b'DIR')}
         for file in files(self.path('out')):
             path = self.path('out') / file
             out[file] = (os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b'')
@@ -198,7 +199,7 @@ class Run:
         """The violations of the rules above."""
         bad = []
         lines = self.stderr.splitlines()
-        failed = 125 if self.case['tool'] == 'dt-vmrun' else 1
+        failed = (125, 126, 127) if self.case['tool'] == 'dt-vmrun' else (1,)
         if self.hangs:
             return ['hangs']
         if self.status == 0:
@@ -207,7 +208,7 @@ class Run:
             if self.result() != good:
                 bad.append('status 0 with another result')
         else:
-            if self.status != failed:
+            if self.status not in failed:
                 bad.append(f'status {self.status}: {self.stderr!r}')
             if len(lines) != 1 or not self.stderr.endswith('\n') or not lines[0].startswith(self.case['tool'] + ': '):
                 bad.append(f'{len(lines)} lines: {self.stderr!r}')
@@ -335,9 +336,11 @@ def faults_of(calls):
 def inject(case, good, fault):
     """Runs the case with this fault. Returns whether there was one, and the violations."""
     names, number, error = fault
-    what = f'retval={error}' if error.isdigit() else f'error={error}'
-    when = f'{number}+' if names == MEMORY else number
-    run = Run(case).run(['-e', f'trace=nanosleep,{names}', '-e', f'inject={names}:{what}:when={when}'])
+    words = ['-e', f'trace=nanosleep,{names}']
+    for name in names.split(','):
+        what = 'retval=0' if error == '0' or name == 'brk' else f'error={error}'
+        words += ['-e', f'inject={name}:{what}:when={number}{"+" if names == MEMORY else ""}']
+    run = Run(case).run(words)
     log = run.log.read_text(errors='replace') if run.log.exists() else ''
     bad = run.judge(good, set(names.split(',')))
     if log.count('(INJECTED)') < 2 and not bad:
