@@ -50,12 +50,13 @@ FAULTS = {
     'connect': 'ECONNREFUSED ETIMEDOUT', 'copy_file_range': 'EIO ENOSPC EINTR EXDEV 0', 'dup': 'EMFILE', 'dup2': 'EBUSY',
     'dup3': 'EBUSY', 'epoll_create1': 'EMFILE', 'epoll_ctl': 'ENOMEM', 'epoll_wait': 'EINTR', 'eventfd2': 'EMFILE',
     'execve': 'ENOENT ENOMEM', 'fallocate': 'ENOSPC', 'fchdir': 'EACCES', 'fchmod': 'EPERM EIO', 'fchown': 'EPERM',
-    'fchownat': 'EPERM', 'fcntl': 'ENOLCK EMFILE', 'fgetxattr': 'EIO', 'flock': 'ENOLCK EINTR', 'fork': 'EAGAIN', 'fsetxattr': 'ENOSPC',
+    'fchownat': 'EPERM', 'fcntl': 'ENOLCK EMFILE', 'fgetxattr': 'EIO', 'flock': 'ENOLCK EINTR',
+    'fork': 'EAGAIN', 'fsetxattr': 'ENOSPC',
     'fstat': 'EIO', 'fstatfs': 'EIO', 'ftruncate': 'ENOSPC EIO', 'getcwd': 'ENOENT', 'getrandom': 'EINTR',
     'getsockname': 'ENOBUFS', 'getpeername': 'ENOTCONN', 'ioctl': 'ENOTTY', 'linkat': 'ENOSPC', 'lsetxattr': 'ENOSPC',
     'madvise': 'ENOMEM', 'memfd_create': 'EMFILE', 'mkdir': 'ENOSPC EACCES', 'mkdirat': 'ENOSPC', 'mknodat': 'EPERM',
     'mlock': 'ENOMEM', 'mmap': 'ENOMEM', 'mount': 'EPERM ENOMEM', 'mprotect': 'ENOMEM', 'mremap': 'ENOMEM',
-    'munmap': 'ENOMEM', 'newfstatat': 'EIO EACCES', 'openat': 'EMFILE EACCES EIO', 'openat2': 'EMFILE EACCES',
+    'newfstatat': 'EIO EACCES', 'openat': 'EMFILE EACCES EIO', 'openat2': 'EMFILE EACCES',
     'pipe2': 'EMFILE', 'poll': 'EINTR ENOMEM', 'ppoll': 'EINTR', 'pread64': 'EIO EINTR 0', 'prctl': 'EINVAL',
     'preadv': 'EIO', 'prlimit64': 'EPERM', 'pwrite64': 'ENOSPC EIO EINTR 0', 'read': 'EIO EINTR 0', 'readlink': 'EIO',
     'recvfrom': 'ECONNRESET ETIMEDOUT 0', 'recvmsg': 'ECONNRESET', 'rename': 'EACCES ENOSPC', 'renameat2': 'EACCES',
@@ -68,13 +69,14 @@ FAULTS = {
 # Memory runs out for good, from the call of this number on. brk(2) has no error: the kernel returns a break that is
 # less than the program asked for.
 MEMORY = 'brk,mmap,mremap'
-# These calls cannot fail, or only if the program has an error.
+# These calls cannot fail, or only if the program has an error. munmap(2) of a complete mapping is one of them, and
+# glibc aborts if it fails.
 SOUND = set('''alarm arch_prctl clock_getres clock_gettime clock_nanosleep close_range exit exit_group futex getegid
-    geteuid getgid getpid getppid getresgid getresuid gettid gettimeofday getuid kill nanosleep pause restart_syscall rseq
+    geteuid getgid getpid getppid getresgid getresuid gettid gettimeofday getuid kill munmap nanosleep pause restart_syscall rseq
     rt_sigaction rt_sigprocmask rt_sigreturn rt_sigtimedwait sched_yield set_robust_list set_tid_address setitimer
     sigaltstack sysinfo tgkill timer_create timer_settime umask uname'''.split())
 REMOVES = {'unlink', 'unlinkat', 'rmdir'}
-ALLOCATES = {'brk', 'mmap', 'mprotect', 'mremap', 'munmap', 'madvise', MEMORY}
+ALLOCATES = {'brk', 'mmap', 'mprotect', 'mremap', 'madvise', MEMORY}
 
 part = False
 preload = ''
@@ -317,12 +319,16 @@ def count_calls(case):
     return run.result(), most
 
 
-def faults_of(calls):
-    """The faults for these numbers of calls, as (NAMES, NUMBER, ERROR)."""
+def faults_of(tool, calls):
+    """The faults for these numbers of calls, as (NAMES, NUMBER, ERROR).
+
+    A close(2) that fails closes the descriptor nevertheless, but strace cannot do that. The processes of dt-vmrun would
+    wait for the end of a pipe that stays open.
+    """
     limit = 1 if part else LIMIT
     out = []
     for name, n in sorted(calls.items()):
-        if name in SOUND or (sanitized and name in ALLOCATES):
+        if name in SOUND or (sanitized and name in ALLOCATES) or (name == 'close' and tool == 'dt-vmrun'):
             continue
         errors = FAULTS.get(name, 'EIO').split()
         for number in range(1, min(n, limit) + 1):
@@ -373,7 +379,7 @@ def main():
         counted = list(pool.map(count_calls, cases))
         work = {}
         for case, (good, calls) in zip(cases, counted):
-            for fault in faults_of(calls):
+            for fault in faults_of(case['tool'], calls):
                 work[pool.submit(inject, case, good, fault)] = (case, fault)
         for future in concurrent.futures.as_completed(work):
             case, (name, number, error) = work[future]
