@@ -374,15 +374,20 @@ def main():
     base = pathlib.Path(tempfile.mkdtemp(dir=os.environ.get('T')))
     sanitized = b'__asan_init' in pathlib.Path(shutil.which(cases[0]['tool'])).read_bytes()
     jobs = int(os.environ.get('FAULT_JOBS') or os.cpu_count())
-    injected, violations = collections.Counter(), collections.Counter()
+    injected, violations, skipped = collections.Counter(), collections.Counter(), collections.Counter()
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         counted = list(pool.map(count_calls, cases))
         work = {}
         for case, (good, calls) in zip(cases, counted):
             for fault in faults_of(case['tool'], calls):
                 work[pool.submit(inject, case, good, fault)] = (case, fault)
+        # SIGTERM ends the campaign after the runs that have begun.
+        signal.signal(signal.SIGTERM, lambda *_: [future.cancel() for future in work])
         for future in concurrent.futures.as_completed(work):
             case, (name, number, error) = work[future]
+            if future.cancelled():
+                skipped[case['tool']] += 1
+                continue
             done, bad = future.result()
             injected[case['tool']] += done
             violations[case['tool']] += bool(bad)
@@ -390,9 +395,10 @@ def main():
                 print(f'{case["tool"]}, {case["case"]}: call {number} of {name}, {error}: {text}', flush=True)
     shutil.rmtree(base, ignore_errors=True)
     for tool in dict.fromkeys(case['tool'] for case in cases):
-        print(f'{tool:16} {injected[tool]:6} faults {violations[tool]:4} violations')
+        print(f'{tool:16} {injected[tool]:6} faults {violations[tool]:4} violations'
+              + (f', {skipped[tool]} runs left out' if skipped[tool] else ''))
     print(f'{"all":16} {sum(injected.values()):6} faults {sum(violations.values()):4} violations')
-    sys.exit(any(violations.values()))
+    sys.exit(any(violations.values()) or any(skipped.values()))
 
 
 main()
