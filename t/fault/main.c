@@ -1,5 +1,6 @@
 /*
- * main: a library for LD_PRELOAD that makes a program wait for strace(1) where main() begins.
+ * main: a library for LD_PRELOAD that makes a program wait for strace(1) where main()
+ * begins.
  *
  * The program writes a byte to the descriptor in $DT_FAULT_FD when the dynamic loader and
  * the constructors of the libraries are done. Then it calls nanosleep(2) until this
