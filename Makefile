@@ -47,7 +47,7 @@ INIT     = guest/init.c $(foreach m,buf err hardlinks io mem num spawn utf8,comm
 	   $(foreach m,tar xattrs,common/archive/$m.c) \
 	   $(foreach m,changes changes-tar copytree jail jail-mounts report,common/run/$m.c)
 
-all: $(TOOLS:%=$B/%) $B/guest/init $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%)
+all: $(TOOLS:%=$B/%) $B/guest/init $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%) $B/fault/main.so
 
 $(TOOLS:%=$B/%): $B/%: $B/cmd/%.o $B/libdt.a
 $(UNITS:%=$B/unit/%): $B/unit/%: $B/t/unit/%.o $B/libdt.a
@@ -61,6 +61,10 @@ $B/guest/init: $(INIT) $(wildcard common/*/*.h) Makefile
 	$(CC) -std=c17 -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(WARN) -O2 -static -s \
 	    -o $@ $(INIT)
 
+$B/fault/main.so: t/fault/main.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=c17 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
+
 $B/libdt.a: $(SOURCES:%.c=$B/%.o)
 	rm -f $@ && $(AR) rcs $@ $^
 
@@ -72,6 +76,7 @@ check: all
 	DT_BUILD='$(abspath $B)' JOBS='$(JOBS)' t/run t/*.t
 
 fault: all
+	DT_BUILD='$(abspath $B)' t/fault/run
 	DT_BUILD='$(abspath $B)' t/fault/programs
 	DT_BUILD='$(abspath $B)' t/fault/kills
 
@@ -83,8 +88,8 @@ fuzz:
 	DT_BUILD='$(abspath build-fuzz)' t/fuzz/run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 lint:
-	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] t/fuzz-main.c
-	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix t/fault/kills t/fault/programs .ci/run
+	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] t/fuzz-main.c t/fault/*.c
+	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix t/fault/kills t/fault/programs t/fault/run .ci/run
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \

@@ -291,13 +291,17 @@ int unpack_get(const struct unpack_index *x, const struct unpack_place *p,
 		return err_set(e, "a member of more than %zu bytes", limit);
 	int fd = unpack_raw(x, p, &is_own, e);
 	if (fd < 0)
-		return -1;
+		return UNPACK_UNREADABLE;
 	size_t size = (size_t)p->size;
 	ssize_t n = io_pread(fd, buf_reserve(out, size), size, p->offset);
+	if (n < 0)
+		err_set_errno(e, "member '%s'", x->names.name[p - x->place]);
+	else if ((size_t)n != size)
+		err_set(e, "truncated in the middle of a member");
 	if (is_own)
 		close(fd);
 	if (n < 0 || (size_t)n != size)
-		return err_set(e, "truncated in the middle of a member");
+		return UNPACK_UNREADABLE;
 	out->len += size;
 	out->data[out->len] = '\0';
 	return 0;

@@ -212,7 +212,11 @@ void unpack_index_release(struct unpack_index *x);
 const struct unpack_place *unpack_find(const struct unpack_index *x, const char *name,
 				       struct err *e);
 
-/* Appends the contents of a member, at most `limit` bytes. Returns 0 or -1. */
+/*
+ * Appends the contents of a member, at most `limit` bytes. Returns 0, or -1 if there are
+ * more, or UNPACK_UNREADABLE if the system cannot read them.
+ */
+enum { UNPACK_UNREADABLE = -3 };
 int unpack_get(const struct unpack_index *x, const struct unpack_place *p,
 	       struct buf *out, size_t limit, struct err *e);
 

@@ -15,7 +15,7 @@ enum { BLOCK = 64 << 10 }; /* stays in the cache of the processor */
 static void start(struct digest *d)
 {
 	if (EVP_DigestInit_ex(d->state, EVP_sha256(), NULL) != 1)
-		die("libcrypto has no SHA-256");
+		die("out of memory, or libcrypto has no SHA-256");
 }
 
 void digest_init(struct digest *d)

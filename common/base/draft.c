@@ -114,7 +114,8 @@ static char *make_name(const char *file, const char *dir)
 /*
  * Locks the new draft. Returns false if another process removed the draft by
  * draft_sweep() before the lock was taken. If the file system has no locks, draft_sweep()
- * removes nothing, so an unlocked draft is safe.
+ * removes nothing, so an unlocked draft is safe. If fstat(2) fails, the draft is taken to
+ * be there; rename(2) reports an error if it is not.
  */
 static bool lock(int fd)
 {
@@ -122,7 +123,7 @@ static bool lock(int fd)
 
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
 		return false;
-	return fstat(fd, &st) == 0 && st.st_nlink > 0;
+	return fstat(fd, &st) < 0 || st.st_nlink > 0;
 }
 
 int draft_open(struct draft *d, const char *file, mode_t mode, const char *dir)

@@ -62,11 +62,11 @@ static void empty(int top, const char *name, size_t *moved)
  * Removes the contents of the directory. Each directory in it is moved to its top before
  * it is removed, so that any depth needs only two descriptors.
  */
-static void empty_all(int top)
+static void empty_all(int top, size_t *moved)
 {
 	DIR *dir = io_opendir(fcntl(top, F_DUPFD_CLOEXEC, 0));
 	struct dirent *d;
-	size_t moved = 0, removed = 1;
+	size_t removed = 1;
 
 	while (dir != NULL && removed > 0) {
 		removed = 0;
@@ -78,7 +78,7 @@ static void empty_all(int top)
 				removed++;
 				continue;
 			}
-			empty(top, d->d_name, &moved);
+			empty(top, d->d_name, moved);
 			removed += unlinkat(top, d->d_name, AT_REMOVEDIR) == 0;
 		}
 	}
@@ -101,10 +101,11 @@ static void sweep_one(int parent, const char *name)
 {
 	int fd = open_inside(parent, name);
 	struct stat st;
+	size_t moved = 0;
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
 	    flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		empty_all(fd);
+		empty_all(fd, &moved);
 		unlinkat(parent, name, AT_REMOVEDIR);
 	}
 	if (fd >= 0)
@@ -159,11 +160,15 @@ int scratch_make(struct scratch *s, const char *name, struct err *e)
 			s->path = path.data;
 			return 0;
 		}
-		if (s->fd >= 0)
+		if (s->fd >= 0) {
 			close(s->fd);
-		else if (errno != ENOENT)
-			break;
-		s->fd = -1;
+			s->fd = -1;
+		} else if (errno != ENOENT) {
+			err_set_errno(e, "%s", path.data);
+			rmdir(path.data);
+			buf_release(&path);
+			return -1;
+		}
 	}
 	err_set_errno(e, "%s", path.data);
 	buf_release(&path);
@@ -187,10 +192,17 @@ int scratch_keep(struct scratch *s, const char *name)
 
 int scratch_remove(struct scratch *s)
 {
+	size_t moved = 0;
+	int result = -1;
+
 	if (s->path == NULL)
 		return 0;
-	empty_all(s->fd);
-	int result = rmdir(s->path), why = errno;
+	/* After a temporary error, another try leaves nothing. */
+	for (int try = 0; try < 3 && result < 0; try++) {
+		empty_all(s->fd, &moved);
+		result = rmdir(s->path);
+	}
+	int why = errno;
 	forget(s);
 	errno = why;
 	return result;

@@ -25,10 +25,13 @@ json_t *image_archive_text(const struct image_archive *a, const char *member,
 	char got[DIGEST_HEX + 1];
 	const struct unpack_place *p = unpack_find(&a->index, member, e);
 
-	if (p == NULL || unpack_get(&a->index, p, text, JSON_LIMIT, e) < 0) {
+	int result = p != NULL ? unpack_get(&a->index, p, text, JSON_LIMIT, e) : -1;
+	if (result < 0)
 		err_prefix(e, "%s", a->file);
+	if (result == UNPACK_UNREADABLE)
+		die("%s", e->text);
+	if (result < 0)
 		return NULL;
-	}
 	digest_of(text->data, text->len, got);
 	if (hex != NULL && strcmp(got, hex) != 0) {
 		err_set(e, "%s: member '%s' has the digest %s, which is not its name",

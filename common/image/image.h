@@ -153,7 +153,9 @@ json_t *image_archive_tags(const struct image_archive *a, const json_t *entry);
 /*
  * Parses the JSON document in the archive's entry `member`, and appends its bytes to
  * `text`. If `hex` is not NULL, the digest of the bytes must be equal to it. Returns a
- * new reference, or NULL and a reason.
+ * new reference, or NULL and a reason. Ends the process if the system cannot read the
+ * member: callers ignore a bad document that they do not need, but the output must not
+ * depend on such a failure.
  */
 json_t *image_archive_text(const struct image_archive *a, const char *member,
 			   const char *hex, struct buf *text, struct err *e);
