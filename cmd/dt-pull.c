@@ -17,6 +17,7 @@
 #include "base/opt.h"
 #include "base/pool.h"
 #include "base/progress.h"
+#include "base/sandbox.h"
 #include "base/secret.h"
 #include "base/strset.h"
 #include "image/annotations.h"
@@ -550,6 +551,7 @@ static void release_pull(struct pull *p, struct options *o)
 int main(int argc, char **argv)
 {
 	struct options o;
+	struct sandbox sandbox = {0};
 	struct pull p = {.o = &o};
 
 	err_init("dt-pull");
@@ -560,6 +562,9 @@ int main(int argc, char **argv)
 	io_begin(opt_output(), o.answer == ARCHIVE ? IO_BINARY : IO_TEXT);
 	pthread_mutex_init(&p.lock, NULL);
 	cache_init(&p.cache, !o.no_cache);
+	sandbox.cache = p.cache.dir;
+	registry_sandbox(&sandbox, &o.ref, &o.registry);
+	sandbox_enter(&sandbox);
 	p.fetch = (struct fetch){
 	    .cache = &p.cache,
 	    .registry = registry_new(&o.ref, &o.registry),
