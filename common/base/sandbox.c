@@ -11,19 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-/* The leak sanitizer forks and traces the process. */
-#if defined __SANITIZE_ADDRESS__
-enum { IS_TRACED = true };
-#elif defined __has_feature
-#if __has_feature(address_sanitizer)
-enum { IS_TRACED = true };
-#else
-enum { IS_TRACED = false };
-#endif
-#else
-enum { IS_TRACED = false };
-#endif
-
 void sandbox_read(struct sandbox *s, const char *file)
 {
 	if (file != NULL && *file != '\0' && strcmp(file, "-") != 0)
@@ -59,12 +46,12 @@ void sandbox_enter(struct sandbox *s)
 	if (s->cache != NULL)
 		make_cache(s->cache);
 	start_broker(s);
-	if (!IS_TRACED) {
-		/* Both mechanisms require it of a process without privileges. */
-		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-			die_errno("cannot give up privileges");
+	/* Both mechanisms require it of a process without privileges. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		die_errno("cannot give up privileges");
+	if (sandbox_landlock() > 0)
 		sandbox_restrict_files(s);
+	if (sandbox_has_seccomp())
 		sandbox_restrict_calls(s);
-	}
 	strset_release(&s->files);
 }

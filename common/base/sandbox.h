@@ -71,7 +71,10 @@ void sandbox_port(struct sandbox *s, uint16_t port);
  */
 void sandbox_enter(struct sandbox *s);
 
-/* Which version of Landlock this kernel has, 0 if none; and whether it has seccomp. */
+/*
+ * The version of Landlock that sandbox_enter() uses, 0 if none; and whether it uses
+ * seccomp. Version 1 of Landlock (before Linux 5.19) is not used.
+ */
 int sandbox_landlock(void);
 bool sandbox_has_seccomp(void);
 
