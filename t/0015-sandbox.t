@@ -44,10 +44,10 @@ enters() {
 		"$((2 + $(grep -c 'clone.*CLONE_THREAD' "$T/log")))"
 }
 enters dt-inspect '^dup[(]0[)]' "$T/image.tar" dt-inspect
-enters 'dt-inspect FILE' "^openat.*$T/image.tar\", O_RDONLY" /dev/null dt-inspect "$T/image.tar"
+enters 'dt-inspect FILE' "^openat.*$T/image.tar\", O_RDONLY[|]O_CLOEXEC[)]" /dev/null dt-inspect "$T/image.tar"
 enters dt-flatten '^dup[(]0[)]' "$T/image.tar" dt-flatten
 enters dt-manifest '^(read|splice)[(]0, ' "$T/layer.tar" dt-manifest --name x
-enters 'dt-manifest --config' "^openat.*$T/config.json\", O_RDONLY" "$T/layer.tar" dt-manifest --name x --config "$T/config.json" \
+enters 'dt-manifest --config' "^openat.*$T/config.json\", O_RDONLY[|]O_CLOEXEC[)]" "$T/layer.tar" dt-manifest --name x --config "$T/config.json" \
 	--from "$T/image.tar"
 enters dt-pull '^connect.*htons[(]1[)]' /dev/null dt-pull --retries 0 "localhost:1/x@$digest"
 enters dt-push '^dup[(]0[)]' "$T/image.tar" dt-push --retries 0 localhost:1/x

@@ -78,6 +78,10 @@ const char *digest_strip(const char *s);
 enum { DIGEST_NIX32 = 32 };
 void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1]);
 
+/* Writes the complete digest in Nix base 32, 52 characters. `hex` must be valid. */
+enum { DIGEST_BASE32 = 52 };
+void digest_base32(const char *hex, char out[DIGEST_BASE32 + 1]);
+
 /*
  * Reads a SHA-256 that a user pinned, in any form that Nix accepts:
  *
