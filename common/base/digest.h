@@ -57,7 +57,10 @@ int64_t digest_add_file(struct digest *d, int fd, off_t at, uint64_t size);
  */
 int digest_span(int fd, off_t at, uint64_t size, char hex[DIGEST_HEX + 1]);
 
-/* Compares two hex digests in constant time. */
+/*
+ * Compares two hex digests in constant time. Digests of received data are compared with
+ * the expected ones by this function only.
+ */
 bool digest_is_same(const char *a, const char *b);
 
 /* Returns whether `s` is exactly 64 lower-case hex digits. */
