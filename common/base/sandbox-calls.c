@@ -180,6 +180,18 @@ static _Noreturn void fail(int error)
 	die_errno("seccomp");
 }
 
+/* The conditions that argument `arg` is `value`, and that its bits in `mask` are. */
+static struct scmp_arg_cmp equal(unsigned arg, uint64_t value)
+{
+	return (struct scmp_arg_cmp){.arg = arg, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+
+static struct scmp_arg_cmp masked(unsigned arg, uint64_t mask, uint64_t value)
+{
+	return (struct scmp_arg_cmp){
+	    .arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+}
+
 static void rule(scmp_filter_ctx f, uint32_t action, int call, unsigned n,
 		 const struct scmp_arg_cmp *args)
 {
@@ -211,51 +223,46 @@ static void allow_reading(scmp_filter_ctx f)
 	uint64_t all = 0;
 
 	for (size_t i = 0; i < sizeof writing / sizeof *writing; i++) {
-		RULE(f, no, open, SCMP_A1_64(SCMP_CMP_MASKED_EQ, writing[i], writing[i]));
-		RULE(f, no, openat,
-		     SCMP_A2_64(SCMP_CMP_MASKED_EQ, writing[i], writing[i]));
+		RULE(f, no, open, masked(1, writing[i], writing[i]));
+		RULE(f, no, openat, masked(2, writing[i], writing[i]));
 		all |= writing[i];
 	}
-	RULE(f, SCMP_ACT_ALLOW, open, SCMP_A1_64(SCMP_CMP_MASKED_EQ, all, 0));
-	RULE(f, SCMP_ACT_ALLOW, openat, SCMP_A2_64(SCMP_CMP_MASKED_EQ, all, 0));
+	RULE(f, SCMP_ACT_ALLOW, open, masked(1, all, 0));
+	RULE(f, SCMP_ACT_ALLOW, openat, masked(2, all, 0));
 }
 
 /* Threads, but no processes. clone3(2) fails with ENOSYS, and libc calls clone(2). */
 static void allow_threads(scmp_filter_ctx f)
 {
-	RULE(f, SCMP_ACT_ALLOW, clone,
-	     SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-	RULE(f, SCMP_ACT_ERRNO(EPERM), clone,
-	     SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+	RULE(f, SCMP_ACT_ALLOW, clone, masked(0, CLONE_THREAD, CLONE_THREAD));
+	RULE(f, SCMP_ACT_ERRNO(EPERM), clone, masked(0, CLONE_THREAD, 0));
 }
 
 /* Not local sockets: they would reach the daemons of this machine. */
 static void allow_sockets(scmp_filter_ctx f)
 {
-	static const int families[] = {AF_INET, AF_INET6},
-			 types[] = {SOCK_STREAM, SOCK_DGRAM};
+	static const unsigned families[] = {AF_INET, AF_INET6},
+			      types[] = {SOCK_STREAM, SOCK_DGRAM};
 	enum { TYPE = 0xf };
 
 	RULES(f, SCMP_ACT_ALLOW, of_sockets);
 	for (size_t i = 0; i < 2; i++)
 		for (size_t j = 0; j < 2; j++)
-			RULE(f, SCMP_ACT_ALLOW, socket,
-			     SCMP_A0_32(SCMP_CMP_EQ, families[i]),
-			     SCMP_A1_32(SCMP_CMP_MASKED_EQ, TYPE, types[j]));
-	RULE(f, SCMP_ACT_ALLOW, socket, SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK),
-	     SCMP_A2_32(SCMP_CMP_EQ, NETLINK_ROUTE));
+			RULE(f, SCMP_ACT_ALLOW, socket, equal(0, families[i]),
+			     masked(1, TYPE, types[j]));
+	RULE(f, SCMP_ACT_ALLOW, socket, equal(0, AF_NETLINK), equal(2, NETLINK_ROUTE));
 }
 
 /* Some calls with some arguments only. */
 static void allow_some(scmp_filter_ctx f)
 {
 	for (size_t i = 0; i < sizeof controls / sizeof *controls; i++)
-		RULE(f, SCMP_ACT_ALLOW, ioctl, SCMP_A1_32(SCMP_CMP_EQ, controls[i]));
+		RULE(f, SCMP_ACT_ALLOW, ioctl, equal(1, controls[i]));
 	/* for raise(3) */
-	RULE(f, SCMP_ACT_ALLOW, tgkill, SCMP_A0_32(SCMP_CMP_EQ, (uint32_t)getpid()));
-	RULE(f, SCMP_ACT_ALLOW, prlimit64, SCMP_A0_32(SCMP_CMP_EQ, 0));
+	RULE(f, SCMP_ACT_ALLOW, tgkill, equal(0, (uint64_t)getpid()));
+	RULE(f, SCMP_ACT_ALLOW, prlimit64, equal(0, 0));
 	/* the mark of a tool that failed, see err.h */
-	RULE(f, SCMP_ACT_ALLOW, fchmod, SCMP_A0_32(SCMP_CMP_EQ, STDOUT_FILENO));
+	RULE(f, SCMP_ACT_ALLOW, fchmod, equal(0, STDOUT_FILENO));
 }
 
 bool sandbox_has_seccomp(void)
