@@ -82,11 +82,12 @@ rm -r "$T/full/out"
 mkfifo "$T/pipe"
 dt-inspect -o "$T/full/out" <"$T/pipe" &
 exec 3>"$T/pipe"
-until compgen -G "$T/full/.*" >/dev/null; do :; done
+# The broker is there before the tool gives up its privileges.
+until grep -q "^NoNewPrivs:.*1" "/proc/$!/status"; do sleep 0.01; done
 kill -KILL $!
 wait $! 2>/dev/null
 exec 3>&-
-until ! compgen -G "$T/full/.out*" >/dev/null; do :; done
+until ! compgen -G "$T/full/.out*" >/dev/null; do sleep 0.01; done
 is 'a tool that is killed leaves no draft' "$(ls -A "$T/full")" ''
 fails 1 'temporary|No such file' 'a missing TMPDIR is reported' env TMPDIR="$T/missing" dt-inspect "$T/link"
 
