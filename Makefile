@@ -27,7 +27,8 @@ SCRIPTS  = $(shell find scripts -type f -name 'dt-*')
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
 FUZZERS  = $(notdir $(basename $(wildcard t/fuzz/*.c)))
 
-PKGS     = libarchive libcrypto libcurl libdeflate libsodium libzstd fuse3 jansson sqlite3 \
+PKGS     = libarchive libcrypto libcurl libdeflate libseccomp libsodium libzstd fuse3 jansson \
+	   sqlite3 \
 	   $(GUNZIP:isal=libisal)
 LIBS    := $(shell pkg-config --libs $(PKGS))
 ALL_CPPFLAGS := -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(CPPFLAGS) \
@@ -43,7 +44,8 @@ FUZZ_SECONDS = 60
 FUZZ_TARGETS =
 
 # What dt-vmrun's guest runs: without libraries, and never with sanitizers.
-INIT     = guest/init.c $(foreach m,buf err hardlinks io mem num spawn utf8,common/base/$m.c) \
+INIT     = guest/init.c \
+	   $(foreach m,broker buf err hardlinks io mem num spawn utf8,common/base/$m.c) \
 	   $(foreach m,tar xattrs,common/archive/$m.c) \
 	   $(foreach m,changes changes-tar copytree jail jail-mounts report,common/run/$m.c)
 

@@ -10,12 +10,15 @@
 #include "base/io.h"
 #include "base/lines.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/opt.h"
 #include "base/strset.h"
 #include "store/graph.h"
 #include "store/operand.h"
 #include "store/references.h"
 #include "store/store.h"
+#include "store/trust.h"
+#include "store/verify.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -25,11 +28,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { ROOTS_LIMIT = 64 << 20 };
+enum { ROOTS_LIMIT = 64 << 20, SIGS_MAX = 1000 };
+
+/* The default of Nix. */
+static const char default_keys[] =
+    "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
 
 struct options {
 	const char *graph, *db, *store, *exclude;
-	bool scan, text, ignore_missing, no_cache;
+	const char *keys; /* of --trusted-public-keys */
+	size_t sigs_needed;
+	bool scan, text, ignore_missing, no_cache, verify;
 	char **operands; /* NULL is the last element */
 };
 
@@ -40,6 +49,7 @@ struct work {
 	struct references references;
 	struct graph g; /* the closure; at first, the roots */
 	struct strset mentions;
+	struct trust trust;
 };
 
 static void check_options(const struct options *o)
@@ -50,11 +60,27 @@ static void check_options(const struct options *o)
 		die_usage("--ignore-missing goes with --text");
 	if (o->text && o->graph != NULL && strcmp(o->graph, "-") == 0)
 		die_usage("--graph - and --text both read standard input");
+	if (o->verify && (o->scan || o->graph != NULL))
+		die_usage("--verify needs the database; it excludes --scan and --graph");
+	if (!o->verify && (o->keys != NULL || o->sigs_needed > 0))
+		die_usage("--trusted-public-keys and --sigs-needed go with --verify");
 }
 
 static void parse_args(struct options *o, int argc, char **argv)
 {
-	enum { DB = 1, EXCLUDE, GRAPH, IGNORE_MISSING, NO_CACHE, SCAN, STORE, TEXT };
+	enum {
+		DB = 1,
+		EXCLUDE,
+		GRAPH,
+		IGNORE_MISSING,
+		NO_CACHE,
+		SCAN,
+		SIGS_NEEDED,
+		STORE,
+		TEXT,
+		TRUSTED_KEYS,
+		VERIFY
+	};
 	static const struct opt options[] = {
 	    {DB, "db", "FILE", "take references from this database of Nix or Guix"},
 	    {GRAPH, "graph", "FILE", "take them from a graph that Nix or dt wrote"},
@@ -65,6 +91,12 @@ static void parse_args(struct options *o, int argc, char **argv)
 	    {IGNORE_MISSING, "ignore-missing", NULL,
 	     "ignore mentioned store paths that do not exist"},
 	    {NO_CACHE, "no-cache", NULL, "do not use the cache of scans"},
+	    {VERIFY, "verify", NULL,
+	     "compare all files with the database, and require signatures"},
+	    {TRUSTED_KEYS, "trusted-public-keys", "KEYS",
+	     "the keys of accepted signatures (cache.nixos.org's)"},
+	    {SIGS_NEEDED, "sigs-needed", "N",
+	     "signatures that each path needs, even if built here (0)"},
 	    {0},
 	};
 	static const struct opt_moved moved[] = {
@@ -101,8 +133,17 @@ static void parse_args(struct options *o, int argc, char **argv)
 		case SCAN:
 			o->scan = true;
 			break;
+		case SIGS_NEEDED:
+			o->sigs_needed = num_option("sigs-needed", optarg, 0, SIGS_MAX);
+			break;
 		case STORE:
 			o->store = optarg;
+			break;
+		case TRUSTED_KEYS:
+			o->keys = optarg;
+			break;
+		case VERIFY:
+			o->verify = true;
 			break;
 		case TEXT:
 			o->text = true;
@@ -269,6 +310,19 @@ static void complete(struct work *w)
 		die("%s", e.text);
 }
 
+/* Verifies the paths that are printed. */
+static void verify(struct work *w, const bool *skip)
+{
+	const struct verify v = {
+	    .store = &w->store, .db = w->references.db, .trust = &w->trust};
+	struct err e;
+
+	if (w->g.paths.n > 0 && v.db == NULL)
+		die("%s: has no database to verify its paths", w->store.dir);
+	if (w->g.paths.n > 0 && verify_graph(&v, &w->g, skip, &e) < 0)
+		die("%s", e.text);
+}
+
 static void write_graph(struct work *w)
 {
 	bool *skip = NULL;
@@ -280,6 +334,8 @@ static void write_graph(struct work *w)
 		if (skip == NULL)
 			die("%s", e.text);
 	}
+	if (w->o->verify)
+		verify(w, skip);
 	if (operand_sizes(&w->g, skip, &w->store, &e) < 0 ||
 	    graph_write(&w->g, skip, &out, &e) < 0)
 		die("%s", e.text);
@@ -295,6 +351,18 @@ static void release(struct work *w)
 	store_release(&w->store);
 	cache_release(&w->cache);
 	strset_release(&w->mentions);
+	signature_release(&w->trust.keys);
+}
+
+/* Reads the keys early, so that a wrong one is an error of the command line. */
+static void read_keys(struct work *w)
+{
+	const char *keys = w->o->keys != NULL ? w->o->keys : default_keys;
+	struct err e;
+
+	if (signature_add_keys(&w->trust.keys, keys, &e) < 0)
+		die_usage("--trusted-public-keys: %s", e.text);
+	w->trust.needed = w->o->sigs_needed;
 }
 
 int main(int argc, char **argv)
@@ -305,6 +373,7 @@ int main(int argc, char **argv)
 	err_init("dt-closure");
 	io_init();
 	parse_args(&o, argc, argv);
+	read_keys(&w);
 	io_begin(opt_output(), IO_TEXT);
 	store_init(&w.store, o.store);
 	w.references.store = &w.store;

@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/opt.h"
+#include "base/sandbox.h"
 #include "image/flat.h"
 #include "tree/sink.h"
 
@@ -102,6 +103,7 @@ int main(int argc, char **argv)
 	struct options o;
 	struct flat image;
 	struct rootfs *r = &image.rootfs;
+	struct sandbox sandbox = {0};
 	struct buf text = {0};
 	struct sink sink;
 	struct err why;
@@ -110,6 +112,8 @@ int main(int argc, char **argv)
 	io_init();
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), o.list ? IO_TEXT : IO_BINARY);
+	sandbox_read(&sandbox, o.choice.from);
+	sandbox_enter(&sandbox);
 	if (flat_open(&image, &o.choice, !o.no_verify, &why) < 0)
 		die("%s", why.text);
 	rootfs_sort(r);

@@ -8,6 +8,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/opt.h"
+#include "base/sandbox.h"
 #include "image/annotations.h"
 #include "image/image.h"
 #include "image/manifest.h"
@@ -114,6 +115,7 @@ static int describe_all(const struct image_choice *choice, struct buf *out, stru
 int main(int argc, char **argv)
 {
 	struct options o;
+	struct sandbox sandbox = {0};
 	struct buf text = {0};
 	struct err why;
 
@@ -121,6 +123,8 @@ int main(int argc, char **argv)
 	io_init();
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), IO_TEXT);
+	sandbox_read(&sandbox, o.choice.from);
+	sandbox_enter(&sandbox);
 	if ((o.all ? describe_all : describe_one)(&o.choice, &text, &why) < 0)
 		die("%s", why.text);
 	io_finish_text(&text);

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "base/sandbox.h"
 #include "base/timestamp.h"
 #include "image/annotations.h"
 #include "image/config.h"
@@ -313,6 +314,18 @@ static void fill(const struct options *o)
 	writer_release(&w);
 }
 
+static void enter_sandbox(const struct options *o)
+{
+	struct sandbox s = {0};
+
+	sandbox_read(&s, o->base.from);
+	sandbox_read(&s, o->config);
+	sandbox_read(&s, o->annotations);
+	sandbox_read(&s, o->documents);
+	sandbox_read(&s, o->only);
+	sandbox_enter(&s);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
@@ -323,6 +336,7 @@ int main(int argc, char **argv)
 	io_init();
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), IO_BINARY);
+	enter_sandbox(&o);
 	if (o.documents != NULL) {
 		fill(&o);
 		return 0;

@@ -16,6 +16,7 @@
 #include "base/num.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "base/sandbox.h"
 #include "base/secret.h"
 #include "image/annotations.h"
 #include "image/manifest.h"
@@ -364,12 +365,11 @@ static void write_layers(struct options *o, struct pull *p)
 		     p->reused, p->n_layers);
 }
 
-static void pull(struct options *o, struct registry *registry)
+static void pull(struct options *o, struct registry *registry, const struct cache *cache)
 {
-	struct cache cache;
 	const struct pull_options options = {
 	    .registry = registry,
-	    .cache = &cache,
+	    .cache = cache,
 	    .patience = o->registry.timeout,
 	    .digest = o->ref.digest,
 	    .platform = o->platform,
@@ -382,7 +382,6 @@ static void pull(struct options *o, struct registry *registry)
 	struct pull p;
 	struct err why;
 
-	cache_init(&cache, !o->no_cache);
 	if (pull_open(&p, &options, &why) < 0)
 		fail(o, &why);
 	if (o->thin)
@@ -390,12 +389,13 @@ static void pull(struct options *o, struct registry *registry)
 	else
 		write_layers(o, &p);
 	pull_release(&p);
-	cache_release(&cache);
 }
 
 int main(int argc, char **argv)
 {
 	struct options o;
+	struct cache cache;
+	struct sandbox sandbox = {0};
 
 	err_init("dt-pull");
 	io_init();
@@ -403,12 +403,17 @@ int main(int argc, char **argv)
 	json_wipe_freed(); /* a JSON document may contain credentials */
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), o.answer == ARCHIVE ? IO_BINARY : IO_TEXT);
+	cache_init(&cache, !o.no_cache);
+	sandbox.cache = cache.dir;
+	registry_sandbox(&sandbox, &o.ref, &o.registry);
+	sandbox_enter(&sandbox);
 	struct registry *registry = registry_new(&o.ref, &o.registry);
 	if (o.answer == PRINT_DIGEST)
 		print_digest(&o, registry);
 	else
-		pull(&o, registry);
+		pull(&o, registry, &cache);
 	registry_release(registry);
+	cache_release(&cache);
 	reference_release(&o.ref);
 	free(o.name);
 	return 0;

@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "base/sandbox.h"
 #include "base/secret.h"
 #include "image/image.h"
 #include "image/reference.h"
@@ -237,16 +238,16 @@ static void print_result(const struct push *p, struct buf *out)
 }
 
 /* Sends the image, or lists what would be sent. */
-static void push(struct options *o, struct registry *registry, struct buf *out)
+static void push(struct options *o, struct registry *registry, const struct cache *cache,
+		 struct buf *out)
 {
-	struct cache cache;
 	struct registry *other =
 	    o->mount_from != NULL ? registry_new(&o->other, &o->other_registry) : NULL;
 	const struct push_options options = {
 	    .registry = registry,
 	    .other = other,
 	    .other_path = o->other.path,
-	    .cache = &cache,
+	    .cache = cache,
 	    .patience = o->registry.timeout,
 	    .tag = o->tag,
 	    .format = o->format,
@@ -261,7 +262,6 @@ static void push(struct options *o, struct registry *registry, struct buf *out)
 	struct push p;
 	struct err why;
 
-	cache_init(&cache, !o->no_cache);
 	if (push_open(&p, &options, &o->choice, &why) < 0)
 		die("%s", why.text);
 	if (push_plan(&p, &why) < 0)
@@ -275,7 +275,6 @@ static void push(struct options *o, struct registry *registry, struct buf *out)
 	}
 	push_release(&p);
 	registry_release(other);
-	cache_release(&cache);
 }
 
 static void attach_file(struct options *o, struct registry *registry, struct buf *out)
@@ -301,6 +300,8 @@ static void attach_file(struct options *o, struct registry *registry, struct buf
 int main(int argc, char **argv)
 {
 	struct options o;
+	struct sandbox sandbox = {0};
+	struct cache cache;
 	struct buf text = {0};
 
 	err_init("dt-push");
@@ -309,14 +310,20 @@ int main(int argc, char **argv)
 	json_wipe_freed(); /* a JSON document may contain credentials */
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), IO_TEXT);
+	cache_init(&cache, !o.no_cache && o.attach == NULL);
+	sandbox.cache = cache.dir;
+	sandbox_read(&sandbox, o.attach);
+	registry_sandbox(&sandbox, &o.ref, &o.registry);
+	sandbox_enter(&sandbox);
 	struct registry *registry = registry_new(&o.ref, &o.registry);
 	if (o.attach != NULL)
 		attach_file(&o, registry, &text);
 	else
-		push(&o, registry, &text);
+		push(&o, registry, &cache, &text);
 	progress_end();
 	io_finish_text(&text);
 	registry_release(registry);
+	cache_release(&cache);
 	reference_release(&o.ref);
 	reference_release(&o.other);
 	buf_release(&text);

@@ -17,6 +17,7 @@
 , jansson
 , libarchive
 , libdeflate
+, libseccomp
 , libsodium
 , openssl
 , sqlite
@@ -49,7 +50,7 @@ stdenv.mkDerivation (self: {
   strictDeps = true;
   nativeBuildInputs = [ makeWrapper pkg-config ];
   # bash is for the scripts: strictDeps makes nixpkgs look for their interpreter here.
-  buildInputs = [ bash curl fuse3 jansson libarchive libdeflate libsodium openssl sqlite zlib zstd ]
+  buildInputs = [ bash curl fuse3 jansson libarchive libdeflate libseccomp libsodium openssl sqlite zlib zstd ]
     ++ (if isa-l == null then [ ] else [ isa-l ])
     # For the static program that dt-vmrun boots.
     ++ (if stdenv.cc.libc ? static then [ stdenv.cc.libc.static ] else [ ]);

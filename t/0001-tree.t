@@ -72,7 +72,7 @@ for file in common/*/*.[ch]; do
 done | sort -u | tsort 2>&1 >/dev/null | none 'no modules include each other'
 
 foreign='archive|archive_entry|openssl/.*|sodium|jansson|sqlite3|curl/.*|zlib|zstd|lzma|bzlib'
-foreign+='|libdeflate|isa-l.*|igzip_lib|fuse.*'
+foreign+='|seccomp|libdeflate|isa-l.*|igzip_lib|fuse.*'
 for file in cmd/*.c common/*/*.[ch]; do
 	sed -nE "s#^.include [<\"](($foreign)\\.h)[>\"].*#\\1 $(dirname "$file")#p" "$file"
 done | sort -u | awk '{ n[$1]++; by[$1] = by[$1] " " $2 }

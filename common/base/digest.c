@@ -131,25 +131,43 @@ const char *digest_strip(const char *s)
 
 static const char nix32[] = "0123456789abcdfghijklmnpqrsvwxyz";
 
+/*
+ * Writes `n` digits of Nix base 32 and a NUL. Nix writes the bytes as one little-endian
+ * number, with the most significant digit first. A zero byte must follow the number.
+ */
+static void to_nix32(const unsigned char *raw, size_t n, char *out)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t bit = (n - 1 - i) * 5;
+		unsigned two = raw[bit / 8] | (unsigned)raw[bit / 8 + 1] << 8;
+		out[i] = nix32[two >> (bit % 8) & 31];
+	}
+	out[n] = '\0';
+}
+
+static void unhex(const char *hex, unsigned char raw[DIGEST_BYTES])
+{
+	if (encode_unhex(raw, DIGEST_BYTES, hex) < 0)
+		die("'%s' is not a digest", hex);
+}
+
 void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1])
 {
 	enum { FOLDED = 20 };
 	unsigned char raw[DIGEST_BYTES], folded[FOLDED + 1] = {0};
 
-	if (encode_unhex(raw, sizeof raw, hex) < 0)
-		die("'%s' is not a digest", hex);
+	unhex(hex, raw);
 	for (size_t i = 0; i < DIGEST_BYTES; i++)
 		folded[i % FOLDED] ^= raw[i];
-	/*
-	 * Nix writes the bytes as one little-endian number, with the most significant
-	 * digit first.
-	 */
-	for (size_t i = 0; i < DIGEST_NIX32; i++) {
-		size_t bit = (DIGEST_NIX32 - 1 - i) * 5;
-		unsigned two = folded[bit / 8] | (unsigned)folded[bit / 8 + 1] << 8;
-		out[i] = nix32[two >> (bit % 8) & 31];
-	}
-	out[DIGEST_NIX32] = '\0';
+	to_nix32(folded, DIGEST_NIX32, out);
+}
+
+void digest_base32(const char *hex, char out[DIGEST_BASE32 + 1])
+{
+	unsigned char raw[DIGEST_BYTES + 1] = {0};
+
+	unhex(hex, raw);
+	to_nix32(raw, DIGEST_BASE32, out);
 }
 
 /*
@@ -203,8 +221,7 @@ void digest_sri(const char *hex, char out[DIGEST_SRI])
 {
 	unsigned char raw[DIGEST_BYTES];
 
-	if (encode_unhex(raw, sizeof raw, hex) < 0)
-		die("'%s' is not a digest", hex);
+	unhex(hex, raw);
 	memcpy(out, "sha256-", 7);
 	encode_base64(out + 7, (const char *)raw, sizeof raw);
 }

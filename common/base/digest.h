@@ -57,7 +57,10 @@ int64_t digest_add_file(struct digest *d, int fd, off_t at, uint64_t size);
  */
 int digest_span(int fd, off_t at, uint64_t size, char hex[DIGEST_HEX + 1]);
 
-/* Compares two hex digests in constant time. */
+/*
+ * Compares two hex digests in constant time. Digests of received data are compared with
+ * the expected ones by this function only.
+ */
 bool digest_is_same(const char *a, const char *b);
 
 /* Returns whether `s` is exactly 64 lower-case hex digits. */
@@ -77,6 +80,10 @@ const char *digest_strip(const char *s);
  */
 enum { DIGEST_NIX32 = 32 };
 void digest_nix32(const char *hex, char out[DIGEST_NIX32 + 1]);
+
+/* Writes the complete digest in Nix base 32, 52 characters. `hex` must be valid. */
+enum { DIGEST_BASE32 = 52 };
+void digest_base32(const char *hex, char out[DIGEST_BASE32 + 1]);
 
 /*
  * Reads a SHA-256 that a user pinned, in any form that Nix accepts:

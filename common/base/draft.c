@@ -1,5 +1,6 @@
 #include "base/draft.h"
 
+#include "base/broker.h"
 #include "base/err.h"
 #include "base/mem.h"
 
@@ -33,6 +34,8 @@ static const char suffix[] = ".dt-draft";
 static _Atomic(char *) live[LIVE_MAX];
 /* The process that created the drafts. A forked child must not remove them. */
 static pid_t owner;
+/* The draft that the broker completes. Its name is NULL if there is none. */
+static struct draft entrusted;
 
 /* Also runs in a signal handler, so it must be async-signal-safe. */
 static void remove_all(void)
@@ -44,6 +47,7 @@ static void remove_all(void)
 		if (name != NULL)
 			unlink(name);
 	}
+	broker_end();
 }
 
 static void on_signal(int number)
@@ -165,7 +169,7 @@ int draft_close(struct draft *d, bool ok)
 		why = errno;
 		ok = false;
 	}
-	if (ok && rename(d->name, d->file) < 0) {
+	if (ok && (d->is_entrusted ? broker_complete() : rename(d->name, d->file)) < 0) {
 		why = errno;
 		ok = false;
 	}
@@ -178,6 +182,27 @@ int draft_close(struct draft *d, bool ok)
 	*d = (struct draft){.fd = -1, .slot = -1};
 	errno = why;
 	return ok ? 0 : -1;
+}
+
+void draft_entrust(struct draft *d)
+{
+	d->is_entrusted = true;
+	entrusted.name = mem_strdup(d->name);
+	entrusted.file = mem_strdup(d->file);
+}
+
+int draft_complete(void)
+{
+	if (entrusted.name == NULL || rename(entrusted.name, entrusted.file) < 0)
+		return -1;
+	entrusted.name = NULL;
+	return 0;
+}
+
+void draft_discard(void)
+{
+	if (entrusted.name != NULL)
+		unlink(entrusted.name);
 }
 
 void draft_sweep(const char *dir)

@@ -26,6 +26,7 @@ struct draft {
 	char *name; /* name of the draft */
 	char *file; /* final name of the file */
 	int slot;   /* private */
+	bool is_entrusted;
 };
 
 /*
@@ -41,6 +42,16 @@ int draft_open(struct draft *d, const char *file, mode_t mode, const char *dir);
  * -1 with errno set. errno does not change if `ok` was false.
  */
 int draft_close(struct draft *d, bool ok);
+
+/*
+ * Leaves the last step of one draft to the broker, which must be started afterwards.
+ * draft_close() then asks the broker for the rename. The broker calls draft_complete(),
+ * which returns 0, or -1 with errno set, and in the end draft_discard(). That removes the
+ * draft unless it is complete.
+ */
+void draft_entrust(struct draft *d);
+int draft_complete(void);
+void draft_discard(void);
 
 /*
  * Removes the drafts in a directory whose writers no longer run. May be called at any

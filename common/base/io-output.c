@@ -69,6 +69,12 @@ void io_begin(const char *name, enum io_kind kind)
 		    name == NULL ? "stdout" : name);
 }
 
+void io_entrust_output(void)
+{
+	if (is_draft)
+		draft_entrust(&draft);
+}
+
 void io_finish_text(const struct buf *text)
 {
 	/*

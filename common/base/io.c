@@ -1,5 +1,6 @@
 #include "base/io.h"
 
+#include "base/broker.h"
 #include "base/buf.h"
 #include "base/err.h"
 
@@ -274,6 +275,8 @@ const char *io_tmpdir(void)
 
 int io_tmpfile(void)
 {
+	if (broker_is_on())
+		return broker_tmpfile();
 	const char *dir = io_tmpdir();
 	char name[4096];
 	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);

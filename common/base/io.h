@@ -139,6 +139,12 @@ enum io_kind { IO_TEXT, IO_BINARY };
  */
 void io_begin(const char *name, enum io_kind kind);
 
+/*
+ * Leaves to the broker to give the output its name, see draft_entrust(). Does nothing if
+ * standard output is not a file of io_begin().
+ */
+void io_entrust_output(void);
+
 /* Returns the name of the output for messages. */
 const char *io_output(void);
 

@@ -87,8 +87,10 @@ pid_t spawn_start(const char *const argv[], int in, int out, int log, const int 
 	int saved = errno;
 	close(fds[0]);
 	errno = saved;
-	if (pid < 0)
-		return err_set_errno(e, "%s", argv[0]);
+	if (pid < 0) {
+		err_set_errno(e, "%s", argv[0]);
+		errno = saved;
+	}
 	return pid;
 }
 

@@ -22,8 +22,8 @@ pid_t spawn_fork(void);
 /*
  * Starts argv[0], which is searched in PATH and then in the standard system directories.
  * Its stdin is `in`, its stdout `out`, and its stderr `log`; -1 means /dev/null. The `n`
- * descriptors in keep[] stay open under the same numbers. Returns its PID, or -1 and the
- * reason.
+ * descriptors in keep[] stay open under the same numbers. Returns its PID, or -1 with
+ * errno set and the reason.
  */
 pid_t spawn_start(const char *const argv[], int in, int out, int log, const int *keep,
 		  size_t n, struct err *e);

@@ -33,7 +33,7 @@ json_t *image_archive_text(const struct image_archive *a, const char *member,
 	if (result < 0)
 		return NULL;
 	digest_of(text->data, text->len, got);
-	if (hex != NULL && strcmp(got, hex) != 0) {
+	if (hex != NULL && !digest_is_same(got, hex)) {
 		err_set(e, "%s: member '%s' has the digest %s, which is not its name",
 			a->file, member, got);
 		return NULL;

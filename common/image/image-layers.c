@@ -61,7 +61,7 @@ int image_layer_read(const struct image *im, size_t i, const struct image_bytes 
 	digest_hex(&digest, hex);
 	digest_release(&digest);
 	free(block);
-	if (result == 0 && strcmp(hex, im->layer[i].diff_id) != 0)
+	if (result == 0 && !digest_is_same(hex, im->layer[i].diff_id))
 		result = wrong_digest(im, i, hex, e);
 	return result;
 }

@@ -25,7 +25,7 @@ int layercheck_end(struct layercheck *c, int result, const char *diff_id, uint64
 
 	digest_hex(&c->digest, hex);
 	digest_release(&c->digest);
-	if (result < 0 || c->seen != size || strcmp(hex, diff_id) == 0)
+	if (result < 0 || c->seen != size || digest_is_same(hex, diff_id))
 		return result;
 	return err_set(e, "%s: layer %zu has the digest %s, not its diff_id %s", what,
 		       number, hex, diff_id);

@@ -130,7 +130,7 @@ static int check_diff_id(const struct packed *p, const char *diff_id, struct err
 	int result = unpack_inflate(p->fd, p->at, p->size, count, &d, "a layer", e);
 	digest_hex(&d, hex);
 	digest_release(&d);
-	if (result == 0 && strcmp(hex, diff_id) != 0)
+	if (result == 0 && !digest_is_same(hex, diff_id))
 		result = err_set(e,
 				 "layer sha256:%s unpacks to sha256:%s, not to its "
 				 "diff_id sha256:%s",
@@ -151,7 +151,7 @@ int packed_member(struct packed *p, const struct unpack_index *x,
 	p->size = place->size;
 	if (digest_span(fd, p->at, p->size, p->hex) < 0)
 		return err_set_errno(e, "blob sha256:%s", hex);
-	if (strcmp(p->hex, hex) != 0)
+	if (!digest_is_same(p->hex, hex))
 		return err_set(e, "blob sha256:%s has the digest sha256:%s", hex, p->hex);
 	p->state = PACKED_COMPLETE;
 	return diff_id != NULL ? check_diff_id(p, diff_id, e) : 0;

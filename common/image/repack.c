@@ -117,9 +117,10 @@ static int take_layer(struct repack *r, struct unpack_stream *s,
 static int check_digest(const struct repack *r, const char *name, const char *hex,
 			struct err *e)
 {
-	return strcmp(name, hex) == 0 ? 0
-				      : err_set(e, "%s: blob sha256:%s has the digest %s",
-						r->what, name, hex);
+	return digest_is_same(name, hex)
+		   ? 0
+		   : err_set(e, "%s: blob sha256:%s has the digest %s", r->what, name,
+			     hex);
 }
 
 /* Copies the current member, which is no document: a layer that is compressed already. */

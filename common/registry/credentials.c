@@ -1,5 +1,6 @@
 #include "registry/credentials.h"
 
+#include "base/broker.h"
 #include "base/buf.h"
 #include "base/encode.h"
 #include "base/err.h"
@@ -158,13 +159,49 @@ static int find_entry(struct credentials *c, const json_t *auths, const char *fi
 
 /* --- credential helpers --- */
 
+static const char helper_prefix[] = "docker-credential-";
+
+static bool is_helper(const char *program)
+{
+	size_t len = strlen(helper_prefix);
+
+	return strncmp(program, helper_prefix, len) == 0 && program[len] != '\0' &&
+	       strchr(program, '/') == NULL;
+}
+
+/* Returns the PID of `PROGRAM get`, or -1 with errno set and a reason. */
+static pid_t start(const char *program, int in, int out, struct err *e)
+{
+	const char *const argv[] = {program, "get", NULL};
+
+	return spawn_start(argv, in, out, STDERR_FILENO, NULL, 0, e);
+}
+
+pid_t credentials_helper(const char *program, int in, int out)
+{
+	struct err unused;
+
+	if (is_helper(program))
+		return start(program, in, out, &unused);
+	errno = EPERM;
+	return -1;
+}
+
+/* Starts the program, by the broker if there is one. */
+static pid_t start_helper(const char *program, int in, int out, struct err *e)
+{
+	if (!broker_is_on())
+		return start(program, in, out, e);
+	pid_t pid = broker_spawn(program, in, out);
+	return pid >= 0 ? pid : err_set_errno(e, "%s", program);
+}
+
 /*
  * Runs `docker-credential-NAME get`. Returns its wait status, or -1 and a reason.
  */
 static int run_helper(const char *program, const char *question, struct buf *answer,
 		      struct err *e)
 {
-	const char *const argv[] = {program, "get", NULL};
 	int in[2], out[2];
 
 	if (pipe2(in, O_CLOEXEC) < 0)
@@ -178,14 +215,14 @@ static int run_helper(const char *program, const char *question, struct buf *ans
 	/* The question fits into the pipe. The program may exit without reading it. */
 	(void)io_write(in[1], question, strlen(question));
 	close(in[1]);
-	pid_t pid = spawn_start(argv, in[0], out[1], STDERR_FILENO, NULL, 0, e);
+	pid_t pid = start_helper(program, in[0], out[1], e);
 	close(in[0]);
 	close(out[1]);
 	int result = pid < 0 ? -1 : 0;
 	if (result == 0 && io_slurp(out[0], answer, ANSWER_MAX) < 0)
 		result = err_set_errno(e, "%s", program);
 	close(out[0]);
-	int status = pid < 0 ? -1 : spawn_wait(pid);
+	int status = pid < 0 ? -1 : broker_is_on() ? broker_wait(pid) : spawn_wait(pid);
 	if (result == 0 && status < 0)
 		result = err_set_errno(e, "%s", program);
 	return result < 0 ? -1 : status;
@@ -222,7 +259,7 @@ static int ask_helper(struct credentials *c, const char *name, const char *serve
 	int result;
 
 	buf_reserve(&answer, 2 * ANSWER_MAX);
-	buf_addf(&program, "docker-credential-%s", name);
+	buf_addf(&program, "%s%s", helper_prefix, name);
 	int status = run_helper(program.data, server, &answer, e);
 	if (status < 0)
 		result = -1;
@@ -306,33 +343,65 @@ static int try_file(struct credentials *c, const char *file, bool must, const ch
 	return result;
 }
 
+/* The only file, if the user has set one; or NULL. */
+static const char *only_file(void)
+{
+	const char *only = getenv("REGISTRY_AUTH_FILE");
+
+	return is_set(only) ? only : NULL;
+}
+
+static const struct {
+	const char *variable, *file;
+} places[] = {
+    {"XDG_RUNTIME_DIR", "containers/auth.json"},
+    {"XDG_CONFIG_HOME", "containers/auth.json"},
+    {"HOME", ".config/containers/auth.json"},
+    {"DOCKER_CONFIG", "config.json"},
+    {"HOME", ".docker/config.json"},
+};
+enum { PLACES = sizeof places / sizeof *places };
+
+/* Replaces `file` by the name of place `i`. Returns false if its variable is not set. */
+static bool name_place(size_t i, struct buf *file)
+{
+	const char *dir = getenv(places[i].variable);
+	bool is_fallback = strcmp(places[i].variable, "HOME") == 0 &&
+			   is_set(getenv(places[i - 1].variable));
+
+	if (!is_set(dir) || is_fallback)
+		return false;
+	buf_clear(file);
+	buf_addf(file, "%s/%s", dir, places[i].file);
+	return true;
+}
+
+void credentials_files(void (*see)(void *arg, const char *file), void *arg)
+{
+	struct buf file = {0};
+
+	if (only_file() != NULL) {
+		see(arg, only_file());
+		return;
+	}
+	for (size_t i = 0; i < PLACES; i++)
+		if (name_place(i, &file))
+			see(arg, file.data);
+	buf_release(&file);
+}
+
 int credentials_find(struct credentials *c, const char *host, const char *path,
 		     struct err *e)
 {
-	static const struct {
-		const char *variable, *file;
-	} places[] = {
-	    {"XDG_RUNTIME_DIR", "containers/auth.json"},
-	    {"XDG_CONFIG_HOME", "containers/auth.json"},
-	    {"HOME", ".config/containers/auth.json"},
-	    {"DOCKER_CONFIG", "config.json"},
-	    {"HOME", ".docker/config.json"},
-	};
-	const char *only = getenv("REGISTRY_AUTH_FILE");
 	struct buf file = {0};
 	int result = 0;
 
 	*c = (struct credentials){0};
-	if (is_set(only))
-		return try_file(c, only, true, host, path, e);
-	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-		const char *dir = getenv(places[i].variable);
-		bool is_fallback = strcmp(places[i].variable, "HOME") == 0 &&
-				   is_set(getenv(places[i - 1].variable));
-		if (!is_set(dir) || is_fallback)
+	if (only_file() != NULL)
+		return try_file(c, only_file(), true, host, path, e);
+	for (size_t i = 0; i < PLACES; i++) {
+		if (!name_place(i, &file))
 			continue;
-		buf_clear(&file);
-		buf_addf(&file, "%s/%s", dir, places[i].file);
 		result = try_file(c, file.data, false, host, path, e);
 		if (result < 0 || c->user != NULL || c->identity != NULL)
 			break;

@@ -24,6 +24,7 @@
 #define DT_CREDENTIALS_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct err;
 
@@ -40,6 +41,16 @@ struct credentials {
 int credentials_find(struct credentials *c, const char *host, const char *path,
 		     struct err *e);
 void credentials_release(struct credentials *c);
+
+/* Calls see() with the name of each file that credentials_find() may read. */
+void credentials_files(void (*see)(void *arg, const char *file), void *arg);
+
+/*
+ * Starts the credential helper PROGRAM ("docker-credential-NAME") with the argument
+ * "get". Returns its PID, or -1 with errno set. A broker calls this function, so that a
+ * process in a sandbox can run no other program, see sandbox.h.
+ */
+pid_t credentials_helper(const char *program, int in, int out);
 
 /* Finds the credentials in the text of a single file. `file` names it in messages. */
 int credentials_parse(struct credentials *c, const char *text, size_t len,

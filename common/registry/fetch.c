@@ -98,7 +98,7 @@ static int fill(struct incoming *in, bool *has_size, struct err *e)
 		return -1;
 	digest_hex(&in->digest, hex);
 	*has_size = in->b->size == UINT64_MAX || q.have == in->b->size;
-	return *has_size && strcmp(hex, in->b->hex) == 0;
+	return *has_size && digest_is_same(hex, in->b->hex);
 }
 
 /*
@@ -174,7 +174,7 @@ int fetch_document(const struct fetch *f, const char *kind, const char *hex,
 		close(fd);
 		if (result == 0) {
 			digest_of(out->data, out->len, found);
-			if (strcmp(found, hex) == 0)
+			if (digest_is_same(found, hex))
 				return 0;
 		}
 		if (!is_cached)
@@ -303,7 +303,7 @@ static int unpack_layer(int fd, const char *hex, const char *diff_id,
 	digest_init(&p.digest);
 	int result = uncompress(fd, &p, what, e);
 	digest_hex(&p.digest, found);
-	if (result == 0 && strcmp(found, diff_id) != 0)
+	if (result == 0 && !digest_is_same(found, diff_id))
 		result =
 		    err_set(e, "%s unpacks to sha256:%s, not to its diff_id sha256:%s",
 			    what, found, diff_id);

@@ -77,6 +77,14 @@ static int on_connected(void *arg, char *address, char *own, int port, int own_p
 	return CURL_PREREQFUNC_ABORT;
 }
 
+bool http_has_proxy(void)
+{
+	return http_variable("all_proxy") != NULL || http_variable("ALL_PROXY") != NULL ||
+	       http_variable("http_proxy") != NULL ||
+	       http_variable("https_proxy") != NULL ||
+	       http_variable("HTTPS_PROXY") != NULL;
+}
+
 /*
  * Whether libcurl may use a proxy. The user may exempt some hosts from it; an untrusted
  * server has no influence on the addresses of these.

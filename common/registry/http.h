@@ -50,6 +50,9 @@ struct http *http_new(bool verify, unsigned timeout);
 /* Does nothing if `h` is NULL. */
 void http_release(struct http *h);
 
+/* Whether the environment names a proxy. */
+bool http_has_proxy(void);
+
 /* The place of a server, relative to this machine. */
 enum http_place {
 	HTTP_UNKNOWN,

@@ -2,6 +2,9 @@
 
 #include "base/err.h"
 #include "base/num.h"
+#include "base/sandbox.h"
+#include "image/reference.h"
+#include "registry/credentials.h"
 
 #include <string.h>
 
@@ -30,4 +33,34 @@ bool registry_option(struct registry_options *o, int key, const char *value)
 	default:
 		return false;
 	}
+}
+
+enum { PORT_DNS = 53, PORT_HTTP = 80, PORT_HTTPS = 443 };
+
+/* Whether HOST[:PORT][/PATH] has a port. An IPv6 address is in brackets. */
+static bool has_port(const char *name)
+{
+	const char *bracket = strchr(name, ']');
+	const char *host = bracket != NULL ? bracket : name;
+
+	return host[strcspn(host, ":/")] == ':';
+}
+
+static void list_file(void *arg, const char *file)
+{
+	sandbox_read(arg, file);
+}
+
+void registry_sandbox(struct sandbox *s, const struct reference *ref,
+		      const struct registry_options *o)
+{
+	s->has_network = true;
+	s->has_any_port = has_port(ref->host) || http_has_proxy() ||
+			  (o->mirror != NULL && has_port(o->mirror));
+	sandbox_port(s, PORT_HTTPS);
+	sandbox_port(s, PORT_DNS);
+	if (!o->verify)
+		sandbox_port(s, PORT_HTTP);
+	credentials_files(list_file, s);
+	s->spawn = credentials_helper;
 }

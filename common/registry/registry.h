@@ -24,6 +24,7 @@ struct buf;
 struct err;
 struct reference;
 struct registry;
+struct sandbox;
 
 struct registry_options {
 	const char *mirror; /* HOST[:PORT][/PATH], asked before Docker Hub; or NULL */
@@ -56,6 +57,15 @@ void registry_options_init(struct registry_options *o);
  * status 2 if the value is invalid.
  */
 bool registry_option(struct registry_options *o, int key, const char *value);
+
+/*
+ * Lists what the registry needs in a sandbox: files with credentials, programs that have
+ * them, and ports. The ports are 443, and 80 if HTTP without TLS is allowed. If a name
+ * has a port, or if a proxy is set, all ports are allowed, because the registry's token
+ * server may have another one.
+ */
+void registry_sandbox(struct sandbox *s, const struct reference *ref,
+		      const struct registry_options *o);
 
 /* How many requests a tool sends at once, by default and at most. */
 enum { REGISTRY_JOBS = 4, REGISTRY_JOBS_MAX = 64 };

@@ -45,6 +45,12 @@ void nixdb_state(const char *dir, struct buf *path);
 /* Sets the reason to the last error of SQLite. Returns -1. */
 int nixdb_failed(const struct nixdb *db, struct err *e);
 
+/* Prepares a query. Returns NULL with the reason in `e` on failure. */
+sqlite3_stmt *nixdb_prepare(const struct nixdb *db, const char *text, struct err *e);
+
+/* Stores the reason that the data never was consistent. Returns -1. */
+int nixdb_never_steady(const struct nixdb *db, struct err *e);
+
 /* Allows the next query, or all queries of a closure, as many steps as they may need. */
 void nixdb_wind_up(struct nixdb *db);
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static sqlite3_stmt *prepare(const struct nixdb *db, const char *text, struct err *e)
+sqlite3_stmt *nixdb_prepare(const struct nixdb *db, const char *text, struct err *e)
 {
 	sqlite3_stmt *stmt;
 
@@ -49,7 +49,7 @@ int nixdb_find(struct nixdb *db, const char *dir, const char *hash, struct buf *
 	int rc, found = 0;
 
 	nixdb_wind_up(db);
-	sqlite3_stmt *stmt = prepare(
+	sqlite3_stmt *stmt = nixdb_prepare(
 	    db, "select path from ValidPaths where path >= ?1 and path < ?2 limit 2", e);
 
 	if (stmt == NULL)
@@ -130,7 +130,7 @@ static int read_derivers(struct nixdb *db, struct graph *g, struct err *e)
 	struct db_reader r = {.db = db, .g = g};
 	int result = 0;
 
-	r.path = prepare(db, "select deriver from ValidPaths where path = ?1", e);
+	r.path = nixdb_prepare(db, "select deriver from ValidPaths where path = ?1", e);
 	if (r.path == NULL)
 		return -1;
 	for (size_t i = 0; result == 0 && i < g->paths.n; i++)
@@ -184,13 +184,14 @@ static int read_closure(struct nixdb *db, struct graph *g, struct err *e)
 	struct db_reader r = {.db = db, .g = g};
 	int result = -1;
 
-	r.path = prepare(db, "select id, narSize from ValidPaths where path = ?1", e);
+	r.path =
+	    nixdb_prepare(db, "select id, narSize from ValidPaths where path = ?1", e);
 	if (r.path != NULL)
-		r.refs =
-		    prepare(db,
-			    "select path from Refs left join ValidPaths on reference = id"
-			    " where referrer = ?1",
-			    e);
+		r.refs = nixdb_prepare(
+		    db,
+		    "select path from Refs left join ValidPaths on reference = id"
+		    " where referrer = ?1",
+		    e);
 	if (r.refs != NULL)
 		result = 0;
 	for (size_t i = 0; result == 0 && i < g->paths.n; i++)
@@ -201,7 +202,7 @@ static int read_closure(struct nixdb *db, struct graph *g, struct err *e)
 	return result;
 }
 
-static int never_steady(const struct nixdb *db, struct err *e)
+int nixdb_never_steady(const struct nixdb *db, struct err *e)
 {
 	return err_set(e, "%s: keeps changing while it is read", db->file);
 }
@@ -225,7 +226,7 @@ int nixdb_closure(struct nixdb *db, struct graph *g, struct err *e)
 		if (steady < 0)
 			return -1;
 	}
-	return never_steady(db, e);
+	return nixdb_never_steady(db, e);
 }
 
 int nixdb_derivers(struct nixdb *db, struct graph *g, struct err *e)
@@ -236,5 +237,5 @@ int nixdb_derivers(struct nixdb *db, struct graph *g, struct err *e)
 		if (steady != 0)
 			return steady < 0 ? -1 : result;
 	}
-	return never_steady(db, e);
+	return nixdb_never_steady(db, e);
 }

@@ -16,6 +16,8 @@
 #ifndef DT_NIXDB_H
 #define DT_NIXDB_H
 
+#include "base/digest.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,6 +64,26 @@ int nixdb_closure(struct nixdb *db, struct graph *g, struct err *e);
  * contain the path or its deriver. Returns 0, or -1 with the reason in `e`.
  */
 int nixdb_derivers(struct nixdb *db, struct graph *g, struct err *e);
+
+/* What the database contains about a store path. */
+struct nixdb_record {
+	char sha256[DIGEST_HEX + 1]; /* of its NAR */
+	uint64_t size;               /* of its NAR in bytes */
+	bool is_ultimate;            /* it was built on this machine */
+	char *signatures;            /* separated by blanks; or NULL */
+	char *ca;                    /* from what its name was computed; or NULL */
+	char **ref;                  /* its references, sorted, with itself */
+	size_t n_refs;
+};
+
+/*
+ * Sets record[i] for each path of `g`, all from the same moment. The caller provides
+ * zeroed records, and must release them in both cases. Returns 0, or -1 with the reason
+ * in `e`, for example if the database is that of Guix, which has no signatures.
+ */
+int nixdb_records(struct nixdb *db, const struct graph *g, struct nixdb_record *record,
+		  struct err *e);
+void nixdb_record_release(struct nixdb_record *r);
 
 /* An output of a derivation in the graph. */
 struct nixdb_output {
