@@ -52,7 +52,7 @@ static void check_again(const struct writer *w)
 		return;
 	out.fd = new_file();
 	be_stdin(w->fd);
-	if (layerinput_read(&in, &out, TIME, &e) < 0 || in.base != NULL ||
+	if (layerinput_read(&in, &out, TIME, NULL, 0, &e) < 0 || in.base != NULL ||
 	    out.bytes != w->bytes)
 		abort();
 	if (n != json_array_size(in.diff_ids))
@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct writer w = {.fd = new_file(), .verify = true};
 		unpack_limit(64 << 20); /* for each input */
 		be_stdin(fd);
-		if (layerinput_read(&in, &w, TIME, &e) == 0) {
+		if (layerinput_read(&in, &w, TIME, NULL, 0, &e) == 0) {
 			if (is_image) {
 				check_image(&in, &w);
 			} else {
