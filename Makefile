@@ -120,7 +120,7 @@ lint-cppcheck:
 	    --enable=warning,performance,portability --library=posix,t/cppcheck.cfg \
 	    --suppressions-list=t/cppcheck.supp -Icommon -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' '-D__attribute__(x)='
 lint-tidy:
-	$(call EACH,$(C_FILES),$(LINT_BATCH)) sh -c 'eval "clang-tidy --quiet $$* -- -std=c17 $$0"' \
+	$(call EACH,$(C_FILES),$(LINT_BATCH)) sh -c 'eval "clang-tidy --quiet $$* -- -std=c17 $$0" 2>/dev/null' \
 	    '$(subst ','\'',$(ALL_CPPFLAGS))'
 
 install: all
