@@ -3,7 +3,7 @@
 # on another day, in another locale and time zone, by a user without a name, on one core, from a store on overlayfs
 # and with temporary files on a tmpfs. The build of a tool has the same bytes in another directory.
 # shellcheck source-path=SCRIPTDIR
-# shellcheck disable=SC2016 # a shell of its own expands these
+# shellcheck disable=SC2016,SC2317 # a shell of its own expands these; `ok` runs functions
 . "$(dirname "$0")/lib.sh"
 need faketime localedef make setpriv taskset unshare
 

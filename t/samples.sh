@@ -1,5 +1,5 @@
 # A sample of what each tool and script does: arguments and input with which it succeeds. Source it after lib.sh.
-# shellcheck shell=bash source-path=SCRIPTDIR
+# shellcheck shell=bash source-path=SCRIPTDIR disable=SC2034,SC2154 # lib.sh sets t_dir; others use what is set here
 . "$t_dir/registry.sh"
 
 # A store of two paths, of which one refers to the other; it is seen as /nix/store.
