@@ -1,6 +1,6 @@
 /*
- * coverage: writes the counts of gcov when a program ends through _exit(2), as die() does.
- * `make coverage` links it, with --wrap=_exit.
+ * coverage: writes the counts of gcov when a program ends through _exit(2), as die()
+ * does. `make coverage` links it, with --wrap=_exit.
  */
 #include <gcov.h>
 

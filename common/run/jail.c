@@ -180,7 +180,8 @@ static bool is_orphan(int fd)
 static int become_init(const struct jail *j, int *fd, struct err *e)
 {
 	if (sethostname("localhost", 9) < 0) {
-		/* A container may forbid it. The script then sees the container's name. */
+		/* A container may forbid it. The script then sees the container's name.
+		 */
 	}
 	if (jail_enter(j, e) < 0 || drop_descriptors(j, fd, e) < 0)
 		return -1;
