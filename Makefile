@@ -2,10 +2,13 @@
 #
 #   make                    the tools, in build/
 #   make check              all tests;  make check SANITIZE=address,undefined
+#   make check SANITIZE=thread   the tests of the tools with threads
+#   make valgrind           each tool once, under memcheck
+#   make coverage           the lines that TESTS run
 #   make bench              timings
+#   make lint               clang-format, shellcheck, cppcheck and clang-tidy
 #   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each;  FUZZ_TARGETS="flatten stream"
 #   make fault              failing system calls, killed programs and killed processes
-#   make lint               formatting and shellcheck
 #   make install            to $(DESTDIR)$(PREFIX)
 
 VERSION  = 0.1
@@ -18,10 +21,18 @@ WARN     = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwri
 B        = build$(if $(SANITIZE),-$(subst $(comma),-,$(SANITIZE)))
 comma    = ,
 
+# Hardening. CFLAGS and LDFLAGS come after it. Without optimisation, glibc warns about _FORTIFY_SOURCE; with sanitizers,
+# its functions would hide errors from them. Level 3 is level 2 where the compiler does not have it.
+FORTIFY  = $(if $(SANITIZE),,$(if $(filter-out -O0,$(filter -O%,$(CFLAGS))),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3))
+HARDEN   = -fPIE -fstack-protector-strong
+HARDEN_LINK = -Wl,-z,relro,-z,now
+# The directories of the sources and of the build are not in the binaries.
+REPRODUCIBLE = -ffile-prefix-map='$(CURDIR)'=.
+
 # What uncompresses gzip: isal, or zlib, which is slower, where there is no ISA-L.
 GUNZIP  := $(if $(shell pkg-config --exists libisal && echo yes),isal,zlib)
 SOURCES  = $(filter-out $(patsubst %,common/archive/gunzip-%.c,$(filter-out $(GUNZIP),isal zlib)), \
-	   $(wildcard common/*/*.c))
+	   $(sort $(wildcard common/*/*.c)))
 TOOLS    = $(notdir $(basename $(wildcard cmd/*.c)))
 SCRIPTS  = $(shell find scripts -type f -name 'dt-*')
 UNITS    = $(notdir $(basename $(wildcard t/unit/*.c)))
@@ -33,9 +44,10 @@ PKGS     = libarchive libcrypto libcurl libdeflate libseccomp libsodium libzstd 
 LIBS    := $(shell pkg-config --libs $(PKGS))
 ALL_CPPFLAGS := -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(CPPFLAGS) \
 	   $(shell pkg-config --cflags $(PKGS))
-ALL_CFLAGS = -std=c17 -pthread $(WARN) $(CFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+ALL_CFLAGS = -std=c17 -pthread $(WARN) $(REPRODUCIBLE) $(HARDEN) $(FORTIFY) $(CFLAGS) \
+	   $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 # Each tool is linked with the libraries that it calls, and no more.
-LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) \
+LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(HARDEN_LINK) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) \
 	   -Wl,--as-needed $(LIBS)
 
 # libFuzzer, in a build whose SANITIZE has fuzzer-no-link. Other builds replay the seeds.
@@ -43,7 +55,7 @@ FUZZ_ENGINE = $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer)
 FUZZ_SECONDS = 60
 FUZZ_TARGETS =
 
-# What dt-vmrun's guest runs: without libraries, and never with sanitizers.
+# What dt-vmrun's guest runs: without libraries, and never with CFLAGS or sanitizers.
 INIT     = guest/init.c \
 	   $(foreach m,broker buf err hardlinks io mem num spawn utf8,common/base/$m.c) \
 	   $(foreach m,tar xattrs,common/archive/$m.c) \
@@ -51,7 +63,7 @@ INIT     = guest/init.c \
 
 all: $(TOOLS:%=$B/%) $B/guest/init $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%) $B/fault/main.so
 
-$(TOOLS:%=$B/%): $B/%: $B/cmd/%.o $B/libdt.a
+$(TOOLS:%=$B/%): $B/%: $B/cmd/%.o $(EXTRA) $B/libdt.a
 $(UNITS:%=$B/unit/%): $B/unit/%: $B/t/unit/%.o $B/libdt.a
 $(FUZZERS:%=$B/fuzz/%): $B/fuzz/%: $B/t/fuzz/%.o $(if $(FUZZ_ENGINE),,$B/t/fuzz-main.o) $B/libdt.a
 $(FUZZERS:%=$B/fuzz/%): LDFLAGS += $(FUZZ_ENGINE)
@@ -60,22 +72,37 @@ $(TOOLS:%=$B/%) $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%):
 
 $B/guest/init: $(INIT) $(wildcard common/*/*.h) Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=c17 -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(WARN) -O2 -static -s \
-	    -o $@ $(INIT)
+	$(CC) -std=c17 -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' -Icommon $(WARN) $(REPRODUCIBLE) \
+	    $(HARDEN) -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -static-pie $(HARDEN_LINK) -s -o $@ $(INIT)
 
 $B/fault/main.so: t/fault/main.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
 
 $B/libdt.a: $(SOURCES:%.c=$B/%.o)
-	rm -f $@ && $(AR) rcs $@ $^
+	rm -f $@ && $(AR) rcsD $@ $^
 
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# With the thread sanitizer: the tests of the tools that have threads, and of the modules.
+THREADED = 0002 0110 0140 0300 0320 0640 0645 0730 0740
+TESTS   ?= $(if $(findstring thread,$(SANITIZE)),$(wildcard $(THREADED:%=t/%-*.t)),$(wildcard t/*.t))
+
 check: all
-	DT_BUILD='$(abspath $B)' JOBS='$(JOBS)' t/run t/*.t
+	DT_BUILD='$(abspath $B)' JOBS='$(JOBS)' t/run $(TESTS)
+
+valgrind: all
+	DT_BUILD='$(abspath $B)' t/memcheck
+
+# The tools write their counts where they die, too: t/coverage.c.
+coverage:
+	$(MAKE) CC=gcc CFLAGS='-O0 -g --coverage -fprofile-update=atomic' LDFLAGS='--coverage -Wl,--wrap=_exit' \
+	    B=build-coverage EXTRA=build-coverage/t/coverage.o
+	find build-coverage -name '*.gcda' -delete
+	-$(MAKE) check CC=gcc CFLAGS='-O0 -g --coverage -fprofile-update=atomic' B=build-coverage TESTS='$(TESTS)'
+	t/coverage build-coverage
 
 fault: all
 	DT_BUILD='$(abspath $B)' t/fault/run
@@ -89,9 +116,25 @@ fuzz:
 	$(MAKE) CC=clang SANITIZE=address,undefined,fuzzer-no-link B=build-fuzz
 	DT_BUILD='$(abspath build-fuzz)' t/fuzz/run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
-lint:
-	clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] t/fuzz-main.c t/fault/*.c
-	shellcheck -x $(filter-out scripts/lib %.nix,$(wildcard scripts/*)) scripts/lib/*.bash t/*.t t/*.sh t/realstore t/run t/with-nix t/fault/kills t/fault/programs t/fault/run .ci/run
+# Each shell script is checked by a process of its own: one process for all takes twice the time.
+C_FILES  = $(wildcard cmd/*.c common/*/*.c guest/*.c t/*/*.c t/*.c)
+SHELLS   = $(wildcard t/*.sh scripts/lib/*.bash) $(shell find .ci guest scripts t -type f ! -path 't/fuzz/seeds/*' \
+	   -exec awk 'FNR == 1 && /^\#!.*[ \/](ba)?sh( |$$)/ { print FILENAME } { nextfile }' {} +)
+LINT_BATCH = 8
+EACH     = printf '%s\n' $1 | xargs -n $2 -P "$$(nproc)"
+
+lint: lint-format lint-shell lint-cppcheck lint-tidy
+lint-format:
+	clang-format --dry-run --Werror $(C_FILES) $(wildcard common/*/*.h t/unit/*.h t/fuzz/*.h)
+lint-shell:
+	$(call EACH,$(SHELLS),1) shellcheck -x
+lint-cppcheck:
+	$(call EACH,$(C_FILES),$(LINT_BATCH)) cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
+	    --enable=warning,performance,portability --library=posix,t/cppcheck.cfg \
+	    --suppressions-list=t/cppcheck.supp -Icommon -D_GNU_SOURCE -DDT_VERSION='"$(VERSION)"' '-D__attribute__(x)='
+lint-tidy:
+	$(call EACH,$(C_FILES),$(LINT_BATCH)) sh -c 'eval "clang-tidy --quiet $$* -- -std=c17 $$0" 2>/dev/null' \
+	    '$(subst ','\'',$(ALL_CPPFLAGS))'
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \
@@ -105,5 +148,5 @@ install: all
 clean:
 	rm -rf build build-* sample
 
-.PHONY: all check bench fault fuzz lint install clean
+.PHONY: all check valgrind coverage bench fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install clean
 -include $(wildcard $B/*/*.d $B/*/*/*.d)

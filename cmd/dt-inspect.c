@@ -125,7 +125,9 @@ int main(int argc, char **argv)
 	io_begin(opt_output(), IO_TEXT);
 	sandbox_read(&sandbox, o.choice.from);
 	sandbox_enter(&sandbox);
-	if ((o.all ? describe_all : describe_one)(&o.choice, &text, &why) < 0)
+	int result = o.all ? describe_all(&o.choice, &text, &why)
+			   : describe_one(&o.choice, &text, &why);
+	if (result < 0)
 		die("%s", why.text);
 	io_finish_text(&text);
 	buf_release(&text);

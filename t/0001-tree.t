@@ -2,7 +2,7 @@
 # The rules that the sources keep.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
-need gcc clang-format shellcheck
+need gcc clang-format clang-tidy cppcheck make nm readelf shellcheck
 cd "$top" || exit 1
 shopt -s lastpipe nullglob # `none` counts in this shell
 
@@ -97,12 +97,28 @@ grep -nE '^typedef +(struct|union)' cmd/*.c common/*/*.[ch] | none 'no struct hi
 grep -nE '(<|>) *<\(|>\(|(local|declare|export|readonly) [^#]*=["]?\$\(' scripts/lib/*.bash scripts/dt-* | grep -v '^[^:]*:[0-9]*:#' |
 	none 'no script loses the status of a substitution'
 
-clang-format --dry-run --Werror cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.[ch] t/fuzz/*.[ch] \
-	t/fuzz-main.c 2>&1 | none 'clang-format'
-scripts=(t/lib.sh scripts/lib/*.bash)
-while IFS= read -r file; do
-	! head -n 1 "$file" | grep -qaE '^#!.*[ /](ba)?sh( |$)' || scripts+=("$file")
-done < <(find .ci guest scripts t -type f ! -path 't/fuzz/seeds/*')
-shellcheck -x "${scripts[@]}" | none 'shellcheck'
+for part in format shell cppcheck tidy; do
+	make -s "lint-$part" 2>&1 | none "make lint-$part"
+done
+
+# --- the binaries ---
+
+# The test of a build with sanitizers, which have their own checks in place of _FORTIFY_SOURCE, wants the rest.
+fortified='_chk'
+! grep -qE '__(asan|tsan)_init' "$build/dt-layer" || fortified='__(asan|tsan)_init'
+for program in "$build"/dt-* "$build/guest/init"; do
+	name=${program#"$build/"}
+	readelf --wide --file-header --program-headers --dynamic "$program" >"$T/elf"
+	[ -s "$T/elf" ] || echo "$name: no program"
+	grep -qE '^ +Type: +DYN ' "$T/elf" || echo "$name: no PIE"
+	grep -q '^  GNU_RELRO ' "$T/elf" || echo "$name: no RELRO"
+	grep -qE '\((FLAGS|BIND_NOW)\).*(BIND_NOW|NOW)|\(BIND_NOW\)' "$T/elf" || echo "$name: symbols are bound late"
+	! grep -qE '^  GNU_STACK .* E ' "$T/elf" && grep -q '^  GNU_STACK ' "$T/elf" || echo "$name: the stack is executable"
+	[ "$name" != guest/init ] || continue # it has no symbols
+	nm -D --undefined-only "$program" >"$T/symbols"
+	nm "$program" >>"$T/symbols"
+	grep -q ' __stack_chk_fail' "$T/symbols" || echo "$name: no stack protector"
+	grep -qE "(__[a-z]+$fortified|$fortified)(@|\$)" "$T/symbols" || echo "$name: no _FORTIFY_SOURCE"
+done | none 'the programs are hardened'
 
 finish

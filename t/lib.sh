@@ -15,6 +15,8 @@ T=$(mktemp -d "${TMPDIR:-/tmp}/dt-test.XXXXXX")
 export PATH=$build:$top/scripts:/usr/bin:$PATH HOME=$T DT_CACHE=$T/.cache
 # verify_asan_link_order=0, because fakeroot preloads its library before that of the sanitizer.
 export ASAN_OPTIONS=exitcode=99:verify_asan_link_order=0 UBSAN_OPTIONS=halt_on_error=1:exitcode=99
+# die_after_fork=0, because dt-push and dt-pull start credential helpers while they have threads.
+export TSAN_OPTIONS=exitcode=99:halt_on_error=1:die_after_fork=0:suppressions=$t_dir/tsan.supp
 # The Python of a test may import the modules in t/fixtures.
 export PYTHONPATH=$t_dir/fixtures PYTHONDONTWRITEBYTECODE=1
 unset SOURCE_DATE_EPOCH XDG_CACHE_HOME
@@ -138,10 +140,10 @@ need() {
 	done
 }
 
-# memory_limit: prints the limit for the resident memory of a tool, in KiB. The address sanitizer
-# needs 16 times as much.
+# memory_limit: prints the limit for the resident memory of a tool, in KiB. The sanitizers of addresses and threads
+# need 16 times as much.
 memory_limit() {
-	if grep -q __asan_init "$build/dt-layer"; then echo $((16 * 65536)); else echo 65536; fi
+	if grep -qE "__(asan|tsan)_init" "$build/dt-layer"; then echo $((16 * 65536)); else echo 65536; fi
 }
 
 finish() {

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STRSET_NONE = UINT32_MAX };
+#define STRSET_NONE UINT32_MAX
 
 struct strset {
 	char **name; /* n strings, owned by the set */

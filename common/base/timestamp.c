@@ -1,4 +1,3 @@
-#define _DEFAULT_SOURCE
 #include "base/timestamp.h"
 
 #include "base/err.h"

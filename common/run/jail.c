@@ -179,7 +179,10 @@ static bool is_orphan(int fd)
 /* Sets up the first process of the namespaces. */
 static int become_init(const struct jail *j, int *fd, struct err *e)
 {
-	sethostname("localhost", 9);
+	if (sethostname("localhost", 9) < 0) {
+		/* A container may forbid it. The script then sees the container's name.
+		 */
+	}
 	if (jail_enter(j, e) < 0 || drop_descriptors(j, fd, e) < 0)
 		return -1;
 	return drop_rights(j, e);

@@ -50,16 +50,17 @@ static void emit_styled(struct sink *s, const struct layer_style *style,
 /* Does the same for an entry with an owner. */
 static void emit_owned(struct sink *s, const struct layer_style *style,
 		       const struct tree *t, const struct tree_owner *owner,
-		       struct tar_member *m)
+		       const struct tar_member *m)
 {
 	const struct buf xattrs = {t->names.data + owner->xattrs, owner->xattrs_len, 0};
+	struct tar_member owned = *m;
 
-	m->uid = owner->uid;
-	m->gid = owner->gid;
-	m->mtime = owner->has_mtime ? owner->mtime : style->mtime;
-	m->nsec = owner->has_mtime ? owner->nsec : 0;
-	m->records = &xattrs;
-	sink_header(s, m);
+	owned.uid = owner->uid;
+	owned.gid = owner->gid;
+	owned.mtime = owner->has_mtime ? owner->mtime : style->mtime;
+	owned.nsec = owner->has_mtime ? owner->nsec : 0;
+	owned.records = &xattrs;
+	sink_header(s, &owned);
 }
 
 /* Adds the members for the parent directories, such as "/nix" and "/nix/store". */

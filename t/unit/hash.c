@@ -13,7 +13,7 @@ static uint64_t hash_elsewhere(void)
 	pid_t child = fork();
 	if (child == 0) {
 		hash = hash_keyed("text", 4);
-		_exit(write(out[1], &hash, sizeof hash) != sizeof hash);
+		_exit(write(out[1], &hash, sizeof hash) != sizeof hash ? 1 : 0);
 	}
 	if (read(out[0], &hash, sizeof hash) != sizeof hash)
 		abort();
