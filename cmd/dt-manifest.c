@@ -323,6 +323,8 @@ static void enter_sandbox(const struct options *o)
 	sandbox_read(&s, o->annotations);
 	sandbox_read(&s, o->documents);
 	sandbox_read(&s, o->only);
+	for (size_t i = 0; i < o->n_layers; i++)
+		sandbox_read(&s, o->layers[i]);
 	sandbox_enter(&s);
 }
 

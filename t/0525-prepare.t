@@ -121,7 +121,8 @@ like 'the trace has other files' trace 'd/thin.tar'
 own=$(dt-inspect d/thin.tar | jq -r '.layers[-1]')
 echo "$own" >only
 ok 'the last layer alone' traced dt-stream-layered-image --store s --only only d
-is 'opens nothing of it either' "$(grep open trace | grep -cE '[0-9]-[a-z]+-[0-9]|away|whole')" 0
+# The sandbox names the base by O_PATH, which reads nothing.
+is 'opens nothing of it either' "$(grep open trace | grep -v O_PATH | grep -cE '[0-9]-[a-z]+-[0-9]|away|whole')" 0
 is 'no planning' "$(grep -cE 'execve.*dt-(closure|popularity|root|nixdb|flatten)' trace)" 0
 jq '.tag = "later"' plain >later
 rm -rf d
@@ -169,7 +170,7 @@ echo "$own" >only
 ok 'the others need not exist' stream --only only d
 mkdir -p "s$bash/bin" && echo "$library" >"s$bash/bin/bash"
 head -n 1 d/plan >part && cp part d/plan
-fails 1 '^dt-manifest: stdin: layer 2 of d/thin.tar, [0-9a-f]*, is missing$' 'a plan that is truncated' stream d
+fails 1 '^dt-manifest: d/top.tar: layer 2 of d/thin.tar, [0-9a-f]*, is missing$' 'a plan that is truncated' stream d
 is 'has no image' "$(ended out)" no
 cat part part | sed '2s/.*/'"${app//\//\\/}"'/' >d/plan
 fails 1 '^dt-layer: d/stubs.tar: made of another plan: layer 2 differs$' 'another plan' stream d
