@@ -206,7 +206,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 }
 
 /* Exits with a message. */
-static _Noreturn void fail(void *arg, const struct err *why)
+static __attribute__((noreturn)) void fail(void *arg, const struct err *why)
 {
 	const struct options *o = arg;
 

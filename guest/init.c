@@ -211,18 +211,19 @@ static void renew_machine(const struct go *go)
 {
 	const struct timespec now = {.tv_sec = (time_t)go->seconds,
 				     .tv_nsec = (long)go->nanoseconds};
-	struct {
-		struct rand_pool_info info;
-		char text[64];
-	} pool = {.info = {.entropy_count = 256, .buf_size = sizeof pool.text}};
+	enum { HEX = 64 };
+	_Alignas(struct rand_pool_info) char space[sizeof(struct rand_pool_info) + HEX];
+	struct rand_pool_info *pool = (struct rand_pool_info *)(void *)space;
 	int fd = open("/dev/random", O_RDWR | O_CLOEXEC);
 
 	if (clock_settime(CLOCK_REALTIME, &now) < 0)
 		give_up_errno("the clock");
-	if (strlen(go->random) != sizeof pool.text)
+	if (strlen(go->random) != HEX)
 		leave(1);
-	memcpy(pool.info.buf, go->random, sizeof pool.text);
-	if (fd < 0 || ioctl(fd, RNDADDENTROPY, &pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
+	pool->entropy_count = 256;
+	pool->buf_size = HEX;
+	memcpy(pool->buf, go->random, HEX);
+	if (fd < 0 || ioctl(fd, RNDADDENTROPY, pool) < 0 || ioctl(fd, RNDRESEEDCRNG) < 0)
 		give_up_errno("/dev/random");
 	close(fd);
 }

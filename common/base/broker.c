@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -189,6 +190,7 @@ void broker_start(const struct broker_actions *actions)
 	if (broker < 0)
 		die_errno("cannot start a process");
 	if (broker == 0) {
+		prctl(PR_SET_NAME, "dt-broker"); /* for ps(1) */
 		/* A signal to the group must not keep the broker from its last task. */
 		sigfillset(&all);
 		sigprocmask(SIG_SETMASK, &all, NULL);
