@@ -105,6 +105,7 @@ os.execvp(sys.argv[1], sys.argv[1:])' dt-manifest --name a -o "signal-$signal" <
 		"$?:$(ls_drafts .)$(ls "signal-$signal" 2>/dev/null)" "$((128 + $(kill -l "$signal"))):"
 done
 start killed
+pkill -KILL -P "$pid" # the broker, which would remove the draft
 kill -s KILL "$pid"
 wait "$pid" 2>/dev/null
 is 'a killed tool leaves its draft' "$(ls_drafts killed | wc -l)" 1

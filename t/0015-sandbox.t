@@ -46,7 +46,7 @@ enters() {
 enters dt-inspect '^dup[(]0[)]' "$T/image.tar" dt-inspect
 enters 'dt-inspect FILE' "^openat.*$T/image.tar\", O_RDONLY[|]O_CLOEXEC[)]" /dev/null dt-inspect "$T/image.tar"
 enters dt-flatten '^dup[(]0[)]' "$T/image.tar" dt-flatten
-enters dt-manifest '^(read|splice)[(]0, ' "$T/layer.tar" dt-manifest --name x
+enters dt-manifest '^fcntl[(]0, F_DUPFD' "$T/layer.tar" dt-manifest --name x
 enters 'dt-manifest --config' "^openat.*$T/config.json\", O_RDONLY[|]O_CLOEXEC[)]" "$T/layer.tar" dt-manifest --name x --config "$T/config.json" \
 	--from "$T/image.tar"
 enters dt-pull '^connect.*htons[(]1[)]' /dev/null dt-pull --retries 0 "localhost:1/x@$digest"
