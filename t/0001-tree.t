@@ -2,7 +2,7 @@
 # The rules that the sources keep.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
-need gcc clang-format clang-tidy cppcheck make nm readelf shellcheck
+need gcc clang-format make nm readelf shellcheck
 cd "$top" || exit 1
 shopt -s lastpipe nullglob # `none` counts in this shell
 
@@ -97,7 +97,7 @@ grep -nE '^typedef +(struct|union)' cmd/*.c common/*/*.[ch] | none 'no struct hi
 grep -nE '(<|>) *<\(|>\(|(local|declare|export|readonly) [^#]*=["]?\$\(' scripts/lib/*.bash scripts/dt-* | grep -v '^[^:]*:[0-9]*:#' |
 	none 'no script loses the status of a substitution'
 
-for part in format shell cppcheck tidy; do
+for part in format shell; do
 	make -s "lint-$part" 2>&1 | none "make lint-$part"
 done
 
