@@ -7,8 +7,6 @@
 #
 #     DT_BYTES_PRINT=1 DT_BYTES=DIR:ROOT t/0010-bytes.t >before
 #     DT_BYTES_PRINT=1 t/0010-bytes.t >t/golden/bytes    accepts a change of bytes that was made on purpose
-#
-# DT_BYTES_ENV, a list of NAME=VALUE, is the environment of the commands where t/lib.sh sets another one.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016 # a shell of its own expands these
 . "$(dirname "$0")/lib.sh"
@@ -38,8 +36,6 @@ b() {
 # spec FILE JQ: makes a specification
 spec() { jq -n --arg shell "${shell-}" --arg root "$root" --arg W "$W" "${@:3}" "$2" >"$1"; }
 export S root W
-# shellcheck disable=SC2086 # a list
-[ -z "${DT_BYTES_ENV-}" ] || export $DT_BYTES_ENV
 
 # --- inputs that no store path is ---
 mkdir -p tree/etc/deep tree/bin tree/var/empty other/etc

@@ -1,9 +1,10 @@
-#include "run/vm-private.h"
+#include "run/vm.h"
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/spawn.h"
 #include "run/job.h"
+#include "run/vm-private.h"
 
 #include <inttypes.h>
 #include <signal.h>

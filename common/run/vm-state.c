@@ -1,5 +1,5 @@
 /* Specification: QEMU Machine Protocol (QMP), docs/interop/qmp-spec. */
-#include "run/vm-private.h"
+#include "run/vm.h"
 
 #include "base/buf.h"
 #include "base/digest.h"
@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "run/job.h"
 #include "run/report.h"
+#include "run/vm-private.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -280,7 +280,7 @@ engine_message() {
 give() {
 	local name=() status=0 sender fd
 	[ -z "$2" ] || name=("${2%:*}" "${2##*:}")
-	exec {fd}< <(send_image "$1" "${name[@]}")
+	exec {fd}< <(send_image "$1" "${name[@]}") # waited for
 	sender=$!
 	reach "${@:3}" <&"$fd" {fd}<&- >"$work/messages" 2>&1 || status=$?
 	exec {fd}<&-

@@ -235,7 +235,10 @@ lock_directory() {
 	local fd status=0
 	{ exec {fd}<"$2"; } 2>/dev/null || return
 	attempt flock -nx "$fd" || status=$?
-	[ "$status" -le 128 ] || give_up "$status" flock
+	if [ "$status" -gt 128 ]; then
+		attempt rmdir -- "$2" 2>/dev/null || true # only a new directory is empty
+		give_up "$status" flock
+	fi
 	if [ "$status" -ne 1 ] && [ "$2" -ef "/dev/fd/$fd" ]; then
 		printf -v "$1" %s "$fd"
 		return 0
@@ -258,7 +261,8 @@ at_sweep=:
 sweep_directories() {
 	local old fd
 	for old in "$1".dt-scratch.??????; do
-		[[ -d $old && ! -L $old && -O $old ]] && [[ $(</proc/self/mountinfo) != *" $old/"* ]] || continue
+		[[ -d $old && ! -L $old && -O $old ]] || continue
+		[[ $(</proc/self/mountinfo) != *" $old/"* ]] || continue
 		{ exec {fd}<"$old"; } 2>/dev/null || continue
 		if attempt flock -nx "$fd" && [ "$old" -ef "/dev/fd/$fd" ]; then
 			"$at_sweep" "$old"

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "tree/sink.h"
 #include "input.h"
-#include "tar-mutator.h"
+#include "mutator.h"
 
 #include <fcntl.h>
 #include <stdio.h>

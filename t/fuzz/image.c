@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "input.h"
-#include "tar-mutator.h"
+#include "mutator.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -6,7 +6,7 @@
 #include "image/manifest.h"
 #include "image/packed.h"
 #include "input.h"
-#include "tar-mutator.h"
+#include "mutator.h"
 
 #include <stdio.h>
 #include <stdlib.h>

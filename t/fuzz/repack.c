@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "image/writer.h"
-#include "tar-mutator.h"
+#include "mutator.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "image/layernote.h"
-#include "tar-mutator.h"
+#include "mutator.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

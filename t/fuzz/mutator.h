@@ -1,5 +1,5 @@
 /*
- * tar-mutator: mutate tar archives so that they remain tar archives.
+ * mutator: mutate tar archives so that they remain tar archives.
  *
  * A random change of a tar breaks the checksum of a header, and every reader stops there.
  * A fuzzer that includes this file changes fields, contents, pax records and the order of
@@ -8,7 +8,7 @@
  *alike. A small part of the changes is not repaired, so that damaged headers are tested,
  *too.
  *
- *	#include "tar-mutator.h"
+ *	#include "mutator.h"
  */
 #ifndef DT_FUZZ_TAR_MUTATOR_H
 #define DT_FUZZ_TAR_MUTATOR_H
