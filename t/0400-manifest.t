@@ -38,6 +38,7 @@ whole() { is "$1: whole and by the specifications" "$(cat "$T/not-whole")" ''; }
 cat "$a" "$b" "$a" >"$T/aba"
 image_of "$T/aba" --name x --tag t
 whole 'an image'
+is 'an image is silent' "$(cat "$T/err")" ''
 cp "$T/image" "$T/of-stdin"
 ok 'operands' dt-manifest --name x --tag t "$a" "$b" "$a"
 same 'operands: the image of the archives in this order' "$T/out" "$T/of-stdin"
@@ -49,7 +50,6 @@ fails 1 "^dt-manifest: $T/part: " 'a truncated operand' on "$b" dt-manifest --na
 is 'a truncated operand: no image' "$(ended "$T/out")" no
 fails 1 '^dt-manifest: stdin: empty' 'an empty standard input before an operand' on /dev/null dt-manifest --name x - "$a"
 is 'an empty standard input: no image' "$(ended "$T/out")" no
-is 'an image is silent' "$(cat "$T/err")" ''
 id() { archive members "$1" | jq -r .sha256; }
 is 'layers in order, one of them twice' "$(shown '.config.rootfs.diff_ids')" \
 	"[\"sha256:$(id "$a")\",\"sha256:$(id "$b")\",\"sha256:$(id "$a")\"]"
