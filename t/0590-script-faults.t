@@ -7,7 +7,7 @@
 . "$t_dir/killed.sh"
 make_cases
 jobs=1
-for name in build_layered_image merge version; do
+for name in merge export version; do
 	ok "$name: each program is killed" "case_$name"
 	like "$name: and something was killed" "$T/out" '^[a-z_]+: ([4-9]|[0-9]{2,}) killed calls, 0 not reached, 0 violations$'
 done
