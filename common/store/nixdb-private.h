@@ -48,8 +48,14 @@ int nixdb_failed(const struct nixdb *db, struct err *e);
 /* Prepares a query. Returns NULL with the reason in `e` on failure. */
 sqlite3_stmt *nixdb_prepare(const struct nixdb *db, const char *text, struct err *e);
 
-/* Stores the reason that the data never was consistent. Returns -1. */
-int nixdb_never_steady(const struct nixdb *db, struct err *e);
+/*
+ * Calls read(db, arg, e), and calls it again if the data changed in the meantime. read()
+ * replaces the result of its earlier call. Returns the last value of read(), or -1 and a
+ * reason if the data never was consistent.
+ */
+int nixdb_steadily(struct nixdb *db,
+		   int (*read)(struct nixdb *db, void *arg, struct err *e), void *arg,
+		   struct err *e);
 
 /* Allows the next query, or all queries of a closure, as many steps as they may need. */
 void nixdb_wind_up(struct nixdb *db);

@@ -125,8 +125,9 @@ static int read_deriver(struct db_reader *r, uint32_t node, struct err *e)
 	return 0;
 }
 
-static int read_derivers(struct nixdb *db, struct graph *g, struct err *e)
+static int read_derivers(struct nixdb *db, void *arg, struct err *e)
 {
+	struct graph *g = arg;
 	struct db_reader r = {.db = db, .g = g};
 	int result = 0;
 
@@ -202,40 +203,49 @@ static int read_closure(struct nixdb *db, struct graph *g, struct err *e)
 	return result;
 }
 
-int nixdb_never_steady(const struct nixdb *db, struct err *e)
+int nixdb_steadily(struct nixdb *db,
+		   int (*read)(struct nixdb *db, void *arg, struct err *e), void *arg,
+		   struct err *e)
 {
+	for (int i = 0; i < NIXDB_TRIES; i++) {
+		nixdb_wind_up(db);
+		int result = read(db, arg, e), steady = nixdb_is_steady(db, e);
+		if (steady != 0)
+			return steady < 0 ? -1 : result;
+	}
 	return err_set(e, "%s: keeps changing while it is read", db->file);
+}
+
+struct closing {
+	const struct strset *roots;
+	struct graph g;
+};
+
+static int read_closing(struct nixdb *db, void *arg, struct err *e)
+{
+	struct closing *c = arg;
+
+	graph_release(&c->g);
+	c->g = (struct graph){0};
+	for (size_t i = 0; i < c->roots->n; i++)
+		graph_node(&c->g, c->roots->name[i], strlen(c->roots->name[i]));
+	return read_closure(db, &c->g, e);
 }
 
 int nixdb_closure(struct nixdb *db, struct graph *g, struct err *e)
 {
-	size_t n_roots = g->paths.n;
+	struct closing c = {.roots = &g->paths};
 
-	for (int i = 0; i < NIXDB_TRIES; i++) {
-		struct graph all = {0};
-		nixdb_wind_up(db);
-		for (size_t k = 0; k < n_roots; k++)
-			graph_node(&all, g->paths.name[k], strlen(g->paths.name[k]));
-		int result = read_closure(db, &all, e), steady = nixdb_is_steady(db, e);
-		if (steady > 0) {
-			graph_release(g);
-			*g = all;
-			return result;
-		}
-		graph_release(&all);
-		if (steady < 0)
-			return -1;
+	if (nixdb_steadily(db, read_closing, &c, e) < 0) {
+		graph_release(&c.g);
+		return -1;
 	}
-	return nixdb_never_steady(db, e);
+	graph_release(g);
+	*g = c.g;
+	return 0;
 }
 
 int nixdb_derivers(struct nixdb *db, struct graph *g, struct err *e)
 {
-	for (int i = 0; i < NIXDB_TRIES; i++) {
-		nixdb_wind_up(db);
-		int result = read_derivers(db, g, e), steady = nixdb_is_steady(db, e);
-		if (steady != 0)
-			return steady < 0 ? -1 : result;
-	}
-	return nixdb_never_steady(db, e);
+	return nixdb_steadily(db, read_derivers, g, e);
 }

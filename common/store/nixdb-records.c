@@ -80,9 +80,14 @@ static int read_one(const struct nixdb *db, sqlite3_stmt *row, sqlite3_stmt *ref
 	return read_references(db, refs, sqlite3_column_int64(row, 0), r, e);
 }
 
-static int read_all(const struct nixdb *db, const struct graph *g,
-		    struct nixdb_record *record, struct err *e)
+struct reading {
+	const struct graph *g;
+	struct nixdb_record *record;
+};
+
+static int read_all(struct nixdb *db, void *arg, struct err *e)
 {
+	const struct reading *r = arg;
 	sqlite3_stmt *row = nixdb_prepare(db,
 					  "select id, hash, narSize, ultimate, sigs, ca "
 					  "from ValidPaths where path = ?1",
@@ -96,8 +101,8 @@ static int read_all(const struct nixdb *db, const struct graph *g,
 				e);
 	int result = refs != NULL ? 0 : -1;
 
-	for (size_t i = 0; result == 0 && i < g->paths.n; i++)
-		result = read_one(db, row, refs, g->paths.name[i], &record[i], e);
+	for (size_t i = 0; result == 0 && i < r->g->paths.n; i++)
+		result = read_one(db, row, refs, r->g->paths.name[i], &r->record[i], e);
 	sqlite3_finalize(row);
 	sqlite3_finalize(refs);
 	return result;
@@ -106,11 +111,7 @@ static int read_all(const struct nixdb *db, const struct graph *g,
 int nixdb_records(struct nixdb *db, const struct graph *g, struct nixdb_record *record,
 		  struct err *e)
 {
-	for (int i = 0; i < NIXDB_TRIES; i++) {
-		nixdb_wind_up(db);
-		int result = read_all(db, g, record, e), steady = nixdb_is_steady(db, e);
-		if (steady != 0)
-			return steady < 0 ? -1 : result;
-	}
-	return nixdb_never_steady(db, e);
+	struct reading r = {g, record};
+
+	return nixdb_steadily(db, read_all, &r, e);
 }
