@@ -1,6 +1,7 @@
 #include "base/broker.h"
 
 #include "base/err.h"
+#include "base/io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,7 @@ struct reply {
 	int result, why;
 };
 
-enum { FDS = 2 }; /* at most this many descriptors go with a message */
+enum { FDS = IO_SENT_MAX };
 
 static int channel = -1; /* to the broker */
 static pid_t broker;
@@ -40,29 +41,6 @@ union control {
 	struct cmsghdr align;
 	char room[CMSG_SPACE(FDS * sizeof(int))];
 };
-
-static int send_message(int to, void *data, size_t size, const int *fds, size_t n)
-{
-	struct iovec part = {.iov_base = data, .iov_len = size};
-	union control control = {.room = {0}};
-	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
-
-	if (n > 0) {
-		m.msg_control = &control;
-		m.msg_controllen = CMSG_SPACE(n * sizeof *fds);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n * sizeof *fds);
-		memcpy(CMSG_DATA(c), fds, n * sizeof *fds);
-	}
-	for (;;) {
-		ssize_t sent = sendmsg(to, &m, MSG_NOSIGNAL);
-		if (sent < 0 && errno == EINTR)
-			continue;
-		return sent == (ssize_t)size ? 0 : -1;
-	}
-}
 
 /*
  * Receives a message of exactly `size` bytes, and up to FDS descriptors; the others in
@@ -153,7 +131,7 @@ static void serve(const struct broker_actions *actions, int client)
 		bool has_file = q.what == TMPFILE && r.result >= 0;
 		r.why = r.result < 0 ? errno : 0;
 		close_all(fds);
-		int sent = send_message(client, &r, sizeof r, &r.result, has_file);
+		int sent = io_send(client, &r, sizeof r, &r.result, has_file);
 		if (has_file)
 			close(r.result);
 		if (sent < 0)
@@ -217,7 +195,7 @@ static int ask(struct request *q, const int *fds, size_t n)
 	int got[FDS] = {-1, -1};
 
 	pthread_mutex_lock(&lock);
-	int result = send_message(channel, q, sizeof *q, fds, n);
+	int result = io_send(channel, q, sizeof *q, fds, n);
 	if (result == 0)
 		result = receive_message(channel, &r, sizeof r, got);
 	pthread_mutex_unlock(&lock);

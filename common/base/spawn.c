@@ -1,5 +1,6 @@
 #include "base/spawn.h"
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -14,12 +15,36 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* The standard system directories. */
+static const char standard[] =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/* Searches the directories, which are separated by colons. */
+static bool find_in(const char *path, const char *name, struct buf *file)
+{
+	for (const char *p = path; *p != '\0';) {
+		size_t len = strcspn(p, ":");
+		buf_clear(file);
+		buf_addf(file, "%.*s/%s", (int)len, p, name);
+		if (access(file->data, X_OK) == 0)
+			return true;
+		p += len + (p[len] == ':');
+	}
+	return false;
+}
+
+bool spawn_find(const char *name, struct buf *file)
+{
+	const char *path = getenv("PATH");
+
+	return (path != NULL && find_in(path, name, file)) ||
+	       find_in(standard, name, file);
+}
+
 /* Runs in the child. Returns only on failure, with errno set. */
 static void become(const char *const argv[], int in, int out, int log, const int *keep,
 		   size_t n)
 {
-	static const char path[] =
-	    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 	int null = open("/dev/null", O_RDWR);
 	size_t n_words = 0;
 	sigset_t none;
@@ -49,7 +74,7 @@ static void become(const char *const argv[], int in, int out, int log, const int
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	execvp(words[0], words);
-	if (errno == ENOENT && setenv("PATH", path, 1) == 0)
+	if (errno == ENOENT && setenv("PATH", standard, 1) == 0)
 		execvp(words[0], words);
 }
 

@@ -11,13 +11,21 @@
 #ifndef DT_SPAWN_H
 #define DT_SPAWN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
+struct buf;
 struct err;
 
 /* Does the same as fork(2), but the kernel kills the child when this thread ends. */
 pid_t spawn_fork(void);
+
+/*
+ * Sets `file` to the program that spawn_start() would start for this name. Returns false
+ * if there is none.
+ */
+bool spawn_find(const char *name, struct buf *file);
 
 /*
  * Starts argv[0], which is searched in PATH and then in the standard system directories.

@@ -4,7 +4,9 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/json.h"
+#include "base/spawn.h"
 #include "run/job.h"
 #include "run/report.h"
 #include "run/vm-private.h"
@@ -30,21 +32,13 @@ enum {
 /* Adds the program's file: another version has another size or time. */
 static void add_program(struct digest *d, const char *name)
 {
-	const char *path = getenv("PATH");
 	struct buf file = {0};
 	struct stat st;
 
-	for (const char *p = path != NULL ? path : ""; *p != '\0';) {
-		size_t len = strcspn(p, ":");
-		buf_clear(&file);
-		buf_addf(&file, "%.*s/%s", (int)len, p, name);
-		if (stat(file.data, &st) == 0) {
-			digest_number(d, (uint64_t)st.st_size);
-			digest_number(d, (uint64_t)st.st_mtim.tv_sec);
-			digest_number(d, (uint64_t)st.st_mtim.tv_nsec);
-			break;
-		}
-		p += len + (p[len] == ':');
+	if (spawn_find(name, &file) && stat(file.data, &st) == 0) {
+		digest_number(d, (uint64_t)st.st_size);
+		digest_number(d, (uint64_t)st.st_mtim.tv_sec);
+		digest_number(d, (uint64_t)st.st_mtim.tv_nsec);
 	}
 	buf_release(&file);
 }
@@ -107,31 +101,10 @@ static json_t *await(int monitor, const char *key)
 	return NULL;
 }
 
-/* Sends a message, and a descriptor with it if `fd` is not -1. */
-static int send_message(int monitor, const char *text, int fd)
-{
-	struct iovec data = {(void *)(uintptr_t)text, strlen(text)};
-	union {
-		char space[CMSG_SPACE(sizeof fd)];
-		struct cmsghdr align;
-	} control = {0};
-	struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
-
-	if (fd >= 0) {
-		message.msg_control = control.space;
-		message.msg_controllen = sizeof control.space;
-		struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	}
-	return sendmsg(monitor, &message, MSG_NOSIGNAL) == (ssize_t)data.iov_len ? 0 : -1;
-}
-
+/* Sends a command, and a descriptor with it if `fd` is not -1. */
 static int command(int monitor, const char *text, int fd)
 {
-	if (send_message(monitor, text, fd) < 0)
+	if (io_send(monitor, text, strlen(text), &fd, fd >= 0) < 0)
 		return -1;
 	json_t *answer = await(monitor, "return");
 	json_decref(answer);
