@@ -43,7 +43,7 @@
 
 enum { TEXT_MAX = 1 << 20, GO_MAX = 256, WAIT_MAX = 2000 /* times 5 ms */ };
 
-/* What GO says. */
+/* The words of GO. */
 struct go {
 	uint64_t seconds, nanoseconds; /* the time */
 	const char *random;            /* 64 hex digits of random numbers */
@@ -56,7 +56,7 @@ struct config {
 	struct jail jail;
 	struct jail_bind *bind;
 	size_t cap_binds;
-	uint64_t mtime, limit, script; /* the script's length */
+	uint64_t mtime, script; /* the script's length */
 };
 
 static int control = -1;
@@ -250,8 +250,6 @@ static void set_key(struct config *c, const char *key, const char *value)
 
 	if (strcmp(key, "mtime") == 0)
 		num_parse(value, len, INT64_MAX, &c->mtime);
-	else if (strcmp(key, "limit") == 0)
-		num_parse(value, len, INT64_MAX, &c->limit);
 	else if (strcmp(key, "script") == 0)
 		num_parse(value, len, INT64_MAX, &c->script);
 	else if (strcmp(key, "tree") == 0)
@@ -348,10 +346,11 @@ static void run_script(struct config *c)
 		power_off();
 }
 
-static void write_layer(const struct config *c)
+/* Writes the layer, up to the settings. */
+static void write_layer(const struct config *c, uint64_t limit)
 {
 	struct changes changes = {
-	    .mtime = (int64_t)c->mtime, .limit = c->limit, .is_direct = true};
+	    .mtime = (int64_t)c->mtime, .limit = limit, .is_direct = true};
 	struct err why;
 
 	changes.upper = open("/disk/upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -387,6 +386,6 @@ int main(void)
 	c.jail.options = "volatile";
 	mount_disks(&c);
 	run_script(&c);
-	write_layer(&c);
+	write_layer(&c, go.offset);
 	power_off();
 }

@@ -72,9 +72,8 @@ int disks_start(struct disks *d, const struct job *j, struct err *e)
 		if (d->fd[made[i]] < 0)
 			return err_set_errno(e, "cannot create a temporary file");
 	}
-	if (empty(d->fd[DISK_CHANGES], e) < 0 || empty(d->fd[DISK_LAYER], e) < 0)
-		return -1;
-	if (add_extras(d, j, e) < 0)
+	if (set_size(d->fd[DISK_CHANGES], e) < 0 || set_size(d->fd[DISK_LAYER], e) < 0 ||
+	    add_extras(d, j, e) < 0)
 		return -1;
 	d->erofs[0] = erofs_place(j->rootfs, d->fd[DISK_BASE], e);
 	if (d->erofs[0] != NULL)
@@ -99,8 +98,6 @@ int disks_finish(struct disks *d, struct err *e)
 static void list_settings(const struct job *j, struct buf *out)
 {
 	buf_addf(out, "mtime=%" PRId64, j->mtime);
-	buf_addch(out, '\0');
-	buf_addf(out, "limit=%" PRIu64, DISKS_SETTINGS);
 	buf_addch(out, '\0');
 	buf_addf(out, "script=%zu", j->script.len);
 	buf_addch(out, '\0');
