@@ -164,10 +164,10 @@ int scratch_make(struct scratch *s, const char *name, struct err *e)
 			close(s->fd);
 			s->fd = -1;
 		} else if (errno != ENOENT) {
-			err_set_errno(e, "%s", path.data);
+			int why = errno;
 			rmdir(path.data);
-			buf_release(&path);
-			return -1;
+			errno = why;
+			break;
 		}
 	}
 	err_set_errno(e, "%s", path.data);
