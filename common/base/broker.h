@@ -23,7 +23,7 @@
 
 enum { BROKER_PROGRAM = 256 }; /* room for the name of a program */
 
-/* What the broker does. The functions run in the broker. */
+/* The work of the broker. The functions run in the broker. */
 struct broker_actions {
 	/* Opens a temporary file. Returns -1 with errno set on failure. */
 	int (*tmpfile)(void);

@@ -44,7 +44,7 @@
 
 enum { SANDBOX_PORTS = 16 };
 
-/* What the process needs. A zeroed struct is a sandbox without files. */
+/* The needs of a process. A zeroed struct is a sandbox without files. */
 struct sandbox {
 	struct strset files;
 	const char *cache; /* a directory, which is created if it is missing; or NULL */

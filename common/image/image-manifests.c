@@ -140,7 +140,7 @@ static bool walk(const struct walk *w, const json_t *list, int depth)
 struct wanted {
 	const char *config;
 	size_t n;
-	json_t *descriptor, *manifest; /* what was found */
+	json_t *descriptor, *manifest; /* the result; NULL if none was found */
 };
 
 static bool see_wanted(void *arg, json_t *descriptor, json_t *manifest)

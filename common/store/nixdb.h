@@ -65,7 +65,7 @@ int nixdb_closure(struct nixdb *db, struct graph *g, struct err *e);
  */
 int nixdb_derivers(struct nixdb *db, struct graph *g, struct err *e);
 
-/* What the database contains about a store path. */
+/* The record of a store path in the database. */
 struct nixdb_record {
 	char sha256[DIGEST_HEX + 1]; /* of its NAR */
 	uint64_t size;               /* of its NAR in bytes */

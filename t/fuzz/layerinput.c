@@ -67,7 +67,7 @@ static void check_again(const struct writer *w)
 	close(out.fd);
 }
 
-/* What dt-manifest adds to the layers makes an image. */
+/* The layers and the documents of dt-manifest are an image together. */
 static void check_image(const struct layerinput *in, struct writer *w)
 {
 	json_t *empty = json_object();
