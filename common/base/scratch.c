@@ -170,7 +170,7 @@ int scratch_make(struct scratch *s, const char *name, struct err *e)
 			break;
 		}
 	}
-	err_set_errno(e, "%s", path.data);
+	err_set_errno(e, "%s", name);
 	buf_release(&path);
 	return -1;
 }
