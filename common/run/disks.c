@@ -54,12 +54,6 @@ static int set_size(int fd, struct err *e)
 		   : 0;
 }
 
-static int empty(int fd, struct err *e)
-{
-	return ftruncate(fd, 0) < 0 ? err_set_errno(e, "cannot write a temporary file")
-				    : set_size(fd, e);
-}
-
 int disks_start(struct disks *d, const struct job *j, struct err *e)
 {
 	static const int made[] = {DISK_BASE, DISK_CHANGES, DISK_EXTRA};
@@ -72,8 +66,7 @@ int disks_start(struct disks *d, const struct job *j, struct err *e)
 		if (d->fd[made[i]] < 0)
 			return err_set_errno(e, "cannot create a temporary file");
 	}
-	if (set_size(d->fd[DISK_CHANGES], e) < 0 || set_size(d->fd[DISK_LAYER], e) < 0 ||
-	    add_extras(d, j, e) < 0)
+	if (add_extras(d, j, e) < 0)
 		return -1;
 	d->erofs[0] = erofs_place(j->rootfs, d->fd[DISK_BASE], e);
 	if (d->erofs[0] != NULL)
@@ -95,6 +88,20 @@ int disks_finish(struct disks *d, struct err *e)
 	return 0;
 }
 
+int disks_empty(struct disks *d, struct err *e)
+{
+	static const int written[] = {DISK_CHANGES, DISK_LAYER};
+
+	for (size_t i = 0; i < sizeof written / sizeof *written; i++) {
+		int fd = d->fd[written[i]];
+		if (ftruncate(fd, 0) < 0)
+			return err_set_errno(e, "cannot write a temporary file");
+		if (set_size(fd, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static void list_settings(const struct job *j, struct buf *out)
 {
 	buf_addf(out, "mtime=%" PRId64, j->mtime);
@@ -111,7 +118,6 @@ static void list_settings(const struct job *j, struct buf *out)
 	buf_add(out, j->script.data, j->script.len);
 }
 
-/* Empties the layer's disk and writes the settings. */
 static int write_settings(struct disks *d, const struct job *j, struct err *e)
 {
 	int fd = d->fd[DISK_LAYER];
@@ -121,8 +127,6 @@ static int write_settings(struct disks *d, const struct job *j, struct err *e)
 	list_settings(j, &text);
 	if (text.len > DISKS_SETTINGS_MAX)
 		result = err_set(e, "the script and the names of --bind are too long");
-	else if (empty(fd, e) < 0)
-		result = -1;
 	else if (lseek(fd, (off_t)DISKS_SETTINGS, SEEK_SET) < 0 ||
 		 io_write(fd, text.data, text.len) < 0 || lseek(fd, 0, SEEK_SET) < 0)
 		result = err_set_errno(e, "cannot write a temporary file");
@@ -156,8 +160,6 @@ static int make_ext4(int fd, uint64_t mib, int log, struct err *e)
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
 	snprintf(blocks, sizeof blocks, "%" PRIu64, (mib << 20) / 4096);
-	if (empty(fd, e) < 0)
-		return -1;
 	if (spawn_run(argv, -1, log, &fd, 1, &why) < 0)
 		return err_set(e, "%s (install e2fsprogs)", why.text);
 	return 0;

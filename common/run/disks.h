@@ -4,9 +4,10 @@
  * All disks are unnamed files, so the kernel removes them when the process exits. The
  * erofs disks are filled by other threads while the guest boots:
  *
- *	if (disks_start(&d, job, &e) == 0 && disks_format(&d, job, log, &e) == 0)
+ *	if (disks_start(&d, job, &e) == 0 && disks_empty(&d, &e) == 0)
  *		start_guest(d.fd);
- *	result = disks_finish(&d, &e);
+ *	if (disks_format(&d, job, log, &e) == 0 && disks_finish(&d, &e) == 0)
+ *		tell_guest_to_mount();
  *	disks_release(&d);
  *
  * The process ends if a file of this machine cannot be read or changes in the meantime.
@@ -72,8 +73,14 @@ int disks_start(struct disks *d, const struct job *j, struct err *e);
 int disks_finish(struct disks *d, struct err *e);
 
 /*
- * Empties DISK_CHANGES and DISK_LAYER, and writes the settings. `log` receives the output
- * of mke2fs. Returns 0, or -1 and a reason.
+ * Empties DISK_CHANGES and DISK_LAYER, and sets their size. No QEMU may be running: it
+ * reads the size of a disk once. Returns 0, or -1 and a reason.
+ */
+int disks_empty(struct disks *d, struct err *e);
+
+/*
+ * Makes the file system on DISK_CHANGES, and writes the settings. The guest may boot
+ * meanwhile. `log` receives the output of mke2fs. Returns 0, or -1 and a reason.
  */
 int disks_format(struct disks *d, const struct job *j, int log, struct err *e);
 

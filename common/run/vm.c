@@ -162,7 +162,7 @@ static int run_once(struct machine *m, struct report *t, struct err *e)
 	if (ftruncate(m->file[VM_CONSOLE], 0) < 0 || ftruncate(m->file[VM_LOG], 0) < 0 ||
 	    lseek(m->file[VM_LOG], 0, SEEK_SET) < 0)
 		return err_set_errno(e, "cannot write a temporary file");
-	if (vm_start(m, e) < 0)
+	if (disks_empty(&m->disks, e) < 0 || vm_start(m, e) < 0)
 		return -1;
 	int result = begin_job(m, t, e) < 0 ? -1 : listen_to(m, t, e);
 	vm_stop(m, result == 0);
