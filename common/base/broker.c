@@ -1,7 +1,7 @@
 #include "base/broker.h"
 
 #include "base/err.h"
-#include "base/io.h"
+#include "base/fdpass.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,48 +29,11 @@ struct reply {
 	int result, why;
 };
 
-enum { FDS = IO_SENT_MAX };
+enum { FDS = FDPASS_MAX };
 
 static int channel = -1; /* to the broker */
 static pid_t broker;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* --- messages --- */
-
-union control {
-	struct cmsghdr align;
-	char room[CMSG_SPACE(FDS * sizeof(int))];
-};
-
-/*
- * Receives a message of exactly `size` bytes, and up to FDS descriptors; the others in
- * fds[] are -1. Returns 0, or -1 with errno set, which is EPIPE at the end.
- */
-static int receive_message(int from, void *data, size_t size, int fds[FDS])
-{
-	struct iovec part = {.iov_base = data, .iov_len = size};
-	union control control = {.room = {0}};
-	struct msghdr m = {.msg_iov = &part,
-			   .msg_iovlen = 1,
-			   .msg_control = &control,
-			   .msg_controllen = sizeof control};
-	ssize_t n;
-
-	do
-		n = recvmsg(from, &m, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	for (int i = 0; i < FDS; i++)
-		fds[i] = -1;
-	if (n < 0)
-		return -1;
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	if (c != NULL && c->cmsg_type == SCM_RIGHTS)
-		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-	if (n == (ssize_t)size)
-		return 0;
-	errno = EPIPE;
-	return -1;
-}
 
 static void close_all(const int fds[FDS])
 {
@@ -126,12 +89,12 @@ static void serve(const struct broker_actions *actions, int client)
 	struct request q;
 	int fds[FDS];
 
-	while (receive_message(client, &q, sizeof q, fds) == 0) {
+	while (fdpass_receive(client, &q, sizeof q, fds) == 0) {
 		struct reply r = {.result = act(actions, client, &q, fds)};
 		bool has_file = q.what == TMPFILE && r.result >= 0;
 		r.why = r.result < 0 ? errno : 0;
 		close_all(fds);
-		int sent = io_send(client, &r, sizeof r, &r.result, has_file);
+		int sent = fdpass_send(client, &r, sizeof r, &r.result, has_file);
 		if (has_file)
 			close(r.result);
 		if (sent < 0)
@@ -195,9 +158,9 @@ static int ask(struct request *q, const int *fds, size_t n)
 	int got[FDS] = {-1, -1};
 
 	pthread_mutex_lock(&lock);
-	int result = io_send(channel, q, sizeof *q, fds, n);
+	int result = fdpass_send(channel, q, sizeof *q, fds, n);
 	if (result == 0)
-		result = receive_message(channel, &r, sizeof r, got);
+		result = fdpass_receive(channel, &r, sizeof r, got);
 	pthread_mutex_unlock(&lock);
 	if (result < 0)
 		return -1;

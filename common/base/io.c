@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -218,31 +217,6 @@ int io_open_input(const char *file)
 	if (strcmp(file, "-") == 0)
 		return fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 	return open(file, O_RDONLY | O_CLOEXEC);
-}
-
-int io_send(int to, const void *data, size_t size, const int *fds, size_t n)
-{
-	struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = size};
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(IO_SENT_MAX * sizeof(int))];
-	} control = {.room = {0}};
-	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
-	ssize_t sent;
-
-	if (n > 0) {
-		m.msg_control = &control;
-		m.msg_controllen = CMSG_SPACE(n * sizeof *fds);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(n * sizeof *fds);
-		memcpy(CMSG_DATA(c), fds, n * sizeof *fds);
-	}
-	do
-		sent = sendmsg(to, &m, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
-	return sent == (ssize_t)size ? 0 : -1;
 }
 
 int io_slurp_file(const char *file, struct buf *b, size_t limit)

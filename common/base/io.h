@@ -87,13 +87,6 @@ int io_slurp_file(const char *file, struct buf *b, size_t limit);
  */
 int io_open_input(const char *file);
 
-/*
- * Sends `size` bytes and `n` descriptors, at most IO_SENT_MAX, over a local socket.
- * Returns 0, or -1 with errno set.
- */
-enum { IO_SENT_MAX = 2 };
-int io_send(int to, const void *data, size_t size, const int *fds, size_t n);
-
 /* Returns the name of the file for messages: "stdin" for "-". */
 const char *io_name(const char *file);
 

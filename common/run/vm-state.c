@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/err.h"
-#include "base/io.h"
+#include "base/fdpass.h"
 #include "base/json.h"
 #include "base/spawn.h"
 #include "run/job.h"
@@ -104,7 +104,7 @@ static json_t *await(int monitor, const char *key)
 /* Sends a command, and a descriptor with it if `fd` is not -1. */
 static int command(int monitor, const char *text, int fd)
 {
-	if (io_send(monitor, text, strlen(text), &fd, fd >= 0) < 0)
+	if (fdpass_send(monitor, text, strlen(text), &fd, fd >= 0) < 0)
 		return -1;
 	json_t *answer = await(monitor, "return");
 	json_decref(answer);
