@@ -55,7 +55,10 @@ root_start() {
 	root_serve >&"$both" {both}>&- &
 	root_daemon=$!
 	exec {root_id}<"$root_dir/id" {both}>&-
-	IFS= read -r id <&"$root_id" || root_die "faked ended before the commands"
+	if ! IFS= read -r id <&"$root_id"; then
+		wait "$root_daemon" 2>/dev/null || true # bash prints no message for a job that was killed
+		root_die "faked ended before the commands"
+	fi
 	printf '%s\n' "${id%%:*}" >"$root_dir/key"
 
 	exec {root_hold}<>"$root_dir/hold" {both}<>"$root_dir/library"
@@ -79,8 +82,8 @@ root_find_daemon() {
 }
 
 # root_serve: prints the daemon's KEY:PID, and exits when the daemon exits. A signal, or the end of the
-# script, terminates the daemon. The function runs in a subshell, so that bash prints no message if the
-# daemon is killed.
+# script, terminates the daemon. The shell between them prevents a message of this shell if the daemon is
+# killed.
 root_serve() {
 	local flags=()
 	[ "$root_real" = false ] || flags=(--unknown-is-real)
@@ -312,6 +315,7 @@ root_begin() {
 	read_output
 	root_tree=$REPLY
 	run mkdir "$root_dir" "$work/root"
+	: >"$root_dir/messages"
 	root_find_user
 	at_exit=root_end
 	root_start
