@@ -96,7 +96,7 @@ in_podman() {
 	[ -n "${D:-}" ] || d_make_directory
 	local limits=()
 	[ "$1" != run ] || limits=(--ulimit nofile=1024:1024 --ulimit nproc=1000:1000 --network=none)
-	CONTAINERS_REGISTRIES_CONF=/dev/null podman --root "$D/podman" --runroot "$D/podman.run" \
+	env -u DOCKER_CONFIG CONTAINERS_REGISTRIES_CONF=/dev/null podman --root "$D/podman" --runroot "$D/podman.run" \
 		--tmpdir "$D/podman.tmp" --storage-driver vfs --events-backend none \
 		--cgroup-manager cgroupfs "$1" "${limits[@]}" "${@:2}"
 }
