@@ -1,6 +1,6 @@
 # dt: container images from store paths.
 #
-#   make                    the tools, in build/
+#   make                    the tools, in build/;  make tests: what the tests need, too
 #   make check              all tests;  make check SANITIZE=address,undefined
 #   make check SANITIZE=thread   the tests of the tools with threads
 #   make valgrind           each tool once, under memcheck
@@ -61,7 +61,8 @@ INIT     = guest/init.c \
 	   $(foreach m,tar xattrs,common/archive/$m.c) \
 	   $(foreach m,changes changes-tar copytree jail jail-mounts report,common/run/$m.c)
 
-all: $(TOOLS:%=$B/%) $B/guest/init $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%) $B/fault/main.so
+all: $(TOOLS:%=$B/%) $B/guest/init
+tests: all $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%) $B/fault/main.so
 
 $(TOOLS:%=$B/%): $B/%: $B/cmd/%.o $(EXTRA) $B/libdt.a
 $(UNITS:%=$B/unit/%): $B/unit/%: $B/t/unit/%.o $B/libdt.a
@@ -90,30 +91,30 @@ $B/%.o: %.c Makefile
 THREADED = 0002 0110 0140 0300 0320 0640 0645 0730 0740
 TESTS   ?= $(if $(findstring thread,$(SANITIZE)),$(wildcard $(THREADED:%=t/%-*.t)),$(wildcard t/*.t))
 
-check: all
+check: tests
 	DT_BUILD='$(abspath $B)' JOBS='$(JOBS)' t/run $(TESTS)
 
-valgrind: all
+valgrind: tests
 	DT_BUILD='$(abspath $B)' t/memcheck
 
 # The tools write their counts where they die, too: t/coverage.c.
 coverage:
-	$(MAKE) CC=gcc CFLAGS='-O0 -g --coverage -fprofile-update=atomic' LDFLAGS='--coverage -Wl,--wrap=_exit' \
+	$(MAKE) tests CC=gcc CFLAGS='-O0 -g --coverage -fprofile-update=atomic' LDFLAGS='--coverage -Wl,--wrap=_exit' \
 	    B=build-coverage EXTRA=build-coverage/t/coverage.o
 	find build-coverage -name '*.gcda' -delete
 	-$(MAKE) check CC=gcc CFLAGS='-O0 -g --coverage -fprofile-update=atomic' B=build-coverage TESTS='$(TESTS)'
 	t/coverage build-coverage
 
-fault: all
+fault: tests
 	DT_BUILD='$(abspath $B)' t/fault/run
 	DT_BUILD='$(abspath $B)' t/fault/programs
 	DT_BUILD='$(abspath $B)' t/fault/kills
 
-bench: all
+bench: tests
 	DT_BUILD='$(abspath $B)' t/bench/run
 
 fuzz:
-	$(MAKE) CC=clang SANITIZE=address,undefined,fuzzer-no-link B=build-fuzz
+	$(MAKE) tests CC=clang SANITIZE=address,undefined,fuzzer-no-link B=build-fuzz
 	DT_BUILD='$(abspath build-fuzz)' t/fuzz/run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 # Each shell script is checked by a process of its own: one process for all takes twice the time.
@@ -148,5 +149,5 @@ install: all
 clean:
 	rm -rf build build-* sample
 
-.PHONY: all check valgrind coverage bench fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install clean
+.PHONY: all tests check valgrind coverage bench fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install clean
 -include $(wildcard $B/*/*.d $B/*/*/*.d)

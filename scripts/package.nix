@@ -37,7 +37,7 @@ let
   source = toString ../.;
   isSource = path: type:
     let name = builtins.substring (builtins.stringLength source + 1) (-1) path; in
-    match "(Makefile|(cmd|common|doc|guest|scripts)(/.*)?|t|t/fuzz-main.c|t/(fuzz|unit)(/[^/]*[.][ch])?)" name != null;
+    match "(Makefile|(cmd|common|doc|guest|scripts)(/.*)?)" name != null;
 in
 stdenv.mkDerivation (self: {
   pname = "dt";
