@@ -56,10 +56,11 @@ void vm_state_init(struct machine *m, const char *kernel);
 int vm_state_begin(struct machine *m);
 
 /*
- * Waits until the guest has booted, and saves its state. Then the guest continues. Errors
- * are ignored: a guest that does not run any more does not say HELLO.
+ * Waits until the guest has booted, and saves its state. Then the guest continues. A
+ * state that cannot be saved is no error. Returns 0, or -1 and a reason if the guest does
+ * not continue.
  */
-void vm_state_save(struct machine *m, struct report *t);
+int vm_state_save(struct machine *m, struct report *t, struct err *e);
 
 /* Adds the words of QEMU's command line that describe the machine. */
 void vm_fingerprint(const struct machine *m, struct digest *d);

@@ -23,6 +23,7 @@
 enum {
 	BOOT = 120000,     /* ms until the guest must wait */
 	ANSWER = 60000,    /* ms for each answer of QEMU */
+	FINALIZE = 10000,  /* ms until a guest can start again */
 	MEMORY_MAX = 2048, /* MiB; saving examines each page */
 	REPLY_MAX = 65536
 };
@@ -133,11 +134,10 @@ static bool is_migrated(int monitor)
 }
 
 /*
- * Writes the state of the guest to `fd`. The guest waits for input all the time, so it
- * does not matter at which moment QEMU stops it. A saved guest continues as it was: it
- * must be running.
+ * Makes QEMU write the state of the guest to `fd`. The guest waits for input all the
+ * time, so it does not matter at which moment QEMU stops it. Returns 0 or -1.
  */
-static bool save(int monitor, int fd)
+static int start_saving(int monitor, int fd)
 {
 	static const char events[] =
 	    "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":"
@@ -145,20 +145,34 @@ static bool save(int monitor, int fd)
 	static const char fast[] =
 	    "{\"execute\":\"migrate-set-parameters\",\"arguments\":{\"max-bandwidth\":"
 	    "1099511627776}}\n";
+	static const char getfd[] =
+	    "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"state\"}}\n";
+	static const char migrate[] =
+	    "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"fd:state\"}}\n";
 	json_t *greeting = await(monitor, "QMP");
 
 	json_decref(greeting);
-	return greeting != NULL &&
-	       command(monitor, "{\"execute\":\"qmp_capabilities\"}\n", -1) == 0 &&
-	       command(monitor, events, -1) == 0 && command(monitor, fast, -1) == 0 &&
-	       command(monitor,
-		       "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"state\"}}\n",
-		       fd) == 0 &&
-	       command(monitor,
-		       "{\"execute\":\"migrate\",\"arguments\":{\"uri\":\"fd:state\"}}\n",
-		       -1) == 0 &&
-	       is_migrated(monitor) &&
-	       command(monitor, "{\"execute\":\"cont\"}\n", -1) == 0;
+	bool ok = greeting != NULL &&
+		  command(monitor, "{\"execute\":\"qmp_capabilities\"}\n", -1) == 0 &&
+		  command(monitor, events, -1) == 0 && command(monitor, fast, -1) == 0 &&
+		  command(monitor, getfd, fd) == 0 && command(monitor, migrate, -1) == 0;
+	return ok ? 0 : -1;
+}
+
+/*
+ * Starts the guest again. For a short time after the migration, QEMU reports the error
+ * "Migration is not finalized yet". Returns 0 or -1.
+ */
+static int start_guest(int monitor)
+{
+	int64_t end = job_clock() + FINALIZE;
+
+	while (command(monitor, "{\"execute\":\"cont\"}\n", -1) < 0) {
+		if (job_clock() >= end)
+			return -1;
+		usleep(5000);
+	}
+	return 0;
 }
 
 /* --- saving --- */
@@ -185,9 +199,13 @@ static int await_guest(const struct machine *m, struct report *t)
 	return 0;
 }
 
-void vm_state_save(struct machine *m, struct report *t)
+int vm_state_save(struct machine *m, struct report *t, struct err *e)
 {
-	bool ok = await_guest(m, t) == 0 && save(m->monitor, m->draft.fd);
+	bool is_stopped =
+	    await_guest(m, t) == 0 && start_saving(m->monitor, m->draft.fd) == 0;
+	bool is_complete = is_stopped && is_migrated(m->monitor);
+	int result = is_stopped ? start_guest(m->monitor) : 0;
 
-	kept_end(&m->kept, &m->draft, ok);
+	kept_end(&m->kept, &m->draft, is_complete && result == 0);
+	return result < 0 ? err_set(e, "QEMU does not start the saved guest") : 0;
 }

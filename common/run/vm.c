@@ -151,8 +151,8 @@ static int begin_job(struct machine *m, struct report *t, struct err *e)
 		kept_remove(&m->kept);
 		return err_set(e, "the saved state is damaged");
 	}
-	if (m->is_saved)
-		vm_state_save(m, t);
+	if (m->is_saved && vm_state_save(m, t, e) < 0)
+		return -1;
 	return send_go(m, e);
 }
 
