@@ -472,13 +472,4 @@ for text in one two; do
 	is "contents $text: they count" "$(sum)" "$(nix-hash --type sha256 "$(at secret-change)" 2>/dev/null)"
 done
 
-# What it costs.
-mkdir "$(at large)"
-truncate -s 150M "$(at large)/sparse"
-printf '%s %d\n' "$(path large)" $((157286400 + 280)) >"$T/graph4"
-kib=$(python3 -c 'import resource, subprocess, sys
-subprocess.run(["dt-nixdb", "--store", sys.argv[1]], stdout=subprocess.DEVNULL, check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)' "$store" <"$T/graph4")
-ok "150 MB in 64 MiB ($kib KiB)" test "$kib" -gt 0 -a "$kib" -lt "$(memory_limit)"
-
 finish

@@ -233,26 +233,4 @@ for file in flipped flipped.tar; do
 	same "none: $file without --verify: as it is" "$T/out" "$T/$file"
 done
 
-# --- memory ---
-
-# peak COMMAND...: the most KiB it had resident.
-peak() {
-	python3 -c 'import os, subprocess, sys
-p = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
-_, status, usage = os.wait4(p.pid, 0)
-print(usage.ru_maxrss if status == 0 else 0)' "$@"
-}
-gigabyte() { # as `archive` makes, without its text
-	python3 -c 'import sys, tarfile
-info = tarfile.TarInfo("file")
-info.size = 1000 << 20
-sys.stdout.buffer.write(info.tobuf())'
-	noise $((100 * mib))
-	head -c $((900 * mib + 1024)) /dev/zero
-}
-for format in gz zstd; do
-	kib=$(gigabyte | peak dt-compress --format "$format")
-	ok "a GB in 64 MiB, $format ($kib KiB)" test "$kib" -gt 0 -a "$kib" -lt "$(memory_limit)"
-done
-
 finish

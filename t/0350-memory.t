@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A store of 50,000 paths: dt-layer and dt-nixdb need little memory, and all paths are in what they write.
+# Tools need little memory for 50,000 store paths and for large files. All paths are in what they write.
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2317 # `ok` runs the functions
 . "$(dirname "$0")/lib.sh"
-need python3 /usr/bin/time
+need python3 openssl /usr/bin/time
 
 # Each path is a symlink, whose NAR has 120 bytes, and refers to up to five of those before it.
 cat >"$T/store.py" <<'END'
@@ -17,11 +17,16 @@ for i, name in enumerate(names):
     print(name, 120, *sorted(names[k] for k in refs))
 END
 python3 "$T/store.py" "$T/s" >"$T/graph"
-dt-popularity --max-layers 98 <"$T/graph" >"$T/plan"
 
 # measured INPUT OUTPUT COMMAND...: runs the command. $T/memory is the most memory that it had resident, in KiB.
 measured() { /usr/bin/time -q -f %M -o "$T/memory" "${@:3}" <"$1" >"$2"; }
 little() { is "$1: in 64 MiB ($(cat "$T/memory") KiB)" "$([ "$(cat "$T/memory")" -lt "$(memory_limit)" ] && echo yes)" yes; }
+
+for strategy in popularity transfer; do
+	ok "dt-popularity --strategy $strategy" measured "$T/graph" "$T/plan" dt-popularity --strategy "$strategy" --max-layers 98
+	little "dt-popularity --strategy $strategy"
+	same "dt-popularity --strategy $strategy: all paths are in the plan" <(tr ' ' '\n' <"$T/plan" | sort) <(cut -d ' ' -f 1 "$T/graph" | sort)
+done
 
 ok 'dt-layer' measured "$T/plan" "$T/layers" dt-layer --no-cache --store "$T/s"
 little 'dt-layer'
@@ -38,5 +43,27 @@ same 'dt-nixdb: the graph is that of the database' <(sort "$T/got") <(sort "$T/g
 ok 'dt-nixdb --tree' measured "$T/graph" "$T/out" dt-nixdb --no-cache --store "$T/s" --tree "$T/tree"
 little 'dt-nixdb --tree'
 same 'dt-nixdb --tree: the same database' "$T/tree/nix/var/nix/db/db.sqlite" "$T/db"
+
+# --- large files ---
+
+large=$(store_path large)
+mkdir "$T/s$large"
+truncate -s 150M "$T/s$large/sparse"
+echo "$large $((157286400 + 280))" >"$T/graph"
+ok 'dt-nixdb: 150 MB' measured "$T/graph" "$T/db" dt-nixdb --no-cache --store "$T/s"
+little 'dt-nixdb: 150 MB'
+
+gigabyte() { # a tenth cannot be compressed
+	python3 -c 'import sys, tarfile
+info = tarfile.TarInfo("file")
+info.size = 1000 << 20
+sys.stdout.buffer.write(info.tobuf())'
+	openssl enc -aes-128-ctr -K 0 -iv 0 -nosalt -in <(head -c $((100 << 20)) /dev/zero) 2>/dev/null
+	head -c $(((900 << 20) + 1024)) /dev/zero
+}
+for format in gz zstd; do
+	ok "dt-compress: 1 GB, $format" measured <(gigabyte) "$T/out" dt-compress --format "$format"
+	little "dt-compress: 1 GB, $format"
+done
 
 finish
