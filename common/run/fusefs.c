@@ -20,6 +20,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -287,12 +288,36 @@ static const struct fuse_lowlevel_ops operations = {
     .readdirplus = serve_readdirplus,
 };
 
+/*
+ * Without its reply, a program would wait forever for the kernel. The end of this process
+ * ends all requests.
+ */
+static ssize_t send_reply(int fd, struct iovec *iov, int count, void *userdata)
+{
+	ssize_t n = writev(fd, iov, count);
+
+	(void)userdata;
+	if (n < 0 && errno != ENOENT) /* ENOENT: the request was interrupted */
+		leave(1);
+	return n;
+}
+
+static ssize_t receive_request(int fd, void *data, size_t size, void *userdata)
+{
+	(void)userdata;
+	return read(fd, data, size);
+}
+
+static const struct fuse_custom_io device = {
+    .writev = send_reply,
+    .read = receive_request,
+};
+
 static _Noreturn void serve(const struct rootfs *r, struct fusefs_fault *fault, int fd)
 {
 	char name[] = "dt", *words[] = {name, NULL};
 	struct fuse_args args = FUSE_ARGS_INIT(1, words);
 	struct service s = {.r = r, .fault = fault};
-	char at[32];
 
 	s.node = mem_resize(NULL, r->n_inodes, sizeof *s.node);
 	for (size_t i = 0; i < r->n; i++)
@@ -300,10 +325,9 @@ static _Noreturn void serve(const struct rootfs *r, struct fusefs_fault *fault, 
 			s.node[r->node[i].inode] = (uint32_t)i;
 	for (size_t i = 0; i < r->n_inodes; i++)
 		s.has_xattrs = s.has_xattrs || r->inode[i].xattrs_len > 0;
-	snprintf(at, sizeof at, "/dev/fd/%d", fd);
 	struct fuse_session *session =
 	    fuse_session_new(&args, &operations, sizeof operations, &s);
-	if (session == NULL || fuse_session_mount(session, at) < 0)
+	if (session == NULL || fuse_session_custom_io(session, &device, fd) < 0)
 		leave(1);
 	leave(fuse_session_loop(session) < 0);
 }
