@@ -41,7 +41,7 @@ import time
 import zlib
 
 LIMIT = 40
-TIMEOUT = 300
+TIMEOUT = 60
 
 # The errors of each system call. A number is what it returns instead of an error: 0 is the end of a file, or nothing
 # written. Calls that are in neither table fail with EIO.
