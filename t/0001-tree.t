@@ -2,7 +2,7 @@
 # The rules that the sources keep.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
-need gcc clang-format make nm readelf shellcheck
+need gcc clang-format clang-tidy cppcheck make nm readelf shellcheck
 cd "$top" || exit 1
 shopt -s lastpipe nullglob # `none` counts in this shell
 
@@ -98,7 +98,7 @@ grep -nE '(<|>) *<\(|>\(|(local|declare|export|readonly) [^#]*=["]?\$\(' scripts
 	grep -vE '^[^:]*:[0-9]*:#|# waited for$' |
 	none 'no script loses the status of a substitution'
 
-for part in format shell; do
+for part in format shell cppcheck tidy; do
 	make -s "lint-$part" 2>&1 | none "make lint-$part"
 done
 

@@ -24,9 +24,8 @@ static int copy_directory(int from, int to, const char *name, mode_t mode, struc
 		return err_set_errno(e, "%s", name);
 	in = openat(from, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	out = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (in < 0 || out < 0)
-		result = err_set_errno(e, "%s", name);
-	else if ((is_new || (mode != 0755 && mode != 0555)) && fchmod(out, mode) < 0)
+	bool has_mode = is_new || (mode != 0755 && mode != 0555);
+	if (in < 0 || out < 0 || (has_mode && fchmod(out, mode) < 0))
 		result = err_set_errno(e, "%s", name);
 	else
 		result = copy_all(in, out, e);

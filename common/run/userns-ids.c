@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/num.h"
 #include "base/spawn.h"
 #include "image/rootfs.h"
 #include "run/userns-private.h"
@@ -137,27 +138,38 @@ int userns_enter(struct err *e)
 /* The IDs of this user namespace. Linux allows at most 340 ranges. */
 struct ids {
 	struct {
-		unsigned long first, count;
+		uint64_t first, count;
 	} range[340];
 	size_t n;
 };
+
+/* Reads blanks and a number, and moves *p to what follows. Returns 0 or -1. */
+static int read_number(const char **p, uint64_t *n)
+{
+	*p += strspn(*p, " ");
+	size_t len = strspn(*p, "0123456789");
+	int result = num_parse(*p, len, UINT32_MAX, n);
+
+	*p += len;
+	return result;
+}
 
 /* Parses a file like /proc/self/uid_map. */
 static int read_ids(const char *file, struct ids *ids)
 {
 	struct buf map = {0};
-	unsigned long first, outside, count;
+	uint64_t first, outside, count;
 
 	ids->n = 0;
 	if (io_slurp_file(file, &map, 65536) < 0)
 		return -1;
-	for (const char *line = map.data;
-	     line != NULL && ids->n < sizeof ids->range / sizeof *ids->range &&
-	     sscanf(line, "%lu %lu %lu", &first, &outside, &count) == 3;) {
+	for (const char *p = map.data;
+	     p != NULL && ids->n < sizeof ids->range / sizeof *ids->range &&
+	     read_number(&p, &first) == 0 && read_number(&p, &outside) == 0 &&
+	     read_number(&p, &count) == 0 && *p == '\n';
+	     p++) {
 		ids->range[ids->n].first = first;
 		ids->range[ids->n++].count = count;
-		line = strchr(line, '\n');
-		line += line != NULL;
 	}
 	buf_release(&map);
 	return 0;

@@ -176,10 +176,12 @@ class Run:
 
     def result(self):
         """What the tool wrote: stdout and the files in @OUT@."""
-        out = {'stdout': self.stdout.replace(b'/n%d' % self.number, b'/n').replace(str(self.dir).encode(), b'DIR')}
+        here = str(self.dir).encode()
+        out = {'stdout': self.stdout.replace(b'/n%d' % self.number, b'/n').replace(here, b'DIR')}
         for file in files(self.path('out')):
             path = self.path('out') / file
             out[file] = (os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b'')
+            out[file] = out[file].replace(here, b'DIR')
         return out
 
     def is_finished(self):

@@ -32,7 +32,7 @@ static int wait_and_run(int argc, char **argv, char **envp)
 	const char *number = getenv("DT_FAULT_FD");
 
 	if (number != NULL) {
-		int fd = atoi(number);
+		int fd = (int)strtol(number, NULL, 10);
 		unsetenv("DT_FAULT_FD");
 		unsetenv("LD_PRELOAD");
 		prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
@@ -45,6 +45,8 @@ static int wait_and_run(int argc, char **argv, char **envp)
 	return real_main(argc, argv, envp);
 }
 
+/* The name is that of glibc. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 start_function __libc_start_main;
 
 int __libc_start_main(main_function *main, int argc, char **argv, void (*init)(void),

@@ -191,9 +191,9 @@ static uint8_t type_of(uint32_t mode)
 	static const uint32_t types[] = {0,       S_IFREG, S_IFDIR, S_IFCHR,
 					 S_IFBLK, S_IFIFO, 0,       S_IFLNK};
 
-	for (uint8_t i = 1; i < sizeof types / sizeof *types; i++)
+	for (size_t i = 1; i < sizeof types / sizeof *types; i++)
 		if ((mode & S_IFMT) == types[i])
-			return i;
+			return (uint8_t)i;
 	abort();
 }
 

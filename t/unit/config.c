@@ -471,13 +471,15 @@ static size_t size_of(const json_t *doc)
 static bool count(const char *comment, unsigned *kept, unsigned *more)
 {
 	const char *end = strstr(comment, ", and ");
-	int len = 0;
+	char *rest;
 
 	*kept = 0;
 	for (const char *p = comment; (p = strchr(p, '/')) != NULL; p++)
 		++*kept;
-	return end != NULL && sscanf(end, ", and %u more]%n", more, &len) == 1 &&
-	       len > 0 && end[len] == '\0';
+	if (end == NULL)
+		return false;
+	*more = (unsigned)strtoul(end + strlen(", and "), &rest, 10);
+	return strcmp(rest, " more]") == 0;
 }
 
 static void test_fit(void)

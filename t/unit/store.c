@@ -156,7 +156,7 @@ static void mentions(const struct store *s, const char *text, size_t len,
 static void test_mentions(void)
 {
 #define STORE "/nix/store/"
-#define MENTIONS(text, want, what) mentions(&s, text, sizeof text - 1, want, what)
+#define MENTIONS(text, want, what) mentions(&s, text, sizeof(text) - 1, want, what)
 	struct store s;
 
 	store_init(&s, NULL);
