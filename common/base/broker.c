@@ -100,8 +100,6 @@ static void serve(const struct broker_actions *actions, int client)
 		if (sent < 0)
 			break;
 	}
-	if (actions->discard != NULL)
-		actions->discard();
 }
 
 /*
@@ -138,6 +136,8 @@ void broker_start(const struct broker_actions *actions)
 		int client = keep_only(ends[1]);
 		if (client >= 0)
 			serve(actions, client);
+		if (actions->discard != NULL)
+			actions->discard();
 		leave(0);
 	}
 	close(ends[1]);
