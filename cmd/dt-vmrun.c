@@ -17,6 +17,7 @@
 #include "run/busybox.h"
 #include "run/jail.h"
 #include "run/job.h"
+#include "run/kernel.h"
 #include "run/report.h"
 #include "run/userns.h"
 #include "run/vm.h"
@@ -44,7 +45,8 @@ struct options {
 	struct job job;
 	struct image_choice image;
 	const char *comment, *backend, *kernel, *modules;
-	bool is_empty, is_busybox;
+	bool is_empty;
+	int print; /* OPT_PRINT_*: print this, and run nothing; else 0 */
 };
 
 enum {
@@ -58,6 +60,7 @@ enum {
 	OPT_MTIME,
 	OPT_NO_IMAGE,
 	OPT_PRINT_BUSYBOX,
+	OPT_PRINT_KERNEL,
 	OPT_TIMEOUT,
 	OPT_TREE,
 };
@@ -83,6 +86,8 @@ static const struct opt option_table[] = {
     {OPT_COMMENT, "comment", "TEXT", "comment of the layer in the image's history"},
     {OPT_PRINT_BUSYBOX, "print-busybox", NULL,
      "only print the path of the static busybox"},
+    {OPT_PRINT_KERNEL, "print-kernel", NULL,
+     "only print the virtual machine's kernel and where its modules are"},
     {0},
 };
 
@@ -145,7 +150,8 @@ static void set_option(struct options *o, int key)
 		o->is_empty = true;
 		break;
 	case OPT_PRINT_BUSYBOX:
-		o->is_busybox = true;
+	case OPT_PRINT_KERNEL:
+		o->print = key;
 		break;
 	case OPT_TIMEOUT:
 		j->timeout = num_option("timeout", optarg, 1, TIMEOUT_MAX);
@@ -185,11 +191,11 @@ static void parse_args(struct options *o, int argc, char **argv)
 	    strcmp(o->backend, "tcg") != 0 && strcmp(o->backend, "userns") != 0)
 		die_usage("--backend takes auto, kvm, tcg or userns, not '%s'",
 			  o->backend);
-	if (optind == argc && !o->is_busybox)
+	if (optind == argc && o->print == 0)
 		die_usage("the script is missing");
-	if (optind + !o->is_busybox < argc)
-		die_usage("unexpected operand '%s'", argv[optind + !o->is_busybox]);
-	if (o->is_busybox)
+	if (optind + (o->print == 0) < argc)
+		die_usage("unexpected operand '%s'", argv[optind + (o->print == 0)]);
+	if (o->print != 0)
 		return;
 	o->job.script_name = argv[optind];
 }
@@ -214,6 +220,20 @@ static void print_busybox(void)
 	buf_add(&path, "\n", 1);
 	io_finish_text(&path);
 	buf_release(&path);
+}
+
+static void print_kernel(const struct options *o)
+{
+	struct kernel k = {0};
+	struct buf text = {0};
+	struct err why;
+
+	if (kernel_find(&k, o->kernel, o->modules, &why) < 0)
+		die("%s", why.text);
+	buf_addf(&text, "%s\n%s\n", k.file, k.directory);
+	io_finish_text(&text);
+	buf_release(&text);
+	kernel_release(&k);
 }
 
 /* --- the image --- */
@@ -294,9 +314,12 @@ int main(int argc, char **argv)
 	err_status(TROUBLE);
 	io_init();
 	parse_args(&o, argc, argv);
-	io_begin(opt_output(), o.is_busybox ? IO_TEXT : IO_BINARY);
-	if (o.is_busybox) {
-		print_busybox();
+	io_begin(opt_output(), o.print != 0 ? IO_TEXT : IO_BINARY);
+	if (o.print != 0) {
+		if (o.print == OPT_PRINT_BUSYBOX)
+			print_busybox();
+		else
+			print_kernel(&o);
 		job_release(&o.job);
 		return 0;
 	}

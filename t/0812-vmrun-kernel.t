@@ -50,7 +50,11 @@ jq -n '{name: "x", tag: "t", runAsRoot: "id -u >/user; uname -r >/kernel", compr
 ok 'dt-build-image takes them from the environment' in_sandbox dt-build-image "$T/spec"
 is 'and runs runAsRoot' "$(dt-flatten "$T/out" | tar -xO user kernel)" "$release
 0"
+ok '--print-kernel' in_sandbox dt-vmrun --print-kernel
+is '--print-kernel: the kernel and its modules' "$(cat "$T/out")" "$T/bzImage
+$DT_MODULES"
 unset DT_KERNEL DT_MODULES
+fails 125 '^dt-vmrun: no kernel in /boot' '--print-kernel without a kernel' in_sandbox dt-vmrun --print-kernel
 fails 1 '^dt-build-image: no kernel in /boot .*: runAsRoot failed with status 125$' 'dt-build-image without a kernel' \
 	in_sandbox dt-build-image "$T/spec"
 is 'no scratch file is left' "$(ls -A "$T/tmp")" ''
