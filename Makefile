@@ -13,6 +13,10 @@
 
 VERSION  = 0.1
 PREFIX   = /usr/local
+# Where the shells look for completions.
+BASH_DIR = $(PREFIX)/share/bash-completion/completions
+ZSH_DIR  = $(PREFIX)/share/zsh/site-functions
+FISH_DIR = $(PREFIX)/share/fish/vendor_completions.d
 SANITIZE =
 CC      ?= cc
 CFLAGS  ?= -O2 -g
@@ -61,7 +65,7 @@ INIT     = guest/init.c \
 	   $(foreach m,tar xattrs,common/archive/$m.c) \
 	   $(foreach m,changes changes-tar copytree jail jail-mounts report,common/run/$m.c)
 
-all: $(TOOLS:%=$B/%) $B/guest/init
+all: $(TOOLS:%=$B/%) $B/guest/init completions
 tests: all $(UNITS:%=$B/unit/%) $(FUZZERS:%=$B/fuzz/%) $B/fault/main.so
 
 $(TOOLS:%=$B/%): $B/%: $B/cmd/%.o $(EXTRA) $B/libdt.a
@@ -79,6 +83,13 @@ $B/guest/init: $(INIT) $(wildcard common/*/*.h) Makefile
 $B/fault/main.so: t/fault/main.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=c17 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC -o $@ $<
+
+# The completions for shells, made from what --help prints.
+completions: $B/completions/made
+$B/completions/made: scripts/completions $(TOOLS:%=$B/%) $(SCRIPTS)
+	rm -rf $(@D)
+	bash scripts/completions $(@D) $(TOOLS:%=$B/%) $(SCRIPTS)
+	touch $@
 
 $B/libdt.a: $(SOURCES:%.c=$B/%.o)
 	rm -f $@ && $(AR) rcsD $@ $^
@@ -139,15 +150,18 @@ lint-tidy:
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \
-	    share/man/man7)
+	    share/man/man7) $(addprefix $(DESTDIR),$(BASH_DIR) $(ZSH_DIR) $(FISH_DIR))
 	install -m 755 $(TOOLS:%=$B/%) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $B/guest/init $(DESTDIR)$(PREFIX)/libexec/dt
 	install -m 644 scripts/lib/*.bash scripts/lib/*.jq scripts/lib/programs.* \
 	    scripts/lib/shadow-setup.sh scripts/dockertools.nix $(DESTDIR)$(PREFIX)/share/dt
 	for s in 1 5 7; do install -m 644 doc/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit; done
+	install -m 644 $B/completions/bash/* $(DESTDIR)$(BASH_DIR)
+	install -m 644 $B/completions/zsh/* $(DESTDIR)$(ZSH_DIR)
+	install -m 644 $B/completions/fish/* $(DESTDIR)$(FISH_DIR)
 
 clean:
 	rm -rf build build-* sample
 
-.PHONY: all tests check valgrind coverage bench fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install clean
+.PHONY: all tests completions check valgrind coverage bench fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install clean
 -include $(wildcard $B/*/*.d $B/*/*/*.d)

@@ -87,7 +87,7 @@ static const struct opt option_table[] = {
     {OPT_PRINT_BUSYBOX, "print-busybox", NULL,
      "only print the path of the static busybox"},
     {OPT_PRINT_KERNEL, "print-kernel", NULL,
-     "only print the virtual machine's kernel and where its modules are"},
+     "only print the kernel of the virtual machine and its modules"},
     {0},
 };
 
