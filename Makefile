@@ -9,6 +9,7 @@
 #   make lint               clang-format, shellcheck, cppcheck and clang-tidy
 #   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each;  FUZZ_TARGETS="flatten stream"
 #   make fault              failing system calls, killed programs and killed processes
+#   make man html           the manual for `man -M build/man dt`, and as HTML in build/html
 #   make install            to $(DESTDIR)$(PREFIX)
 
 VERSION  = 0.1
@@ -91,6 +92,14 @@ $B/completions/made: scripts/completions $(TOOLS:%=$B/%) $(SCRIPTS)
 	bash scripts/completions $(@D) $(TOOLS:%=$B/%) $(SCRIPTS)
 	touch $@
 
+# The manual: for man -M $B/man, and as HTML.
+man:
+	rm -rf $B/man
+	for s in 1 5 7; do install -d $B/man/man$$s && install -m 644 doc/*.$$s $B/man/man$$s || exit; done
+html:
+	rm -rf $B/html
+	scripts/html $B/html $(wildcard doc/*.[157])
+
 $B/libdt.a: $(SOURCES:%.c=$B/%.o)
 	rm -f $@ && $(AR) rcsD $@ $^
 
@@ -163,5 +172,5 @@ install: all
 clean:
 	rm -rf build build-* sample
 
-.PHONY: all tests completions check valgrind coverage bench fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install clean
+.PHONY: all tests completions man html check valgrind coverage bench fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install clean
 -include $(wildcard $B/*/*.d $B/*/*/*.d)
