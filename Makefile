@@ -10,6 +10,7 @@
 #   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each;  FUZZ_TARGETS="flatten stream"
 #   make fault              failing system calls, killed programs and killed processes
 #   make man html           the manual for `man -M build/man dt`, and as HTML in build/html
+#   make dist               dt-VERSION.tar.gz of the last commit
 #   make install            to $(DESTDIR)$(PREFIX)
 
 VERSION  = 0.1
@@ -139,7 +140,7 @@ fuzz:
 
 # Each shell script is checked by a process of its own: one process for all takes twice the time.
 C_FILES  = $(wildcard cmd/*.c common/*/*.c guest/*.c t/*/*.c t/*.c)
-SHELLS   = $(wildcard t/*.sh scripts/lib/*.bash) $(shell find .ci guest scripts t -type f ! -path 't/fuzz/seeds/*' \
+SHELLS   = $(wildcard t/*.sh scripts/lib/*.bash debian/programs) $(shell find .ci guest scripts t -type f ! -path 't/fuzz/seeds/*' \
 	   -exec awk 'FNR == 1 && /^.!.*[ \/](ba)?sh( |$$)/ { print FILENAME } { nextfile }' {} +)
 LINT_BATCH = 8
 EACH     = printf '%s\n' $1 | xargs -n $2 -P "$$(nproc)"
@@ -169,8 +170,15 @@ install: all
 	install -m 644 $B/completions/zsh/* $(DESTDIR)$(ZSH_DIR)
 	install -m 644 $B/completions/fish/* $(DESTDIR)$(FISH_DIR)
 
+# The tracked files of the last commit, with its time and no other owners. The bytes depend on the commit, git and gzip.
+dist:
+	mkdir -p $B
+	[ "$$(git rev-parse --show-toplevel)" = "$$(realpath .)" ] || { echo 'make dist needs a git checkout' >&2; exit 1; }
+	git -c tar.umask=0022 archive --format=tar --prefix=dt-$(VERSION)/ -o $B/dt-$(VERSION).tar HEAD
+	gzip -nf9 $B/dt-$(VERSION).tar
+
 clean:
 	rm -rf build build-* sample
 
-.PHONY: all tests completions man html check valgrind coverage bench fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install clean
+.PHONY: all tests completions man html check valgrind coverage bench fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install dist clean
 -include $(wildcard $B/*/*.d $B/*/*/*.d)
