@@ -10,7 +10,7 @@
 #   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each;  FUZZ_TARGETS="flatten stream"
 #   make fault              failing system calls, killed programs and killed processes
 #   make man html           the manual for `man -M build/man dt`, and as HTML in build/html
-#   make dist               dt-VERSION.tar.gz of the last commit
+#   make dist               build/dist/dt-VERSION.tar.gz of the last commit
 #   make install            to $(DESTDIR)$(PREFIX)
 
 VERSION  = 0.1
@@ -172,10 +172,10 @@ install: all
 
 # The tracked files of the last commit, with its time and no other owners. The bytes depend on the commit, git and gzip.
 dist:
-	mkdir -p $B
+	mkdir -p $B/dist
 	[ "$$(git rev-parse --show-toplevel)" = "$$(realpath .)" ] || { echo 'make dist needs a git checkout' >&2; exit 1; }
-	git -c tar.umask=0022 archive --format=tar --prefix=dt-$(VERSION)/ -o $B/dt-$(VERSION).tar HEAD
-	gzip -nf9 $B/dt-$(VERSION).tar
+	git -c tar.umask=0022 archive --format=tar --prefix=dt-$(VERSION)/ -o $B/dist/dt-$(VERSION).tar HEAD
+	gzip -nf9 $B/dist/dt-$(VERSION).tar
 
 clean:
 	rm -rf build build-* sample

@@ -18,13 +18,13 @@ chown -R "$EUID" .
 { git init && git add -A && git commit -m x; } >/dev/null 2>&1
 echo changed >>README.md
 touch untracked
-archive=dt-$version.tar.gz
+archive=dist/dt-$version.tar.gz
 ok 'make dist' make -s dist B="$T/one"
 is 'it prints nothing' "$(cat "$T/out" "$T/err")" ''
 # shellcheck disable=SC2016 # the inner shell expands it
 ok 'make dist elsewhere' bash -c 'umask 077; git clone -q "$1" "$2" && cd "$2" && TZ=Asia/Tokyo make -s dist B=made' - "$T/tree" "$T/clone"
 same 'the bytes are the same' "$T/one/$archive" "$T/clone/made/$archive"
-is 'it is the only file' "$(ls "$T/one")" "$archive"
+is 'it is the only file' "$(cd "$T/one" && find . -type f)" "./$archive"
 is 'it has the files of the commit' "$(tar -tzf "$T/one/$archive" | grep -v '/$' | sort)" \
 	"$(git ls-tree -r --name-only HEAD | sed "s,^,dt-$version/," | sort)"
 is 'all of root, with the time of the commit' "$(tar --numeric-owner --full-time -tvzf "$T/one/$archive" | awk '{ print $2, $4, $5 }' | uniq)" \
