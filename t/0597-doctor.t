@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/docker.sh"
 . "$t_dir/users.sh"
-need bwrap fakeroot jq busybox qemu-system-x86_64 mke2fs newuidmap patchelf podman ctr
+need bwrap python3 fakeroot jq busybox qemu-system-x86_64 mke2fs newuidmap patchelf podman ctr
 doctor=$top/scripts/dt-doctor
 export DOCKER_HOST=unix://$T/none CONTAINERD_ADDRESS=$T/none
 unset DT_BACKEND DT_KERNEL DT_MODULES REGISTRY_AUTH_FILE XDG_RUNTIME_DIR XDG_CONFIG_HOME DOCKER_CONFIG
@@ -124,8 +124,11 @@ item cache limited ".*$T/cache is not writable"
 # --- stores, devices, credentials ---
 mkdir -p "$T/system/nix/store" "$T/system/gnu/store" "$T/system/nix/var/nix/db"
 touch "$T/system/nix/var/nix/db/db.sqlite"
-what='no devices'
-healthy bwrap --dev-bind / / --dev /dev --tmpfs /boot --bind "$T" "$T" "$doctor" --boot
+mkdir -p "$T/alone/00000000000000000000000000000000-x"
+what='no devices, no variables, and a store alone'
+healthy env -i PATH=/usr/bin "DT_BUILD=$build" bwrap --dev-bind / / --dev /dev --tmpfs /boot "$doctor" --boot --store "$T/alone"
+item store limited ".*$T/alone, without a database"
+item cache limited 'none'
 item fuse missing
 item kvm missing
 item kernel missing '.*: no kernel in /boot'
@@ -148,6 +151,24 @@ what='no store, and bad credentials'
 REGISTRY_AUTH_FILE=$T/bin healthy "$doctor" --store "$T/none"
 item store missing
 item credentials broken "$T/bin: "
+
+# --- an interrupt, while an engine does not answer ---
+mkdir "$T/slow"
+printf '#!/bin/sh\n: >%q\nexec sleep 600\n' "$T/called" >"$T/slow/docker"
+chmod 755 "$T/slow/docker"
+cat >"$T/interrupt.py" <<'END'
+import os, signal, subprocess, sys, time
+p = subprocess.Popen(sys.argv[2:], start_new_session=True)
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.05)
+os.killpg(p.pid, signal.SIGINT)
+before = time.monotonic()
+status = p.wait()
+print(status, time.monotonic() - before < 10)
+END
+ok 'an interrupt' env "PATH=$T/slow:$PATH" python3 "$T/interrupt.py" "$T/called" "$doctor"
+is 'it ends dt-doctor at once' "$(cat "$T/out" "$T/err")" '130 True'
+is 'no scratch file is left' "$(ls -A "$T/tmp")" ''
 
 # --- engines, and virtual machines ---
 start_dockerd

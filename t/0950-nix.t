@@ -114,6 +114,8 @@ ok 'nix-build --check: the same bytes again' builds "with import $t_dir/fixtures
 ok 'the inputs of a nix-shell: nix-build --check' builds "with import $t_dir/fixtures/nixpkgs/examples.nix pkgs; builtins.elemAt nixShell.prepared.exportReferencesGraph.graph 1" --check --cores 7
 dt=$(builds pkgs.dt-images)
 is 'no script of the package needs /usr/bin/env' "$(head -qn 1 "$N$dt"/bin/dt-* "$N$dt"/bin/.dt-* | tr -d '\0' | grep -ac /usr/bin/env)" 0
+is 'the package has completions for each tool' "$(find "$N$dt/share/fish/vendor_completions.d" -name 'dt-*.fish' | wc -l)" \
+	"$(find "$N$dt/bin" -name 'dt-*' | wc -l)"
 ok 'the installed file, by its name' builds "(import $dt/share/dt/dockertools.nix { inherit pkgs; }).usrBinEnv"
 ok 'dt-images, by its name' builds "(import $top/scripts/dockertools.nix { inherit pkgs; dt-images = \"$dt\"; }).binSh"
 pure() { # EXPRESSION: evaluates it as flakes are
