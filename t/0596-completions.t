@@ -65,6 +65,7 @@ is 'bash: an operand' "$(in_bash dt-inspect ot)" other
 is 'bash: an operand after --' "$(in_bash dt-inspect -- ot)" other
 is 'bash: no options after --' "$(in_bash dt-inspect -- --)" ''
 is 'bash: no operand' "$(in_bash dt-doctor ot)" ''
+is 'bash: an operand that is no file' "$(in_bash dt-env-helper ot)" ''
 is 'bash: any argument' "$(in_bash dt-manifest --name ot)" ''
 # of_fish LINE: the completions of the line.
 of_fish() {
