@@ -2,7 +2,7 @@
  * dt-closure: list store paths and everything that they need at run time.
  *
  * stdin: store paths, one per line; with --text, any text that mentions store paths.
- * stdout: dt-graph(5).
+ * stdout: dt-graph(5); with --why, chains of references.
  */
 #include "base/buf.h"
 #include "base/cache.h"
@@ -19,6 +19,7 @@
 #include "store/store.h"
 #include "store/trust.h"
 #include "store/verify.h"
+#include "store/why.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -35,7 +36,7 @@ static const char default_keys[] =
     "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
 
 struct options {
-	const char *graph, *db, *store, *exclude;
+	const char *graph, *db, *store, *exclude, *why;
 	const char *keys; /* of --trusted-public-keys */
 	size_t sigs_needed;
 	bool scan, text, ignore_missing, no_cache, verify;
@@ -48,6 +49,8 @@ struct work {
 	struct cache cache;
 	struct references references;
 	struct graph g; /* the closure; at first, the roots */
+	size_t n_roots; /* the first nodes of the closure */
+	bool is_whole;  /* the closure is the complete graph of --graph */
 	struct strset mentions;
 	struct trust trust;
 };
@@ -62,6 +65,8 @@ static void check_options(const struct options *o)
 		die_usage("--graph - and --text both read standard input");
 	if (o->verify && (o->scan || o->graph != NULL))
 		die_usage("--verify needs the database; it excludes --scan and --graph");
+	if (o->why != NULL && (o->exclude != NULL || o->verify))
+		die_usage("--why prints no graph; it excludes --exclude and --verify");
 	if (!o->verify && (o->keys != NULL || o->sigs_needed > 0))
 		die_usage("--trusted-public-keys and --sigs-needed go with --verify");
 }
@@ -79,7 +84,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 		STORE,
 		TEXT,
 		TRUSTED_KEYS,
-		VERIFY
+		VERIFY,
+		WHY
 	};
 	static const struct opt options[] = {
 	    {DB, "db", "FILE", "take references from this database of Nix or Guix"},
@@ -90,6 +96,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	    {TEXT, "text", NULL, "start from the store paths mentioned in any text"},
 	    {IGNORE_MISSING, "ignore-missing", NULL,
 	     "ignore mentioned store paths that do not exist"},
+	    {WHY, "why", "PATH", "print why PATH is in the closure, instead of the graph"},
 	    {NO_CACHE, "no-cache", NULL, "do not use the cache of scans"},
 	    {VERIFY, "verify", NULL,
 	     "compare all files with the database, and require signatures"},
@@ -147,6 +154,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case TEXT:
 			o->text = true;
+			break;
+		case WHY:
+			o->why = optarg;
 			break;
 		}
 	}
@@ -220,6 +230,7 @@ static void add_whole_graph(struct work *w)
 {
 	const struct graph *all = &w->references.exported;
 
+	w->is_whole = true;
 	for (size_t i = 0; i < all->paths.n; i++) {
 		const char *path = all->paths.name[i];
 		if (all->node[i].known)
@@ -306,6 +317,7 @@ static void complete(struct work *w)
 	if (references_open(&w->references, w->o->scan, &w->cache, &e) < 0)
 		die("%s", e.text);
 	add_mentioned(w);
+	w->n_roots = w->g.paths.n;
 	if (references_closure(&w->references, &w->g, &e) < 0)
 		die("%s", e.text);
 }
@@ -342,6 +354,42 @@ static void write_graph(struct work *w)
 	io_finish_text(&out);
 	buf_release(&out);
 	free(skip);
+}
+
+/* Marks the roots. Those of a complete graph are the paths that nothing refers to. */
+static bool *mark_roots(const struct work *w)
+{
+	bool *is_root = mem_zero(w->g.paths.n, sizeof *is_root);
+
+	for (size_t i = 0; i < w->n_roots; i++)
+		is_root[i] = true;
+	for (size_t i = 0; w->is_whole && i < w->g.paths.n; i++)
+		for (size_t k = 0; k < w->g.node[i].n_refs; k++)
+			is_root[w->g.node[i].refs[k]] = false;
+	return is_root;
+}
+
+/* Writes why the closure contains the path of --why. */
+static void write_why(struct work *w)
+{
+	struct buf path = {0}, out = {0};
+	struct err e;
+	uint32_t *order = mem_zero(w->g.paths.n, sizeof *order), target;
+
+	/* In a cycle, nothing would be a root. */
+	if (operand_root(&w->store, w->o->why, &path, &e) < 0 ||
+	    graph_sort(&w->g, order, &e) < 0)
+		die("%s", e.text);
+	target = strset_find(&w->g.paths, path.data, path.len);
+	if (target == STRSET_NONE)
+		die("%s: not in the closure", path.data);
+	bool *is_root = mark_roots(w);
+	why_write(&w->g, is_root, target, &out);
+	io_finish_text(&out);
+	free(is_root);
+	free(order);
+	buf_release(&out);
+	buf_release(&path);
 }
 
 static void release(struct work *w)
@@ -382,7 +430,10 @@ int main(int argc, char **argv)
 	/* A text without mentions needs no store. */
 	if (w.g.paths.n + w.mentions.n > 0)
 		complete(&w);
-	write_graph(&w);
+	if (o.why != NULL)
+		write_why(&w);
+	else
+		write_graph(&w);
 	release(&w);
 	return 0;
 }
