@@ -12,19 +12,21 @@
 #include "image/annotations.h"
 #include "image/image.h"
 #include "image/manifest.h"
+#include "image/sizes.h"
 
 #include <getopt.h>
 #include <stdbool.h>
 
 struct options {
 	struct image_choice choice;
-	bool all;
+	bool all, sizes;
 };
 
-enum { OPT_ALL = 1 };
+enum { OPT_ALL = 1, OPT_SIZES };
 
 static const struct opt option_table[] = {
     {OPT_ALL, "all", NULL, "print an object for each image, one a line"},
+    {OPT_SIZES, "sizes", NULL, "print where the bytes are, instead"},
     IMAGE_OPTIONS,
     {0},
 };
@@ -45,6 +47,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;) {
 		if (key == OPT_ALL)
 			o->all = true;
+		else if (key == OPT_SIZES)
+			o->sizes = true;
 		else
 			image_choice_option(&o->choice, key, optarg);
 	}
@@ -56,7 +60,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 		die_usage("--all does not go with --from-name and --from-tag");
 }
 
-static void describe(const struct image *image, struct buf *out)
+/* Returns a new object that says what the image is. */
+static json_t *facts(const struct image *image)
 {
 	json_t *doc = json_object(), *layers = json_array(), *absent = json_array();
 	json_t *descriptor, *manifest = image_manifest(image, &descriptor);
@@ -78,34 +83,45 @@ static void describe(const struct image *image, struct buf *out)
 	json_object_set(doc, "blobs", blobs != NULL ? blobs : json_null());
 	json_object_set_new(doc, "absent", absent);
 	json_object_set(doc, "image", image->config);
+	json_decref(descriptor);
+	json_decref(manifest);
+	return doc;
+}
+
+static int describe(const struct image *image, const struct options *o, struct buf *out,
+		    struct err *e)
+{
+	json_t *doc = o->sizes ? sizes_of(image, e) : facts(image);
+
+	if (doc == NULL)
+		return -1;
 	json_write(doc, out);
 	buf_addch(out, '\n');
 	json_decref(doc);
-	json_decref(descriptor);
-	json_decref(manifest);
+	return 0;
 }
 
-static int describe_one(const struct image_choice *choice, struct buf *out, struct err *e)
+static int describe_one(const struct options *o, struct buf *out, struct err *e)
 {
 	struct image image = {0};
-	int result = image_open(&image, choice, e);
+	int result = image_open(&image, &o->choice, e);
 
 	if (result == 0)
-		describe(&image, out);
+		result = describe(&image, o, out, e);
 	image_release(&image);
 	return result;
 }
 
-static int describe_all(const struct image_choice *choice, struct buf *out, struct err *e)
+static int describe_all(const struct options *o, struct buf *out, struct err *e)
 {
 	struct image_archive archive = {0};
-	int result = image_archive_open(&archive, choice->from, choice, e);
+	int result = image_archive_open(&archive, o->choice.from, &o->choice, e);
 
 	for (size_t i = 0; result == 0 && i < json_array_size(archive.images); i++) {
 		struct image image = {0};
 		result = image_open_at(&image, &archive, i, e);
 		if (result == 0)
-			describe(&image, out);
+			result = describe(&image, o, out, e);
 		image_release(&image);
 	}
 	image_archive_release(&archive);
@@ -125,8 +141,8 @@ int main(int argc, char **argv)
 	io_begin(opt_output(), IO_TEXT);
 	sandbox_read(&sandbox, o.choice.from);
 	sandbox_enter(&sandbox);
-	int result = o.all ? describe_all(&o.choice, &text, &why)
-			   : describe_one(&o.choice, &text, &why);
+	int result =
+	    o.all ? describe_all(&o, &text, &why) : describe_one(&o, &text, &why);
 	if (result < 0)
 		die("%s", why.text);
 	io_finish_text(&text);
