@@ -163,7 +163,7 @@ install: all
 	    share/man/man7) $(addprefix $(DESTDIR),$(BASH_DIR) $(ZSH_DIR) $(FISH_DIR))
 	install -m 755 $(TOOLS:%=$B/%) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $B/guest/init $(DESTDIR)$(PREFIX)/libexec/dt
-	install -m 644 scripts/lib/*.bash scripts/lib/*.jq scripts/lib/programs.* \
+	install -m 644 scripts/lib/*.awk scripts/lib/*.bash scripts/lib/*.jq scripts/lib/programs.* \
 	    scripts/lib/shadow-setup.sh scripts/dockertools.nix $(DESTDIR)$(PREFIX)/share/dt
 	for s in 1 5 7; do install -m 644 doc/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit; done
 	install -m 644 $B/completions/bash/* $(DESTDIR)$(BASH_DIR)

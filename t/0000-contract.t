@@ -13,6 +13,7 @@ make_var() {
 # statuses TOOL: sets $failed and $misused, its statuses for input and command line.
 statuses() {
 	failed=1 misused=2
+	[ "$1" != dt-diff ] || failed=2 # as diff(1): 1 is a difference
 	[ "$1" != dt-vmrun ] || failed=125 misused=125 # the others belong to its script
 }
 

@@ -64,6 +64,7 @@ ok 'dt-build-image' alone "$top/scripts/dt-build-image" --store "$T/s" "$T/image
 ok 'dt-stream-nix-shell-image' alone "$top/scripts/dt-stream-nix-shell-image" --store "$T/s" "$T/shell"
 ok 'dt-merge-images' alone "$top/scripts/dt-merge-images" <(echo "{\"images\": \"$T/layered.tar\"}")
 ok 'dt-export-image' alone "$top/scripts/dt-export-image" <(echo "{\"fromImage\": \"$T/layered.tar\"}")
+ok 'dt-diff' alone "$top/scripts/dt-diff" "$T/layered.tar" "$T/layered.tar"
 ok 'dt-env-helper' alone "$top/scripts/dt-env-helper" binSh
 ok 'dt-doctor' alone "$top/scripts/dt-doctor"
 is 'which misses only the engines' "$(awk '$1 == "missing" && $2 != "kvm" && $2 !~ /^store/ { print $2 }' "$T/out" | paste -sd ' ')" \

@@ -41,6 +41,7 @@ print(json.dumps({"repoTags": image["RepoTags"], "config": "sha256:" + image["Co
     "directories": listed(totals[0]), "storePaths": listed(totals[1]), "layers": layers}))
 END
 sums() { python3 sums.py "$1" | jq -S .; }
+wrap() { "$t_dir/fixtures/wrap.py" "$@"; }
 sizes() { dt-inspect --sizes "$@" | jq -S 'del(.blob, .layers[].blob)'; }
 
 # --- a real image ---
@@ -86,7 +87,8 @@ is 'of a compressed blob, only its own size is known' \
 
 # --- entries of all kinds ---
 cat >odd.py <<'END'
-import hashlib, io, json, tarfile
+import io, tarfile
+import wrap
 
 def member(tar, name, data=b"", **more):
     m = tarfile.TarInfo(name)
@@ -112,14 +114,7 @@ layers = [
     layer(("etc/.wh.a", b"", {}), (".wh.b", b"", {}), ("etc/a", b"123", {}), ("etc/a", b"1", {})),
     b"\0" * 10240,
 ]
-ids = ["sha256:" + hashlib.sha256(l).hexdigest() for l in layers]
-config = json.dumps({"os": "linux", "architecture": "amd64", "config": {}, "rootfs": {"type": "layers", "diff_ids": ids}}).encode()
-with tarfile.open("odd.tar", "w") as tar:
-    for i, data in enumerate(layers):
-        member(tar, "%d/layer.tar" % i, data)
-    member(tar, "config.json", config)
-    member(tar, "manifest.json", json.dumps([{"Config": "config.json", "RepoTags": ["odd:1"],
-        "Layers": ["%d/layer.tar" % i for i in range(len(layers))]}]).encode())
+wrap.wrap("odd.tar", layers)
 END
 python3 odd.py
 ok "entries of all kinds, in Docker's old form" dt-inspect --sizes odd.tar
@@ -133,19 +128,9 @@ is 'the image' "$(jq -c '[.files, (.directories[] | select(.path == "/etc").file
 mkdir sparse
 truncate -s 3000000 sparse/file
 tar --sparse --format=posix -C sparse -cf sparse.layer file
-cat >one.py <<'END'
-import hashlib, io, json, sys, tarfile
-data = open(sys.argv[1], "rb").read()
-config = json.dumps({"rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(data).hexdigest()] * int(sys.argv[3])}}).encode()
-with tarfile.open(sys.argv[2], "w") as tar:
-    for name, text in ("l", data), ("c", config), ("manifest.json", json.dumps([{"Config": "c", "Layers": ["l"] * int(sys.argv[3])}]).encode()):
-        m = tarfile.TarInfo(name)
-        m.size = len(text)
-        tar.addfile(m, io.BytesIO(text))
-END
-python3 one.py sparse.layer sparse.tar 1
+wrap sparse.tar sparse.layer
 is 'a sparse file counts with its holes' "$(dt-inspect --sizes sparse.tar | jq -c '[.files, .tar < 20000]')" '[3000000,true]'
-python3 one.py sparse.layer twice.tar 2
+wrap twice.tar sparse.layer sparse.layer
 is 'a layer that is listed twice counts twice' "$(dt-inspect --sizes twice.tar | jq -c '[.files, (.layers | length)]')" '[6000000,2]'
 
 # --- other images and errors ---
@@ -153,7 +138,7 @@ dt-merge image.tar full.tar >both.tar
 is '--all' "$(dt-inspect --sizes --all both.tar)" "$(dt-inspect --sizes image.tar; dt-inspect --sizes full.tar)"
 is '--from-name' "$(dt-inspect --sizes --from-name stubs both.tar)" "$(dt-inspect --sizes full.tar)"
 tar -xOf layers.tar "blobs/sha256/${first#sha256:}" | head -c 50000 >part
-python3 one.py part part.tar 1
+wrap part.tar part
 fails 1 '^dt-inspect: part.tar: layer 1: ' 'a truncated layer' dt-inspect --sizes part.tar
 is '... and nothing is printed' "$(cat out)" ''
 python3 - <<'END'
@@ -162,6 +147,6 @@ with tarfile.open("many.layer", "w", format=tarfile.USTAR_FORMAT) as tar:
     for i in range(131100):
         tar.addfile(tarfile.TarInfo("%d" % i))
 END
-python3 one.py many.layer many.tar 1
+wrap many.tar many.layer
 fails 1 'layer 1: more than 131072 store paths and names at the root$' 'too many names' dt-inspect --sizes many.tar
 finish

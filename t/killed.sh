@@ -84,6 +84,11 @@ case_nix_shell() { killed nix_shell dt-build-nix-shell-image "${store[@]}" -o @d
 case_nix_shell_attributes() { killed nix_shell_attributes dt-stream-nix-shell-image "${store[@]}" "$T/structured.json"; }
 case_merge() { killed merge dt-merge-images "$T/merge.json"; }
 case_export() { killed export dt-export-image -o @dir/out "$T/export.json"; }
+# Status 1 means that the images differ.
+case_diff() {
+	printf '{ %q -o "$1" %q %q 2>&3 3>&-; } 3>&2 2>/dev/null || [ $? -eq 1 ]\n' "$top/scripts/dt-diff" "$T/one.tar" "$T/two.tar" >"$T/dt-diff"
+	killed diff "$T/dt-diff" @dir/out
+}
 case_bin_sh() { killed bin_sh dt-env-helper -o @dir/out binSh; }
 case_certificates() { killed certificates dt-env-helper caCertificates; }
 case_nss() { killed nss dt-env-helper --directory @dir/new fakeNss; }

@@ -39,10 +39,13 @@ load() {
 	done
 }
 
-# die TEXT: prints a message on one line and exits with status 1. Control characters become "?".
+# failure: the exit status of an error. A script whose status 1 has another meaning sets it to 2.
+failure=1
+
+# die TEXT: prints a message on one line and exits with status $failure. Control characters become "?".
 die() {
 	printf '%s: %s\n' "$self" "${1//[[:cntrl:]]/?}" >&2
-	exit 1
+	exit "$failure"
 }
 
 # die_usage TEXT: prints a message about the command line and exits with status 2.
@@ -99,11 +102,11 @@ run_about() {
 }
 
 # give_up STATUS PROGRAM: exits because a program failed. The status is 2 if a filter rejected its
-# options, else 1.
+# options, else $failure.
 give_up() {
 	[ "$1" -le 128 ] || die "$2 was killed by signal $(($1 - 128))"
 	[[ $1 -ne 2 || $2 != dt-* ]] || exit 2
-	exit 1
+	exit "$failure"
 }
 
 # read_lines ARRAY COMMAND...: sets the array to the lines that the program prints.
