@@ -2,7 +2,7 @@
  * dt-closure: list store paths and everything that they need at run time.
  *
  * stdin: store paths, one per line; with --text, any text that mentions store paths.
- * stdout: dt-graph(5); with --why, chains of references.
+ * stdout: dt-graph(5); with --why, chains of references; with --hashes, hashes of NARs.
  */
 #include "base/buf.h"
 #include "base/cache.h"
@@ -14,6 +14,7 @@
 #include "base/opt.h"
 #include "base/strset.h"
 #include "store/graph.h"
+#include "store/nixdb.h"
 #include "store/operand.h"
 #include "store/references.h"
 #include "store/store.h"
@@ -39,7 +40,7 @@ struct options {
 	const char *graph, *db, *store, *exclude, *why;
 	const char *keys; /* of --trusted-public-keys */
 	size_t sigs_needed;
-	bool scan, text, ignore_missing, no_cache, verify;
+	bool scan, text, ignore_missing, no_cache, verify, hashes;
 	char **operands; /* NULL is the last element */
 };
 
@@ -65,6 +66,10 @@ static void check_options(const struct options *o)
 		die_usage("--graph - and --text both read standard input");
 	if (o->verify && (o->scan || o->graph != NULL))
 		die_usage("--verify needs the database; it excludes --scan and --graph");
+	if (o->hashes && (o->scan || o->graph != NULL))
+		die_usage("--hashes needs the database; it excludes --scan and --graph");
+	if (o->hashes && o->why != NULL)
+		die_usage("more than one of --hashes and --why");
 	if (o->why != NULL && (o->exclude != NULL || o->verify))
 		die_usage("--why prints no graph; it excludes --exclude and --verify");
 	if (!o->verify && (o->keys != NULL || o->sigs_needed > 0))
@@ -77,6 +82,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 		DB = 1,
 		EXCLUDE,
 		GRAPH,
+		HASHES,
 		IGNORE_MISSING,
 		NO_CACHE,
 		SCAN,
@@ -96,7 +102,10 @@ static void parse_args(struct options *o, int argc, char **argv)
 	    {TEXT, "text", NULL, "start from the store paths mentioned in any text"},
 	    {IGNORE_MISSING, "ignore-missing", NULL,
 	     "ignore mentioned store paths that do not exist"},
-	    {WHY, "why", "PATH", "print why PATH is in the closure, instead of the graph"},
+	    {WHY, "why", "PATH",
+	     "print why PATH is in the closure, instead of the graph"},
+	    {HASHES, "hashes", NULL,
+	     "print the hash of each NAR in the database, instead of the graph"},
 	    {NO_CACHE, "no-cache", NULL, "do not use the cache of scans"},
 	    {VERIFY, "verify", NULL,
 	     "compare all files with the database, and require signatures"},
@@ -130,6 +139,9 @@ static void parse_args(struct options *o, int argc, char **argv)
 			break;
 		case GRAPH:
 			o->graph = optarg;
+			break;
+		case HASHES:
+			o->hashes = true;
 			break;
 		case IGNORE_MISSING:
 			o->ignore_missing = true;
@@ -322,6 +334,13 @@ static void complete(struct work *w)
 		die("%s", e.text);
 }
 
+/* Ends the process if there is no database to read. */
+static void need_database(const struct work *w)
+{
+	if (w->g.paths.n > 0 && w->references.db == NULL)
+		die("%s: has no database", w->store.dir);
+}
+
 /* Verifies the paths that are printed. */
 static void verify(struct work *w, const bool *skip)
 {
@@ -329,13 +348,41 @@ static void verify(struct work *w, const bool *skip)
 	    .store = &w->store, .db = w->references.db, .trust = &w->trust};
 	struct err e;
 
-	if (w->g.paths.n > 0 && v.db == NULL)
-		die("%s: has no database to verify its paths", w->store.dir);
+	need_database(w);
 	if (w->g.paths.n > 0 && verify_graph(&v, &w->g, skip, &e) < 0)
 		die("%s", e.text);
 }
 
-static void write_graph(struct work *w)
+/* Appends the path and the hash of each NAR, in the order of the graph. */
+static int add_hashes(struct work *w, const bool *skip, struct buf *out, struct err *e)
+{
+	size_t n = w->g.paths.n;
+	struct nixdb_record *record = mem_zero(n, sizeof *record);
+	uint32_t *order = mem_zero(n, sizeof *order);
+
+	need_database(w);
+	int result = graph_sort(&w->g, order, e);
+	if (result == 0 && n > 0)
+		result = nixdb_records(w->references.db, &w->g, record, e);
+	for (size_t i = 0; i < n && result == 0; i++)
+		if (skip == NULL || !skip[order[i]])
+			buf_addf(out, "%s sha256:%s\n", w->g.paths.name[order[i]],
+				 record[order[i]].sha256);
+	for (size_t i = 0; i < n; i++)
+		nixdb_record_release(&record[i]);
+	free(record);
+	free(order);
+	return result;
+}
+
+static int add_graph(struct work *w, const bool *skip, struct buf *out, struct err *e)
+{
+	return operand_sizes(&w->g, skip, &w->store, e) < 0
+		   ? -1
+		   : graph_write(&w->g, skip, out, e);
+}
+
+static void write_paths(struct work *w)
 {
 	bool *skip = NULL;
 	struct buf out = {0};
@@ -348,8 +395,8 @@ static void write_graph(struct work *w)
 	}
 	if (w->o->verify)
 		verify(w, skip);
-	if (operand_sizes(&w->g, skip, &w->store, &e) < 0 ||
-	    graph_write(&w->g, skip, &out, &e) < 0)
+	if ((w->o->hashes ? add_hashes(w, skip, &out, &e)
+			  : add_graph(w, skip, &out, &e)) < 0)
 		die("%s", e.text);
 	io_finish_text(&out);
 	buf_release(&out);
@@ -433,7 +480,7 @@ int main(int argc, char **argv)
 	if (o.why != NULL)
 		write_why(&w);
 	else
-		write_graph(&w);
+		write_paths(&w);
 	release(&w);
 	return 0;
 }

@@ -384,7 +384,11 @@ let
             exportReferencesGraph.graph = [ prepared ];
             script = ''
               ${graph}
-              jq -nR --arg name "$imageName" --arg version "$imageTag" -f ${library}/sbom.jq <graph >"$out"
+              if [ -s graph ]; then
+                dt-sbom --format cyclonedx --name "$imageName" --tag "$imageTag" <graph >"$out"
+              else
+                echo '{"bomFormat": "CycloneDX", "specVersion": "1.5", "components": []}' >"$out"
+              fi
             '';
           };
         } // passthru;

@@ -107,7 +107,7 @@ check_terminal() { # TOOL, after `sample`
 	local command
 	printf -v command '%q ' "$1" "${args[@]}"
 	script -qec "$command <$input" /dev/null >"$T/out" 2>&1 </dev/null
-	if [[ $1 =~ ^dt-(closure|popularity|fleet|cost|drv|inspect|push)$ ]]; then
+	if [[ $1 =~ ^dt-(closure|popularity|fleet|cost|drv|inspect|push|sbom)$ ]]; then
 		is "$1 to a terminal" "$(tr -d '\r' <"$T/out")" "$(on "$input" "$1" "${args[@]}")"
 	else
 		is "$1 to a terminal" "$(tr -d '\r' <"$T/out")" \

@@ -53,6 +53,7 @@ jq '.enableFakechroot = true' "$T/layered" >"$T/chroot"
 jq -n --arg app "$app" '{name: "x", tag: "t", copyToRoot: [$app], runAsRoot: "echo x >/x", extraCommands: ": >a"}' >"$T/image"
 printf 'Derive([("out","%s","","")],[],["%s"],"any","/bin/sh",[],[])' "${app}x" "$app" >"$T/x.drv"
 echo "{\"drv\": \"$T/x.drv\"}" >"$T/shell"
+echo "$app 1" >"$T/graph"
 for spec in layered chroot; do
 	ok "dt-stream-layered-image: $spec" alone "$top/scripts/dt-stream-layered-image" --store "$T/s" "$T/$spec"
 	cp "$T/out" "$T/$spec.tar"
@@ -65,6 +66,7 @@ ok 'dt-stream-nix-shell-image' alone "$top/scripts/dt-stream-nix-shell-image" --
 ok 'dt-merge-images' alone "$top/scripts/dt-merge-images" <(echo "{\"images\": \"$T/layered.tar\"}")
 ok 'dt-export-image' alone "$top/scripts/dt-export-image" <(echo "{\"fromImage\": \"$T/layered.tar\"}")
 ok 'dt-diff' alone "$top/scripts/dt-diff" "$T/layered.tar" "$T/layered.tar"
+ok 'dt-sbom' on "$T/graph" alone "$top/scripts/dt-sbom"
 ok 'dt-env-helper' alone "$top/scripts/dt-env-helper" binSh
 ok 'dt-doctor' alone "$top/scripts/dt-doctor"
 is 'which misses only the engines' "$(awk '$1 == "missing" && $2 != "kvm" && $2 !~ /^store/ { print $2 }' "$T/out" | paste -sd ' ')" \

@@ -86,8 +86,13 @@ case_merge() { killed merge dt-merge-images "$T/merge.json"; }
 case_export() { killed export dt-export-image -o @dir/out "$T/export.json"; }
 # Status 1 means that the images differ.
 case_diff() {
-	printf '{ %q -o "$1" %q %q 2>&3 3>&-; } 3>&2 2>/dev/null || [ $? -eq 1 ]\n' "$top/scripts/dt-diff" "$T/one.tar" "$T/two.tar" >"$T/dt-diff"
+	printf '%q %q -o "$1" %q %q || [ $? -eq 1 ]\n' "$BASH" "$top/scripts/dt-diff" "$T/one.tar" "$T/two.tar" >"$T/dt-diff"
 	killed diff "$T/dt-diff" @dir/out
+}
+case_sbom() {
+	printf '%s\n' "$library 1" "$app 1 $library" >"$T/sbom.graph"
+	printf '%q %q "$@" <%q\n' "$BASH" "$top/scripts/dt-sbom" "$T/sbom.graph" >"$T/dt-sbom"
+	killed sbom "$T/dt-sbom" -o @dir/out
 }
 case_bin_sh() { killed bin_sh dt-env-helper -o @dir/out binSh; }
 case_certificates() { killed certificates dt-env-helper caCertificates; }

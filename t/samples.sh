@@ -73,6 +73,9 @@ sample() {
 		perl -0777 -pe 's/\0+\z//' "$input" >"$cut"
 		return
 		;;
+	dt-sbom)
+		printf '%s\n' "$app 1 $lib" "$lib 1" >"$input"
+		;;
 	dt-nixdb)
 		args=(--store "$T/s")
 		dt-closure --scan --store "$T/s" "$app" >"$input"

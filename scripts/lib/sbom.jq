@@ -1,22 +1,73 @@
-# A list of the software in an image, by CycloneDX 1.5: a component for each store path.
+# A list of the software in a graph, as SPDX 2.3 or CycloneDX 1.5: a package for each store path.
 #
-#     jq -nR --arg name NAME --arg version TAG -f sbom.jq <GRAPH
+#     jq -nR --slurpfile options OPTIONS --rawfile hashes HASHES -f sbom.jq <GRAPH
 #
-# stdin: a graph, dt-graph(5). A package URL has the form that syft gives to packages of Nix.
+# stdin: a graph in canonical form, dt-graph(5). OPTIONS: an object with the keys
+#
+#     format    spdx or cyclonedx
+#     name      of the image, or ""; tag: of the image, or ""
+#     roots     the store paths that are the software's own; if the list is empty, all that nothing refers to
+#     created   seconds since 1970
+#     dt        the version of dt
+#     id        the SHA-256 of the document with the id ""
+#
+# HASHES: the output of dt-closure --hashes, or nothing. A package URL has the form that syft gives to packages of Nix.
 
-# The name and the version in the name of a store path. The version begins after the first "-" that no
-# letter follows, as for builtins.parseDrvName of Nix.
-def package: capture("^(?<hash>[^-]*)-(?<name>.*?)(?:-(?<version>[^A-Za-z].*))?$");
+# The hash, the name and the version in the name of a store path. The version begins after the first "-" that no letter
+# follows, as for builtins.parseDrvName of Nix.
+def package: sub(".*/"; "") | capture("^(?<hash>[^-]*)-(?<name>.*?)(?:-(?<version>[^A-Za-z].*))?$");
 
-[inputs / " "] as $paths
-| {
-	bomFormat: "CycloneDX", specVersion: "1.5", version: 1,
-	metadata: {component: ({type: "container", "bom-ref": "image", name: $name} + if $version == "" then {} else {version: $version} end)},
-	components: [$paths[] | .[0] as $path | ($path | sub(".*/"; "") | package) | {
-		type: "library", "bom-ref": $path, name: .name,
-		version: (.version // ""),
-		purl: "pkg:nix/\(.name | @uri)\(if .version then "@" + (.version | @uri) else "" end)?outputhash=\(.hash)"
-	} | if .version == "" then del(.version) else . end],
-	dependencies: ([{ref: "image", dependsOn: [$paths[][0]]}] +
-		[$paths[] | {ref: .[0], dependsOn: (.[0] as $path | .[2:] - [$path])}])
-}
+def purl: "pkg:nix/\(.name | @uri)\(if .version then "@" + (.version | @uri) else "" end)?outputhash=\(.hash)";
+
+# A UUID of version 8, which may be made of a hash.
+def uuid: "\(.[:8])-\(.[8:12])-8\(.[13:16])-8\(.[17:20])-\(.[20:32])";
+
+def spdx_id: "SPDXRef-" + (sub(".*/"; "") | gsub("[^A-Za-z0-9.-]"; "-"));
+
+# Without the keys whose value is null.
+def known: with_entries(select(.value != null));
+
+$options[0] as $o
+| ($hashes | split("\n") | map(select(. != "") | split(" ") | {key: .[0], value: .[1][7:]}) | from_entries) as $sha256
+| [inputs / " " | {path: .[0], refs: .[2:], sha256: $sha256[.[0]]} + (.[0] | package)] as $all
+| ([$all[].refs[]] | unique | map({key: ., value: true}) | from_entries) as $needed
+| (if $o.roots == [] then [$all[].path | select($needed[.] | not)] else $o.roots | unique end) as $roots
+| ($o.created | todate) as $created
+| {name: $o.name, version: (if $o.tag == "" then null else $o.tag end)} as $image
+| (if $o.name == "" then [$roots[] | package | .name] | join(" ") elif $o.tag == "" then $o.name else "\($o.name):\($o.tag)" end) as $title
+| if ([$all[].path | spdx_id] | unique | length) < ($all | length) then
+	"dt-sbom: two store paths have the same hash\n" | halt_error(1)
+elif $o.format == "cyclonedx" then {
+	bomFormat: "CycloneDX", specVersion: "1.5", serialNumber: "urn:uuid:\($o.id | uuid)", version: 1,
+	metadata: ({
+		timestamp: $created,
+		tools: {components: [{type: "application", name: "dt", version: $o.dt}]},
+		component: (if $o.name == "" then null else {type: "container", "bom-ref": "image"} + $image | known end)
+	} | known),
+	components: [$all[] | {
+		type: "library", "bom-ref": .path, name, version, purl: purl,
+		hashes: (if .sha256 then [{alg: "SHA-256", content: .sha256}] else null end)
+	} | known],
+	dependencies: ([if $o.name == "" then empty else {ref: "image", dependsOn: $roots} end]
+		+ [$all[] | {ref: .path, dependsOn: .refs}])
+} else {
+	spdxVersion: "SPDX-2.3", dataLicense: "CC0-1.0", SPDXID: "SPDXRef-DOCUMENT", name: $title,
+	documentNamespace: "https://spdx.org/spdxdocs/\($title | @uri)-\($o.id | uuid)",
+	creationInfo: {created: $created, creators: ["Tool: dt-\($o.dt)"]},
+	packages: ([if $o.name == "" then empty else {
+		SPDXID: "SPDXRef-image", name: $o.name, versionInfo: $image.version,
+		primaryPackagePurpose: "CONTAINER", downloadLocation: "NOASSERTION", filesAnalyzed: false
+	} | known end] + [$all[] | {
+		SPDXID: (.path | spdx_id), name, versionInfo: .version, packageFileName: .path,
+		downloadLocation: "NOASSERTION", filesAnalyzed: false,
+		checksums: (if .sha256 then [{algorithm: "SHA256", checksumValue: .sha256}] else null end),
+		externalRefs: [{referenceCategory: "PACKAGE-MANAGER", referenceType: "purl", referenceLocator: purl}]
+	} | known]),
+	relationships: [
+		(if $o.name == "" then $roots[] | {from: "SPDXRef-DOCUMENT", type: "DESCRIBES", to: spdx_id} else
+			{from: "SPDXRef-DOCUMENT", type: "DESCRIBES", to: "SPDXRef-image"},
+			($roots[] | {from: "SPDXRef-image", type: "DEPENDS_ON", to: spdx_id}),
+			($all[] | {from: "SPDXRef-image", type: "CONTAINS", to: (.path | spdx_id)}) end),
+		($all[] | (.path | spdx_id) as $from | .refs[] | {from: $from, type: "DEPENDS_ON", to: spdx_id})
+		| {spdxElementId: .from, relationshipType: .type, relatedSpdxElement: .to}]
+} end

@@ -367,6 +367,9 @@ output_end() {
 	exec >/dev/null
 }
 
+# print_files FILE...: copies the files to standard output. Exits if that fails.
+print_files() { may_fail cat -- "$@" || die "$output_name: cannot be written"; }
+
 # --- a directory as output ---
 #
 #     stage_begin "$dir"                      makes $stage, a new directory next to DIR
