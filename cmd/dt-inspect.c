@@ -60,8 +60,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 		die_usage("--all does not go with --from-name and --from-tag");
 }
 
-/* Returns a new object that says what the image is. */
-static json_t *facts(const struct image *image)
+static void write_facts(const struct image *image, struct buf *out)
 {
 	json_t *doc = json_object(), *layers = json_array(), *absent = json_array();
 	json_t *descriptor, *manifest = image_manifest(image, &descriptor);
@@ -83,21 +82,20 @@ static json_t *facts(const struct image *image)
 	json_object_set(doc, "blobs", blobs != NULL ? blobs : json_null());
 	json_object_set_new(doc, "absent", absent);
 	json_object_set(doc, "image", image->config);
+	json_write(doc, out);
+	json_decref(doc);
 	json_decref(descriptor);
 	json_decref(manifest);
-	return doc;
 }
 
 static int describe(const struct image *image, const struct options *o, struct buf *out,
 		    struct err *e)
 {
-	json_t *doc = o->sizes ? sizes_of(image, e) : facts(image);
-
-	if (doc == NULL)
+	if (!o->sizes)
+		write_facts(image, out);
+	else if (sizes_write(image, out, e) < 0)
 		return -1;
-	json_write(doc, out);
 	buf_addch(out, '\n');
-	json_decref(doc);
 	return 0;
 }
 

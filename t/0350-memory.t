@@ -35,6 +35,11 @@ dt-flatten "$T/out" | tar -t | sed -n 's,^\(nix/store/.*[^/]\)$,/\1,p' | sort >"
 cut -d ' ' -f 1 "$T/graph" | sort >"$T/want"
 same 'dt-layer: all paths are in the layers' "$T/got" "$T/want"
 
+dt-manifest --name x <"$T/layers" >"$T/image"
+ok 'dt-inspect --sizes' measured "$T/image" "$T/sizes" dt-inspect --sizes
+little 'dt-inspect --sizes'
+same 'dt-inspect --sizes: all paths are in the object' <(grep -oE '"/nix/store/[^"]*"' "$T/sizes" | tr -d '"' | sort -u) "$T/want"
+
 ok 'dt-nixdb' measured "$T/graph" "$T/db" dt-nixdb --no-cache --store "$T/s"
 little 'dt-nixdb'
 dt-closure --db "$T/db" <"$T/want" >"$T/got"

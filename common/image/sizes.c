@@ -3,6 +3,7 @@
 #include "archive/path.h"
 #include "archive/unpack.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/strset.h"
 #include "base/utf8.h"
@@ -10,6 +11,7 @@
 #include "image/manifest.h"
 #include "store/store.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,25 +173,41 @@ static void read_descriptor(const struct work *w, size_t i, const json_t *descri
 	k->tar = blob.size;
 }
 
-/* --- JSON --- */
+/*
+ * --- JSON ---
+ *
+ * It is written as text, because the values of a JSON library take much more memory.
+ */
 
-static json_t *size_json(bool is_known, uint64_t size)
+static void write_size(const char *key, bool is_known, uint64_t size, struct buf *out)
 {
-	return is_known ? json_integer((json_int_t)size) : json_null();
+	if (is_known)
+		buf_addf(out, "\"%s\":%" PRIu64 ",", key, size);
+	else
+		buf_addf(out, "\"%s\":null,", key);
+}
+
+static void write_string(const char *text, struct buf *out)
+{
+	json_t *string = json_string(text);
+
+	json_write(string, out);
+	json_decref(string);
 }
 
 /* A name need not be UTF-8, but a string of JSON must be. */
-static json_t *name_json(const char *name)
+static void write_name(const char *name, struct buf *out)
 {
 	size_t len = strlen(name), size = 4 * len + 1;
 
-	if (utf8_is_valid(name, len))
-		return json_stringn(name, len);
+	if (utf8_is_valid(name, len)) {
+		write_string(name, out);
+		return;
+	}
 	char *text = mem_zero(1, size);
 	err_escape(text, size, name);
-	json_t *result = json_string(text);
+	write_string(text, out);
 	free(text);
-	return result;
 }
 
 static int compare(const void *a, const void *b, void *names)
@@ -199,41 +217,41 @@ static int compare(const void *a, const void *b, void *names)
 	return strcmp(name[*(const uint32_t *)a], name[*(const uint32_t *)b]);
 }
 
-static json_t *sums_json(const struct sums *s)
+static void write_sums(const char *key, const struct sums *s, struct buf *out)
 {
-	json_t *list = json_array();
 	uint32_t *order = mem_zero(s->names.n, sizeof *order);
 
+	buf_addf(out, "\"%s\":[", key);
 	for (size_t i = 0; i < s->names.n; i++)
 		order[i] = (uint32_t)i;
 	qsort_r(order, s->names.n, sizeof *order, compare, s->names.name);
 	for (size_t i = 0; i < s->names.n; i++) {
-		json_t *entry = json_object();
-		json_object_set_new(entry, "path", name_json(s->names.name[order[i]]));
-		json_object_set_new(entry, "files", size_json(true, s->sum[order[i]]));
-		json_array_append_new(list, entry);
+		buf_addstr(out, i > 0 ? ",{\"path\":" : "{\"path\":");
+		write_name(s->names.name[order[i]], out);
+		buf_addf(out, ",\"files\":%" PRIu64 "}", s->sum[order[i]]);
 	}
+	buf_addch(out, ']');
 	free(order);
-	return list;
 }
 
-static void set_sizes(json_t *doc, const struct known *k, bool has_files, uint64_t files)
+/* Writes all keys that a layer and an image have. `a` is NULL if nothing is known. */
+static void write_sizes(const struct known *k, bool has_files, const struct account *a,
+			struct buf *out)
 {
-	json_object_set_new(doc, "tar", size_json(k->has_tar, k->tar));
-	json_object_set_new(doc, "blob", size_json(k->has_blob, k->blob));
-	json_object_set_new(doc, "files", size_json(has_files, files));
+	write_size("tar", k->has_tar, k->tar, out);
+	write_size("blob", k->has_blob, k->blob, out);
+	write_size("files", has_files, a != NULL ? a->files : 0, out);
+	if (a == NULL) {
+		buf_addstr(out, "\"directories\":null,\"storePaths\":null");
+		return;
+	}
+	write_sums("directories", &a->directories, out);
+	buf_addch(out, ',');
+	write_sums("storePaths", &a->store_paths, out);
 }
 
-static void set_lists(json_t *doc, const struct account *a)
-{
-	json_object_set_new(doc, "directories",
-			    a != NULL ? sums_json(&a->directories) : json_null());
-	json_object_set_new(doc, "storePaths",
-			    a != NULL ? sums_json(&a->store_paths) : json_null());
-}
-
-/* Adds layer `i` to the sums of the image, and to `list`. */
-static int add_layer(struct work *w, size_t i, const json_t *descriptor, json_t *list,
+/* Adds layer `i` to the sums of the image, and its object to `out`. */
+static int add_layer(struct work *w, size_t i, const json_t *descriptor, struct buf *out,
 		     struct err *e)
 {
 	bool is_here = w->im->layer[i].place != NULL;
@@ -254,37 +272,38 @@ static int add_layer(struct work *w, size_t i, const json_t *descriptor, json_t 
 	sum->has_tar = sum->has_tar && k.has_tar;
 	sum->has_blob = sum->has_blob && k.has_blob;
 	w->is_complete = w->is_complete && is_here;
-	json_t *entry = json_object();
-	json_object_set_new(entry, "diff_id", json_digest(w->im->layer[i].diff_id));
-	set_sizes(entry, &k, is_here, a.files);
-	set_lists(entry, is_here ? &a : NULL);
-	json_array_append_new(list, entry);
+	buf_addf(out, "%s{\"diff_id\":\"sha256:%s\",", i > 0 ? "," : "",
+		 w->im->layer[i].diff_id);
+	write_sizes(&k, is_here, is_here ? &a : NULL, out);
+	buf_addch(out, '}');
 	account_release(&a);
 	return result;
 }
 
-json_t *sizes_of(const struct image *im, struct err *e)
+int sizes_write(const struct image *im, struct buf *out, struct err *e)
 {
 	struct work w = {.im = im, .known = {true, true, 0, 0}, .is_complete = true};
-	json_t *doc = json_object(), *list = json_array();
 	json_t *descriptor, *manifest = image_manifest(im, &descriptor);
 	const json_t *blobs = json_object_get(manifest, "layers");
+	struct buf layers = {0};
 	int result = 0;
 
 	for (size_t i = 0; i < im->n && result == 0; i++)
-		result = add_layer(&w, i, json_array_get(blobs, i), list, e);
-	json_object_set(doc, "repoTags", im->tags);
-	json_object_set_new(doc, "config", json_digest(im->id));
-	set_sizes(doc, &w.known, w.is_complete, w.total.files);
-	set_lists(doc, &w.total);
-	json_object_set_new(doc, "layers", list);
+		result = add_layer(&w, i, json_array_get(blobs, i), &layers, e);
+	if (result == 0) {
+		buf_addstr(out, "{\"repoTags\":");
+		json_write(im->tags, out);
+		buf_addf(out, ",\"config\":\"sha256:%s\",", im->id);
+		write_sizes(&w.known, w.is_complete, &w.total, out);
+		buf_addstr(out, ",\"layers\":[");
+		buf_add(out, layers.data, layers.len);
+		buf_addstr(out, "]}");
+	}
 	account_release(&w.total);
 	buf_release(&w.path);
 	buf_release(&w.clean);
+	buf_release(&layers);
 	json_decref(descriptor);
 	json_decref(manifest);
-	if (result == 0)
-		return doc;
-	json_decref(doc);
-	return NULL;
+	return result;
 }

@@ -2,13 +2,31 @@
 
 #include "base/err.h"
 #include "base/io.h"
+#include "base/json.h"
+#include "image/sizes.h"
 #include "input.h"
 #include "mutator.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+/* The sizes of an image are JSON, whatever its names are. */
+static void write_sizes(const struct image *im)
+{
+	struct buf text = {0};
+	struct err e;
+
+	if (sizes_write(im, &text, &e) == 0) {
+		json_t *doc = json_parse(text.data, text.len, "sizes", &e);
+		if (doc == NULL)
+			abort();
+		json_decref(doc);
+	}
+	buf_release(&text);
+}
 
 /* Reads all layers of the image that was opened. */
 static void read_layers(const struct image *im)
@@ -34,6 +52,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (input_open(&in, data, len) < 0)
 		return 1;
+	in.choice.may_lack = true;
+	if (image_open(&im, &in.choice, &e) == 0)
+		write_sizes(&im);
+	image_release(&im);
+	in.choice.may_lack = false;
 	if (image_open(&im, &in.choice, &e) == 0)
 		read_layers(&im);
 	image_release(&im);
