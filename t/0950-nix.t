@@ -102,6 +102,7 @@ same 'the top layer' "${built[topLayer]}/layer.tar" <(tar -xOf "${built[onBase]}
 is 'exportImage' "$(tar -tf "${built[export]}" | grep -c 'bin/hello$')" 1
 like 'the picture of the cost' "${built[cost]}" '<svg'
 is 'the list of the software: the image' "$(jq -c '[.bomFormat, .specVersion, .metadata.component.name]' "${built[sbom]}")" '["CycloneDX","1.5","sandboxed"]'
+is 'the list of the software: the rules of CycloneDX' "$(jq -r -f "$t_dir/fixtures/sbom.jq" "${built[sbom]}")" ''
 is 'the list of the software: names and versions' "$(jq -c '.components[] | select(.name == "hello") | [.version, .purl]' "${built[sbom]}")" \
 	"$(root hello | sed -E 's,.*/([^-]*)-hello-(.*),["\2"\,"pkg:nix/hello@\2?outputhash=\1"],')"
 is 'the list of the software: what depends on what' \

@@ -1,6 +1,6 @@
 # A list of the software in a graph, as SPDX 2.3 or CycloneDX 1.5: a package for each store path.
 #
-#     jq -nR --slurpfile options OPTIONS --rawfile hashes HASHES -f sbom.jq <GRAPH
+#     jq -nR --slurpfile options OPTIONS --rawfile hashes HASHES --arg id ID -f sbom.jq <GRAPH
 #
 # stdin: a graph in canonical form, dt-graph(5). OPTIONS: an object with the keys
 #
@@ -9,20 +9,20 @@
 #     roots     the store paths that are the software's own; if the list is empty, all that nothing refers to
 #     created   seconds since 1970
 #     dt        the version of dt
-#     id        the SHA-256 of the document with the id ""
 #
+# ID: 64 hex digits, of which the identifier of the document is made.
 # HASHES: the output of dt-closure --hashes, or nothing. A package URL has the form that syft gives to packages of Nix.
 
 # The hash, the name and the version in the name of a store path. The version begins after the first "-" that no letter
 # follows, as for builtins.parseDrvName of Nix.
-def package: sub(".*/"; "") | capture("^(?<hash>[^-]*)-(?<name>.*?)(?:-(?<version>[^A-Za-z].*))?$");
+def package: split("/")[-1] | capture("^(?<hash>[^-]*)-(?<name>.*?)(?:-(?<version>[^A-Za-z].*))?$");
 
 def purl: "pkg:nix/\(.name | @uri)\(if .version then "@" + (.version | @uri) else "" end)?outputhash=\(.hash)";
 
 # A UUID of version 8, which may be made of a hash.
 def uuid: "\(.[:8])-\(.[8:12])-8\(.[13:16])-8\(.[17:20])-\(.[20:32])";
 
-def spdx_id: "SPDXRef-" + (sub(".*/"; "") | gsub("[^A-Za-z0-9.-]"; "-"));
+def spdx_id: "SPDXRef-" + (split("/")[-1] | gsub("[^A-Za-z0-9.-]"; "-"));
 
 # Without the keys whose value is null.
 def known: with_entries(select(.value != null));
@@ -35,10 +35,11 @@ $options[0] as $o
 | ($o.created | todate) as $created
 | {name: $o.name, version: (if $o.tag == "" then null else $o.tag end)} as $image
 | (if $o.name == "" then [$roots[] | package | .name] | join(" ") elif $o.tag == "" then $o.name else "\($o.name):\($o.tag)" end) as $title
-| if ([$all[].path | spdx_id] | unique | length) < ($all | length) then
+| ([$all[] | {key: .path, value: (.path | spdx_id)}] | from_entries) as $id
+| if ($id | [.[]] | unique | length) < ($all | length) then
 	"dt-sbom: two store paths have the same hash\n" | halt_error(1)
 elif $o.format == "cyclonedx" then {
-	bomFormat: "CycloneDX", specVersion: "1.5", serialNumber: "urn:uuid:\($o.id | uuid)", version: 1,
+	bomFormat: "CycloneDX", specVersion: "1.5", serialNumber: "urn:uuid:\($ARGS.named.id | uuid)", version: 1,
 	metadata: ({
 		timestamp: $created,
 		tools: {components: [{type: "application", name: "dt", version: $o.dt}]},
@@ -52,22 +53,22 @@ elif $o.format == "cyclonedx" then {
 		+ [$all[] | {ref: .path, dependsOn: .refs}])
 } else {
 	spdxVersion: "SPDX-2.3", dataLicense: "CC0-1.0", SPDXID: "SPDXRef-DOCUMENT", name: $title,
-	documentNamespace: "https://spdx.org/spdxdocs/\($title | @uri)-\($o.id | uuid)",
+	documentNamespace: "https://spdx.org/spdxdocs/\($title | @uri)-\($ARGS.named.id | uuid)",
 	creationInfo: {created: $created, creators: ["Tool: dt-\($o.dt)"]},
 	packages: ([if $o.name == "" then empty else {
 		SPDXID: "SPDXRef-image", name: $o.name, versionInfo: $image.version,
 		primaryPackagePurpose: "CONTAINER", downloadLocation: "NOASSERTION", filesAnalyzed: false
 	} | known end] + [$all[] | {
-		SPDXID: (.path | spdx_id), name, versionInfo: .version, packageFileName: .path,
+		SPDXID: $id[.path], name, versionInfo: .version, packageFileName: .path,
 		downloadLocation: "NOASSERTION", filesAnalyzed: false,
 		checksums: (if .sha256 then [{algorithm: "SHA256", checksumValue: .sha256}] else null end),
 		externalRefs: [{referenceCategory: "PACKAGE-MANAGER", referenceType: "purl", referenceLocator: purl}]
 	} | known]),
 	relationships: [
-		(if $o.name == "" then $roots[] | {from: "SPDXRef-DOCUMENT", type: "DESCRIBES", to: spdx_id} else
+		(if $o.name == "" then $roots[] | {from: "SPDXRef-DOCUMENT", type: "DESCRIBES", to: $id[.]} else
 			{from: "SPDXRef-DOCUMENT", type: "DESCRIBES", to: "SPDXRef-image"},
-			($roots[] | {from: "SPDXRef-image", type: "DEPENDS_ON", to: spdx_id}),
-			($all[] | {from: "SPDXRef-image", type: "CONTAINS", to: (.path | spdx_id)}) end),
-		($all[] | (.path | spdx_id) as $from | .refs[] | {from: $from, type: "DEPENDS_ON", to: spdx_id})
+			($roots[] | {from: "SPDXRef-image", type: "DEPENDS_ON", to: $id[.]}),
+			($all[] | {from: "SPDXRef-image", type: "CONTAINS", to: $id[.path]}) end),
+		($all[] | $id[.path] as $from | .refs[] | {from: $from, type: "DEPENDS_ON", to: $id[.]})
 		| {spdxElementId: .from, relationshipType: .type, relatedSpdxElement: .to}]
 } end
