@@ -147,6 +147,12 @@ spec merge.json '{images: ["\($W)/build-image", "\($W)/layered-image", "\($W)/im
 b merge-images 'dt-merge-images merge.json'
 spec export.json '{fromImage: "\($W)/image-from"}'
 b export-image 'dt-export-image export.json'
+b why 'dt-closure --graph graph --why "$(head -n 1 graph | cut -d " " -f 1)" "$root"'
+b sizes 'dt-inspect --sizes build-image'
+b diff 'dt-diff build-image layered-fake || [ $? = 1 ]'
+# The version of dt is not the same as ever.
+b sbom 'dt-sbom --name x --tag 1 <graph | jq "del(.documentNamespace, .creationInfo.creators)"'
+b sbom-cyclonedx 'dt-sbom --format cyclonedx <graph | jq "del(.serialNumber, .metadata.tools)"'
 b env-nss 'dt-env-helper fakeNss --passwd-line u:x:1:1:U:/:/bin/sh --group-line g:x:1: --owner 3:4'
 b env-shadow 'dt-env-helper shadowSetup --shell /bin/bash'
 b env-sh 'dt-env-helper binSh --package "$shell" --store "$S"'
