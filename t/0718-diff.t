@@ -189,5 +189,5 @@ error '^dt-flatten: thin.tar: a thin archive, without layer 1' 'a thin archive o
 error '^dt-inspect: --arch: ' 'a wrong architecture' dt-diff --arch x/y 1.tar 2.tar
 error ': cannot make a scratch directory' 'no room for files' env TMPDIR="$T/none" dt-diff 1.tar 2.tar
 error '^dt-diff: stdout: cannot be written$' 'a full disk' full dt-diff 1.tar 2.tar
-is 'no scratch file is left' "$(find /tmp -maxdepth 1 -name 'dt-diff.dt-scratch.*' -newer "$T/1.tar")" ''
+is 'no scratch file is left' "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'dt-diff.dt-scratch.*' -newer "$T/1.tar")" ''
 finish
