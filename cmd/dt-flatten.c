@@ -4,7 +4,6 @@
  * stdin or FILE: an image archive. stdout: a rootfs tar. dt-image(5) describes both.
  */
 #include "archive/tar.h"
-#include "base/buf.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -83,6 +82,19 @@ static bool *select_nodes(const struct rootfs *r, const struct options *o)
 	return wanted;
 }
 
+/* Returns a temporary file with the list. */
+static int write_list(struct rootfs *r, const bool *wanted)
+{
+	int fd = io_tmpfile();
+	struct err why;
+
+	if (fd < 0)
+		die_errno("cannot create a temporary file");
+	if (rootfs_list(r, wanted, fd, &why) < 0)
+		die("%s", why.text);
+	return fd;
+}
+
 static void write_tar(const struct rootfs *r, const bool *wanted, struct sink *s)
 {
 	io_pipe_grow(1);
@@ -104,9 +116,9 @@ int main(int argc, char **argv)
 	struct flat image;
 	struct rootfs *r = &image.rootfs;
 	struct sandbox sandbox = {0};
-	struct buf text = {0};
 	struct sink sink;
 	struct err why;
+	int list = -1;
 
 	err_init("dt-flatten");
 	io_init();
@@ -119,19 +131,18 @@ int main(int argc, char **argv)
 	rootfs_sort(r);
 	bool *wanted = select_nodes(r, &o);
 
-	if (!o.list)
+	if (o.list)
+		list = write_list(r, wanted);
+	else
 		write_tar(r, wanted, &sink);
-	else if (rootfs_list(r, wanted, &text, &why) < 0)
-		die("%s", why.text);
 	if (flat_check(&image, &why) < 0)
 		die("%s", why.text);
 	if (o.list)
-		io_finish_text(&text);
+		io_finish_file(list);
 	else
 		end_tar(&sink);
 
 	free(wanted);
-	buf_release(&text);
 	flat_release(&image);
 	return 0;
 }

@@ -3,25 +3,41 @@
 #include "archive/unpack.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/mem.h"
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
+/*
+ * libarchive holds all entries until its writer is closed. So each writer gets only this
+ * many, and the first line of all writers but the first is removed.
+ */
+enum { ENTRIES_MAX = 1024 };
+
+static const char first_line[] = "#mtree\n";
+
 struct mtree {
+	int fd;
 	struct archive *archive;
-	struct buf *out;
+	size_t n_entries; /* of this writer */
+	size_t skip;      /* bytes that are still to be removed */
 };
 
 static la_ssize_t take(struct archive *a, void *data, const void *text, size_t len)
 {
 	struct mtree *l = data;
+	size_t skip = l->skip < len ? l->skip : len;
 
-	(void)a;
-	buf_add(l->out, text, len);
-	return (la_ssize_t)len;
+	l->skip -= skip;
+	if (io_write(l->fd, (const char *)text + skip, len - skip) == 0)
+		return (la_ssize_t)len;
+	archive_set_error(a, errno, "%s", strerror(errno));
+	return -1;
 }
 
 static int failed(const struct mtree *l, struct err *e)
@@ -32,17 +48,44 @@ static int failed(const struct mtree *l, struct err *e)
 		       s != NULL ? s : "cannot be written");
 }
 
-struct mtree *mtree_new(struct buf *out)
+static void begin_writer(struct mtree *l)
 {
-	struct mtree *l = mem_zero(1, sizeof *l);
-
-	l->out = out;
 	l->archive = archive_write_new();
 	if (l->archive == NULL || archive_write_set_format_mtree(l->archive) < ARCHIVE_OK)
 		die("out of memory");
 	archive_write_set_options(l->archive, "mtree:sha256");
 	archive_write_open(l->archive, l, NULL, take, NULL);
+	l->n_entries = 0;
+}
+
+static int end_writer(struct mtree *l, struct err *e)
+{
+	int result = archive_write_close(l->archive) == ARCHIVE_OK ? 0 : failed(l, e);
+
+	archive_write_free(l->archive);
+	return result;
+}
+
+struct mtree *mtree_new(int fd)
+{
+	struct mtree *l = mem_zero(1, sizeof *l);
+
+	l->fd = fd;
+	begin_writer(l);
 	return l;
+}
+
+static int add_entry(struct mtree *l, struct archive_entry *entry, struct err *e)
+{
+	if (l->n_entries == ENTRIES_MAX) {
+		int result = end_writer(l, e);
+		l->skip = sizeof first_line - 1;
+		begin_writer(l);
+		if (result < 0)
+			return -1;
+	}
+	l->n_entries++;
+	return archive_write_header(l->archive, entry) == ARCHIVE_OK ? 0 : failed(l, e);
 }
 
 int mtree_add(struct mtree *l, const char *path, const struct unpack_attributes *a,
@@ -68,8 +111,7 @@ int mtree_add(struct mtree *l, const char *path, const struct unpack_attributes 
 		archive_entry_set_rdevmajor(entry, a->major);
 		archive_entry_set_rdevminor(entry, a->minor);
 	}
-	int result =
-	    archive_write_header(l->archive, entry) == ARCHIVE_OK ? 0 : failed(l, e);
+	int result = add_entry(l, entry, e);
 	archive_entry_free(entry);
 	buf_release(&dotted);
 	return result;
@@ -84,9 +126,8 @@ int mtree_data(struct mtree *l, const void *data, size_t len, struct err *e)
 
 int mtree_end(struct mtree *l, struct err *e)
 {
-	int result = archive_write_close(l->archive) == ARCHIVE_OK ? 0 : failed(l, e);
+	int result = end_writer(l, e);
 
-	archive_write_free(l->archive);
 	free(l);
 	return result;
 }

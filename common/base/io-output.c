@@ -87,6 +87,16 @@ void io_finish_text(const struct buf *text)
 	io_finish();
 }
 
+void io_finish_file(int fd)
+{
+	off_t start = 0;
+
+	io_pipe_grow(STDOUT_FILENO);
+	if (io_copy(fd, &start, STDOUT_FILENO, INT64_MAX) < 0)
+		die_errno("%s", output_name);
+	io_finish();
+}
+
 void io_finish(void)
 {
 	if (close(STDOUT_FILENO) < 0)

@@ -154,6 +154,9 @@ const char *io_output(void);
  */
 void io_finish_text(const struct buf *text);
 
+/* Does the same with the contents of a file, such as one of io_tmpfile(). */
+void io_finish_file(int fd);
+
 /*
  * Closes the output and checks the result. Ends the process on failure, because output
  * would be lost.

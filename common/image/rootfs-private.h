@@ -70,6 +70,9 @@ void rootfs_forget(struct rootfs *r, uint32_t i);
 /* Removes the contents that lower layers have in a directory. */
 void rootfs_hide_lower(struct rootfs *r, uint32_t top);
 
+/* Lists all nodes in the order of mtree_add(). */
+void rootfs_sort_list(struct rootfs *r);
+
 void rootfs_release_disks(struct rootfs *r);
 
 #endif

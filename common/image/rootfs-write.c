@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/progress.h"
+#include "image/rootfs-private.h"
 #include "tree/sink.h"
 
 #include <stdlib.h>
@@ -138,12 +139,12 @@ static int list_node(struct mtree *list, const struct rootfs *r, uint32_t node,
 	return result;
 }
 
-int rootfs_list(const struct rootfs *r, const bool *wanted, struct buf *out,
-		struct err *e)
+int rootfs_list(struct rootfs *r, const bool *wanted, int fd, struct err *e)
 {
-	struct mtree *list = mtree_new(out);
+	struct mtree *list = mtree_new(fd);
 	int result = 0;
 
+	rootfs_sort_list(r);
 	for (size_t i = 0; i < r->n_order && result == 0; i++)
 		if (wanted[r->order[i]])
 			result = list_node(list, r, r->order[i], e);

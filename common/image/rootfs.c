@@ -452,7 +452,18 @@ static int compare_backwards(const void *a, const void *b, void *r)
 			    name_of(r, *(const uint32_t *)a));
 }
 
-void rootfs_sort(struct rootfs *r)
+/* Files come before directories, and both are in the order of their bytes. */
+static int compare_list_backwards(const void *a, const void *b, void *r)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	bool is_directory = rootfs_is_directory(r, x);
+
+	if (is_directory != rootfs_is_directory(r, y))
+		return is_directory ? -1 : 1;
+	return strcmp(name_of(r, y), name_of(r, x));
+}
+
+static void sort(struct rootfs *r, int (*compare)(const void *, const void *, void *))
 {
 	uint32_t *stack = mem_resize(NULL, r->n, sizeof *stack);
 	size_t n = 1;
@@ -468,8 +479,17 @@ void rootfs_sort(struct rootfs *r)
 		     c = next_sibling(r, c))
 			stack[n++] = c;
 		if (n > first)
-			qsort_r(stack + first, n - first, sizeof *stack,
-				compare_backwards, r);
+			qsort_r(stack + first, n - first, sizeof *stack, compare, r);
 	}
 	free(stack);
+}
+
+void rootfs_sort(struct rootfs *r)
+{
+	sort(r, compare_backwards);
+}
+
+void rootfs_sort_list(struct rootfs *r)
+{
+	sort(r, compare_list_backwards);
 }

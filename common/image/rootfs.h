@@ -153,9 +153,11 @@ void rootfs_sort(struct rootfs *r);
  */
 void rootfs_write(const struct rootfs *r, const bool *wanted, struct sink *s);
 
-/* Appends an mtree(5) specification of the same nodes. Returns 0, or -1 and a reason. */
-int rootfs_list(const struct rootfs *r, const bool *wanted, struct buf *out,
-		struct err *e);
+/*
+ * Writes an mtree(5) specification of the same nodes to `fd`, and sorts `order` as it
+ * lists them. Returns 0, or -1 and a reason.
+ */
+int rootfs_list(struct rootfs *r, const bool *wanted, int fd, struct err *e);
 
 /* The node of a path, which need not be canonical; ROOTFS_NONE if there is none. */
 uint32_t rootfs_find(const struct rootfs *r, const char *path);

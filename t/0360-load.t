@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Large inputs and low limits: memory and descriptors are bounded, and the results are those of small inputs.
+# shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2317 # `ok` runs the functions
+. "$(dirname "$0")/lib.sh"
+need python3 /usr/bin/time bsdtar
+
+# measured COMMAND...: runs the command. $T/memory is the most memory that it had resident, in KiB.
+measured() { /usr/bin/time -q -f %M -o "$T/memory" "$@"; }
+
+# within DESCRIPTION MIB COMMAND...: the command succeeds, and has at most this much memory resident.
+within() {
+	local what=$1 limit=$(($2 * 1024))
+	ok "$what" measured "${@:3}"
+	is "$what: in $2 MiB ($(cat "$T/memory") KiB)" "$([ "$(cat "$T/memory")" -le "$limit" ] && echo yes)" yes
+}
+
+# image_of TAR IMAGE: makes an image of a rootfs tar.
+image_of() { dt-root --no-cache --tar "$1" | dt-manifest --name x >"$2"; }
+
+# files.py TAR N: a rootfs tar of N files, of which each directory has 1000.
+cat >"$T/files.py" <<'END'
+import sys, tarfile
+with tarfile.open(sys.argv[1], 'w', format=tarfile.USTAR_FORMAT) as out:
+    for i in range(int(sys.argv[2])):
+        if i % 1000 == 0:
+            directory = tarfile.TarInfo('directory-%03d' % (i // 1000))
+            directory.type = tarfile.DIRTYPE
+            out.addfile(directory)
+        out.addfile(tarfile.TarInfo('directory-%03d/file-%06d' % (i // 1000, i)))
+END
+
+# odd.py TAR: a rootfs tar of files of all types, with odd names, in directories of several levels.
+cat >"$T/odd.py" <<'END'
+import io, random, sys, tarfile
+r = random.Random(3)
+words = [b'a', b'b', b'A', b'a b', b'\xff\xfe', b'\xc3\xa9', b'#x', b'x=y', b'back\\slash', b'new\nline', b'\x7f',
+         b'\xf0\x9f\x98\x80', b'\xed\xa0\x80', b'\xef\xbf\xbf', b'a.b', b'a-b', b'a!', b'..x', b'*', b'x' * 250, b'?[]']
+words = [word.decode('utf-8', 'surrogateescape') for word in words]
+names, directories = set(), ['']
+with tarfile.open(sys.argv[1], 'w', format=tarfile.PAX_FORMAT) as out:
+    for i in range(5000):
+        name = r.choice(directories) + r.choice(words) + r.choice(['', str(r.randrange(50))])
+        if name in names or len(name) > 2000:
+            continue
+        names.add(name)
+        member, data = tarfile.TarInfo(name), bytes(r.randrange(3000))
+        member.mode, member.mtime, member.uid = r.choice([0o644, 0o4755]), r.randrange(9999), r.randrange(9)
+        if i % 17 == 0:
+            member.type = tarfile.DIRTYPE
+            directories.append(name + '/')
+        elif i % 17 == 1:
+            member.type, member.linkname = tarfile.SYMTYPE, '../a #' + str(i)
+        elif i % 17 == 2:
+            member.type = r.choice([tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+        else:
+            member.size = len(data)
+        out.addfile(member, io.BytesIO(data) if member.size else None)
+END
+
+# --- dt-flatten --list ---
+
+python3 "$T/odd.py" "$T/odd.tar"
+image_of "$T/odd.tar" "$T/odd.image"
+dt-flatten "$T/odd.image" >"$T/odd.flat"
+LC_ALL=C.UTF-8 bsdtar -cf - --format=mtree --options=mtree:sha256 "@$T/odd.flat" 2>/dev/null | sed 's/ nlink=0//' >"$T/want"
+dt-flatten --list "$T/odd.image" | sed '/^\. /d' >"$T/got"
+is '--list: more entries than a writer holds' "$(($(wc -l <"$T/got") > 3 * 1024))" 1
+same '--list: as bsdtar lists the tar' "$T/got" "$T/want"
+
+python3 "$T/files.py" "$T/files.tar" 100000
+image_of "$T/files.tar" "$T/files.image"
+within '--list: 100,000 files' 40 dt-flatten --list "$T/files.image"
+is '--list: all of them' "$(grep -c ' type=file' "$T/out")" 100000
+
+finish
