@@ -73,4 +73,13 @@ image_of "$T/files.tar" "$T/files.image"
 within '--list: 100,000 files' 40 dt-flatten --list "$T/files.image"
 is '--list: all of them' "$(grep -c ' type=file' "$T/out")" 100000
 
+# --- dt-root --tree ---
+
+mkdir "$T/tree"
+tar -xf "$T/files.tar" -C "$T/tree"
+(cd "$T/tree" && find . -mindepth 1 -type d -print0) >"$T/directories"
+within '--tree: 100,000 files' 20 dt-root --no-cache --owner keep --keep-directories "$T/directories" --tree "$T/tree"
+is '--tree: all of them' "$(tar -xOf "$T/out" --wildcards 'blobs/*' | tar -t | grep -c file)" 100000
+within '--tar: 100,000 files' 36 dt-root --no-cache --tar "$T/files.tar"
+
 finish

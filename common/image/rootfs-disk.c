@@ -67,7 +67,6 @@ static void set_attributes(const struct scan *s, uint32_t i, struct rootfs_inode
 static void make_inode(const struct scan *s, uint32_t i, struct rootfs_inode *inode)
 {
 	const struct tree_entry *entry = &s->tree->entry[i];
-	const char *link = s->tree->names.data + entry->link;
 
 	*inode = (struct rootfs_inode){.mode = entry->mode, .fd = -1};
 	set_attributes(s, i, inode);
@@ -76,6 +75,7 @@ static void make_inode(const struct scan *s, uint32_t i, struct rootfs_inode *in
 		inode->disk = (uint32_t)s->add.r->n_disks;
 		inode->offset = i;
 	} else if (S_ISLNK(entry->mode)) {
+		const char *link = s->tree->names.data + entry->link;
 		inode->link = rootfs_add_text(s->add.r, link, strlen(link));
 	} else if (S_ISCHR(entry->mode) || S_ISBLK(entry->mode)) {
 		inode->major = major(entry->size);

@@ -422,6 +422,27 @@ static void redirect(struct sources *s, size_t i)
 
 /* --- the tree --- */
 
+/* Returns whether the layer is the contents of one directory or tar. */
+static bool is_alone(const struct sources *s)
+{
+	const struct source *one = &s->source[0];
+
+	return s->n == 1 && (one->kind == TREE_AS_IS || one->kind == TREE_COPY) &&
+	       one->at[0] == '\0' && !one->is_store_path &&
+	       S_ISDIR(one->tree->entry[0].mode);
+}
+
+/* Moves the tree of the only source to `t`, and keeps what report_owners() needs. */
+static void move_tree(struct tree *from, struct tree *t)
+{
+	*t = *from;
+	*from = (struct tree){
+	    .has_strangers = t->has_strangers,
+	    .stranger_uid = t->stranger_uid,
+	    .stranger_gid = t->stranger_gid,
+	};
+}
+
 static void merge(const struct sources *s, struct tree *t)
 {
 	static const struct tree_owner root = {0};
@@ -445,7 +466,12 @@ static void merge(const struct sources *s, struct tree *t)
 		    .said_as = one->path,
 		};
 	}
-	tree_merge(t, list, s->n);
+	if (is_alone(s)) {
+		tree_merge_alone(s->source[0].tree, &list[0]);
+		move_tree(s->source[0].tree, t);
+	} else {
+		tree_merge(t, list, s->n);
+	}
 	free(list);
 }
 

@@ -106,7 +106,8 @@ static void set_entry(struct reading *x, uint32_t i)
 		link = tree_add_text(x->t, x->r->text.data + inode->link);
 	struct tree_entry *e = &x->t->entry[i];
 	e->mode = inode->mode;
-	e->link = link;
+	if (S_ISLNK(inode->mode))
+		e->link = link;
 	e->origin = x->place[place].origin;
 	e->mtime = x->place[place].mtime;
 	e->ctime = x->place[place].ctime;
@@ -135,6 +136,8 @@ static void add_entries(struct reading *x)
 	add_entry(x, TREE_END, 0);
 	for (uint32_t i = 0; i < t->n; i++) {
 		uint32_t first = (uint32_t)t->n;
+		if (!S_ISDIR(t->entry[i].mode))
+			continue;
 		for (uint32_t c = x->child[x->node[i]]; c != ROOTFS_NONE; c = x->next[c])
 			add_entry(x, i, c);
 		t->entry[i].first = first;

@@ -70,7 +70,7 @@ static void link_tree(struct out *o)
 	for (uint32_t i = 0; i < o->t->n; i++)
 		o->link[i] = (struct link){TREE_END, TREE_END};
 	for (uint32_t i = 0; i < o->t->n; i++)
-		if (o->t->entry[i].count > 0)
+		if (S_ISDIR(o->t->entry[i].mode) && o->t->entry[i].count > 0)
 			link_directory(o, i);
 }
 

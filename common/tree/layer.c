@@ -115,7 +115,7 @@ static void emit_entry(const struct layer *l, const struct layer_part *part, uin
 	struct tar_member m = {
 	    .type = tar_type(e->mode),
 	    .mode = e->mode,
-	    .size = e->size,
+	    .size = S_ISREG(e->mode) ? e->size : 0,
 	};
 
 	buf_clear(&x->name);

@@ -97,29 +97,30 @@ static void link_text(const struct candidate *c, struct buf *out)
 
 /* --- merging --- */
 
+/* The candidates of a merged directory whose children are not yet added. */
+struct pending {
+	struct candidate *list;
+	size_t n;
+};
+
 struct merge {
 	struct tree *t;
 	const struct tree_source *sources;
 	size_t n_sources;
 	uint32_t *origins; /* for each source: its first origin in t */
 	char **way; /* for each source: the components of `at`, each ended by NUL */
-	/* For each merged directory: its candidates, until its children are added. */
-	struct candidate **list;
-	size_t *n, cap, cap_n;
+	struct pending *pending; /* for each merged directory, in their order */
+	size_t n_pending, cap_pending;
 };
 
-static void set_directory(struct merge *m, uint32_t i, const struct candidate *from,
-			  size_t n)
+static void add_pending(struct merge *m, const struct candidate *from, size_t n)
 {
-	size_t had = m->cap;
+	struct candidate *list = mem_zero(n, sizeof *list);
 
-	m->list = mem_grow(m->list, &m->cap, i + 1, sizeof *m->list);
-	m->n = mem_grow(m->n, &m->cap_n, i + 1, sizeof *m->n);
-	for (size_t k = had; k < m->cap; k++)
-		m->list[k] = NULL;
-	m->list[i] = mem_zero(n, sizeof *from);
-	memcpy(m->list[i], from, n * sizeof *from);
-	m->n[i] = n;
+	memcpy(list, from, n * sizeof *list);
+	m->pending =
+	    mem_grow(m->pending, &m->cap_pending, m->n_pending + 1, sizeof *m->pending);
+	m->pending[m->n_pending++] = (struct pending){list, n};
 }
 
 static void report_conflict(const struct merge *m, uint32_t parent,
@@ -311,7 +312,7 @@ static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from
 		return;
 	}
 	merge_attributes(m, i, from, n);
-	set_directory(m, i, from, n);
+	add_pending(m, from, n);
 }
 
 /* Appends the children of a candidate to all[0..n). Returns the new n. */
@@ -356,14 +357,15 @@ static void merge_root(struct merge *m, const struct candidate *roots)
 	}
 }
 
-static void merge_directory(struct merge *m, uint32_t i)
+/* Adds the children of the merged directory `i`. */
+static void merge_directory(struct merge *m, uint32_t i, struct pending from)
 {
 	struct tree *t = m->t;
 	struct candidate *all = NULL;
 	size_t n = 0, cap = 0, first = t->n;
 
-	for (size_t k = 0; k < m->n[i]; k++)
-		n = add_children(m, &m->list[i][k], &all, n, &cap);
+	for (size_t k = 0; k < from.n; k++)
+		n = add_children(m, &from.list[k], &all, n, &cap);
 	if (n > 0)
 		qsort(all, n, sizeof *all, compare_candidates);
 	for (size_t k = 0, same; k < n; k += same) {
@@ -375,8 +377,7 @@ static void merge_directory(struct merge *m, uint32_t i)
 	t->entry[i].first = (uint32_t)first;
 	t->entry[i].count = (uint32_t)(t->n - first);
 	free(all);
-	free(m->list[i]);
-	m->list[i] = NULL;
+	free(from.list);
 }
 
 /* Copies the origins of a source, and makes its root a candidate for the merged root. */
@@ -437,15 +438,33 @@ void tree_merge(struct tree *t, const struct tree_source *sources, size_t n)
 	merge_root(&m, roots);
 	set_bases(&m, 0, roots, n);
 	decide_group(&m, 0, roots, n);
-	set_directory(&m, 0, roots, n);
+	add_pending(&m, roots, n);
+	size_t done = 0;
 	for (uint32_t i = 0; i < t->n; i++)
 		if (S_ISDIR(t->entry[i].mode))
-			merge_directory(&m, i);
+			merge_directory(&m, i, m.pending[done++]);
 	for (size_t i = 0; i < n; i++)
 		free(m.way[i]);
 	free(m.way);
 	free(m.origins);
-	free(m.list);
-	free(m.n);
+	free(m.pending);
 	free(roots);
+}
+
+void tree_merge_alone(struct tree *t, const struct tree_source *source)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct candidate c = {.source = source, .entry = i};
+		struct tree_entry *e = &t->entry[i];
+		if (!S_ISDIR(e->mode))
+			continue;
+		e->mtime = e->ctime = 0;
+		e->ino = 0;
+		if (i == 0 ? source->is_kept != NULL && source->is_kept[0]
+			   : is_chosen(&c))
+			continue;
+		e->mode = S_IFDIR | 0755;
+		e->is_implied = i > 0;
+		e->owner = TREE_END;
+	}
 }

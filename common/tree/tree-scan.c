@@ -176,7 +176,7 @@ static void keep_owner(struct scanner *s, uint32_t i, const char *name,
 
 /*
  * Turns the entry of a symlink into the directory at `path`. `link` temporarily holds
- * `path`; see end_directory().
+ * `path`, because its children are not yet known; see end_directory().
  */
 static void follow(struct scanner *s, struct tree_entry *e, const char *path)
 {
@@ -212,7 +212,8 @@ static void scan_child(struct scanner *s, const char *name)
 	    S_ISLNK(st.st_mode) ? add_target(t, s->fd, name, s->path.data) : 0;
 	struct tree_entry *e = tree_add_entry(t, s->directory);
 	e->name = text;
-	e->link = target;
+	if (S_ISLNK(st.st_mode))
+		e->link = target;
 	e->origin = t->entry[s->directory].origin;
 	set_status(t, e, &st);
 	if (s->how->keep_owners)
@@ -310,7 +311,8 @@ void tree_scan(struct tree *t, const char *path, const struct tree_scan *how)
 	uint32_t target = S_ISLNK(st.st_mode) ? add_target(t, AT_FDCWD, path, path) : 0;
 	struct tree_entry *e = tree_add_entry(t, TREE_END);
 	e->name = name;
-	e->link = target;
+	if (S_ISLNK(st.st_mode))
+		e->link = target;
 	set_status(t, e, &st);
 	if (s.how->keep_owners)
 		keep_owner(&s, 0, NULL, &st);

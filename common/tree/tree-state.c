@@ -33,12 +33,16 @@ void tree_digest(const struct tree *t, struct digest *d)
 	}
 	for (uint32_t i = 0; i != TREE_END; i = tree_next(t, i)) {
 		const struct tree_entry *e = &t->entry[i];
-		const uint64_t facts[] = {
-		    e->size, (uint64_t)e->mtime, (uint64_t)e->ctime, e->ino,
-		    e->mode, e->parent};
+		bool is_directory = S_ISDIR(e->mode), is_link = S_ISLNK(e->mode);
+		const uint64_t facts[] = {is_directory || is_link ? 0 : e->size,
+					  (uint64_t)e->mtime,
+					  (uint64_t)e->ctime,
+					  e->ino,
+					  e->mode,
+					  e->parent};
 		digest_update(d, facts, sizeof facts);
 		digest_text(d, t->names.data + e->name);
-		digest_text(d, t->names.data + e->link);
+		digest_text(d, is_link ? t->names.data + e->link : "");
 		digest_number(d, e->owner != TREE_END);
 		if (e->owner != TREE_END)
 			digest_owner(d, t, &t->owner[e->owner]);

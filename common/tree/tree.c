@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void tree_release(struct tree *t)
@@ -38,6 +39,11 @@ static const char *name_of(const struct tree *t, uint32_t i)
 	return t->names.data + t->entry[i].name;
 }
 
+static bool is_directory(const struct tree *t, uint32_t i)
+{
+	return S_ISDIR(t->entry[i].mode);
+}
+
 uint32_t tree_skip(const struct tree *t, uint32_t i)
 {
 	while (t->entry[i].parent != TREE_END) {
@@ -51,7 +57,8 @@ uint32_t tree_skip(const struct tree *t, uint32_t i)
 
 uint32_t tree_next(const struct tree *t, uint32_t i)
 {
-	return t->entry[i].count > 0 ? t->entry[i].first : tree_skip(t, i);
+	return is_directory(t, i) && t->entry[i].count > 0 ? t->entry[i].first
+							   : tree_skip(t, i);
 }
 
 /* Appends the path of `i` below its ancestor `top`. */
@@ -102,6 +109,8 @@ uint32_t tree_find(const struct tree *t, const char *path)
 
 	for (const char *p = path; *p != '\0' && i != TREE_END;) {
 		size_t n = strcspn(p, "/");
+		if (!is_directory(t, i))
+			return TREE_END;
 		const struct tree_entry *e = &t->entry[i];
 		uint32_t end = e->first + e->count;
 		for (i = e->first; i < end; i++)
@@ -176,11 +185,30 @@ uint32_t tree_add_archive(struct tree *t, const char *path, int fd)
 	return origin;
 }
 
+/* Returns whether the owner that was set last is this one. */
+static bool is_last_owner(const struct tree *t, const struct tree_owner *owner,
+			  const void *xattrs, size_t xattrs_len)
+{
+	if (t->n_owners == 0)
+		return false;
+	const struct tree_owner *last = &t->owner[t->n_owners - 1];
+	return last->uid == owner->uid && last->gid == owner->gid &&
+	       last->has_mtime == owner->has_mtime && last->mtime == owner->mtime &&
+	       last->nsec == owner->nsec && last->dev == owner->dev &&
+	       last->ino == owner->ino && last->xattrs_len == xattrs_len &&
+	       (xattrs_len == 0 ||
+		memcmp(t->names.data + last->xattrs, xattrs, xattrs_len) == 0);
+}
+
 void tree_set_owner(struct tree *t, uint32_t i, const struct tree_owner *owner,
 		    const void *xattrs, size_t xattrs_len)
 {
 	struct tree_owner own = *owner;
 
+	if (is_last_owner(t, owner, xattrs, xattrs_len)) {
+		t->entry[i].owner = (uint32_t)t->n_owners - 1;
+		return;
+	}
 	own.xattrs = (uint32_t)t->names.len;
 	own.xattrs_len = (uint32_t)xattrs_len;
 	buf_add(&t->names, xattrs, xattrs_len);
