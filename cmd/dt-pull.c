@@ -270,8 +270,9 @@ static void write_docker_archive(struct options *o, struct pull *p)
 	dockerarchive_init(&a, is_hash ? -1 : STDOUT_FILENO, is_hash || *o->pin != '\0');
 	for (size_t i = 0; i < p->n_layers; i++) {
 		const struct pull_layer *layer = pull_wait(p, i);
-		dockerarchive_layer(&a, layer->diff_id, layer->file.fd, layer->file.size);
-		close(layer->file.fd);
+		const struct fetch_layer *file = &layer->file;
+		dockerarchive_layer(&a, layer->diff_id, file->fd, file->offset,
+				    file->size);
 	}
 	if (dockerarchive_documents(&a, &im, &why) < 0)
 		fail(o, &why);
@@ -297,8 +298,8 @@ static void write_image_archive(const struct options *o, struct pull *p)
 
 	for (size_t i = 0; i < p->n_layers; i++) {
 		const struct pull_layer *layer = pull_wait(p, i);
-		writer_file(&w, layer->diff_id, layer->file.fd, layer->file.size, "");
-		close(layer->file.fd);
+		const struct fetch_layer *file = &layer->file;
+		writer_file(&w, layer->diff_id, file->fd, file->offset, file->size, "");
 	}
 	write_documents(o, p, &w);
 	writer_release(&w);

@@ -297,7 +297,7 @@ static void write_layer(int fd, uint64_t size, const char *comment)
 	io_pipe_grow(STDOUT_FILENO);
 	if (digest_span(fd, 0, size, diff_id) < 0)
 		die_errno("the layer");
-	writer_file(&w, diff_id, fd, size, comment);
+	writer_file(&w, diff_id, fd, 0, size, comment);
 	writer_end(&w);
 	io_finish();
 	writer_release(&w);

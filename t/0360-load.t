@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Large inputs and low limits: memory and descriptors are bounded, and the results are those of small inputs.
 # shellcheck source-path=SCRIPTDIR
-# shellcheck disable=SC2317 # `ok` runs the functions
+# shellcheck disable=SC2154,SC2317 # start_registry sets $r; `ok` runs the functions
 . "$(dirname "$0")/lib.sh"
-need python3 /usr/bin/time bsdtar
+. "$t_dir/registry.sh"
+need python3 /usr/bin/time bsdtar busybox
 
 # measured COMMAND...: runs the command. $T/memory is the most memory that it had resident, in KiB.
 measured() { /usr/bin/time -q -f %M -o "$T/memory" "$@"; }
@@ -68,18 +69,61 @@ dt-flatten --list "$T/odd.image" | sed '/^\. /d' >"$T/got"
 is '--list: more entries than a writer holds' "$(($(wc -l <"$T/got") > 3 * 1024))" 1
 same '--list: as bsdtar lists the tar' "$T/got" "$T/want"
 
-python3 "$T/files.py" "$T/files.tar" 100000
+python3 "$T/files.py" "$T/files.tar" 50000
 image_of "$T/files.tar" "$T/files.image"
-within '--list: 100,000 files' 40 dt-flatten --list "$T/files.image"
-is '--list: all of them' "$(grep -c ' type=file' "$T/out")" 100000
+within '--list: 50,000 files' 30 dt-flatten --list "$T/files.image"
+is '--list: all of them' "$(grep -c ' type=file' "$T/out")" 50000
 
 # --- dt-root --tree ---
 
 mkdir "$T/tree"
 tar -xf "$T/files.tar" -C "$T/tree"
 (cd "$T/tree" && find . -mindepth 1 -type d -print0) >"$T/directories"
-within '--tree: 100,000 files' 20 dt-root --no-cache --owner keep --keep-directories "$T/directories" --tree "$T/tree"
-is '--tree: all of them' "$(tar -xOf "$T/out" --wildcards 'blobs/*' | tar -t | grep -c file)" 100000
-within '--tar: 100,000 files' 36 dt-root --no-cache --tar "$T/files.tar"
+within '--tree: 50,000 files' 16 dt-root --no-cache --owner keep --keep-directories "$T/directories" --tree "$T/tree"
+is '--tree: all of them' "$(tar -xOf "$T/out" --wildcards 'blobs/*' | tar -t | grep -c file)" 50000
+within '--tar: 50,000 files' 22 dt-root --no-cache --tar "$T/files.tar"
+
+# --- 64 descriptors ---
+
+# few COMMAND...: runs the command with at most 64 descriptors.
+few() (ulimit -n 64 && "$@")
+# equal DESCRIPTION COMMAND...: the output is the same with few descriptors as without a limit.
+equal() {
+	"${@:2}" >"$T/want"
+	ok "$1" few "${@:2}"
+	same "$1: the same output" "$T/out" "$T/want"
+}
+
+mkdir -p "$T/store/nix/store"
+for ((i = 0; i < 127; i++)); do
+	path=$(store_path "$i")
+	ln -s "to-$i" "$T/store$path"
+	echo "$path"
+done >"$T/plan"
+equal 'dt-layer, 127 layers' on "$T/plan" dt-layer --store "$T/store"
+equal 'dt-layer, from the cache' on "$T/plan" dt-layer --store "$T/store"
+# The image has all layers but one, which dt-manifest adds.
+head -n 126 "$T/plan" | dt-layer --store "$T/store" | dt-manifest --name x >"$T/plain" 2>"$T/err"
+like 'an image of 126 layers' "$T/err" '126 layers'
+dt-compress --layers <"$T/plain" >"$T/packed"
+for image in plain packed; do
+	mkdir "$T/$image.d"
+	tar -xf "$T/$image" -C "$T/$image.d"
+done
+tail -n 1 "$T/plan" | dt-layer --store "$T/store" >"$T/layer"
+printf '%s\n' 'ls /nix/store >/list' >"$T/script"
+for image in plain packed plain.d packed.d; do
+	equal "dt-flatten, $image" dt-flatten "$T/$image"
+	equal "dt-inspect, $image" dt-inspect "$T/$image"
+	equal "dt-merge, $image" dt-merge "$T/$image"
+	equal "dt-vmrun, $image" dt-vmrun --backend userns --from "$T/$image" "$T/script"
+done
+for image in plain packed; do
+	equal "dt-manifest --from, $image" on "$T/layer" without "127 layers" dt-manifest --from "$T/$image" --name y
+	equal "dt-compress, $image" on "$T/$image" dt-compress --layers
+done
+start_registry r
+ok 'dt-push' few on "$T/plain" dt-push --no-cache --tls-verify=false "$r/x:1"
+equal 'dt-pull' dt-pull --no-cache --tls-verify=false "$r/x@$(sed -n 's/^manifest //p' "$T/out")"
 
 finish

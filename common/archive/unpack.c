@@ -158,18 +158,26 @@ static int write_piece(void *arg, const void *data, size_t len, struct err *e)
 		   : err_set_errno(e, "writing a temporary file");
 }
 
+int unpack_append(int fd, off_t offset, uint64_t size, int out, const char *what,
+		  struct err *e)
+{
+	struct target t = {.fd = out, .what = what};
+
+	return unpack_inflate(fd, offset, size, write_piece, &t, what, e);
+}
+
 int unpack_span(int fd, off_t offset, uint64_t size, const char *what, struct err *e)
 {
 	if (!unpack_is_compressed(fd, offset, size))
 		return UNPACK_PLAIN;
-	struct target t = {.fd = io_tmpfile(), .what = what};
-	if (t.fd < 0)
+	int out = io_tmpfile();
+	if (out < 0)
 		return err_set_errno(e, "cannot create a temporary file");
-	if (unpack_inflate(fd, offset, size, write_piece, &t, what, e) < 0) {
-		close(t.fd);
+	if (unpack_append(fd, offset, size, out, what, e) < 0) {
+		close(out);
 		return -1;
 	}
-	return t.fd;
+	return out;
 }
 
 /* Replaces a pipe, a device or a socket by a temporary file with its contents. */

@@ -166,6 +166,10 @@ int unpack_open(const char *name, const char *what, struct err *e);
 /* Returns whether these bytes of a file are compressed, judged by their beginning. */
 bool unpack_is_compressed(int fd, off_t offset, uint64_t size);
 
+/* Uncompresses these bytes and writes them to `out`. Returns 0 or -1. */
+int unpack_append(int fd, off_t offset, uint64_t size, int out, const char *what,
+		  struct err *e);
+
 /*
  * Uncompresses these bytes into a new temporary file. Returns its descriptor,
  * UNPACK_PLAIN if the bytes are not compressed, or -1.

@@ -164,8 +164,12 @@ static int ask(struct request *q, const int *fds, size_t n)
 	pthread_mutex_unlock(&lock);
 	if (result < 0)
 		return -1;
-	if (q->what == TMPFILE && r.result >= 0)
+	if (q->what == TMPFILE && r.result >= 0) {
+		/* The kernel drops a descriptor for which the process has no room. */
+		if (got[0] < 0)
+			errno = EMFILE;
 		return got[0];
+	}
 	errno = r.why;
 	return r.result;
 }

@@ -4,6 +4,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/spool.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,17 +76,63 @@ struct one {
 	int result;
 };
 
+/* Layers of a directory that have a descriptor of their own. */
+enum { OWN_MAX = 16 };
+
 struct image_layers {
 	const struct image *im;
 	bool verify;
 	struct one *one;
-	size_t *first; /* by layer: the first layer that is the same blob */
+	size_t *first;      /* by layer: the first layer that is the same blob */
+	struct spool spool; /* the other layers, uncompressed */
+	size_t n_own;
 	struct pool *pool;
 };
 
+/* Writes the uncompressed bytes of a layer to `to`. */
+static int expand(int raw, const struct unpack_place *place, int to, struct err *e)
+{
+	off_t at = place->offset;
+
+	if (unpack_is_compressed(raw, at, place->size))
+		return unpack_append(raw, at, place->size, to, "a layer", e);
+	return io_copy(raw, &at, to, place->size) >= 0
+		   ? 0
+		   : err_set_errno(e, "cannot write a temporary file");
+}
+
+/* Does so in the spool, and sets `b` to where they are. */
+static int fill(struct image_layers *l, int raw, const struct unpack_place *place,
+		struct image_bytes *b, struct err *e)
+{
+	off_t start;
+	int to = spool_take(&l->spool, &start);
+
+	if (to < 0)
+		return err_set_errno(e, "cannot create a temporary file");
+	int result = expand(raw, place, to, e);
+	off_t end = lseek(to, 0, SEEK_CUR);
+	*b = (struct image_bytes){
+	    .fd = to, .offset = start, .size = (uint64_t)(end - start)};
+	spool_return(&l->spool, to);
+	return result;
+}
+
+static int fetch(struct image_layers *l, size_t i, struct image_bytes *b, struct err *e)
+{
+	const struct unpack_place *place = l->im->layer[i].place;
+	bool is_own = false;
+	int raw = unpack_raw(&l->im->archive->index, place, &is_own, e);
+	int result = raw >= 0 ? fill(l, raw, place, b, e) : -1;
+
+	if (raw >= 0 && is_own)
+		close(raw);
+	return result == 0 ? 0 : err_prefix(e, "%s: layer %zu", l->im->file, i + 1);
+}
+
 /*
  * The job for layer `i`. A layer that is not compressed was opened before the job
- * started.
+ * started, unless there are too many files to open.
  */
 static void prepare(void *arg, size_t i)
 {
@@ -95,18 +142,26 @@ static void prepare(void *arg, size_t i)
 	if (l->first[i] != i)
 		return;
 	if (!one->is_plain)
-		one->result = image_layer_open(l->im, i, &one->bytes, &one->why);
+		one->result = fetch(l, i, &one->bytes, &one->why);
 	if (one->result == 0 && l->verify)
 		one->result =
 		    image_layer_read(l->im, i, &one->bytes, NULL, NULL, &one->why);
 }
 
-/* Opens a layer, and keeps it open if it is not compressed. */
-static void open_plain(const struct image *im, size_t i, struct one *one)
+/*
+ * Opens a layer, and keeps it open if it is not compressed. Of a directory, only the
+ * first OWN_MAX layers are kept open.
+ */
+static void open_plain(struct image_layers *l, size_t i)
 {
+	const struct image *im = l->im;
 	const struct unpack_place *place = im->layer[i].place;
+	struct one *one = &l->one[i];
 	struct image_bytes *b = &one->bytes;
 	struct err unused;
+
+	if (l->n_own == OWN_MAX)
+		return;
 
 	b->offset = place->offset;
 	b->size = place->size;
@@ -114,8 +169,10 @@ static void open_plain(const struct image *im, size_t i, struct one *one)
 	if (b->fd < 0)
 		return; /* the job for this layer reports the reason */
 	one->is_plain = !unpack_is_compressed(b->fd, b->offset, b->size);
-	if (one->is_plain)
+	if (one->is_plain) {
+		l->n_own += b->is_own;
 		return;
+	}
 	image_layer_close(b);
 	b->fd = -1;
 }
@@ -139,10 +196,11 @@ struct image_layers *image_layers_open(const struct image *im, bool verify)
 	l->verify = verify;
 	l->one = mem_zero(im->n, sizeof *l->one);
 	l->first = find_first(im);
+	spool_init(&l->spool);
 	for (size_t i = 0; i < im->n; i++) {
 		l->one[i].bytes.fd = -1;
 		if (l->first[i] == i)
-			open_plain(im, i, &l->one[i]);
+			open_plain(l, i);
 	}
 	l->pool = pool_start(im->n, prepare, l);
 	return l;
@@ -186,6 +244,7 @@ void image_layers_release(struct image_layers *l)
 	for (size_t i = 0; i < l->im->n; i++)
 		if (l->one[i].bytes.fd >= 0)
 			image_layer_close(&l->one[i].bytes);
+	spool_release(&l->spool);
 	free(l->one);
 	free(l->first);
 	free(l);

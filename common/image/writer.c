@@ -223,16 +223,17 @@ void writer_layer(struct writer *w, struct layer *l, const char *comment)
 		  &unused);
 }
 
-/* The beginning of a file. */
+/* A part of a file. */
 struct span {
 	int fd;
+	off_t offset;
 	uint64_t size;
 };
 
 static int write_span(void *arg, struct writer *w, struct err *e)
 {
 	const struct span *span = arg;
-	off_t at = 0;
+	off_t at = span->offset;
 	int64_t n = io_copy(span->fd, &at, w->fd, span->size);
 
 	if (n < 0)
@@ -242,10 +243,10 @@ static int write_span(void *arg, struct writer *w, struct err *e)
 	return 0;
 }
 
-void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
-		 const char *comment)
+void writer_file(struct writer *w, const char *diff_id, int fd, off_t offset,
+		 uint64_t size, const char *comment)
 {
-	struct span span = {fd, size};
+	struct span span = {fd, offset, size};
 	struct err why;
 
 	if (add(w, &(struct source){diff_id, comment, size, write_span, &span}, &why) < 0)
@@ -254,7 +255,7 @@ void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
 
 void writer_member_file(struct writer *w, const char *name, int fd, uint64_t size)
 {
-	struct span span = {fd, size};
+	struct span span = {fd, 0, size};
 	struct err why;
 
 	put_header(w, name, size, NULL);

@@ -6,7 +6,7 @@
  * time, so the output depends only on the contents.
  *
  *	struct writer w = {.fd = STDOUT_FILENO};
- *	writer_file(&w, diff_id, fd, size, comment);
+ *	writer_file(&w, diff_id, fd, 0, size, comment);
  *	writer_image(&w, config, NULL, "hello", "1", NULL);
  *	writer_end(&w);
  *
@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct buf;
 struct err;
@@ -84,11 +85,11 @@ bool writer_has(const struct writer *w, const char *diff_id);
 void writer_layer(struct writer *w, struct layer *l, const char *comment);
 
 /*
- * Writes a complete layer from the first `size` bytes of the file `fd`. Does nothing if
+ * Writes a complete layer from `size` bytes of the file `fd` at `offset`. Does nothing if
  * the archive has the layer already.
  */
-void writer_file(struct writer *w, const char *diff_id, int fd, uint64_t size,
-		 const char *comment);
+void writer_file(struct writer *w, const char *diff_id, int fd, off_t offset,
+		 uint64_t size, const char *comment);
 
 /*
  * Copies the current layer of the stream `s`, unless the archive has it already. The

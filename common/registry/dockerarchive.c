@@ -63,26 +63,26 @@ static void put_text(struct dockerarchive *a, const char *name, const struct buf
 	put_padding(a, text->len);
 }
 
-static void copy_hashed(struct dockerarchive *a, int layer, uint64_t size)
+static void copy_hashed(struct dockerarchive *a, int layer, off_t at, uint64_t left)
 {
 	char block[65536];
-	off_t at = 0;
 
-	while ((uint64_t)at < size) {
-		ssize_t n = io_pread(layer, block, sizeof block, at);
+	while (left > 0) {
+		size_t want = left < sizeof block ? (size_t)left : sizeof block;
+		ssize_t n = io_pread(layer, block, want, at);
 		if (n <= 0)
 			die("a temporary file cannot be read");
 		put(a, block, (size_t)n);
 		at += n;
+		left -= (uint64_t)n;
 	}
 }
 
 void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer,
-			 uint64_t size)
+			 off_t offset, uint64_t size)
 {
 	struct buf name = {0};
 	size_t before = a->layer.n;
-	off_t at = 0;
 
 	strset_add(&a->layer, diff_id, DIGEST_HEX);
 	if (a->layer.n == before)
@@ -91,9 +91,9 @@ void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer
 	put_header(a, name.data, size, NULL);
 	buf_release(&name);
 	if (a->is_hashed) {
-		copy_hashed(a, layer, size);
+		copy_hashed(a, layer, offset, size);
 	} else {
-		int64_t n = io_copy(layer, &at, a->fd, size);
+		int64_t n = io_copy(layer, &offset, a->fd, size);
 		if (n < 0)
 			die_errno("%s", io_output());
 		if ((uint64_t)n != size)

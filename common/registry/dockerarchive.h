@@ -13,7 +13,7 @@
  * All functions exit with status 1 if the archive cannot be written.
  *
  *	dockerarchive_init(&a, fd, false);
- *	dockerarchive_layer(&a, diff_id, layer, size);
+ *	dockerarchive_layer(&a, diff_id, layer, 0, size);
  *	if (dockerarchive_documents(&a, &image, &e) == 0)
  *		dockerarchive_end(&a);
  *
@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct buf;
 struct err;
@@ -43,9 +44,9 @@ struct dockerarchive {
 void dockerarchive_init(struct dockerarchive *a, int fd, bool is_hashed);
 void dockerarchive_release(struct dockerarchive *a);
 
-/* Writes a layer: the first `size` bytes of the file `layer`. */
+/* Writes a layer: `size` bytes of the file `layer` from `offset`. */
 void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer,
-			 uint64_t size);
+			 off_t offset, uint64_t size);
 
 /* The contents of the documents. All layers must be written before. */
 struct dockerarchive_image {

@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/ring.h"
+#include "base/spool.h"
 #include "registry/blobs.h"
 #include "registry/registry.h"
 
@@ -269,36 +270,35 @@ static int inflate(int fd, uint64_t size, struct plain *p, const char *what,
 	return result;
 }
 
-/*
- * Uncompresses `fd` into a temporary file. A file that is not compressed is only hashed.
- * Sets p->fd to the uncompressed file.
- */
+/* Appends the uncompressed bytes of `fd` to the file of `p`. */
 static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
 {
 	struct stat st;
+	off_t at = 0;
 
 	if (fstat(fd, &st) < 0)
 		return err_set_errno(e, "%s", what);
-	if (!unpack_is_compressed(fd, 0, (uint64_t)st.st_size)) {
-		int64_t size = hash_file(&p->digest, fd, e);
-		p->fd = dup(fd);
-		p->size = (uint64_t)size;
-		return size < 0 ? -1 : p->fd < 0 ? err_set_errno(e, "%s", what) : 0;
-	}
-	p->fd = io_tmpfile();
-	if (p->fd < 0)
+	if (unpack_is_compressed(fd, 0, (uint64_t)st.st_size))
+		return inflate(fd, (uint64_t)st.st_size, p, what, e);
+	int64_t size = hash_file(&p->digest, fd, e);
+	if (size < 0)
+		return -1;
+	p->size = (uint64_t)size;
+	if (io_copy(fd, &at, p->fd, p->size) != size)
 		return err_set_errno(e, "cannot write a temporary file in TMPDIR");
-	return inflate(fd, (uint64_t)st.st_size, p, what, e);
+	return 0;
 }
 
-/* Uncompresses the layer and compares it with its diff_id. */
-static int unpack_layer(int fd, const char *hex, const char *diff_id,
+/* Uncompresses the layer into the spool and compares it with its diff_id. */
+static int unpack_layer(struct spool *spool, int fd, const char *hex, const char *diff_id,
 			struct fetch_layer *layer, struct err *e)
 {
-	struct plain p = {.fd = -1};
+	struct plain p = {.fd = spool_take(spool, &layer->offset)};
 	char what[sizeof "layer sha256:" + DIGEST_HEX] = "layer sha256:";
 	char found[DIGEST_HEX + 1];
 
+	if (p.fd < 0)
+		return err_set_errno(e, "cannot write a temporary file in TMPDIR");
 	memcpy(what + strlen(what), hex, DIGEST_HEX + 1);
 	digest_init(&p.digest);
 	int result = uncompress(fd, &p, what, e);
@@ -307,8 +307,7 @@ static int unpack_layer(int fd, const char *hex, const char *diff_id,
 		result =
 		    err_set(e, "%s unpacks to sha256:%s, not to its diff_id sha256:%s",
 			    what, found, diff_id);
-	if (result < 0 && p.fd >= 0)
-		close(p.fd);
+	spool_return(spool, p.fd);
 	layer->fd = p.fd;
 	layer->size = p.size;
 	digest_release(&p.digest);
@@ -324,7 +323,7 @@ int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char
 		int fd = open_blob(&in, &layer->is_cached, e);
 		if (fd < 0)
 			return -1;
-		int result = unpack_layer(fd, b->hex, diff_id, layer, e);
+		int result = unpack_layer(f->spool, fd, b->hex, diff_id, layer, e);
 		close(fd);
 		if (result == 0 || !layer->is_cached)
 			return result;

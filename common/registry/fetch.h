@@ -18,11 +18,13 @@
 
 #include <pthread.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct buf;
 struct cache;
 struct err;
 struct registry;
+struct spool;
 
 struct fetch {
 	const struct cache *cache;
@@ -31,11 +33,13 @@ struct fetch {
 	/* Called from any thread when bytes have arrived; or NULL. */
 	void (*came)(void *arg, size_t bytes);
 	void *arg;
+	struct spool *spool; /* for layers */
 };
 
-/* An uncompressed layer. The caller must close `fd`. */
+/* An uncompressed layer in the spool. */
 struct fetch_layer {
 	int fd;
+	off_t offset;
 	uint64_t size;
 	bool is_cached; /* nothing was downloaded for it */
 };
@@ -57,7 +61,7 @@ int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *
 		 char hex[DIGEST_HEX + 1], struct err *e);
 
 /*
- * Downloads a layer and uncompresses it into a temporary file. Several threads may call
+ * Downloads a layer and uncompresses it into the spool. Several threads may call
  * it at once for different blobs. Returns 0, or -1 and a reason.
  */
 int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char *diff_id,

@@ -86,12 +86,14 @@ int pull_open(struct pull *p, const struct pull_options *o, struct err *e)
 
 	*p = (struct pull){.o = o};
 	pthread_mutex_init(&p->lock, NULL);
+	spool_init(&p->spool);
 	p->fetch = (struct fetch){
 	    .cache = o->cache,
 	    .registry = o->registry,
 	    .patience = o->patience,
 	    .came = came,
 	    .arg = p,
+	    .spool = &p->spool,
 	};
 	int result = read_manifest(p, &text, e);
 	buf_release(&text);
@@ -106,6 +108,7 @@ void pull_release(struct pull *p)
 	free(p->diff_id);
 	free(p->layer);
 	free(p->order);
+	spool_release(&p->spool);
 	pthread_mutex_destroy(&p->lock);
 }
 

@@ -4,7 +4,7 @@
  *	pull_open(&p, &options, &e);
  *	pull_start(&p);
  *	for each i below p.n_layers:
- *		layer = pull_wait(&p, i), use and close layer->fd;
+ *		layer = pull_wait(&p, i), use layer->file;
  *	pull_end(&p);
  *	pull_release(&p);
  *
@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/digest.h"
 #include "base/json.h"
+#include "base/spool.h"
 #include "image/manifest.h"
 #include "image/platform.h"
 #include "registry/fetch.h"
@@ -55,6 +56,7 @@ struct pull_layer {
 struct pull {
 	const struct pull_options *o;
 	struct fetch fetch;
+	struct spool spool; /* the layers, until pull_release() */
 	struct manifest manifest;
 	struct buf config_text;
 	json_t *config;
@@ -78,7 +80,7 @@ void pull_release(struct pull *p);
 /* Starts the downloads. */
 void pull_start(struct pull *p);
 
-/* Waits for a layer. The caller must close its descriptor. */
+/* Waits for a layer. */
 const struct pull_layer *pull_wait(struct pull *p, size_t i);
 
 /* Waits for all threads. */

@@ -62,7 +62,7 @@ static bool make(const struct dockerarchive_image *im, int fd, const int layer[L
 
 	dockerarchive_init(&a, fd, hex != NULL);
 	for (size_t i = 0; i < im->n; i++)
-		dockerarchive_layer(&a, im->diff_id[i], layer[i], strlen(layers[i]));
+		dockerarchive_layer(&a, im->diff_id[i], layer[i], 0, strlen(layers[i]));
 	int result = dockerarchive_documents(&a, im, &e);
 	if (result == 0 && hex != NULL)
 		dockerarchive_hex(&a, hex);
