@@ -56,12 +56,9 @@ static void set_attributes(const struct scan *s, uint32_t i, struct rootfs_inode
 	nsec += nsec < 0 ? second : 0;
 	inode->mtime = (entry->mtime - nsec) / second;
 	inode->nsec = (uint32_t)nsec;
-	inode->uid = owner->uid;
-	inode->gid = owner->gid;
-	inode->xattrs_len = owner->xattrs_len;
-	if (owner->xattrs_len > 0)
-		inode->xattrs = rootfs_add_text(
-		    s->add.r, s->tree->names.data + owner->xattrs, owner->xattrs_len);
+	inode->owner =
+	    rootfs_add_owner(s->add.r, owner->uid, owner->gid,
+			     s->tree->names.data + owner->xattrs, owner->xattrs_len);
 }
 
 static void make_inode(const struct scan *s, uint32_t i, struct rootfs_inode *inode)

@@ -119,17 +119,12 @@ static int make_inode(struct layer *l, uint64_t size, struct rootfs_inode *inode
 
 	*inode = (struct rootfs_inode){
 	    .mode = from->mode,
-	    .uid = from->uid,
-	    .gid = from->gid,
+	    .owner = rootfs_add_owner(a->r, from->uid, from->gid, from->xattrs.data,
+				      from->xattrs.len),
 	    .mtime = from->mtime,
 	    .nsec = from->nsec,
 	    .fd = -1,
 	};
-	if (from->xattrs.len > 0) {
-		inode->xattrs =
-		    rootfs_add_text(a->r, from->xattrs.data, from->xattrs.len);
-		inode->xattrs_len = from->xattrs.len;
-	}
 	switch (from->mode & S_IFMT) {
 	case S_IFREG:
 		inode->size = size;

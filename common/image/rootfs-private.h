@@ -46,7 +46,14 @@ int rootfs_put(struct rootfs_addition *a, const struct rootfs_inode *inode,
 	       struct err *e);
 
 /* Adds bytes and a NUL to r->text. Returns their offset. */
-size_t rootfs_add_text(struct rootfs *r, const void *text, size_t len);
+uint32_t rootfs_add_text(struct rootfs *r, const void *text, size_t len);
+
+/*
+ * Returns the index of an owner with these pax records. It is shared with the inode
+ * before if that has the same owner.
+ */
+uint32_t rootfs_add_owner(struct rootfs *r, uint64_t uid, uint64_t gid,
+			  const void *xattrs, size_t xattrs_len);
 
 /* Adds a copy of the inode and returns its number. */
 uint32_t rootfs_add_inode(struct rootfs *r, const struct rootfs_inode *inode);

@@ -19,28 +19,35 @@
 struct output {
 	const struct rootfs *rootfs;
 	struct sink *sink;
-	uint32_t *first; /* by inode: the node with its contents, or 0 */
+	/* By inode with several names: the node with its contents, or 0. */
+	uint32_t *first;
 	struct buf name, link;
 };
+
+static bool is_device(const struct rootfs_inode *inode)
+{
+	return S_ISCHR(inode->mode) || S_ISBLK(inode->mode);
+}
 
 /* Writes the header of a node. `link` is the target if it is a hard link, or NULL. */
 static void put_header(struct output *out, const struct rootfs_inode *inode,
 		       const char *link)
 {
 	const struct rootfs *r = out->rootfs;
-	struct buf xattrs = {r->text.data + inode->xattrs, inode->xattrs_len, 0};
+	const struct rootfs_owner *owner = rootfs_owner(r, inode);
+	struct buf xattrs = {r->text.data + owner->xattrs, owner->xattrs_len, 0};
 	struct tar_member m = {
 	    .name = out->name.data,
 	    .type = link != NULL ? TAR_HARDLINK : tar_type(inode->mode),
 	    .link = link,
 	    .mode = inode->mode,
-	    .uid = inode->uid,
-	    .gid = inode->gid,
-	    .size = inode->size,
+	    .uid = owner->uid,
+	    .gid = owner->gid,
+	    .size = S_ISREG(inode->mode) ? inode->size : 0,
 	    .mtime = inode->mtime,
 	    .nsec = inode->nsec,
-	    .major = inode->major,
-	    .minor = inode->minor,
+	    .major = is_device(inode) ? inode->major : 0,
+	    .minor = is_device(inode) ? inode->minor : 0,
 	    .records = &xattrs, /* also of a hard link: some readers set its owner, which
 				   removes the file's capabilities */
 	};
@@ -54,18 +61,20 @@ static void put_node(struct output *out, uint32_t node)
 {
 	const struct rootfs *r = out->rootfs;
 	const struct rootfs_inode *inode = rootfs_inode(r, node);
-	uint32_t *first = &out->first[r->node[node].inode];
 	off_t offset;
 
 	buf_clear(&out->name);
 	rootfs_path(r, node, &out->name);
-	if (*first != 0) {
-		buf_clear(&out->link);
-		rootfs_path(r, *first, &out->link);
-		put_header(out, inode, out->link.data);
-		return;
+	if (inode->names > 1) {
+		uint32_t *first = &out->first[r->node[node].inode];
+		if (*first != 0) {
+			buf_clear(&out->link);
+			rootfs_path(r, *first, &out->link);
+			put_header(out, inode, out->link.data);
+			return;
+		}
+		*first = node;
 	}
-	*first = node;
 	put_header(out, inode, NULL);
 	if (!S_ISREG(inode->mode) || inode->size == 0)
 		return;
@@ -117,18 +126,19 @@ static int list_node(struct mtree *list, const struct rootfs *r, uint32_t node,
 	const struct rootfs_inode *inode = rootfs_inode(r, node);
 	const struct unpack_attributes a = {
 	    .mode = inode->mode,
-	    .link = r->text.data + inode->link,
-	    .uid = inode->uid,
-	    .gid = inode->gid,
+	    .link = S_ISLNK(inode->mode) ? r->text.data + inode->link : NULL,
+	    .uid = rootfs_owner(r, inode)->uid,
+	    .gid = rootfs_owner(r, inode)->gid,
 	    .mtime = inode->mtime,
 	    .nsec = inode->nsec,
-	    .major = inode->major,
-	    .minor = inode->minor,
+	    .major = is_device(inode) ? inode->major : 0,
+	    .minor = is_device(inode) ? inode->minor : 0,
 	};
+	const uint64_t size = S_ISREG(inode->mode) ? inode->size : 0;
 	struct buf path = {0};
 
 	rootfs_path(r, node, &path);
-	int result = mtree_add(list, path.data, &a, inode->size, inode->names, e);
+	int result = mtree_add(list, path.data, &a, size, inode->names, e);
 	if (result == 0 && S_ISREG(inode->mode) && inode->size > 0) {
 		off_t offset;
 		int fd = rootfs_open(r, inode, &offset);

@@ -27,9 +27,9 @@ static const uint64_t paths_max = (uint64_t)4 << 30, text_max = (uint64_t)2 << 3
 
 /* --- nodes and inodes --- */
 
-size_t rootfs_add_text(struct rootfs *r, const void *text, size_t len)
+uint32_t rootfs_add_text(struct rootfs *r, const void *text, size_t len)
 {
-	size_t at = r->text.len;
+	uint32_t at = (uint32_t)r->text.len; /* see text_max */
 
 	buf_add(&r->text, text, len);
 	buf_addch(&r->text, '\0');
@@ -44,6 +44,12 @@ static const char *name_of(const struct rootfs *r, uint32_t node)
 const struct rootfs_inode *rootfs_inode(const struct rootfs *r, uint32_t node)
 {
 	return &r->inode[r->node[node].inode];
+}
+
+const struct rootfs_owner *rootfs_owner(const struct rootfs *r,
+					const struct rootfs_inode *inode)
+{
+	return &r->owner[inode->owner];
 }
 
 bool rootfs_is_directory(const struct rootfs *r, uint32_t node)
@@ -93,6 +99,33 @@ uint32_t rootfs_child(const struct rootfs *r, uint32_t parent, const char *name,
 			break;
 	}
 	return i;
+}
+
+/* Returns whether the owner that was added last is this one. */
+static bool is_last_owner(const struct rootfs *r, uint64_t uid, uint64_t gid,
+			  const void *xattrs, size_t xattrs_len)
+{
+	if (r->n_owners == 0)
+		return false;
+	const struct rootfs_owner *last = &r->owner[r->n_owners - 1];
+	return last->uid == uid && last->gid == gid && last->xattrs_len == xattrs_len &&
+	       (xattrs_len == 0 ||
+		memcmp(r->text.data + last->xattrs, xattrs, xattrs_len) == 0);
+}
+
+uint32_t rootfs_add_owner(struct rootfs *r, uint64_t uid, uint64_t gid,
+			  const void *xattrs, size_t xattrs_len)
+{
+	if (is_last_owner(r, uid, gid, xattrs, xattrs_len))
+		return (uint32_t)r->n_owners - 1;
+	r->owner = mem_grow(r->owner, &r->cap_owners, r->n_owners + 1, sizeof *r->owner);
+	r->owner[r->n_owners] = (struct rootfs_owner){
+	    .uid = uid,
+	    .gid = gid,
+	    .xattrs = xattrs_len > 0 ? rootfs_add_text(r, xattrs, xattrs_len) : 0,
+	    .xattrs_len = (uint32_t)xattrs_len,
+	};
+	return (uint32_t)r->n_owners++;
 }
 
 uint32_t rootfs_add_inode(struct rootfs *r, const struct rootfs_inode *inode)
@@ -428,6 +461,7 @@ void rootfs_init(struct rootfs *r)
 {
 	*r = (struct rootfs){.spool = -1};
 	grow_buckets(r);
+	rootfs_add_owner(r, 0, 0, NULL, 0);
 	add_implied(r, ROOTFS_NONE, "", 0);
 }
 
@@ -438,6 +472,7 @@ void rootfs_release(struct rootfs *r)
 	rootfs_release_disks(r);
 	free(r->node);
 	free(r->inode);
+	free(r->owner);
 	free(r->bucket);
 	free(r->order);
 	buf_release(&r->text);

@@ -22,8 +22,9 @@
  *   - A hard link refers to the inode that its target has at that moment.
  *
  * A node is a path, and an inode is the file behind it. Both are numbered; node 0 is the
- * root. A node takes about 200 bytes and its name. File contents stay in the layer's
- * file. The number of nodes, the length of each path and the total memory are bounded.
+ * root. A file with one name takes about 100 bytes and the name. File contents stay in
+ * the layer's file. The number of nodes, the length of each path and the total memory are
+ *bounded.
  *
  * A directory of this machine can be added, too. Its files are read where they are.
  */
@@ -44,24 +45,37 @@ struct sink;
 enum { ROOTFS_NONE = UINT32_MAX };
 
 struct rootfs_inode {
-	uint64_t size; /* of a regular file, in bytes */
-	off_t offset;  /* of the contents in `fd` */
-	int fd;        /* -1 if there are none, or if they are in a file on disk */
+	/* Which member is used depends on the type in `mode`. */
+	union {
+		struct {               /* regular file */
+			uint64_t size; /* in bytes */
+			off_t offset;  /* of the contents in `fd` */
+		};
+		uint32_t link; /* symlink: offset of its target in rootfs.text */
+		struct {       /* device */
+			uint32_t major, minor;
+		};
+	};
+	int64_t mtime;  /* seconds since 1970 */
+	uint32_t nsec;  /* nanoseconds after `mtime` */
+	uint32_t mode;  /* as st_mode */
+	uint32_t owner; /* index in rootfs.owner; 0 is root without extended attributes */
+	uint32_t names; /* number of nodes that have this inode */
+	int fd;        /* -1 if there are no contents, or if they are in a file on disk */
 	uint32_t disk; /* of a file on disk: its number in rootfs.disk, plus 1; `offset`
 			  is its number there */
-	uint32_t mode; /* as st_mode */
+};
+
+/* The owner of inodes, and their extended attributes. */
+struct rootfs_owner {
 	uint64_t uid, gid;
-	int64_t mtime; /* seconds since 1970 */
-	uint32_t nsec; /* nanoseconds after `mtime` */
-	uint32_t major, minor;
-	uint32_t names;    /* number of nodes that have this inode */
-	size_t link;       /* of a symlink: offset of its target in rootfs.text */
-	size_t xattrs;     /* offset of its pax records SCHILY.xattr.NAME there */
-	size_t xattrs_len; /* their length in bytes */
+	uint32_t xattrs;     /* offset of the pax records SCHILY.xattr.NAME in rootfs.text
+			      */
+	uint32_t xattrs_len; /* their length in bytes */
 };
 
 struct rootfs_node {
-	size_t name; /* offset in rootfs.text */
+	uint32_t name; /* offset in rootfs.text */
 	uint32_t inode;
 	uint32_t parent;         /* ROOTFS_NONE for the root */
 	uint32_t child, sibling; /* linked list of the children, unsorted */
@@ -79,6 +93,8 @@ struct rootfs {
 	size_t n, cap;
 	struct rootfs_inode *inode;
 	size_t n_inodes, cap_inodes;
+	struct rootfs_owner *owner;
+	size_t n_owners, cap_owners;
 	struct buf text;
 	uint32_t *bucket; /* hash table of nodes, by parent and name */
 	size_t n_buckets;
@@ -177,5 +193,8 @@ uint32_t rootfs_follow(const struct rootfs *r, const char *path);
 void rootfs_path(const struct rootfs *r, uint32_t node, struct buf *out);
 
 const struct rootfs_inode *rootfs_inode(const struct rootfs *r, uint32_t node);
+
+const struct rootfs_owner *rootfs_owner(const struct rootfs *r,
+					const struct rootfs_inode *inode);
 
 #endif

@@ -479,17 +479,17 @@ static void merge(const struct sources *s, struct tree *t)
 static void inherit(const struct sources *s, struct tree *t, uint32_t i,
 		    const struct rootfs_inode *inode)
 {
+	const struct rootfs_owner *from = rootfs_owner(s->base, inode);
 	const struct tree_owner owner = {
-	    .uid = inode->uid,
-	    .gid = inode->gid,
+	    .uid = from->uid,
+	    .gid = from->gid,
 	    .has_mtime = true,
 	    .mtime = inode->mtime,
 	    .nsec = inode->nsec,
 	};
 
 	t->entry[i].mode = inode->mode;
-	tree_set_owner(t, i, &owner, s->base->text.data + inode->xattrs,
-		       inode->xattrs_len);
+	tree_set_owner(t, i, &owner, s->base->text.data + from->xattrs, from->xattrs_len);
 }
 
 static void compare_with_base(const struct sources *s, struct tree *t)

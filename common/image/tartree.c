@@ -71,8 +71,9 @@ static void link_children(struct reading *x)
 static void own_xattrs(const struct rootfs *r, const struct rootfs_inode *inode,
 		       struct buf *records)
 {
-	const char *p = r->text.data + inode->xattrs;
-	size_t len = inode->xattrs_len;
+	const struct rootfs_owner *owner = rootfs_owner(r, inode);
+	const char *p = r->text.data + owner->xattrs;
+	size_t len = owner->xattrs_len;
 	struct xattr x;
 
 	while (xattrs_next(&p, &len, &x))
@@ -83,7 +84,10 @@ static void own_xattrs(const struct rootfs *r, const struct rootfs_inode *inode,
 static void set_owner(struct reading *x, uint32_t i, uint32_t number)
 {
 	const struct rootfs_inode *inode = &x->r->inode[number];
-	struct tree_owner owner = {.uid = inode->uid, .gid = inode->gid};
+	struct tree_owner owner = {
+	    .uid = rootfs_owner(x->r, inode)->uid,
+	    .gid = rootfs_owner(x->r, inode)->gid,
+	};
 	struct buf records = {0};
 
 	if (inode->names > 1) {
@@ -111,11 +115,12 @@ static void set_entry(struct reading *x, uint32_t i)
 	e->origin = x->place[place].origin;
 	e->mtime = x->place[place].mtime;
 	e->ctime = x->place[place].ctime;
-	e->ino = (uint64_t)inode->offset;
-	if (S_ISREG(inode->mode))
+	if (S_ISREG(inode->mode)) {
+		e->ino = (uint64_t)inode->offset;
 		x->t->bytes += e->size = inode->size;
-	else if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
+	} else if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) {
 		e->size = makedev(inode->major, inode->minor);
+	}
 	set_owner(x, i, x->r->node[x->node[i]].inode);
 }
 

@@ -46,8 +46,9 @@ static void add_attribute(struct buf *out, const struct xattr *x)
 int erofs_attributes(const struct erofs *d, const struct rootfs_inode *inode,
 		     struct buf *out)
 {
-	const char *p = d->r->text.data + inode->xattrs;
-	size_t len = inode->xattrs_len;
+	const struct rootfs_owner *owner = rootfs_owner(d->r, inode);
+	const char *p = d->r->text.data + owner->xattrs;
+	size_t len = owner->xattrs_len;
 	struct xattr x;
 
 	buf_clear(out);

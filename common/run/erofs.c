@@ -72,11 +72,12 @@ static uint64_t measure(const struct erofs *d, const struct spot *spot,
 static int place_inode(struct erofs *d, uint32_t i, uint64_t *at, struct buf *scratch)
 {
 	const struct rootfs_inode *inode = &d->r->inode[i];
+	const struct rootfs_owner *owner = rootfs_owner(d->r, inode);
 	struct spot *spot = &d->spot[i];
 
-	if (inode->uid >= UINT32_MAX || inode->gid >= UINT32_MAX)
-		return err_set(d->e, "the owner %" PRIu64 ":%" PRIu64, inode->uid,
-			       inode->gid);
+	if (owner->uid >= UINT32_MAX || owner->gid >= UINT32_MAX)
+		return err_set(d->e, "the owner %" PRIu64 ":%" PRIu64, owner->uid,
+			       owner->gid);
 	if (erofs_attributes(d, inode, scratch) < 0)
 		return -1;
 	if (scratch->len > XATTRS_MAX)
@@ -231,6 +232,7 @@ static uint32_t where_of(const struct spot *spot, const struct rootfs_inode *ino
 static int put_inode(struct erofs *d, uint32_t i)
 {
 	const struct rootfs_inode *inode = &d->r->inode[i];
+	const struct rootfs_owner *owner = rootfs_owner(d->r, inode);
 	const struct spot *spot = &d->spot[i];
 	struct buf xattrs = {0};
 	bool is_directory = S_ISDIR(inode->mode);
@@ -243,8 +245,8 @@ static int put_inode(struct erofs *d, uint32_t i)
 	    .size = spot->size,
 	    .where = where_of(spot, inode),
 	    .number = i + 1,
-	    .uid = (uint32_t)inode->uid,
-	    .gid = (uint32_t)inode->gid,
+	    .uid = (uint32_t)owner->uid,
+	    .gid = (uint32_t)owner->gid,
 	    .mtime = (uint64_t)inode->mtime,
 	    .nsec = inode->nsec,
 	    .links = is_directory ? 2 + spot->directories : inode->names,

@@ -68,14 +68,15 @@ static uint32_t node_of(fuse_req_t req, fuse_ino_t ino)
 static void get_status(const struct rootfs *r, uint32_t number, struct stat *st)
 {
 	const struct rootfs_inode *inode = &r->inode[number];
+	const bool is_device = S_ISCHR(inode->mode) || S_ISBLK(inode->mode);
 
 	*st = (struct stat){
 	    .st_ino = number + FUSE_ROOT_ID,
 	    .st_mode = inode->mode,
 	    .st_nlink = S_ISDIR(inode->mode) ? 2 : inode->names,
-	    .st_uid = (uid_t)inode->uid,
-	    .st_gid = (gid_t)inode->gid,
-	    .st_rdev = makedev(inode->major, inode->minor),
+	    .st_uid = (uid_t)rootfs_owner(r, inode)->uid,
+	    .st_gid = (gid_t)rootfs_owner(r, inode)->gid,
+	    .st_rdev = is_device ? makedev(inode->major, inode->minor) : 0,
 	    .st_size = S_ISREG(inode->mode)   ? (off_t)inode->size
 		       : S_ISLNK(inode->mode) ? (off_t)strlen(r->text.data + inode->link)
 					      : 0,
@@ -148,9 +149,10 @@ static bool has_xattrs(fuse_req_t req)
 
 static void serve_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	const struct rootfs_inode *inode = inode_of(req, ino);
-	const char *p = service_of(req)->r->text.data + inode->xattrs;
-	size_t len = inode->xattrs_len;
+	const struct rootfs *r = service_of(req)->r;
+	const struct rootfs_owner *owner = rootfs_owner(r, inode_of(req, ino));
+	const char *p = r->text.data + owner->xattrs;
+	size_t len = owner->xattrs_len;
 	struct xattr xattr;
 	struct buf names = {0};
 
@@ -165,9 +167,10 @@ static void serve_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 
 static void serve_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	const struct rootfs_inode *inode = inode_of(req, ino);
-	const char *p = service_of(req)->r->text.data + inode->xattrs;
-	size_t len = inode->xattrs_len;
+	const struct rootfs *r = service_of(req)->r;
+	const struct rootfs_owner *owner = rootfs_owner(r, inode_of(req, ino));
+	const char *p = r->text.data + owner->xattrs;
+	size_t len = owner->xattrs_len;
 	struct xattr xattr;
 
 	if (!has_xattrs(req))
@@ -323,8 +326,8 @@ static _Noreturn void serve(const struct rootfs *r, struct fusefs_fault *fault, 
 	for (size_t i = 0; i < r->n; i++)
 		if (!r->node[i].is_gone)
 			s.node[r->node[i].inode] = (uint32_t)i;
-	for (size_t i = 0; i < r->n_inodes; i++)
-		s.has_xattrs = s.has_xattrs || r->inode[i].xattrs_len > 0;
+	for (size_t i = 0; i < r->n_owners; i++)
+		s.has_xattrs = s.has_xattrs || r->owner[i].xattrs_len > 0;
 	struct fuse_session *session =
 	    fuse_session_new(&args, &operations, sizeof operations, &s);
 	if (session == NULL || fuse_session_custom_io(session, &device, fd) < 0)

@@ -189,15 +189,16 @@ static int check_file(const struct rootfs *r, const struct rootfs_inode *inode,
 		      bool is_user_ns, const struct ids *uids, const struct ids *gids,
 		      struct err *e)
 {
-	const char *p = r->text.data + inode->xattrs;
-	size_t len = inode->xattrs_len;
+	const struct rootfs_owner *owner = rootfs_owner(r, inode);
+	const char *p = r->text.data + owner->xattrs;
+	size_t len = owner->xattrs_len;
 	struct xattr xattr;
 
-	if (!has_id(uids, inode->uid) || !has_id(gids, inode->gid))
+	if (!has_id(uids, owner->uid) || !has_id(gids, owner->gid))
 		return err_set(e,
 			       "its owner %" PRIu64 ":%" PRIu64 " does not exist in this "
 			       "user namespace; /etc/subuid and /etc/subgid can add it",
-			       inode->uid, inode->gid);
+			       owner->uid, owner->gid);
 	while (is_user_ns && xattrs_next(&p, &len, &xattr))
 		if (strncmp(xattr.name, "trusted.", 8) == 0 &&
 		    !xattrs_is_overlay(xattr.name))

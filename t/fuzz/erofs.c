@@ -117,8 +117,9 @@ static void check_attributes(const struct disk *d, const struct found *f,
 					     "trusted.",
 					     "",
 					     "security."};
-	const char *records = d->r->text.data + inode->xattrs;
-	size_t left = inode->xattrs_len;
+	const struct rootfs_owner *owner = rootfs_owner(d->r, inode);
+	const char *records = d->r->text.data + owner->xattrs;
+	size_t left = owner->xattrs_len;
 	uint64_t at = f->at + INODE + 12;
 	struct xattr x;
 
@@ -161,10 +162,10 @@ static void check_inode(const struct disk *d, const struct found *f,
 			const struct rootfs_inode *inode)
 {
 	const uint8_t *p = span(d, f->at, INODE);
-	const char *link = d->r->text.data + inode->link;
+	const struct rootfs_owner *owner = rootfs_owner(d->r, inode);
 
-	if (f->mode != inode->mode || number(p + 24, 4) != inode->uid ||
-	    number(p + 28, 4) != inode->gid ||
+	if (f->mode != inode->mode || number(p + 24, 4) != owner->uid ||
+	    number(p + 28, 4) != owner->gid ||
 	    number(p + 32, 8) != (uint64_t)inode->mtime ||
 	    number(p + 40, 4) != inode->nsec)
 		abort();
@@ -176,6 +177,7 @@ static void check_inode(const struct disk *d, const struct found *f,
 			abort();
 		check_bytes(d, f, inode);
 	} else if (S_ISLNK(f->mode)) {
+		const char *link = d->r->text.data + inode->link;
 		if (f->size != strlen(link) ||
 		    (f->size > 0 && memcmp(link, contents(d, f), f->size) != 0))
 			abort();
@@ -309,7 +311,9 @@ static bool is_small(const struct rootfs *r)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < r->n_inodes && sum < CONTENTS_MAX; i++)
-		sum += r->inode[i].size < CONTENTS_MAX ? r->inode[i].size : CONTENTS_MAX;
+		if (S_ISREG(r->inode[i].mode))
+			sum += r->inode[i].size < CONTENTS_MAX ? r->inode[i].size
+							       : CONTENTS_MAX;
 	return sum < CONTENTS_MAX;
 }
 

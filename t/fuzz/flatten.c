@@ -36,11 +36,11 @@ static void check_path(const char *before, const char *path)
 /* A file's contents are there, from the first byte to the last. */
 static void check_contents(const struct rootfs_inode *inode)
 {
-	off_t end = inode->offset + (off_t)inode->size;
 	char byte;
 
 	if (!S_ISREG(inode->mode) || inode->size == 0)
 		return;
+	off_t end = inode->offset + (off_t)inode->size;
 	if (pread(inode->fd, &byte, 1, inode->offset) != 1 ||
 	    pread(inode->fd, &byte, 1, end - 1) != 1)
 		abort();
@@ -76,8 +76,11 @@ static void write_all(struct rootfs *r)
 	struct sink sink;
 	struct err e;
 
-	for (size_t i = 0; i < r->n_order; i++)
-		wanted[r->order[i]] = rootfs_inode(r, r->order[i])->size < SIZE_MAX_READ;
+	for (size_t i = 0; i < r->n_order; i++) {
+		const struct rootfs_inode *inode = rootfs_inode(r, r->order[i]);
+		wanted[r->order[i]] =
+		    !S_ISREG(inode->mode) || inode->size < SIZE_MAX_READ;
+	}
 	sink_init(&sink, -1);
 	rootfs_write(r, wanted, &sink);
 	sink_end(&sink);
