@@ -17,9 +17,7 @@
  * libarchive holds all entries until its writer is closed. So each writer gets only this
  * many, and the first line of all writers but the first is removed.
  */
-enum { ENTRIES_MAX = 1024 };
-
-static const char first_line[] = "#mtree\n";
+enum { ENTRIES_MAX = 1024, FIRST_LINE = sizeof "#mtree\n" - 1 };
 
 struct mtree {
 	int fd;
@@ -79,7 +77,7 @@ static int add_entry(struct mtree *l, struct archive_entry *entry, struct err *e
 {
 	if (l->n_entries == ENTRIES_MAX) {
 		int result = end_writer(l, e);
-		l->skip = sizeof first_line - 1;
+		l->skip = FIRST_LINE;
 		begin_writer(l);
 		if (result < 0)
 			return -1;

@@ -16,6 +16,8 @@ void spool_release(struct spool *s)
 {
 	for (size_t i = 0; i < s->n; i++)
 		close(s->fd[i]);
+	for (size_t i = 0; i < s->n_adopted; i++)
+		close(s->adopted[i]);
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->returned);
 	*s = (struct spool){0};
@@ -53,6 +55,16 @@ int spool_take(struct spool *s, off_t *end)
 	spool_return(s, fd);
 	errno = why;
 	return -1;
+}
+
+bool spool_adopt(struct spool *s, int fd)
+{
+	pthread_mutex_lock(&s->lock);
+	bool has_room = s->n_adopted < SPOOL_FILES;
+	if (has_room)
+		s->adopted[s->n_adopted++] = fd;
+	pthread_mutex_unlock(&s->lock);
+	return has_room;
 }
 
 void spool_return(struct spool *s, int fd)

@@ -17,6 +17,7 @@
 #define DT_SPOOL_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -26,7 +27,8 @@ struct spool {
 	pthread_mutex_t lock;
 	pthread_cond_t returned;
 	int fd[SPOOL_FILES], unused[SPOOL_FILES];
-	size_t n, n_unused;
+	int adopted[SPOOL_FILES];
+	size_t n, n_unused, n_adopted;
 };
 
 void spool_init(struct spool *s);
@@ -43,5 +45,11 @@ int spool_take(struct spool *s, off_t *end);
 
 /* Lets other threads append to the file. Pieces in it stay where they are. */
 void spool_return(struct spool *s, int fd);
+
+/*
+ * Adds a file that has a piece already, so that it need not be copied. The spool closes
+ * it. Returns false if the spool has SPOOL_FILES such files already.
+ */
+bool spool_adopt(struct spool *s, int fd);
 
 #endif

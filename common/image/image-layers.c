@@ -76,16 +76,12 @@ struct one {
 	int result;
 };
 
-/* Layers of a directory that have a descriptor of their own. */
-enum { OWN_MAX = 16 };
-
 struct image_layers {
 	const struct image *im;
 	bool verify;
 	struct one *one;
 	size_t *first;      /* by layer: the first layer that is the same blob */
-	struct spool spool; /* the other layers, uncompressed */
-	size_t n_own;
+	struct spool spool; /* the layers that are not in the archive's file */
 	struct pool *pool;
 };
 
@@ -149,8 +145,8 @@ static void prepare(void *arg, size_t i)
 }
 
 /*
- * Opens a layer, and keeps it open if it is not compressed. Of a directory, only the
- * first OWN_MAX layers are kept open.
+ * Opens a layer, and keeps it open if it is not compressed. Of a directory, only so many
+ * layers are kept open as the spool adopts.
  */
 static void open_plain(struct image_layers *l, size_t i)
 {
@@ -160,19 +156,16 @@ static void open_plain(struct image_layers *l, size_t i)
 	struct image_bytes *b = &one->bytes;
 	struct err unused;
 
-	if (l->n_own == OWN_MAX)
-		return;
-
 	b->offset = place->offset;
 	b->size = place->size;
 	b->fd = unpack_raw(&im->archive->index, place, &b->is_own, &unused);
 	if (b->fd < 0)
 		return; /* the job for this layer reports the reason */
 	one->is_plain = !unpack_is_compressed(b->fd, b->offset, b->size);
-	if (one->is_plain) {
-		l->n_own += b->is_own;
+	if (one->is_plain && b->is_own)
+		one->is_plain = spool_adopt(&l->spool, b->fd);
+	if (one->is_plain)
 		return;
-	}
 	image_layer_close(b);
 	b->fd = -1;
 }
@@ -241,9 +234,6 @@ void image_layers_release(struct image_layers *l)
 	if (l == NULL)
 		return;
 	pool_release(l->pool);
-	for (size_t i = 0; i < l->im->n; i++)
-		if (l->one[i].bytes.fd >= 0)
-			image_layer_close(&l->one[i].bytes);
 	spool_release(&l->spool);
 	free(l->one);
 	free(l->first);

@@ -204,6 +204,7 @@ int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *
  */
 struct plain {
 	int fd;
+	off_t offset; /* in `fd` */
 	struct digest digest;
 	uint64_t size;
 	struct ring *ring;   /* of struct chunk */
@@ -270,45 +271,81 @@ static int inflate(int fd, uint64_t size, struct plain *p, const char *what,
 	return result;
 }
 
-/* Appends the uncompressed bytes of `fd` to the file of `p`. */
-static int uncompress(int fd, struct plain *p, const char *what, struct err *e)
+/* Takes a file of the spool and calls put() with it. */
+static int append(struct spool *spool, int fd, uint64_t size, struct plain *p,
+		  int (*put)(int fd, uint64_t size, struct plain *p, const char *what,
+			     struct err *e),
+		  const char *what, struct err *e)
 {
-	struct stat st;
+	p->fd = spool_take(spool, &p->offset);
+	if (p->fd < 0)
+		return err_set_errno(e, "cannot write a temporary file in TMPDIR");
+	int result = put(fd, size, p, what, e);
+	spool_return(spool, p->fd);
+	return result;
+}
+
+static int copy(int fd, uint64_t size, struct plain *p, const char *what, struct err *e)
+{
 	off_t at = 0;
 
-	if (fstat(fd, &st) < 0)
-		return err_set_errno(e, "%s", what);
-	if (unpack_is_compressed(fd, 0, (uint64_t)st.st_size))
-		return inflate(fd, (uint64_t)st.st_size, p, what, e);
+	(void)what;
+	p->size = size;
+	return io_copy(fd, &at, p->fd, size) == (int64_t)size
+		   ? 0
+		   : err_set_errno(e, "cannot write a temporary file in TMPDIR");
+}
+
+/* Hashes a file that is not compressed. It is copied only if there are too many. */
+static int keep(struct spool *spool, int fd, struct plain *p, const char *what,
+		struct err *e)
+{
 	int64_t size = hash_file(&p->digest, fd, e);
+
 	if (size < 0)
 		return -1;
 	p->size = (uint64_t)size;
-	if (io_copy(fd, &at, p->fd, p->size) != size)
-		return err_set_errno(e, "cannot write a temporary file in TMPDIR");
-	return 0;
+	p->fd = dup(fd);
+	if (p->fd < 0)
+		return err_set_errno(e, "%s", what);
+	if (spool_adopt(spool, p->fd))
+		return 0;
+	close(p->fd);
+	return append(spool, fd, p->size, p, copy, what, e);
+}
+
+/* Adds the uncompressed bytes of `fd` to the spool. */
+static int uncompress(struct spool *spool, int fd, struct plain *p, const char *what,
+		      struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return err_set_errno(e, "%s", what);
+	uint64_t size = (uint64_t)st.st_size;
+	return unpack_is_compressed(fd, 0, size)
+		   ? append(spool, fd, size, p, inflate, what, e)
+		   : keep(spool, fd, p, what, e);
 }
 
 /* Uncompresses the layer into the spool and compares it with its diff_id. */
 static int unpack_layer(struct spool *spool, int fd, const char *hex, const char *diff_id,
 			struct fetch_layer *layer, struct err *e)
 {
-	struct plain p = {.fd = spool_take(spool, &layer->offset)};
+	struct plain p = {.fd = -1};
 	char what[sizeof "layer sha256:" + DIGEST_HEX] = "layer sha256:";
 	char found[DIGEST_HEX + 1];
 
-	if (p.fd < 0)
-		return err_set_errno(e, "cannot write a temporary file in TMPDIR");
 	memcpy(what + strlen(what), hex, DIGEST_HEX + 1);
 	digest_init(&p.digest);
-	int result = uncompress(fd, &p, what, e);
+	int result = uncompress(spool, fd, &p, what, e);
 	digest_hex(&p.digest, found);
 	if (result == 0 && !digest_is_same(found, diff_id))
 		result =
 		    err_set(e, "%s unpacks to sha256:%s, not to its diff_id sha256:%s",
 			    what, found, diff_id);
-	spool_return(spool, p.fd);
 	layer->fd = p.fd;
+	layer->offset = p.offset;
 	layer->size = p.size;
 	digest_release(&p.digest);
 	return result;
