@@ -252,6 +252,31 @@ static void finish_docker_archive(const struct options *o, struct dockerarchive 
 	}
 }
 
+static int take(void *arg, const void *data, size_t len, struct err *e)
+{
+	(void)e;
+	dockerarchive_data(arg, data, len);
+	return 0;
+}
+
+static void write_layer(struct options *o, const struct pull *p, struct dockerarchive *a,
+			const struct pull_layer *layer)
+{
+	const struct fetch_layer *file = &layer->file;
+	struct err why;
+
+	if (!file->is_packed) {
+		dockerarchive_layer(a, layer->diff_id, file->fd, file->offset,
+				    file->size);
+	} else if (dockerarchive_begin(a, layer->diff_id, file->size)) {
+		if (fetch_unpack(&p->fetch, layer->blob, file, take, a, &why) < 0)
+			fail(o, &why);
+		dockerarchive_pad(a, file->size);
+	} else {
+		close(file->fd);
+	}
+}
+
 static void write_docker_archive(struct options *o, struct pull *p)
 {
 	bool is_hash = o->answer == PRINT_HASH;
@@ -268,12 +293,8 @@ static void write_docker_archive(struct options *o, struct pull *p)
 	    .tag = o->tag,
 	};
 	dockerarchive_init(&a, is_hash ? -1 : STDOUT_FILENO, is_hash || *o->pin != '\0');
-	for (size_t i = 0; i < p->n_layers; i++) {
-		const struct pull_layer *layer = pull_wait(p, i);
-		const struct fetch_layer *file = &layer->file;
-		dockerarchive_layer(&a, layer->diff_id, file->fd, file->offset,
-				    file->size);
-	}
+	for (size_t i = 0; i < p->n_layers; i++)
+		write_layer(o, p, &a, pull_take(p, i));
 	if (dockerarchive_documents(&a, &im, &why) < 0)
 		fail(o, &why);
 	finish_docker_archive(o, &a);

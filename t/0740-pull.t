@@ -165,7 +165,15 @@ read_only() { # even root cannot write to /proc
 }
 ok 'a cache that cannot be written to' read_only
 same 'a cache that cannot be written to: the image' "$T/out" "$T/want.tar"
-TMPDIR=$T/none fails 1 'temporary file' 'no place for temporary files' pull "$one"
+TMPDIR=$T/none fails 1 'temporary file' 'no place for temporary files' pull --no-cache "$one"
+
+nowhere() { TMPDIR=$T/none pull "$one"; }
+rm -rf "$DT_CACHE"
+pull "$one" >"$T/out"
+ok 'layers that were uncompressed before need no temporary files' nowhere
+same 'layers that were uncompressed before: the image' "$T/out" "$T/want.tar"
+rm -r "$DT_CACHE/unpacked"
+TMPDIR=$T/none fails 1 'temporary file' 'layers whose sizes are not known need them' pull "$one"
 
 # --- truncated and killed ---
 

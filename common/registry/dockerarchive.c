@@ -51,16 +51,11 @@ static void put_header(struct dockerarchive *a, const char *name, uint64_t size,
 	buf_release(&header);
 }
 
-static void put_padding(struct dockerarchive *a, uint64_t size)
-{
-	put(a, mark, tar_padding(size));
-}
-
 static void put_text(struct dockerarchive *a, const char *name, const struct buf *text)
 {
 	put_header(a, name, text->len, NULL);
 	put(a, text->data, text->len);
-	put_padding(a, text->len);
+	dockerarchive_pad(a, text->len);
 }
 
 static void copy_hashed(struct dockerarchive *a, int layer, off_t at, uint64_t left)
@@ -78,18 +73,35 @@ static void copy_hashed(struct dockerarchive *a, int layer, off_t at, uint64_t l
 	}
 }
 
-void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer,
-			 off_t offset, uint64_t size)
+bool dockerarchive_begin(struct dockerarchive *a, const char *diff_id, uint64_t size)
 {
 	struct buf name = {0};
 	size_t before = a->layer.n;
 
 	strset_add(&a->layer, diff_id, DIGEST_HEX);
 	if (a->layer.n == before)
-		return;
+		return false;
 	buf_addf(&name, "%s.tar", diff_id);
 	put_header(a, name.data, size, NULL);
 	buf_release(&name);
+	return true;
+}
+
+void dockerarchive_data(struct dockerarchive *a, const void *data, size_t len)
+{
+	put(a, data, len);
+}
+
+void dockerarchive_pad(struct dockerarchive *a, uint64_t size)
+{
+	put(a, mark, tar_padding(size));
+}
+
+void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer,
+			 off_t offset, uint64_t size)
+{
+	if (!dockerarchive_begin(a, diff_id, size))
+		return;
 	if (a->is_hashed) {
 		copy_hashed(a, layer, offset, size);
 	} else {
@@ -99,7 +111,7 @@ void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer
 		if ((uint64_t)n != size)
 			die("a temporary file was truncated");
 	}
-	put_padding(a, size);
+	dockerarchive_pad(a, size);
 }
 
 /* --- documents, encoded as by Go's encoding/json --- */

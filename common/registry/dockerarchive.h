@@ -48,6 +48,15 @@ void dockerarchive_release(struct dockerarchive *a);
 void dockerarchive_layer(struct dockerarchive *a, const char *diff_id, int layer,
 			 off_t offset, uint64_t size);
 
+/*
+ * Writes a layer piece by piece: dockerarchive_begin(), dockerarchive_data() until it has
+ * `size` bytes, dockerarchive_pad(). dockerarchive_begin() returns false, and nothing
+ * must follow, if the archive has the layer already.
+ */
+bool dockerarchive_begin(struct dockerarchive *a, const char *diff_id, uint64_t size);
+void dockerarchive_data(struct dockerarchive *a, const void *data, size_t len);
+void dockerarchive_pad(struct dockerarchive *a, uint64_t size);
+
 /* The contents of the documents. All layers must be written before. */
 struct dockerarchive_image {
 	const struct buf *config; /* the JSON text of its configuration */

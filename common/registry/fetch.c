@@ -2,21 +2,26 @@
 
 #include "archive/unpack.h"
 #include "base/buf.h"
+#include "base/cache.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/num.h"
 #include "base/ring.h"
 #include "base/spool.h"
 #include "registry/blobs.h"
 #include "registry/registry.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { BLOCK = 256 << 10, CHUNKS = 4 };
+enum { LAYER_NAME = sizeof "layer sha256:" + DIGEST_HEX };
 
 /* --- downloads --- */
 
@@ -196,6 +201,46 @@ int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *
 	return 0;
 }
 
+/* --- facts about layers --- */
+
+/*
+ * The cache records the size of each layer that was uncompressed and had the right
+ * diff_id. The same blob then need not be hashed again in uncompressed form.
+ */
+static void fact_key(const char *hex, const char *diff_id, char key[DIGEST_HEX + 1])
+{
+	struct digest d;
+
+	digest_init(&d);
+	digest_text(&d, hex);
+	digest_text(&d, diff_id);
+	digest_hex(&d, key);
+	digest_release(&d);
+}
+
+static bool known_size(const struct fetch *f, const char *hex, const char *diff_id,
+		       uint64_t *size)
+{
+	char key[DIGEST_HEX + 1];
+	struct buf text = {0};
+
+	fact_key(hex, diff_id, key);
+	bool is_known = cache_get(f->cache, "unpacked", key, &text) &&
+			num_parse(text.data, text.len, INT64_MAX, size) == 0;
+	buf_release(&text);
+	return is_known;
+}
+
+static void record_size(const struct fetch *f, const char *hex, const char *diff_id,
+			uint64_t size)
+{
+	char key[DIGEST_HEX + 1], text[24];
+
+	fact_key(hex, diff_id, key);
+	int len = snprintf(text, sizeof text, "%" PRIu64, size);
+	cache_put(f->cache, "unpacked", key, text, (size_t)len);
+}
+
 /* --- layers --- */
 
 /*
@@ -205,7 +250,8 @@ int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *
 struct plain {
 	int fd;
 	off_t offset; /* in `fd` */
-	struct digest digest;
+	bool is_hashed;
+	struct digest digest; /* if it is hashed */
 	uint64_t size;
 	struct ring *ring;   /* of struct chunk */
 	_Atomic bool failed; /* then `why` is set */
@@ -223,7 +269,8 @@ static void *finish_chunks(void *arg)
 	struct chunk *chunk;
 
 	while ((chunk = ring_take(p->ring)) != NULL) {
-		digest_update(&p->digest, chunk->data, chunk->len);
+		if (p->is_hashed)
+			digest_update(&p->digest, chunk->data, chunk->len);
 		p->size += chunk->len;
 		if (!p->failed && io_write(p->fd, chunk->data, chunk->len) < 0) {
 			err_set_errno(&p->why, "cannot write a temporary file in TMPDIR");
@@ -269,6 +316,17 @@ static int inflate(int fd, uint64_t size, struct plain *p, const char *what,
 		result = -1;
 	}
 	return result;
+}
+
+/* Whether the file of a blob has the right contents. */
+static bool has_digest(int fd, const char *hex)
+{
+	char found[DIGEST_HEX + 1];
+	struct stat st;
+
+	return fstat(fd, &st) == 0 &&
+	       digest_span(fd, 0, (uint64_t)st.st_size, found) == 0 &&
+	       digest_is_same(found, hex);
 }
 
 /* Takes a file of the spool and calls put() with it. */
@@ -328,22 +386,49 @@ static int uncompress(struct spool *spool, int fd, struct plain *p, const char *
 		   : keep(spool, fd, p, what, e);
 }
 
-/* Uncompresses the layer into the spool and compares it with its diff_id. */
-static int unpack_layer(struct spool *spool, int fd, const char *hex, const char *diff_id,
-			struct fetch_layer *layer, struct err *e)
+static void name_layer(const char *hex, char what[LAYER_NAME])
 {
-	struct plain p = {.fd = -1};
-	char what[sizeof "layer sha256:" + DIGEST_HEX] = "layer sha256:";
+	snprintf(what, LAYER_NAME, "layer sha256:%s", hex);
+}
+
+/* Compares the layer with its diff_id. */
+static int check_layer(struct plain *p, const char *what, const char *diff_id,
+		       struct err *e)
+{
 	char found[DIGEST_HEX + 1];
 
-	memcpy(what + strlen(what), hex, DIGEST_HEX + 1);
+	digest_hex(&p->digest, found);
+	return digest_is_same(found, diff_id)
+		   ? 0
+		   : err_set(e, "%s unpacks to sha256:%s, not to its diff_id sha256:%s",
+			     what, found, diff_id);
+}
+
+/*
+ * Uncompresses the layer into the spool. Compares it with its diff_id, unless that was
+ * done before with this blob.
+ */
+static int unpack_layer(const struct fetch *f, int fd, const char *hex,
+			const char *diff_id, struct fetch_layer *layer, struct err *e)
+{
+	char what[LAYER_NAME];
+	uint64_t known;
+	struct plain p = {
+	    .fd = -1,
+	    .is_hashed = !layer->is_cached || !known_size(f, hex, diff_id, &known) ||
+			 !has_digest(fd, hex),
+	};
+
+	name_layer(hex, what);
 	digest_init(&p.digest);
-	int result = uncompress(spool, fd, &p, what, e);
-	digest_hex(&p.digest, found);
-	if (result == 0 && !digest_is_same(found, diff_id))
-		result =
-		    err_set(e, "%s unpacks to sha256:%s, not to its diff_id sha256:%s",
-			    what, found, diff_id);
+	int result = uncompress(f->spool, fd, &p, what, e);
+	if (result == 0 && !p.is_hashed && p.size != known)
+		result = err_set(e, "%s has another size than before", what);
+	if (result == 0 && p.is_hashed) {
+		result = check_layer(&p, what, diff_id, e);
+		if (result == 0)
+			record_size(f, hex, diff_id, p.size);
+	}
 	layer->fd = p.fd;
 	layer->offset = p.offset;
 	layer->size = p.size;
@@ -356,15 +441,78 @@ int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char
 {
 	struct incoming in = {.f = f, .b = b, .kind = "blobs", .limit = b->size};
 
+	layer->is_packed = false;
 	for (;;) {
 		int fd = open_blob(&in, &layer->is_cached, e);
 		if (fd < 0)
 			return -1;
-		int result = unpack_layer(f->spool, fd, b->hex, diff_id, layer, e);
+		int result = unpack_layer(f, fd, b->hex, diff_id, layer, e);
 		close(fd);
 		if (result == 0 || !layer->is_cached)
 			return result;
 		/* The cached file may be damaged. If so, a new download helps. */
 		blobs_forget(f->cache, b->hex);
 	}
+}
+
+bool fetch_is_known(const struct fetch *f, const struct manifest_blob *b,
+		    const char *diff_id)
+{
+	uint64_t size;
+	int fd = blobs_open(f->cache, b->hex);
+
+	if (fd < 0)
+		return false;
+	bool is_known =
+	    known_size(f, b->hex, diff_id, &size) && unpack_is_compressed(fd, 0, b->size);
+	close(fd);
+	return is_known;
+}
+
+bool fetch_packed(const struct fetch *f, const struct manifest_blob *b,
+		  const char *diff_id, struct fetch_layer *layer)
+{
+	*layer = (struct fetch_layer){.is_cached = true, .is_packed = true};
+	layer->fd = blobs_open(f->cache, b->hex);
+	if (layer->fd < 0)
+		return false;
+	if (known_size(f, b->hex, diff_id, &layer->size) && has_digest(layer->fd, b->hex))
+		return true;
+	close(layer->fd);
+	return false;
+}
+
+/* Counts the bytes of a layer that is passed on. */
+struct passing {
+	int (*give)(void *arg, const void *data, size_t len, struct err *e);
+	void *arg;
+	uint64_t size, want;
+};
+
+static int pass(void *arg, const void *data, size_t len, struct err *e)
+{
+	struct passing *p = arg;
+
+	p->size += len;
+	if (p->size > p->want)
+		return err_set(e, "it has another size than before");
+	return p->give(p->arg, data, len, e);
+}
+
+int fetch_unpack(const struct fetch *f, const struct manifest_blob *b,
+		 const struct fetch_layer *layer,
+		 int (*give)(void *arg, const void *data, size_t len, struct err *e),
+		 void *arg, struct err *e)
+{
+	struct passing p = {.give = give, .arg = arg, .want = layer->size};
+	char what[LAYER_NAME];
+
+	name_layer(b->hex, what);
+	int result = unpack_inflate(layer->fd, 0, b->size, pass, &p, what, e);
+	if (result == 0 && p.size != p.want)
+		result = err_set(e, "%s has another size than before", what);
+	if (result < 0)
+		blobs_forget(f->cache, b->hex);
+	close(layer->fd);
+	return result;
 }

@@ -17,6 +17,8 @@
 #include "image/manifest.h"
 
 #include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -36,12 +38,14 @@ struct fetch {
 	struct spool *spool; /* for layers */
 };
 
-/* An uncompressed layer in the spool. */
+/* A layer: uncompressed, in the spool; or the blob, to be uncompressed by fetch_unpack().
+ */
 struct fetch_layer {
 	int fd;
 	off_t offset;
-	uint64_t size;
+	uint64_t size;  /* of the uncompressed layer, in bytes */
 	bool is_cached; /* nothing was downloaded for it */
+	bool is_packed; /* `fd` is the compressed blob; fetch_unpack() closes it */
 };
 
 /*
@@ -66,5 +70,28 @@ int fetch_tagged(const struct fetch *f, const char *tag, struct buf *out, char *
  */
 int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char *diff_id,
 		struct fetch_layer *layer, struct err *e);
+
+/*
+ * Whether the blob is in the cache, and was uncompressed before. Then its size is known,
+ * and fetch_packed() can get it.
+ */
+bool fetch_is_known(const struct fetch *f, const struct manifest_blob *b,
+		    const char *diff_id);
+
+/*
+ * Opens the blob of a known layer and compares it with its digest. Returns whether it is
+ * right. If not, fetch_layer() can get the layer.
+ */
+bool fetch_packed(const struct fetch *f, const struct manifest_blob *b,
+		  const char *diff_id, struct fetch_layer *layer);
+
+/*
+ * Uncompresses a layer of fetch_packed(). Calls give() with each piece, as
+ * unpack_inflate() does. Closes the blob. Returns 0, or -1 and a reason.
+ */
+int fetch_unpack(const struct fetch *f, const struct manifest_blob *b,
+		 const struct fetch_layer *layer,
+		 int (*give)(void *arg, const void *data, size_t len, struct err *e),
+		 void *arg, struct err *e);
 
 #endif

@@ -160,20 +160,43 @@ static void order_layers(struct pull *p)
 		p->order[i]->turn = i;
 }
 
-static void fetch_one(void *arg, size_t i)
+/* Marks the layer as begun. Returns false if it was. */
+static bool begin(struct pull *p, struct pull_layer *layer)
 {
-	struct pull *p = arg;
-	struct pull_layer *layer = p->order[i];
-	struct err why;
+	pthread_mutex_lock(&p->lock);
+	bool is_mine = !layer->is_begun;
+	layer->is_begun = true;
+	pthread_mutex_unlock(&p->lock);
+	return is_mine;
+}
 
-	if (fetch_layer(&p->fetch, layer->blob, layer->diff_id, &layer->file, &why) < 0)
-		p->o->fail(p->o->arg, &why);
+static void count(struct pull *p, const struct pull_layer *layer)
+{
 	pthread_mutex_lock(&p->lock);
 	p->done++;
 	p->reused += layer->file.is_cached;
 	if (p->o->show != NULL)
 		p->o->show(p->done, p->n_layers, p->came);
 	pthread_mutex_unlock(&p->lock);
+}
+
+static void get_layer(struct pull *p, struct pull_layer *layer)
+{
+	struct err why;
+
+	if (fetch_layer(&p->fetch, layer->blob, layer->diff_id, &layer->file, &why) < 0)
+		p->o->fail(p->o->arg, &why);
+}
+
+static void fetch_one(void *arg, size_t i)
+{
+	struct pull *p = arg;
+	struct pull_layer *layer = p->order[i];
+
+	if (!begin(p, layer))
+		return;
+	get_layer(p, layer);
+	count(p, layer);
 }
 
 void pull_start(struct pull *p)
@@ -187,6 +210,18 @@ const struct pull_layer *pull_wait(struct pull *p, size_t i)
 {
 	pool_wait(p->pool, p->layer[i].turn);
 	return &p->layer[i];
+}
+
+const struct pull_layer *pull_take(struct pull *p, size_t i)
+{
+	struct pull_layer *layer = &p->layer[i];
+
+	if (!fetch_is_known(&p->fetch, layer->blob, layer->diff_id) || !begin(p, layer))
+		return pull_wait(p, i);
+	if (!fetch_packed(&p->fetch, layer->blob, layer->diff_id, &layer->file))
+		get_layer(p, layer);
+	count(p, layer);
+	return layer;
 }
 
 void pull_end(struct pull *p)

@@ -22,6 +22,7 @@
 #include "registry/fetch.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,7 @@ struct pull_layer {
 	const struct manifest_blob *blob;
 	const char *diff_id; /* in hex */
 	size_t turn;         /* position in the order of downloads */
+	bool is_begun;       /* with the lock of struct pull */
 	struct fetch_layer file;
 };
 
@@ -82,6 +84,12 @@ void pull_start(struct pull *p);
 
 /* Waits for a layer. */
 const struct pull_layer *pull_wait(struct pull *p, size_t i);
+
+/*
+ * Does the same, but if no thread has begun to uncompress a layer from the cache, the
+ * caller uncompresses it itself, straight to its output: layer->file.is_packed is set.
+ */
+const struct pull_layer *pull_take(struct pull *p, size_t i);
 
 /* Waits for all threads. */
 void pull_end(struct pull *p);
