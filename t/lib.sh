@@ -16,7 +16,8 @@ export PATH=$build:$top/scripts:/usr/bin:$PATH HOME=$T DT_CACHE=$T/.cache
 # verify_asan_link_order=0, because fakeroot preloads its library before that of the sanitizer.
 export ASAN_OPTIONS=exitcode=99:verify_asan_link_order=0 UBSAN_OPTIONS=halt_on_error=1:exitcode=99
 # die_after_fork=0, because dt-push and dt-pull start credential helpers while they have threads.
-export TSAN_OPTIONS=exitcode=99:halt_on_error=1:die_after_fork=0:suppressions=$t_dir/tsan.supp
+# report_thread_leaks=0, because die() waits for no thread.
+export TSAN_OPTIONS=exitcode=99:halt_on_error=1:die_after_fork=0:report_thread_leaks=0
 # The Python of a test may import the modules in t/fixtures.
 export PYTHONPATH=$t_dir/fixtures PYTHONDONTWRITEBYTECODE=1
 unset SOURCE_DATE_EPOCH XDG_CACHE_HOME
