@@ -2,12 +2,13 @@
 
 #include "base/err.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
-static bool shown;
+static _Atomic bool shown;
 
 static bool is_due(void)
 {
@@ -41,7 +42,6 @@ void progress(const char *what, size_t done, size_t total, uint64_t bytes)
 
 void progress_end(void)
 {
-	if (shown)
+	if (atomic_exchange(&shown, false))
 		fputs("\r\033[K", stderr);
-	shown = false;
 }
