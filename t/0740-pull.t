@@ -167,13 +167,11 @@ ok 'a cache that cannot be written to' read_only
 same 'a cache that cannot be written to: the image' "$T/out" "$T/want.tar"
 TMPDIR=$T/none fails 1 'temporary file' 'no place for temporary files' pull --no-cache "$one"
 
-nowhere() { TMPDIR=$T/none pull "$one"; }
 rm -rf "$DT_CACHE"
 pull "$one" >"$T/out"
-ok 'layers that were uncompressed before need no temporary files' nowhere
-same 'layers that were uncompressed before: the image' "$T/out" "$T/want.tar"
-rm -r "$DT_CACHE/unpacked"
-TMPDIR=$T/none fails 1 'temporary file' 'layers whose sizes are not known need them' pull "$one"
+ok 'a layer that was uncompressed before' pull "$one"
+same 'a layer that was uncompressed before: the image' "$T/out" "$T/want.tar"
+is 'its size is known' "$(find "$DT_CACHE/unpacked" -type f | wc -l)" 1
 
 # --- truncated and killed ---
 

@@ -18,7 +18,7 @@
 enum { MESSAGE_MAX = 8192 };
 
 static const char *tool_name = "dt";
-static void (*on_death)(void);
+static void (*_Atomic on_death)(void);
 static int die_status = 1, usage_status = 2;
 
 void err_init(const char *tool)
