@@ -285,7 +285,7 @@ limited() {
 	(ulimit -f "$1" && exec dt-pull --tls-verify=false "$liar/honest/good@$(digest_of good)" 2>&1 >/dev/null) | cat >&2
 	return "${PIPESTATUS[0]}"
 }
-for size in 0 100; do
+for size in 1 100; do # with 0, the thread sanitizer cannot start
 	fails 1 'cannot write a temporary file in TMPDIR: File too large$' "no file larger than ${size}k" limited $size
 done
 
