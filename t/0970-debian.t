@@ -51,7 +51,7 @@ is 'these are some' "$([ "$(wc -l <"$T/wanted")" -gt 8 ] && echo yes)" yes
 
 # --- the package ---
 cp -a . "$T/source"
-ok 'dpkg-buildpackage' env "DEB_BUILD_OPTIONS=parallel=2 noautodbgsym" dpkg-buildpackage -us -uc
+ok 'dpkg-buildpackage' env "DEB_BUILD_OPTIONS=parallel=2 noautodbgsym" DEB_CFLAGS_APPEND=-O1 dpkg-buildpackage -us -uc
 package=$(echo "$T"/dt_"$version"_*.deb)
 ok 'lintian finds no errors and no warnings in the package and its sources' lintian --allow-root --fail-on error,warning "$T"/dt_*.changes
 is 'lintian has nothing to say' "$(cat "$T/out")" ''
