@@ -215,6 +215,20 @@ static int report_cycle(const struct graph *g, const size_t *missing, struct err
 	return -1;
 }
 
+void graph_referrers(const struct graph *g, struct edges *up)
+{
+	size_t n = g->paths.n;
+
+	edges_init(up, n);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < g->node[i].n_refs; k++)
+			edges_count(up, g->node[i].refs[k], 1);
+	edges_begin(up);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < g->node[i].n_refs; k++)
+			edges_add(up, g->node[i].refs[k], (uint32_t)i);
+}
+
 int graph_sort(const struct graph *g, uint32_t *order, struct err *e)
 {
 	size_t n = g->paths.n, done = 0;
@@ -223,15 +237,9 @@ int graph_sort(const struct graph *g, uint32_t *order, struct err *e)
 	struct sorter s = {g, mem_zero(n, sizeof *s.heap), 0};
 	struct edges up;
 
-	edges_init(&up, n);
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < g->node[i].n_refs; k++)
-			edges_count(&up, g->node[i].refs[k], 1);
-	edges_begin(&up);
+	graph_referrers(g, &up);
 	for (size_t i = 0; i < n; i++) {
 		missing[i] = g->node[i].n_refs;
-		for (size_t k = 0; k < g->node[i].n_refs; k++)
-			edges_add(&up, g->node[i].refs[k], (uint32_t)i);
 		if (missing[i] == 0)
 			push(&s, (uint32_t)i);
 	}

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 struct buf;
+struct edges;
 struct err;
 
 struct graph_node {
@@ -85,6 +86,9 @@ int graph_read(struct graph *g, const char *file, struct err *e);
  * one of the paths with another size or other references.
  */
 int graph_join(struct graph *all, const struct graph *g, struct err *e);
+
+/* Sets `up` to the edges from each path to its referrers. The caller releases it. */
+void graph_referrers(const struct graph *g, struct edges *up);
 
 /*
  * Computes the canonical order: references before their referrers, and otherwise the byte

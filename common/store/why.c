@@ -19,14 +19,7 @@ static uint32_t *distances(const struct graph *g, uint32_t target)
 	uint32_t *queue = mem_zero(n, sizeof *queue);
 	struct edges up;
 
-	edges_init(&up, n);
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < g->node[i].n_refs; k++)
-			edges_count(&up, g->node[i].refs[k], 1);
-	edges_begin(&up);
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < g->node[i].n_refs; k++)
-			edges_add(&up, g->node[i].refs[k], (uint32_t)i);
+	graph_referrers(g, &up);
 	for (size_t i = 0; i < n; i++)
 		distance[i] = FAR;
 	distance[target] = 0;
