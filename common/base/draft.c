@@ -34,6 +34,8 @@ static const char suffix[] = ".dt-draft";
 static _Atomic(char *) live[LIVE_MAX];
 /* The process that created the drafts. A forked child must not remove them. */
 static pid_t owner;
+/* Held while a draft is created, and forever once a thread has called die(). */
+static pthread_mutex_t creating = PTHREAD_MUTEX_INITIALIZER;
 /* The draft that the broker completes. Its name is NULL if there is none. */
 static struct draft entrusted;
 
@@ -48,6 +50,14 @@ static void remove_all(void)
 			unlink(name);
 	}
 	broker_end();
+}
+
+static void on_death(void)
+{
+	if (getpid() != owner)
+		return;
+	pthread_mutex_lock(&creating);
+	remove_all();
 }
 
 static void on_signal(int number)
@@ -65,7 +75,7 @@ static void watch(void)
 	struct sigaction old, action = {.sa_handler = on_signal};
 
 	owner = getpid();
-	err_on_death(remove_all);
+	err_on_death(on_death);
 	for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
 		if (sigaction(deadly[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL)
 			sigaction(deadly[i], &action, NULL);
@@ -137,8 +147,10 @@ int draft_open(struct draft *d, const char *file, mode_t mode, const char *dir)
 	pthread_once(&once, watch);
 	for (int try = 0; try < TRIES; try++) {
 		*d = (struct draft){.name = make_name(file, dir)};
+		pthread_mutex_lock(&creating);
 		d->slot = enlist(d->name);
 		d->fd = open(d->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+		pthread_mutex_unlock(&creating);
 		if (d->fd >= 0 && lock(d->fd)) {
 			d->file = mem_strdup(file);
 			return 0;
