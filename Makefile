@@ -140,7 +140,7 @@ fuzz:
 
 # Each shell script is checked by a process of its own: one process for all takes twice the time.
 C_FILES  = $(wildcard cmd/*.c common/*/*.c guest/*.c t/*/*.c t/*.c)
-SHELLS   = $(wildcard t/*.sh scripts/lib/*.bash debian/programs) $(shell find .ci guest scripts t -type f ! -path 't/fuzz/seeds/*' \
+SHELLS   = $(wildcard t/*.sh scripts/lib/*.bash debian/programs) $(shell find .ci doc/examples guest scripts t -type f ! -path 't/fuzz/seeds/*' \
 	   -exec awk 'FNR == 1 && /^.!.*[ \/](ba)?sh( |$$)/ { print FILENAME } { nextfile }' {} +)
 LINT_BATCH = 8
 EACH     = printf '%s\n' $1 | xargs -n $2 -P "$$(nproc)"
