@@ -6,7 +6,7 @@
 # ```sh among them, are not run.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
-need awk jq busybox make
+need awk jq busybox bwrap make tar
 
 # examples FILE DIR: writes its commands to DIR/N.command, what they print to DIR/N.want.
 examples() {
@@ -60,8 +60,8 @@ examples "$top/README.md" "$T/readme"
 run "$T/readme"
 check "$T/readme" README.md
 
-# The README fits two screens, and names all there is.
-is 'README.md is short' "$(awk 'END { print NR <= 120 }' "$top/README.md")" 1
+# The README fits three screens, and names all there is.
+is 'README.md is short' "$(awk 'END { print NR <= 180 }' "$top/README.md")" 1
 tools=$(make -s -C "$top" --no-print-directory --eval "show: ; @echo '\$(TOOLS)'" show 2>/dev/null)
 is 'there are tools' "$([ -n "$tools" ] && echo yes)" yes
 for tool in $tools $(cd "$top/scripts" && echo dt-*); do
@@ -71,6 +71,12 @@ for page in "$top"/doc/*.5; do
 	name=$(basename "$page" .5)
 	like "README.md: $name(5)" "$top/README.md" "$name\\(5\\)"
 done
+
+# The drawing is that of its source.
+ok 'the drawing' awk -f "$top/doc/drawing.awk" "$top/doc/architecture.txt"
+same 'doc/architecture.svg is what its source gives' "$T/out" "$top/doc/architecture.svg"
+fails 1 'drawing.awk: line 1: no box of this name' 'an arrow to no box' \
+	on <(echo 'arrow a b') awk -f "$top/doc/drawing.awk"
 
 # What the two refer to is there; foo and NNNN stand for something.
 while read -r file; do
