@@ -140,6 +140,7 @@ cp out pushed
 is 'ci-build: the last line is the image' "$(tail -n 1 pushed)" "$own/team/app@$(sed -n 's/^manifest //p' pushed)"
 is 'ci-build: no scratch file is left' "$(ls -A job/tmp)" ''
 ok 'ci-build: the image is in the registry' skopeo inspect --tls-verify=false --creds ci:sesame "docker://$own/team/app:$commit"
+is 'ci-build: it has three layers' "$(jq '.Layers | length' out)" 3
 is 'ci-build: it has the commit as a label' "$(jq -r '.Labels["org.opencontainers.image.revision"]' out)" "$commit"
 ok 'ci-build: again' ci "${login[@]}"
 like 'ci-build: nothing is sent again' out '^sent 0$'
