@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2012,SC2154,SC2016,SC2317 # names are plain; what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
-need jq busybox fakeroot bwrap python3 unshare setpriv timeout
+need jq busybox fakeroot bwrap python3 unshare setpriv timeout flock
 mkdir "$T/tmp" "$T/bin"
 store=(--store "$T/s")
 app=/nix/store/00000000000000000000000000000001-app-1.0
@@ -113,6 +113,7 @@ like 'SIGTERM to dt-load: the temporary name is removed' "$T/calls" '^images rm 
 loading KILL containerd
 kill -KILL "$loading"
 is 'SIGKILL to dt-load: a name stays' "$(grep -c '^images rm' "$T/calls")" 0
+flock -w 30 "$TMPDIR"/dt-load.dt-scratch.* true # until its last process has exited
 PATH=$T/bin:$PATH timeout 60 dt-load --engine docker "$T/image.tar" >"$T/out" 2>"$T/err" &
 pid=$!
 until grep -q '^load' "$T/calls"; do sleep 0.01; done
