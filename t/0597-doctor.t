@@ -164,10 +164,11 @@ while not os.path.exists(sys.argv[1]):
 os.killpg(p.pid, signal.SIGINT)
 before = time.monotonic()
 status = p.wait()
-print(status, time.monotonic() - before < 10)
+seconds = time.monotonic() - before
+print(status, 'at once' if seconds < 15 else seconds)  # dt-doctor waits for an engine for 20 seconds
 END
 ok 'an interrupt' env "PATH=$T/slow:$PATH" python3 "$T/interrupt.py" "$T/called" "$doctor"
-is 'it ends dt-doctor at once' "$(cat "$T/out" "$T/err")" '130 True'
+is 'it ends dt-doctor at once' "$(cat "$T/out" "$T/err")" '130 at once'
 is 'no scratch file is left' "$(ls -A "$T/tmp")" ''
 
 # --- engines, and virtual machines ---
