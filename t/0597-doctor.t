@@ -158,7 +158,8 @@ printf '#!/bin/sh\n: >%q\nexec sleep 600\n' "$T/called" >"$T/slow/docker"
 chmod 755 "$T/slow/docker"
 cat >"$T/interrupt.py" <<'END'
 import os, signal, subprocess, sys, time
-p = subprocess.Popen(sys.argv[2:], start_new_session=True)
+# A shell without job control lets its background jobs ignore SIGINT, and so this test.
+p = subprocess.Popen(sys.argv[2:], start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 while not os.path.exists(sys.argv[1]):
     time.sleep(0.05)
 os.killpg(p.pid, signal.SIGINT)
