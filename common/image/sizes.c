@@ -30,7 +30,7 @@ struct account {
 	struct sums directories, store_paths;
 };
 
-/* What is known about a layer besides its files. */
+/* The sizes of a layer itself, as far as they are known. */
 struct known {
 	bool has_tar, has_blob;
 	uint64_t tar, blob; /* sizes in bytes */

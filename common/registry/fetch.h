@@ -72,21 +72,21 @@ int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char
 		struct fetch_layer *layer, struct err *e);
 
 /*
- * Whether the blob is in the cache, and was uncompressed before. Then its size is known,
- * and fetch_packed() can get it.
+ * Opens the blob of a layer if the cache has it, it is compressed, and its uncompressed
+ * size is known from an earlier time. Returns whether it is open. The caller closes
+ * layer->fd, or fetch_unpack() does.
  */
-bool fetch_is_known(const struct fetch *f, const struct manifest_blob *b,
-		    const char *diff_id);
+bool fetch_known(const struct fetch *f, const struct manifest_blob *b,
+		 const char *diff_id, struct fetch_layer *layer);
 
 /*
- * Opens the blob of a known layer and compares it with its digest. Returns whether it is
- * right. If not, fetch_layer() can get the layer.
+ * Compares the blob of fetch_known() with its digest. If it is wrong, fetch_layer() can
+ * get the layer.
  */
-bool fetch_packed(const struct fetch *f, const struct manifest_blob *b,
-		  const char *diff_id, struct fetch_layer *layer);
+bool fetch_is_right(const struct manifest_blob *b, const struct fetch_layer *layer);
 
 /*
- * Uncompresses a layer of fetch_packed(). Calls give() with each piece, as
+ * Uncompresses a layer of fetch_known(). Calls give() with each piece, as
  * unpack_inflate() does. Closes the blob. Returns 0, or -1 and a reason.
  */
 int fetch_unpack(const struct fetch *f, const struct manifest_blob *b,

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	LAYERS_MAX = 500, /* each layer is an open file */
@@ -215,11 +216,20 @@ const struct pull_layer *pull_wait(struct pull *p, size_t i)
 const struct pull_layer *pull_take(struct pull *p, size_t i)
 {
 	struct pull_layer *layer = &p->layer[i];
+	struct fetch_layer known;
 
-	if (!fetch_is_known(&p->fetch, layer->blob, layer->diff_id) || !begin(p, layer))
+	if (!fetch_known(&p->fetch, layer->blob, layer->diff_id, &known))
 		return pull_wait(p, i);
-	if (!fetch_packed(&p->fetch, layer->blob, layer->diff_id, &layer->file))
+	if (!begin(p, layer)) {
+		close(known.fd);
+		return pull_wait(p, i);
+	}
+	if (fetch_is_right(layer->blob, &known)) {
+		layer->file = known;
+	} else {
+		close(known.fd);
 		get_layer(p, layer);
+	}
 	count(p, layer);
 	return layer;
 }
