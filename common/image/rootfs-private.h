@@ -62,6 +62,16 @@ uint32_t rootfs_add_inode(struct rootfs *r, const struct rootfs_inode *inode);
 uint32_t rootfs_add_node(struct rootfs *r, uint32_t parent, const char *name, size_t len,
 			 uint32_t inode);
 
+/* The last component of the node's path; "" for the root. */
+const char *rootfs_name(const struct rootfs *r, uint32_t node);
+
+/*
+ * The first child, or the next child of the same directory, that is not removed. Unlinks
+ * removed ones from the list. Returns ROOTFS_NONE if there is none.
+ */
+uint32_t rootfs_first_child(struct rootfs *r, uint32_t node);
+uint32_t rootfs_next_sibling(struct rootfs *r, uint32_t node);
+
 bool rootfs_is_directory(const struct rootfs *r, uint32_t node);
 
 /* The node of a canonical path, or ROOTFS_NONE. */

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 /* --- as a tar --- */
 
@@ -23,11 +24,6 @@ struct output {
 	uint32_t *first;
 	struct buf name, link;
 };
-
-static bool is_device(const struct rootfs_inode *inode)
-{
-	return S_ISCHR(inode->mode) || S_ISBLK(inode->mode);
-}
 
 /* Writes the header of a node. `link` is the target if it is a hard link, or NULL. */
 static void put_header(struct output *out, const struct rootfs_inode *inode,
@@ -43,11 +39,11 @@ static void put_header(struct output *out, const struct rootfs_inode *inode,
 	    .mode = inode->mode,
 	    .uid = owner->uid,
 	    .gid = owner->gid,
-	    .size = S_ISREG(inode->mode) ? inode->size : 0,
+	    .size = rootfs_size(inode),
 	    .mtime = inode->mtime,
 	    .nsec = inode->nsec,
-	    .major = is_device(inode) ? inode->major : 0,
-	    .minor = is_device(inode) ? inode->minor : 0,
+	    .major = major(rootfs_rdev(inode)),
+	    .minor = minor(rootfs_rdev(inode)),
 	    .records = &xattrs, /* also of a hard link: some readers set its owner, which
 				   removes the file's capabilities */
 	};
@@ -76,7 +72,7 @@ static void put_node(struct output *out, uint32_t node)
 		*first = node;
 	}
 	put_header(out, inode, NULL);
-	if (!S_ISREG(inode->mode) || inode->size == 0)
+	if (rootfs_size(inode) == 0)
 		return;
 	int fd = rootfs_open(r, inode, &offset);
 	sink_span(out->sink, fd, offset, inode->size, out->name.data);
@@ -131,19 +127,19 @@ static int list_node(struct mtree *list, const struct rootfs *r, uint32_t node,
 	    .gid = rootfs_owner(r, inode)->gid,
 	    .mtime = inode->mtime,
 	    .nsec = inode->nsec,
-	    .major = is_device(inode) ? inode->major : 0,
-	    .minor = is_device(inode) ? inode->minor : 0,
+	    .major = major(rootfs_rdev(inode)),
+	    .minor = minor(rootfs_rdev(inode)),
 	};
-	const uint64_t size = S_ISREG(inode->mode) ? inode->size : 0;
+	const uint64_t size = rootfs_size(inode);
 	struct buf path = {0};
 
 	rootfs_path(r, node, &path);
 	int result = mtree_add(list, path.data, &a, size, inode->names, e);
-	if (result == 0 && S_ISREG(inode->mode) && inode->size > 0) {
+	if (result == 0 && size > 0) {
 		off_t offset;
 		int fd = rootfs_open(r, inode, &offset);
-		result = list_contents(list, fd, offset, inode->size, e);
-		rootfs_close(r, inode, fd, result == 0 ? (int64_t)inode->size : -1);
+		result = list_contents(list, fd, offset, size, e);
+		rootfs_close(r, inode, fd, result == 0 ? (int64_t)size : -1);
 	}
 	buf_release(&path);
 	return result;

@@ -4,17 +4,16 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/hash.h"
-#include "base/utf8.h"
 #include "image/rootfs-private.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum {
 	BUCKETS_MIN = 1024,
-	LINKS_MAX = 40,
 	PATH_LEN_MAX = 4095, /* Linux's PATH_MAX; so there are at most 2048 levels */
 	NODES_MAX = 1 << 24, /* including removed ones */
 };
@@ -36,7 +35,7 @@ uint32_t rootfs_add_text(struct rootfs *r, const void *text, size_t len)
 	return at;
 }
 
-static const char *name_of(const struct rootfs *r, uint32_t node)
+const char *rootfs_name(const struct rootfs *r, uint32_t node)
 {
 	return r->text.data + r->node[node].name;
 }
@@ -50,6 +49,18 @@ const struct rootfs_owner *rootfs_owner(const struct rootfs *r,
 					const struct rootfs_inode *inode)
 {
 	return &r->owner[inode->owner];
+}
+
+uint64_t rootfs_size(const struct rootfs_inode *inode)
+{
+	return S_ISREG(inode->mode) ? inode->size : 0;
+}
+
+dev_t rootfs_rdev(const struct rootfs_inode *inode)
+{
+	bool is_device = S_ISCHR(inode->mode) || S_ISBLK(inode->mode);
+
+	return is_device ? makedev(inode->major, inode->minor) : 0;
 }
 
 bool rootfs_is_directory(const struct rootfs *r, uint32_t node)
@@ -68,7 +79,7 @@ static uint32_t *bucket_of(const struct rootfs *r, uint32_t parent, const char *
 
 static void chain_node(struct rootfs *r, uint32_t i)
 {
-	const char *name = name_of(r, i);
+	const char *name = rootfs_name(r, i);
 	uint32_t *bucket = bucket_of(r, r->node[i].parent, name, strlen(name));
 
 	r->node[i].chain = *bucket;
@@ -93,7 +104,7 @@ uint32_t rootfs_child(const struct rootfs *r, uint32_t parent, const char *name,
 	uint32_t i = *bucket_of(r, parent, name, len);
 
 	for (; i != ROOTFS_NONE; i = r->node[i].chain) {
-		const char *have = name_of(r, i);
+		const char *have = rootfs_name(r, i);
 		if (r->node[i].parent == parent && strncmp(have, name, len) == 0 &&
 		    have[len] == '\0')
 			break;
@@ -175,8 +186,7 @@ static uint32_t add_implied(struct rootfs *r, uint32_t parent, const char *name,
 
 /* --- removing --- */
 
-/* The first child that is not removed. Unlinks removed ones from the list. */
-static uint32_t first_child(struct rootfs *r, uint32_t node)
+uint32_t rootfs_first_child(struct rootfs *r, uint32_t node)
 {
 	uint32_t *at = &r->node[node].child;
 
@@ -185,7 +195,7 @@ static uint32_t first_child(struct rootfs *r, uint32_t node)
 	return *at;
 }
 
-static uint32_t next_sibling(struct rootfs *r, uint32_t node)
+uint32_t rootfs_next_sibling(struct rootfs *r, uint32_t node)
 {
 	uint32_t *at = &r->node[node].sibling;
 
@@ -196,7 +206,7 @@ static uint32_t next_sibling(struct rootfs *r, uint32_t node)
 
 static void unchain(struct rootfs *r, uint32_t i)
 {
-	const char *name = name_of(r, i);
+	const char *name = rootfs_name(r, i);
 	uint32_t *at = bucket_of(r, r->node[i].parent, name, strlen(name));
 
 	while (*at != i)
@@ -214,10 +224,10 @@ static void take_away(struct rootfs *r, uint32_t i)
 /* The node after `i` in a depth-first walk below `top`, or ROOTFS_NONE. */
 static uint32_t walk_on(struct rootfs *r, uint32_t top, uint32_t i, bool go_down)
 {
-	uint32_t next = go_down ? first_child(r, i) : ROOTFS_NONE;
+	uint32_t next = go_down ? rootfs_first_child(r, i) : ROOTFS_NONE;
 
 	while (next == ROOTFS_NONE && i != top) {
-		next = next_sibling(r, i);
+		next = rootfs_next_sibling(r, i);
 		i = r->node[i].parent;
 	}
 	return next;
@@ -227,7 +237,7 @@ void rootfs_remove(struct rootfs *r, uint32_t top)
 {
 	/* A node is removed after its children, because it leads to them. */
 	for (uint32_t i = top;;) {
-		uint32_t child = first_child(r, i);
+		uint32_t child = rootfs_first_child(r, i);
 		if (child != ROOTFS_NONE) {
 			i = child;
 			continue;
@@ -275,83 +285,6 @@ void rootfs_hide_lower(struct rootfs *r, uint32_t top)
 			rootfs_forget(r, i);
 	}
 	r->node[top].opaque = r->n_layers;
-}
-
-/* --- names --- */
-
-uint32_t rootfs_find_clean(const struct rootfs *r, const char *path)
-{
-	uint32_t node = 0;
-
-	for (const char *p = path; *p != '\0' && node != ROOTFS_NONE;) {
-		size_t n = strcspn(p, "/");
-		node = rootfs_child(r, node, p, n);
-		p += n + (p[n] == '/');
-	}
-	return node;
-}
-
-uint32_t rootfs_find(const struct rootfs *r, const char *path)
-{
-	struct buf clean = {0};
-
-	path_clean(path, &clean);
-	uint32_t node = rootfs_find_clean(r, clean.data);
-	buf_release(&clean);
-	return node;
-}
-
-uint32_t rootfs_follow(const struct rootfs *r, const char *path)
-{
-	struct buf rest = {0}, next = {0};
-	uint32_t node = 0;
-	size_t links = 0, at = 0;
-
-	buf_addstr(&rest, path);
-	while (at < rest.len && node != ROOTFS_NONE && links <= LINKS_MAX) {
-		const char *p = rest.data + at;
-		size_t n = strcspn(p, "/");
-		at += n + (p[n] == '/');
-		if (n == 2 && p[0] == '.' && p[1] == '.') {
-			node = node != 0 ? r->node[node].parent : 0;
-			continue;
-		}
-		if (n == 0 || (n == 1 && p[0] == '.'))
-			continue;
-		uint32_t child = rootfs_child(r, node, p, n);
-		if (child != ROOTFS_NONE && S_ISLNK(rootfs_inode(r, child)->mode)) {
-			const char *target = r->text.data + rootfs_inode(r, child)->link;
-			buf_clear(&next);
-			buf_addf(&next, "%s/%s", target, rest.data + at);
-			buf_clear(&rest);
-			buf_addstr(&rest, next.data);
-			at = 0;
-			links++;
-			child = target[0] == '/' ? 0 : node;
-		}
-		node = child;
-	}
-	buf_release(&rest);
-	buf_release(&next);
-	return links <= LINKS_MAX ? node : ROOTFS_NONE;
-}
-
-void rootfs_path(const struct rootfs *r, uint32_t node, struct buf *out)
-{
-	size_t len = 0;
-
-	for (uint32_t up = node; up != 0; up = r->node[up].parent)
-		len += strlen(name_of(r, up)) + (r->node[up].parent != 0);
-	char *end = buf_reserve(out, len) + len;
-	out->len += len;
-	*end = '\0';
-	for (uint32_t up = node; up != 0; up = r->node[up].parent) {
-		size_t n = strlen(name_of(r, up));
-		end -= n;
-		memcpy(end, name_of(r, up), n);
-		if (r->node[up].parent != 0)
-			*--end = '/';
-	}
 }
 
 /* --- adding --- */
@@ -477,54 +410,4 @@ void rootfs_release(struct rootfs *r)
 	free(r->order);
 	buf_release(&r->text);
 	*r = (struct rootfs){0};
-}
-
-/* --- order --- */
-
-static int compare_backwards(const void *a, const void *b, void *r)
-{
-	return utf8_compare(name_of(r, *(const uint32_t *)b),
-			    name_of(r, *(const uint32_t *)a));
-}
-
-/* Files come before directories, and both are in the order of their bytes. */
-static int compare_list_backwards(const void *a, const void *b, void *r)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-	bool is_directory = rootfs_is_directory(r, x);
-
-	if (is_directory != rootfs_is_directory(r, y))
-		return is_directory ? -1 : 1;
-	return strcmp(name_of(r, y), name_of(r, x));
-}
-
-static void sort(struct rootfs *r, int (*compare)(const void *, const void *, void *))
-{
-	uint32_t *stack = mem_resize(NULL, r->n, sizeof *stack);
-	size_t n = 1;
-
-	r->order = mem_resize(r->order, r->n, sizeof *r->order);
-	r->n_order = 0;
-	stack[0] = 0;
-	while (n > 0) {
-		uint32_t i = stack[--n];
-		size_t first = n;
-		r->order[r->n_order++] = i;
-		for (uint32_t c = first_child(r, i); c != ROOTFS_NONE;
-		     c = next_sibling(r, c))
-			stack[n++] = c;
-		if (n > first)
-			qsort_r(stack + first, n - first, sizeof *stack, compare, r);
-	}
-	free(stack);
-}
-
-void rootfs_sort(struct rootfs *r)
-{
-	sort(r, compare_backwards);
-}
-
-void rootfs_sort_list(struct rootfs *r)
-{
-	sort(r, compare_list_backwards);
 }

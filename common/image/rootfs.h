@@ -197,4 +197,8 @@ const struct rootfs_inode *rootfs_inode(const struct rootfs *r, uint32_t node);
 const struct rootfs_owner *rootfs_owner(const struct rootfs *r,
 					const struct rootfs_inode *inode);
 
+/* The size of a regular file, and the number of a device; 0 for other types. */
+uint64_t rootfs_size(const struct rootfs_inode *inode);
+dev_t rootfs_rdev(const struct rootfs_inode *inode);
+
 #endif

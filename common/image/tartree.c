@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 /* An archive on its way into a tree. */
@@ -119,7 +118,7 @@ static void set_entry(struct reading *x, uint32_t i)
 		e->ino = (uint64_t)inode->offset;
 		x->t->bytes += e->size = inode->size;
 	} else if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) {
-		e->size = makedev(inode->major, inode->minor);
+		e->size = rootfs_rdev(inode);
 	}
 	set_owner(x, i, x->r->node[x->node[i]].inode);
 }

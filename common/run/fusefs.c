@@ -19,7 +19,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,7 +67,6 @@ static uint32_t node_of(fuse_req_t req, fuse_ino_t ino)
 static void get_status(const struct rootfs *r, uint32_t number, struct stat *st)
 {
 	const struct rootfs_inode *inode = &r->inode[number];
-	const bool is_device = S_ISCHR(inode->mode) || S_ISBLK(inode->mode);
 
 	*st = (struct stat){
 	    .st_ino = number + FUSE_ROOT_ID,
@@ -76,7 +74,7 @@ static void get_status(const struct rootfs *r, uint32_t number, struct stat *st)
 	    .st_nlink = S_ISDIR(inode->mode) ? 2 : inode->names,
 	    .st_uid = (uid_t)rootfs_owner(r, inode)->uid,
 	    .st_gid = (gid_t)rootfs_owner(r, inode)->gid,
-	    .st_rdev = is_device ? makedev(inode->major, inode->minor) : 0,
+	    .st_rdev = rootfs_rdev(inode),
 	    .st_size = S_ISREG(inode->mode)   ? (off_t)inode->size
 		       : S_ISLNK(inode->mode) ? (off_t)strlen(r->text.data + inode->link)
 					      : 0,
