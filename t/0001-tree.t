@@ -1,83 +1,88 @@
 #!/usr/bin/env bash
 # The rules that the sources keep.
 # shellcheck source-path=SCRIPTDIR
+# shellcheck disable=SC2016 # awk expands it
 . "$(dirname "$0")/lib.sh"
-need gcc clang-format clang-tidy cppcheck make nm readelf shellcheck
+need clang-format clang-tidy cppcheck make nm perl readelf shellcheck
 cd "$top" || exit 1
 shopt -s lastpipe nullglob # `none` counts in this shell
 
 # none DESCRIPTION: standard input, a line for each break of a rule, is empty.
 none() { is "$1" "$(cat)" ''; }
 
-# The file without its comments and the text of its strings.
-code() { gcc -fpreprocessed -dD -E -P "$1" 2>/dev/null | sed -E 's/"([^"\\]|\\.)*"/""/g'; }
-
-# calls FUNCTIONS FILE...: where one of them (a|b|c) is called.
-calls() {
-	local functions=$1 file
-	shift
-	for file; do
-		code "$file" | grep -E "(^|[^A-Za-z0-9_])($functions) ?\(" | sed "s|^|$file: |"
-	done
-}
-
 # The module of a file of common/: DIRECTORY/NAME. What follows a dash in the file's name is a part of the module.
-module_of() {
-	local name
-	name=${1%.?}
-	name=${name#common/}
-	echo "${name%%-*}"
-}
+module='function module(file) { sub(/\.[ch]$/, "", file); sub(/^common\//, "", file); sub(/-.*/, "", file); return file }'
 
-# A directory of common/, and the other directories whose headers its files may include.
-declare -A below=(
-	[base]='' [archive]='base' [tree]='base archive' [store]='base tree' [plan]='base store'
-	[image]='base archive tree store' [registry]='base archive image' [run]='base archive image'
-)
+# The directories of common/, and for each the others whose headers its files may include.
+below='base
+archive base
+tree base archive
+store base tree
+plan base store
+image base archive tree store
+registry base archive image
+run base archive image'
+
+# What is included: FILE MODULE " HEADER for the project's own headers, FILE MODULE < HEADER for the others.
+awk "$module"' /^#include [<"]/ {
+	header = substr($2, 2, length($2) - 2)
+	print FILENAME, module(FILENAME), substr($2, 1, 1), header
+}' cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.c t/fuzz/*.c >"$T/includes"
+# included PROGRAM: the rule as an awk program, which prints the breaks.
+included() { awk "$module $1" "$T/includes"; }
 
 # scripts/check compiles all of them with gcc and with clang, where any warning is an error. A header compiles alone, since
 # it is the first that its module's files include.
-for source in common/*/*.c; do
-	[ "$(sed -nE 's/^#include (.*)/\1/p' "$source" | head -n 1)" = "\"$(module_of "$source").h\"" ] || echo "$source"
-done | none 'the first header that a module includes is its own'
-for file in common/*; do
-	[ -n "${below[${file#common/}]+set}" ] || echo "$file"
-done | none 'common/ holds the directories of the subjects, and nothing else'
+{
+	included '$1 ~ /^common\/.*\.c$/ && !seen[$1]++ && $3 $4 != "\"" $2 ".h" { print $1 }'
+	printf '%s\n' common/*/*.c | grep -vxF "$(cut -d ' ' -f 1 "$T/includes")"
+} | none 'the first header that a module includes is its own'
+for file in common/*; do echo "${file#common/}"; done | grep -vx "$(awk '{ print $1 }' <<<"$below")" |
+	none 'common/ holds the directories of the subjects, and nothing else'
 for header in common/*/*.h; do
-	module=common/$(module_of "$header")
-	[ -e "$module.c" ] || compgen -G "$module-*.c" >/dev/null || echo "$header"
+	module_of_header=${header%.h}
+	module_of_header=${module_of_header%%-*}
+	[ -e "$module_of_header.c" ] || compgen -G "$module_of_header-*.c" >/dev/null || echo "$header"
 done | none 'each header has a module'
-for file in cmd/*.c common/*/*.[ch] guest/*.c t/unit/*.c t/fuzz/*.c; do
-	sed -nE 's/^#include "(.*-.*)"/\1/p' "$file" | while read -r header; do
-		[ "$(module_of "common/$header")" = "$(module_of "$file")" ] || echo "$file: $header"
-	done
-done | none 'only its own module includes a header with a dash in its name'
+included '$3 == "\"" && $4 ~ /-/ && module($4) != $2 { print $1 ": " $4 }' |
+	none 'only its own module includes a header with a dash in its name'
 for source in common/*/*.c; do
-	[ -e "common/$(module_of "$source").h" ] || echo "$source"
+	source=${source%.c}
+	[ -e "${source%%-*}.h" ] || echo "$source.c"
 done | none 'each module has a header'
 
-for file in common/*/*.[ch]; do
-	directory=$(basename "$(dirname "$file")")
-	sed -nE 's/^#include "(.*)"/\1/p' "$file" | while read -r header; do
-		[ -e "common/$header" ] && [[ " $directory ${below[$directory]} " == *" ${header%/*} "* ]] ||
-			echo "$file: $header"
-	done
-done | none 'a directory of common/ includes itself and those that it may'
-for file in guest/*.c; do
-	sed -nE 's/^#include "(.*)"/\1/p' "$file" | grep -vE '^(base|archive|run)/'
-done | none 'the guest includes base, archive and run'
+for file in common/*/*.h; do echo "${file#common/}"; done >"$T/headers"
+awk 'FILENAME == ARGV[1] { header[$1] = 1; next }
+	FILENAME == ARGV[2] { may[$1, $1] = 1; for (i = 2; i <= NF; i++) may[$1, $i] = 1; next }
+	$1 ~ /^common\// && $3 == "\"" {
+		split($2, from, "/"); split($4, to, "/")
+		if (!($4 in header) || !((from[1], to[1]) in may)) print $1 ": " $4
+	}' "$T/headers" <(echo "$below") "$T/includes" |
+	none 'a directory of common/ includes itself and those that it may'
+included '$1 ~ /^guest\// && $3 == "\"" && $4 !~ /^(base|archive|run)\// { print $1 ": " $4 }' |
+	none 'the guest includes base, archive and run'
 # An edge from each module to each that it includes; a cycle makes tsort fail.
-for file in common/*/*.[ch]; do
-	sed -nE "s,^#include \"(.*)\.h\",$(module_of "$file") \1,p" "$file" | awk '$1 != $2'
-done | sort -u | tsort 2>&1 >/dev/null | none 'no modules include each other'
+included '$1 ~ /^common\// && $3 == "\"" && module($4) != $2 { print $2, module($4) }' | sort -u | tsort 2>&1 >/dev/null |
+	none 'no modules include each other'
 
 foreign='archive|archive_entry|openssl/.*|sodium|jansson|sqlite3|curl/.*|zlib|zstd|lzma|bzlib'
 foreign+='|seccomp|libdeflate|isa-l.*|igzip_lib|fuse.*'
-for file in cmd/*.c common/*/*.[ch]; do
-	sed -nE "s#^.include [<\"](($foreign)\\.h)[>\"].*#\\1 $(dirname "$file")#p" "$file"
-done | sort -u | awk '{ n[$1]++; by[$1] = by[$1] " " $2 }
-	END { for (h in n) if (n[h] > 1) print h ":" by[h] }' |
+grep -E "^(cmd|common)/.* ($foreign)\\.h\$" "$T/includes" | awk '{ sub(/\/[^\/]*$/, "", $1); print $4, $1 }' | sort -u |
+	awk '{ n[$1]++; by[$1] = by[$1] " " $2 } END { for (h in n) if (n[h] > 1) print h ":" by[h] }' |
 	none 'one directory includes a library'"'"'s header'
+
+# calls FUNCTIONS FILE...: where one of them (a|b|c) is called. Comments, characters and the text of strings are left out.
+calls() {
+	perl -e '
+		my $functions = shift;
+		for my $file (@ARGV) {
+			open my $in, "<", $file or die "$file: $!\n";
+			local $/;
+			my $code = <$in>;
+			$code =~ s{(/\*.*?\*/|//[^\n]*)|"(\\.|[^"\\])*"|\x27(\\.|[^\x27\\])*\x27}{$1 ? " " : "\"\""}gse;
+			print "$file: $&\n" while $code =~ /(?<![A-Za-z0-9_])(?:$functions) ?\([^\n]*/g;
+		}' "$@"
+}
 
 modules=()
 for file in common/*/*.c; do
@@ -90,6 +95,7 @@ calls '_?exit|_Exit|quick_exit|abort' "${modules[@]}" |
 	none 'only err, opt and the tools end the process'
 calls 'strcpy|strcat|v?sprintf|gets|strtok|ato[il]|system|popen|tmpnam' cmd/*.c common/*/*.[ch] guest/*.c |
 	none 'no function is used that has a better one'
+is 'calls are found' "$(calls 'err_init' cmd/dt-layer.c)" 'cmd/dt-layer.c: err_init("");'
 grep -nE 'TO''DO|FIX''ME' -r Makefile cmd common doc guest scripts t |
 	none 'nothing is left for later'
 grep -nE '^typedef +(struct|union)' cmd/*.c common/*/*.[ch] | none 'no struct hides its being one'

@@ -6,9 +6,9 @@
 . "$t_dir/docker.sh"
 need /usr/bin/python3 jq ctr
 
-small=${DT_TEST_SMALL:-/var/tmp/dt-small} large=${DT_TEST_LARGE:-/var/tmp/dt-large}
+small=${DT_TEST_SMALL:-/var/tmp/dt-small} medium=${DT_TEST_MEDIUM:-/var/tmp/dt-medium}
 ok 'a real store' "$t_dir/realstore" small "$small"
-ok 'a large one' "$t_dir/realstore" large "$large"
+ok 'a larger one' "$t_dir/realstore" medium "$medium"
 hello=$(root hello) bash=$(root bash) coreutils=$(root coreutils)
 start_dockerd
 
@@ -120,21 +120,21 @@ ok 'nginx starts' answers get
 like 'nginx serves' "$T/out" '^what is served$'
 docker rm -f nginx >/dev/null
 
-postgres=$(awk '$1 == "postgresql-15" { print $2 }' "$large/roots")
-psql=$(awk '$1 == "postgresql-client-15" { print $2 }' "$large/roots")
-bash=$(awk '$1 == "bash" { print $2 }' "$large/roots")
+postgres=$(awk '$1 == "postgresql-15" { print $2 }' "$medium/roots")
+psql=$(awk '$1 == "postgresql-client-15" { print $2 }' "$medium/roots")
+bash=$(awk '$1 == "bash" { print $2 }' "$medium/roots")
 ln -sfn "$bash/bin/bash" "$T/root/bin/sh"
 jq -n --arg bin "$postgres/lib/postgresql/15/bin:$psql/lib/postgresql/15/bin" \
 	'{Cmd: ["sh"], Env: ["PATH=" + $bin + ":/bin", "PGDATA=/data/pg", "PGHOST=/tmp", "PGUSER=user", "LC_ALL=C"], User: "user"}' >"$T/config.json"
 load_postgres() {
 	{
-		dt-closure --store "$large" "$postgres" "$bash" | dt-popularity --max-layers 98 | dt-layer --store "$large"
+		dt-closure --store "$medium" "$postgres" "$bash" | dt-popularity --max-layers 98 | dt-layer --store "$medium"
 		links
 	} | dt-manifest --name pg --tag 1 --config "$T/config.json" | docker load -q
 }
 ok 'a large image: postgres' load_postgres
 loaded postgres pg:1
-paths=$(dt-closure --store "$large" "$postgres" "$bash" | wc -l)
+paths=$(dt-closure --store "$medium" "$postgres" "$bash" | wc -l)
 is 'in as many layers as it may have' "$(inspect pg:1 '.RootFS.Layers | length')" "$(((paths < 98 ? paths : 98) + 1))"
 run_postgres() {
 	in_docker -i pg:1 sh -c 'set -e

@@ -7,10 +7,10 @@
 . "$t_dir/docker.sh"
 need jq python3 skopeo zstd
 
-small=${DT_TEST_SMALL:-/var/tmp/dt-small} large=${DT_TEST_LARGE:-/var/tmp/dt-large}
+small=${DT_TEST_SMALL:-/var/tmp/dt-small} medium=${DT_TEST_MEDIUM:-/var/tmp/dt-medium}
 ok 'a real store' "$t_dir/realstore" small "$small"
-ok 'a large one' "$t_dir/realstore" large "$large"
-large() { awk -v name="$1" '$1 == name { print $2 }' "$large/roots"; }
+ok 'a larger one' "$t_dir/realstore" medium "$medium"
+medium() { awk -v name="$1" '$1 == name { print $2 }' "$medium/roots"; }
 start_dockerd
 
 # loads SCRIPT DESCRIPTION JQ-OBJECT: what the script makes of a name, a tag and that is loaded;
@@ -19,8 +19,8 @@ store=$small
 loads() {
 	jq -n --arg T "$T" --arg hello "$(root hello)" --arg bash "$(root bash)" --arg coreutils "$(root coreutils)" \
 		--arg file "$(root plain-file)" --arg link "$(root symlink)" --arg nginx "$(root nginx)" \
-		--arg redis "$(root redis-server)" --arg tools "$(root redis-tools)" --arg sh "$(large bash)" \
-		--arg postgres "$(large postgresql-15)" --arg psql "$(large postgresql-client-15)" --arg core "$(large coreutils)" \
+		--arg redis "$(root redis-server)" --arg tools "$(root redis-tools)" --arg sh "$(medium bash)" \
+		--arg postgres "$(medium postgresql-15)" --arg psql "$(medium postgresql-client-15)" --arg core "$(medium coreutils)" \
 		--arg port "${port-}" --arg commands "${commands-}" \
 		'{name: "x", tag: "t", compressor: "none"} + '"$3" >"$T/spec.json"
 	"$1" --store "$store" "$T/spec.json" >"$T/image" 2>"$T/warnings" || cat "$T/warnings"
@@ -176,7 +176,7 @@ says 'redis remembers' OK docker exec redis /bin/redis-cli set key 'a value'
 says 'redis recalls' 'a value' docker exec redis /bin/redis-cli get key
 docker rm -f redis >/dev/null
 
-store=$large
+store=$medium
 commands='mkdir -p data; chown 1000:1000 data; echo user:x:1000:1000::/:/bin/sh >etc/passwd; mkdir -m 1777 tmp; ln -s bash bin/sh'
 layered 'postgres' '{contents: [$sh, $core], extraCommands: "mkdir -p etc; chmod u+w etc bin", fakeRootCommands: $commands, maxLayers: 20, compressor: "zstd",
 	config: {Env: ["PATH=/bin:" + $postgres + "/lib/postgresql/15/bin:" + $psql + "/lib/postgresql/15/bin", "PGDATA=/data/pg", "PGHOST=/tmp", "PGUSER=user", "LC_ALL=C"], User: "1000:1000"}}'

@@ -14,7 +14,7 @@ T=$(mktemp -d "${TMPDIR:-/tmp}/dt-test.XXXXXX")
 # them.
 export PATH=$build:$top/scripts:/usr/bin:$PATH HOME=$T DT_CACHE=$T/.cache
 # verify_asan_link_order=0, because fakeroot preloads its library before that of the sanitizer.
-export ASAN_OPTIONS=exitcode=99:verify_asan_link_order=0 UBSAN_OPTIONS=halt_on_error=1:exitcode=99
+export ASAN_OPTIONS=exitcode=99:verify_asan_link_order=0:detect_leaks=${DT_DETECT_LEAKS:-1} UBSAN_OPTIONS=halt_on_error=1:exitcode=99
 # die_after_fork=0, because dt-push and dt-pull start credential helpers while they have threads.
 # report_thread_leaks=0, because die() waits for no thread.
 export TSAN_OPTIONS=exitcode=99:halt_on_error=1:die_after_fork=0:report_thread_leaks=0
@@ -54,11 +54,11 @@ ok() {
 # fails STATUS REGEX DESCRIPTION COMMAND...: tests that the command exits with exactly this status
 # and prints exactly one line on stderr. The line must match the extended regex.
 fails() {
-	local want=$1 regex=$2 what=$3 status=0
+	local want=$1 regex=$2 what=$3 status=0 lines
 	shift 3
 	"$@" >"$T/out" 2>"$T/err" </dev/null || status=$?
-	if [ "$status" -eq "$want" ] && [ "$(wc -l <"$T/err")" -eq 1 ] &&
-		grep -Eq -- "$regex" "$T/err"; then
+	mapfile lines <"$T/err"
+	if [ "$status" -eq "$want" ] && [ "${#lines[@]}" -eq 1 ] && [[ ${lines[0]} == *$'\n' && ${lines[0]%$'\n'} =~ $regex ]]; then
 		t_report 0 "$what"
 	else
 		t_report 1 "$what"
