@@ -30,6 +30,10 @@ struct options {
 	bool raw, no_cache;
 };
 
+/* The memory for what is hashed and not yet written; most layers of an image fit into it.
+ */
+enum { RECORDS = 16 << 20 };
+
 enum { OPT_DIGESTS = 1, OPT_NO_CACHE, OPT_ONLY, OPT_OWNER, OPT_RAW, OPT_STORE };
 
 static const struct opt option_table[] = {
@@ -123,6 +127,7 @@ struct work {
 	struct cache cache;
 	struct writer writer;
 	struct stubs stubs; /* of --digests */
+	struct record_budget budget;
 	struct layer *layer;
 	size_t n, cap;
 	struct layer_part **part; /* of all layers */
@@ -211,7 +216,7 @@ static void measure(void *arg, size_t turn)
 	size_t i = turn == 0 ? w->largest : turn <= w->largest ? turn - 1 : turn;
 
 	if (!is_known(&w->layer[i]))
-		layer_measure(&w->layer[i], &w->cache);
+		layer_measure(&w->layer[i], &w->cache, &w->budget);
 }
 
 /*
@@ -293,7 +298,7 @@ static void release_work(struct work *w)
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct work w = {.options = &o, .writer = {.fd = 1}};
+	struct work w = {.options = &o, .writer = {.fd = 1}, .budget = {RECORDS}};
 	struct err why;
 
 	err_init("dt-layer");

@@ -298,7 +298,7 @@ static void write_archive(const struct options *o, struct layer *l)
 	if (writer_limit(&writer, o->only, &why) < 0)
 		die("%s", why.text);
 	cache_init(&cache, !o->no_cache);
-	layer_measure(l, &cache);
+	layer_measure(l, &cache, NULL);
 	writer_layer(&writer, l, o->comment);
 	writer_end(&writer);
 	writer_release(&writer);

@@ -126,14 +126,18 @@ mkdir "$T/s$first"
 cp "$T/big" "$T/s$first/big"
 touch -d '1 hour ago' "$T/s$first/big"
 mkfifo "$T/fifo"
+# More small files than dt-layer keeps in memory, so it reads all files of their layer twice.
+mkdir "$T/ballast"
+for ((i = 0; i < 300; i++)); do truncate -s 60000 "$T/ballast/$i"; done
 
 # changing WHAT STATUS REGEX SIZE COMMAND: in the layer behind the first one, a file of
-# SIZE bytes, $file, is changed by COMMAND after it was hashed, before it is written.
+# SIZE bytes, $file, is changed by COMMAND after it was hashed, before it is written. The layer has $ballast, too.
 changing() {
 	local what=$1 want=$2 regex=$3 size=$4 status=0 pid
 	file=$T/s$victim/file
 	rm -rf "$T/s$victim" "$DT_CACHE"
 	mkdir "$T/s$victim"
+	[ -z "$ballast" ] || cp -al "$ballast" "$T/s$victim"
 	head -c "$size" "$T/big" >"$file"
 	touch -d '1 hour ago' "$file"
 	settle "$T/s$victim" "$T/s$first"
@@ -148,13 +152,14 @@ changing() {
 	is "$what: status" "$status" "$want"
 	if [ "$want" -eq 0 ]; then
 		is "$what: silent" "$(cat "$T/err")" ''
-		ok "$what: whole" on "$T/changed" dt-manifest --name x
+		ok "$what: whole" on "$T/changed" dt-manifest --name x --verify
 	else
 		is "$what: one line" "$(wc -l <"$T/err")" 1
 		like "$what: names the file" "$T/err" "^dt-layer: $T/s$victim$regex\$"
 		is_cut "$what" "$T/changed"
 	fi
 }
+ballast=$T/ballast
 for size in 1000 3000000; do
 	changing "$size bytes: vanishes" 1 '/file: No such file or directory' $size 'rm "$file"'
 	changing "$size bytes: grows" 1 '/file: changed while it was read' $size 'echo >>"$file"'
@@ -170,9 +175,13 @@ for size in 1000 3000000; do
 	changing "$size bytes: becomes a FIFO" 1 '/file: changed while it was read' $size 'rm "$file"; mkfifo "$file"'
 	changing "$size bytes: becomes a directory" 1 '/file: .*' $size 'rm "$file"; mkdir "$file"'
 done
-changing 'its directory vanishes' 1 '/file: No such file or directory' 10 'rm -r "$T/s$victim"'
+changing 'its directory vanishes' 1 '/ballast/0: No such file or directory' 10 'rm -r "$T/s$victim"'
 changing 'is linked to its like, as the optimiser does' 0 '' 1000 \
 	'cp -p "$file" "$file.new"; mv "$file.new" "$file"; ln "$file" "$T/link"; rm "$T/link"'
+ballast=''
+for command in 'rm "$file"' 'printf x | dd of="$file" conv=notrunc status=none'; do
+	changing "a file that dt-layer keeps in memory: $command" 0 '' 1000 "$command"
+done
 changing 'gets another name' 0 '' 3000000 'ln "$file" "$T/link"; rm "$T/link"'
 
 # While it is written: dt-layer stands still in the middle of the file.

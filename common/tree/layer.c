@@ -32,6 +32,7 @@ void layer_release(struct layer *l)
 	}
 	free(l->part);
 	free(l->parents);
+	record_release(&l->record);
 	*l = (struct layer){0};
 }
 
@@ -178,12 +179,17 @@ static void run(struct layer *l, struct sink *s)
 	sink_run(s, emit, l, bytes >= THREAD_FROM);
 }
 
-/* Hashes the layer. Returns a file that was touched since the scan, if there is one. */
-static struct sink_entry hash(struct layer *l, uint64_t *size, char hex[DIGEST_HEX + 1])
+/*
+ * Hashes the layer, and records it unless `record` is NULL. Returns a file that was
+ * touched since the scan, if there is one.
+ */
+static struct sink_entry hash(struct layer *l, struct record *record, uint64_t *size,
+			      char hex[DIGEST_HEX + 1])
 {
 	struct sink s;
 
 	sink_init(&s, -1);
+	s.record = record;
 	run(l, &s);
 	digest_hex(&s.digest, hex);
 	*size = s.total;
@@ -242,7 +248,8 @@ static bool parse_fact(struct layer *l, const struct buf *fact)
 			 INT64_MAX, &l->size) == 0;
 }
 
-void layer_measure(struct layer *l, const struct cache *cache)
+void layer_measure(struct layer *l, const struct cache *cache,
+		   struct record_budget *budget)
 {
 	static const char kind[] = "layer-3";
 	char key[DIGEST_HEX + 1];
@@ -251,7 +258,8 @@ void layer_measure(struct layer *l, const struct cache *cache)
 	make_key(l, key);
 	if (!cache_get(cache, kind, key, &fact) || !parse_fact(l, &fact)) {
 		l->is_fresh = !is_settled(l);
-		bool is_touched = hash(l, &l->size, l->diff_id).tree != NULL;
+		record_begin(&l->record, budget);
+		bool is_touched = hash(l, &l->record, &l->size, l->diff_id).tree != NULL;
 		buf_clear(&fact);
 		buf_addf(&fact, "%s %" PRIu64, l->diff_id, l->size);
 		if (!l->is_fresh && !is_touched && !is_temporary(l))
@@ -274,7 +282,7 @@ static void verify(struct layer *l, struct sink_entry touched)
 		touched = (struct sink_entry){&l->part[0].tree, 0};
 	if (l->diff_id[0] == '\0')
 		tree_changed(touched.tree, touched.entry);
-	hash(l, &size, hex);
+	hash(l, NULL, &size, hex);
 	if (!digest_is_same(hex, l->diff_id))
 		tree_changed(touched.tree, touched.entry);
 }
@@ -284,12 +292,16 @@ void layer_write(struct layer *l, int fd)
 	struct sink s;
 
 	sink_init(&s, fd);
-	run(l, &s);
+	if (l->record.is_complete)
+		sink_replay(&s, &l->record);
+	else
+		run(l, &s);
 	if (l->diff_id[0] != '\0' && s.total != l->size)
 		die("a layer has %" PRIu64 " bytes, and had %" PRIu64
 		    " when it was measured",
 		    s.total, l->size);
-	if (s.touched.tree != NULL || l->is_fresh)
+	bool is_recorded = l->record.is_complete && l->record.n == 0;
+	if (s.touched.tree != NULL || (l->is_fresh && !is_recorded))
 		verify(l, s.touched);
 	sink_release(&s);
 }

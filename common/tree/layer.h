@@ -3,11 +3,12 @@
  *
  * A layer has a diff_id, the SHA-256 of its tar. In a layer archive (dt-image(5)) the
  * diff_id precedes the tar. So a layer is produced twice: once to measure it, and once to
- * write it.
+ * write it. A layer whose small files fit into the memory given is recorded when it is
+ * measured, and only its large files are read twice.
  *
  *	struct layer l = {.style = &style};
  *	tree_scan(&layer_add(&l)->tree, path, NULL);
- *	layer_measure(&l, &cache);
+ *	layer_measure(&l, &cache, &budget);
  *	layer_write(&l, STDOUT_FILENO);
  *
  * Both passes use the same code. A file that changes between them ends the process with a
@@ -19,6 +20,7 @@
 
 #include "base/digest.h"
 #include "base/opt.h"
+#include "tree/record.h"
 #include "tree/tree.h"
 
 #include <stdbool.h>
@@ -87,6 +89,7 @@ struct layer {
 	char diff_id[DIGEST_HEX + 1]; /* set by layer_measure() */
 	/* A file changed so recently that a later change may not change its times. */
 	bool is_fresh;
+	struct record record; /* what layer_measure() hashed */
 };
 
 /* Adds an empty part. The layer owns it and frees its tree and prefix. */
@@ -98,9 +101,11 @@ void layer_release(struct layer *l);
 /*
  * Determines diff_id and size by reading all files, or from the cache. Several threads
  * may measure different layers. The key in the cache is a digest of the style, of all
- * prefixes, and of tree_digest() of each tree.
+ * prefixes, and of tree_digest() of each tree. `budget` limits the memory for records,
+ * and lasts until the layers are released. If it is NULL, nothing is recorded.
  */
-void layer_measure(struct layer *l, const struct cache *cache);
+void layer_measure(struct layer *l, const struct cache *cache,
+		   struct record_budget *budget);
 
 /*
  * Writes the layer tar to `fd`. Ends the process on failure. If the layer was measured,

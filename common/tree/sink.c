@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/ring.h"
+#include "tree/record.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -63,13 +64,21 @@ static uint64_t write_file(struct sink *s, const struct sink_piece *p, uint64_t 
 	return (uint64_t)n;
 }
 
+static void write_bytes(const struct sink *s, const void *data, size_t len)
+{
+	if (io_write(s->fd, data, len) < 0)
+		die_errno("%s", io_output());
+}
+
 /* Hashes or writes the bytes of a piece, and clears them. */
 static void consume_bytes(struct sink *s, struct sink_piece *p)
 {
 	if (s->fd < 0)
 		digest_update(&s->digest, p->bytes.data, p->bytes.len);
-	else if (io_write(s->fd, p->bytes.data, p->bytes.len) < 0)
-		die_errno("%s", io_output());
+	else
+		write_bytes(s, p->bytes.data, p->bytes.len);
+	if (s->record != NULL)
+		record_bytes(s->record, p->bytes.data, p->bytes.len);
 	buf_clear(&p->bytes);
 }
 
@@ -83,6 +92,8 @@ static void consume(struct sink *s, struct sink_piece *p)
 		    s->fd < 0 ? hash_file(s, p, size) : write_file(s, p, size);
 		if (tree_is_touched(p->file.tree, p->file.entry, p->fd, done))
 			p->touched = p->file;
+		if (s->record != NULL)
+			record_file(s->record, p->file.tree, p->file.entry);
 		close(p->fd);
 		p->fd = -1;
 	}
@@ -139,6 +150,27 @@ static uint64_t read_span(struct sink *s, int fd, off_t offset, uint64_t size)
 	return done;
 }
 
+/* Opens the file, which ends the piece that is being filled if it is large. */
+static int open_file(struct sink *s, struct tree_reader *r, struct sink_entry file,
+		     off_t *offset)
+{
+	uint64_t size = file.tree->entry[file.entry].size;
+	int fd = tree_open(r, file.tree, file.entry, offset);
+
+	if (fd < 0)
+		tree_unreadable(file.tree, file.entry);
+	if (tree_is_touched(file.tree, file.entry, fd, size))
+		s->piece->touched = file;
+	if (size >= ZERO_COPY_FROM) {
+		s->piece->fd = fd;
+		s->piece->offset = *offset;
+		s->piece->file = file;
+		s->total += size;
+		flush(s);
+	}
+	return fd;
+}
+
 void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint32_t i)
 {
 	const struct sink_entry file = {t, i};
@@ -147,18 +179,8 @@ void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint
 	if (size == 0)
 		return;
 	off_t offset;
-	int fd = tree_open(r, t, i, &offset);
-	if (fd < 0)
-		tree_unreadable(t, i);
-	if (tree_is_touched(t, i, fd, size))
-		s->piece->touched = file;
-	if (size >= ZERO_COPY_FROM) {
-		s->piece->fd = fd;
-		s->piece->offset = offset;
-		s->piece->file = file;
-		s->total += size;
-		flush(s);
-	} else {
+	int fd = open_file(s, r, file, &offset);
+	if (size < ZERO_COPY_FROM) {
 		uint64_t done = read_span(s, fd, offset, size);
 		if (tree_is_touched(t, i, fd, done))
 			s->piece->touched = file;
@@ -184,6 +206,30 @@ void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *
 	if ((uint64_t)done != size)
 		die("%s: truncated", name);
 	sink_zeroes(s, tar_padding(size));
+}
+
+void sink_replay(struct sink *s, const struct record *r)
+{
+	const struct tree *tree = NULL;
+	struct tree_reader reader;
+	size_t done = 0;
+	off_t offset;
+
+	for (size_t i = 0; i < r->n; i++) {
+		const struct record_file *f = &r->file[i];
+		write_bytes(s, r->bytes.data + done, f->at - done);
+		done = f->at;
+		if (tree != NULL && tree != f->tree)
+			tree_reader_release(&reader);
+		if (tree != f->tree)
+			tree_reader_init(&reader);
+		tree = f->tree;
+		open_file(s, &reader, (struct sink_entry){f->tree, f->entry}, &offset);
+	}
+	if (tree != NULL)
+		tree_reader_release(&reader);
+	write_bytes(s, r->bytes.data + done, r->bytes.len - done);
+	s->total += r->bytes.len;
 }
 
 void sink_header(struct sink *s, const struct tar_member *m)

@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct record;
 struct ring;
 struct tar_member;
 
@@ -46,9 +47,10 @@ struct sink_piece {
 };
 
 struct sink {
-	int fd;               /* output, or -1 to hash the bytes */
-	struct digest digest; /* used if `fd` is -1 */
-	uint64_t total;       /* bytes so far */
+	int fd;                /* output, or -1 to hash the bytes */
+	struct digest digest;  /* used if `fd` is -1 */
+	struct record *record; /* gets what is hashed, or NULL */
+	uint64_t total;        /* bytes so far */
 	/* A file for which tree_is_touched() is true, if there is one. */
 	struct sink_entry touched;
 	struct sink_piece *piece; /* the piece that is being filled */
@@ -84,5 +86,9 @@ void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint
 void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *name);
 
 void sink_zeroes(struct sink *s, size_t n);
+
+/* Writes what was recorded while it was hashed. Large files are read and checked again.
+ */
+void sink_replay(struct sink *s, const struct record *r);
 
 #endif

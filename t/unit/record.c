@@ -1,0 +1,51 @@
+#include "tree/record.h"
+
+#include "tap.h"
+
+static void add(struct record *r, const char *text)
+{
+	record_bytes(r, text, strlen(text));
+}
+
+int main(void)
+{
+	enum { LIMIT = 100 };
+	struct record_budget budget = {LIMIT};
+	struct record a = {0}, b = {0};
+
+	add(&a, "x");
+	record_file(&a, NULL, 0);
+	tap_ok(!a.is_complete && a.bytes.len == 0 && a.n == 0,
+	       "nothing is recorded before the beginning");
+	record_begin(&a, NULL);
+	add(&a, "x");
+	tap_ok(!a.is_complete && a.bytes.len == 0, "nor without a budget");
+
+	record_begin(&a, &budget);
+	add(&a, "one ");
+	record_file(&a, NULL, 7);
+	add(&a, "two");
+	tap_ok(a.is_complete && a.bytes.len == 7 &&
+		   memcmp(a.bytes.data, "one two", 7) == 0,
+	       "bytes are recorded");
+	tap_ok(a.n == 1 && a.file[0].at == 4 && a.file[0].entry == 7,
+	       "and where a file is between them");
+	tap_int((long long)budget.left, LIMIT - 7 - (long long)sizeof *a.file,
+		"both are taken from the budget");
+
+	record_begin(&b, &budget);
+	add(&b, "something");
+	for (int i = 0; i < LIMIT; i++)
+		add(&b, "too much");
+	tap_ok(!b.is_complete && b.bytes.len == 0, "too much makes a record empty");
+	add(&b, "x");
+	tap_ok(!b.is_complete && b.bytes.len == 0, "it stays empty");
+	tap_int((long long)budget.left, LIMIT - 7 - (long long)sizeof *a.file,
+		"what it took is in the budget again");
+	tap_ok(a.is_complete, "the other record is complete");
+
+	record_release(&a);
+	record_release(&b);
+	tap_int((long long)budget.left, LIMIT, "nothing is taken after the release");
+	return tap_done();
+}
