@@ -19,6 +19,7 @@ PREFIX   = /usr/local
 BASH_DIR = $(PREFIX)/share/bash-completion/completions
 ZSH_DIR  = $(PREFIX)/share/zsh/site-functions
 FISH_DIR = $(PREFIX)/share/fish/vendor_completions.d
+EXAMPLES = $(PREFIX)/share/doc/dt/examples
 SANITIZE =
 CC      ?= cc
 CFLAGS  ?= -O2 -g
@@ -162,7 +163,7 @@ lint-tidy:
 
 install: all
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin libexec/dt share/dt share/man/man1 share/man/man5 \
-	    share/man/man7) $(addprefix $(DESTDIR),$(BASH_DIR) $(ZSH_DIR) $(FISH_DIR))
+	    share/man/man7) $(addprefix $(DESTDIR),$(BASH_DIR) $(ZSH_DIR) $(FISH_DIR) $(EXAMPLES))
 	install -m 755 $(TOOLS:%=$B/%) $(SCRIPTS) $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $B/guest/init $(DESTDIR)$(PREFIX)/libexec/dt
 	install -m 644 scripts/lib/*.awk scripts/lib/*.bash scripts/lib/*.jq scripts/lib/programs.* \
@@ -171,6 +172,8 @@ install: all
 	install -m 644 $B/completions/bash/* $(DESTDIR)$(BASH_DIR)
 	install -m 644 $B/completions/zsh/* $(DESTDIR)$(ZSH_DIR)
 	install -m 644 $B/completions/fish/* $(DESTDIR)$(FISH_DIR)
+	install -m 644 $(wildcard doc/examples/*.*) $(DESTDIR)$(EXAMPLES)
+	install -m 755 $(filter-out $(wildcard doc/examples/*.*),$(wildcard doc/examples/*)) $(DESTDIR)$(EXAMPLES)
 
 # The tracked files of the last commit, with its time and no other owners. The bytes depend on the commit, git and gzip.
 dist:

@@ -75,6 +75,8 @@ is 'no scratch file is left' "$(ls -A "$T/tmp")" ''
 
 # --- where they are ---
 ok 'make install' make -s -C "$top" install B="$build" PREFIX="$T/inst"
+examples() { (cd "$1" && find . -type f -printf '%p %m\n' -exec cksum {} + | sort); }
+is 'the examples are installed, with their modes' "$(examples "$T/inst/share/doc/dt/examples")" "$(examples "$top/doc/examples")"
 mkdir "$T/profile"
 for script in "$T"/inst/bin/dt-*; do
 	name=${script##*/}

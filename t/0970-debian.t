@@ -77,6 +77,11 @@ for file in "$usr"/bin/dt-*; do
 		"$usr/share/fish/vendor_completions.d/$name.fish" -printf x 2>/dev/null)" xxx
 done
 is 'all tools are there' "$(cd "$usr/bin" && ls)" "$(cd "$T/source" && basename -s .c -a cmd/*.c scripts/dt-* | sort)"
+examples=$usr/share/doc/dt/examples
+is 'the examples are there' "$(cd "$examples" && find . -type f -printf '%p %m\n' | sort)" \
+	"$(cd "$T/source/doc/examples" && find . -type f -printf '%p %m\n' | sort)"
+ok 'an example makes an image' installed "PATH=$usr/bin:/usr/bin" "$examples/static-image" /bin/busybox
+is 'of the installed filters' "$(on "$T/out" "$usr/bin/dt-inspect" | jq -r '.image.config.Entrypoint[0]')" /bin/busybox
 ok 'dt-doctor' installed "$usr/bin/dt-doctor"
 like 'it finds the installed filters' "$T/out" "^ok +filters +[0-9]+ filters of version $version in $usr/bin\$"
 like 'which make images' "$T/out" '^ok +layered-image '
