@@ -64,6 +64,12 @@ is 'bash: -o' "$(in_bash dt-layer -o ot)" other
 is 'bash: an operand' "$(in_bash dt-inspect ot)" other
 is 'bash: an operand after --' "$(in_bash dt-inspect -- ot)" other
 is 'bash: no options after --' "$(in_bash dt-inspect -- --)" ''
+is 'bash: no options after an operand' "$(in_bash dt-inspect ./other --)" ''
+is 'bash: no options of a script after an operand' "$(in_bash dt-load other --)" ''
+is 'bash: options after arguments' "$(in_bash dt-layer --raw --owner 0 : 0 --store = /x -o other --no)" --no-cache
+is 'bash: options after the argument --' "$(in_bash dt-manifest --name -- --ta)" --tag
+is 'bash: options after redirections' "$(in_bash dt-layer '<' other 2 '>' err --no)" --no-cache
+is 'bash: the file of a redirection' "$(in_bash dt-layer '<' ot)" other
 is 'bash: no operand' "$(in_bash dt-doctor ot)" ''
 is 'bash: an operand that is no file' "$(in_bash dt-env-helper ot)" ''
 is 'bash: any argument' "$(in_bash dt-manifest --name ot)" ''
@@ -77,13 +83,18 @@ is 'fish: words after =' "$(of_fish 'dt-compress --format=z')" '--format=zstd'
 is 'fish: a directory' "$(of_fish 'dt-layer --store one')" 'one directory/|onedir/'
 is 'fish: -o' "$(of_fish 'dt-layer -o ot')" other
 is 'fish: an operand' "$(of_fish 'dt-inspect ot')" other
+is 'fish: no options after --' "$(of_fish 'dt-inspect -- --')" ''
+is 'fish: no options after an operand' "$(of_fish 'dt-inspect other --')" ''
+is 'fish: options after arguments' "$(of_fish 'dt-layer --raw --owner 0:0 --store=/x -o other --no')" --no-cache
+is 'fish: options after a redirection' "$(of_fish 'dt-layer <other --no')" --no-cache
 is 'fish: no operand' "$(of_fish 'dt-doctor ot')" ''
 
 # --- typed, with tabs ---
 # typed SHELL: prints the arguments that the shell completes; the words of a line are in brackets.
 typed() {
 	"$t_dir/fixtures/typed.py" 'show() { printf "<%s>" "$@"; echo; }; alias dt-compress=show dt-layer=show dt-inspect=show' \
-		$'dt-compress --for\tz\t --lay\t' $'dt-compress --format=z\t' $'dt-layer --store onedi\t' $'dt-inspect one\\ f\t' -- "$@" |
+		$'dt-compress --for\tz\t --lay\t' $'dt-compress --format=z\t' $'dt-layer --store onedi\t' $'dt-inspect one\\ f\t' \
+		$'dt-inspect other --siz\t' $'dt-inspect -- --siz\t' $'dt-layer <othe\t --ra\t' -- "$@" |
 		tr -d '\r' | grep -a '^<'
 }
 cat >"$T/bashrc" <<END
@@ -95,7 +106,10 @@ typed bash --rcfile "$T/bashrc" -i >"$T/out"
 is 'bash, typed' "$(cat "$T/out")" '<--format><zstd><--layers>
 <--format=zstd>
 <--store><onedir/>
-<one file>'
+<one file>
+<other><--siz>
+<--><--siz>
+<--raw>'
 cat >"$T/.zshrc" <<END
 PROMPT='ready> '
 fpath=('$zsh_dir' \$fpath)
@@ -107,7 +121,10 @@ ZDOTDIR=$T typed zsh -i >"$T/out"
 is 'zsh, typed' "$(cat "$T/out")" '<--format=zstd><--layers>
 <--format=zstd>
 <--store><onedir>
-<one file>'
+<one file>
+<other><--siz>
+<--><--siz>
+<--raw>'
 # Each file must be sound for zsh. -n only parses it.
 for tool in $tools; do
 	zsh -n "$zsh_dir/_$tool" 2>&1
