@@ -23,6 +23,7 @@
 #include "image/platform.h"
 #include "image/reference.h"
 #include "image/writer.h"
+#include "registry/credentials.h"
 #include "registry/dockerarchive.h"
 #include "registry/fetch.h"
 #include "registry/pull.h"
@@ -37,7 +38,8 @@
 #include <unistd.h>
 
 enum archive_format { DOCKER_ARCHIVE, IMAGE_ARCHIVE };
-enum answer { ARCHIVE, PRINT_DIGEST, PRINT_HASH };
+/* The answer: the archive, or what --print prints. */
+enum answer { ARCHIVE, PRINT_DIGEST, PRINT_HASH, PRINT_CREDENTIALS, PRINT_CACHE };
 
 struct options {
 	struct reference ref;
@@ -77,7 +79,7 @@ static const struct opt option_table[] = {
     {OPT_FORMAT, "format", "FORMAT", "docker-archive (as skopeo writes it) or dt"},
     {OPT_THIN, "thin", NULL, "write a thin archive, without any layer, for --from"},
     {OPT_PRINT, "print", "WHAT",
-     "print only the digest of NAME:TAG, or the hash for --sha256"},
+     "print only this: digest, hash, credentials or cache (see the manual)"},
     REGISTRY_OPTION_TLS_VERIFY,
     {OPT_MIRROR, "mirror", "HOST",
      "try this host first for images of Docker Hub (DT_MIRROR)"},
@@ -93,13 +95,34 @@ static const struct opt_tool tool = {
     .options = option_table,
 };
 
-/* The index of the word that `value` is. Exits with status 2 if it is none of them. */
-static int choose(const char *option, const char *value, const char *const words[2])
+static enum archive_format format_option(const char *value)
 {
-	for (int i = 0; i < 2; i++)
+	if (strcmp(value, "docker-archive") == 0)
+		return DOCKER_ARCHIVE;
+	if (strcmp(value, "dt") == 0)
+		return IMAGE_ARCHIVE;
+	die_usage("--format takes docker-archive or dt, not '%s'", value);
+}
+
+/* Whether it depends only on the user's files and variables. */
+static bool is_setting(enum answer a)
+{
+	return a == PRINT_CREDENTIALS || a == PRINT_CACHE;
+}
+
+static enum answer print_option(const char *value)
+{
+	static const char *const words[] = {
+	    [PRINT_DIGEST] = "digest",
+	    [PRINT_HASH] = "hash",
+	    [PRINT_CREDENTIALS] = "credentials",
+	    [PRINT_CACHE] = "cache",
+	};
+
+	for (int i = PRINT_DIGEST; i <= PRINT_CACHE; i++)
 		if (strcmp(value, words[i]) == 0)
-			return i;
-	die_usage("--%s takes %s or %s, not '%s'", option, words[0], words[1], value);
+			return (enum answer)i;
+	die_usage("--print takes digest, hash, credentials or cache, not '%s'", value);
 }
 
 /*
@@ -115,8 +138,6 @@ static void set_mirror(struct options *o, const char *mirror)
 
 static void set_option(struct options *o, int key)
 {
-	static const char *const formats[] = {"docker-archive", "dt"};
-	static const char *const answers[] = {"digest", "hash"};
 	struct err why;
 
 	switch (key) {
@@ -124,7 +145,7 @@ static void set_option(struct options *o, int key)
 		platform_arch_option(&o->platform, optarg);
 		break;
 	case OPT_FORMAT:
-		o->format = (enum archive_format)choose("format", optarg, formats);
+		o->format = format_option(optarg);
 		break;
 	case OPT_JOBS:
 		o->jobs = num_option("jobs", optarg, 1, REGISTRY_JOBS_MAX);
@@ -145,8 +166,7 @@ static void set_option(struct options *o, int key)
 		o->os = platform_os_option(optarg);
 		break;
 	case OPT_PRINT:
-		o->answer =
-		    choose("print", optarg, answers) == 0 ? PRINT_DIGEST : PRINT_HASH;
+		o->answer = print_option(optarg);
 		break;
 	case OPT_SHA256:
 		if (digest_pin(optarg, o->pin) < 0)
@@ -198,11 +218,13 @@ static void parse_args(struct options *o, int argc, char **argv)
 		set_mirror(o, mirror);
 	for (int key; (key = opt_next(argc, argv, &tool)) != -1;)
 		set_option(o, key);
-	if (optind == argc)
+	bool has_operand = !is_setting(o->answer);
+	if (optind == argc && has_operand)
 		die_usage("NAME@DIGEST is missing");
-	if (optind + 1 < argc)
-		die_usage("unexpected operand '%s'", argv[optind + 1]);
-	check_args(o, argv[optind]);
+	if (optind + has_operand < argc)
+		die_usage("unexpected operand '%s'", argv[optind + has_operand]);
+	if (has_operand)
+		check_args(o, argv[optind]);
 }
 
 /* Exits with a message. */
@@ -365,6 +387,23 @@ static void print_digest(struct options *o, struct registry *registry)
 	print_line(line);
 }
 
+static void print_setting(const struct options *o, const struct cache *cache)
+{
+	struct buf text = {0};
+	struct err why;
+
+	if (o->answer == PRINT_CREDENTIALS) {
+		if (credentials_list(&text, &why) < 0)
+			die("%s", why.text);
+	} else {
+		if (cache->dir == NULL)
+			die("there is no directory for the cache: set DT_CACHE");
+		buf_addf(&text, "%s\n", cache->dir);
+	}
+	io_finish_text(&text);
+	buf_release(&text);
+}
+
 /* Downloads the layers and writes the archive. */
 static void write_layers(struct options *o, struct pull *p)
 {
@@ -413,11 +452,24 @@ static void pull(struct options *o, struct registry *registry, const struct cach
 	pull_release(&p);
 }
 
+static void ask_registry(struct options *o, const struct cache *cache)
+{
+	struct sandbox sandbox = {.cache = cache->dir};
+
+	registry_sandbox(&sandbox, &o->ref, &o->registry);
+	sandbox_enter(&sandbox);
+	struct registry *registry = registry_new(&o->ref, &o->registry);
+	if (o->answer == PRINT_DIGEST)
+		print_digest(o, registry);
+	else
+		pull(o, registry, cache);
+	registry_release(registry);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o;
 	struct cache cache;
-	struct sandbox sandbox = {0};
 
 	err_init("dt-pull");
 	io_init();
@@ -426,15 +478,10 @@ int main(int argc, char **argv)
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), o.answer == ARCHIVE ? IO_BINARY : IO_TEXT);
 	cache_init(&cache, !o.no_cache);
-	sandbox.cache = cache.dir;
-	registry_sandbox(&sandbox, &o.ref, &o.registry);
-	sandbox_enter(&sandbox);
-	struct registry *registry = registry_new(&o.ref, &o.registry);
-	if (o.answer == PRINT_DIGEST)
-		print_digest(&o, registry);
+	if (is_setting(o.answer))
+		print_setting(&o, &cache);
 	else
-		pull(&o, registry, &cache);
-	registry_release(registry);
+		ask_registry(&o, &cache);
 	cache_release(&cache);
 	reference_release(&o.ref);
 	free(o.name);

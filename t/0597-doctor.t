@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/docker.sh"
 . "$t_dir/users.sh"
-need bwrap python3 fakeroot jq busybox qemu-system-x86_64 mke2fs newuidmap patchelf podman ctr
+need gcc bwrap python3 fakeroot jq busybox qemu-system-x86_64 mke2fs newuidmap patchelf podman ctr
 doctor=$top/scripts/dt-doctor
 export DOCKER_HOST=unix://$T/none CONTAINERD_ADDRESS=$T/none
 unset DT_BACKEND DT_KERNEL DT_MODULES REGISTRY_AUTH_FILE XDG_RUNTIME_DIR XDG_CONFIG_HOME DOCKER_CONFIG
@@ -83,6 +83,11 @@ what='a missing library'
 fails 1 '^dt-doctor: .*: dt-root: .*libnone\.so\.1: cannot open shared object file' "$what" "$doctor"
 item dt-root broken '.*libnone\.so\.1'
 rm "$T/filters/dt-root"
+echo 'int main(void) { __builtin_trap(); }' | gcc -x c -o "$T/filters/dt-root" -
+what='a filter that crashes'
+fails 1 '^dt-doctor: .*: dt-root: dt-root was killed by signal 4$' "$what" "$doctor"
+item dt-root broken
+rm "$T/filters/dt-root"
 what='a missing filter'
 PATH=/usr/bin fails 1 '^dt-doctor: .*: dt-root: build it by make, or install dt$' "$what" "$doctor" -o "$T/report"
 cp "$T/report" "$T/out"
@@ -128,7 +133,7 @@ mkdir -p "$T/alone/00000000000000000000000000000000-x"
 what='no devices, no variables, and a store alone'
 healthy env -i PATH=/usr/bin "DT_BUILD=$build" bwrap --dev-bind / / --dev /dev --tmpfs /boot "$doctor" --boot --store "$T/alone"
 item store limited ".*$T/alone, without a database"
-item cache limited 'none'
+item cache limited 'none.*: set DT_CACHE'
 item fuse missing
 item kvm missing
 item kernel missing '.*: no kernel in /boot'
@@ -145,7 +150,7 @@ item store-nix ok ".*, with the database $T/system/nix/var/nix/db/db.sqlite"
 item store-gnu limited '.*without a database'
 item cache ok ".*$T/cache: 1 files, 0\\.0 MB"
 item credentials ok "$T/config/containers/auth.json: quay.io/team\$"
-item credentials ok "$T/docker/config.json: helped.example.org, https://index.docker.io/v1/, registry.example.org, those of docker-credential-vault\$"
+item credentials ok "$T/docker/config.json: registry.example.org, https://index.docker.io/v1/, helped.example.org, those of docker-credential-vault\$"
 is 'no secret is printed' "$(grep -e hidden -e "$secret" -e me: "$T/out")" ''
 what='no store, and bad credentials'
 REGISTRY_AUTH_FILE=$T/bin healthy "$doctor" --store "$T/none"

@@ -108,6 +108,11 @@ fails 1 'status 404, not found' 'no such repository' pull --no-cache "$r/none@$(
 fails 1 'status 404, not found' 'no such image' pull --no-cache "$r/one@sha256:$zeros"
 pull "$r/many@sha256:$zeros" >"$T/out" 2>"$T/err"
 is 'no such image: nothing is left of it' "$(find "$DT_CACHE/blobs" -size 0)" ''
+of_cache() { env -u DT_CACHE -u XDG_CACHE_HOME "HOME=$T" "$@" dt-pull --print cache; }
+is '--print cache' "$(dt-pull --print cache)" "$DT_CACHE"
+is '--print cache: XDG_CACHE_HOME' "$(of_cache XDG_CACHE_HOME=/x)" /x/dt
+is '--print cache: HOME' "$(of_cache)" "$T/.cache/dt"
+fails 1 'there is no directory for the cache: set DT_CACHE' '--print cache: none' of_cache "HOME=$T/none"
 fails 2 'has a digest already' '--print digest of a digest' pull --print digest "$one"
 for bad in "$r/one" "$r/one:1" "$r/one:1@$(digest one)" "$r/one@sha256:0" "$r/one@sha512:$zeros" "$r/ONE@$(digest one)" "$r/one@" "@$(digest one)" ''; do
 	fails 2 "dt-pull: .*: try 'dt-pull --help'\$" "'$bad' is no NAME@DIGEST" pull "$bad"

@@ -85,7 +85,26 @@ for ((i = ${#places[@]} - 1; i >= 0; i--)); do
 	fails 1 'status 401' "${places[i]#"$T"/} comes first" pull basic
 	file "${places[i]}" <<<"{\"auths\": {\"$liar\": {\"auth\": \"$auth\"}}}"
 done
+# The list of them.
+file "${places[0]}" <<<"{\"auths\": {\"$liar/basic\": {\"auth\": \"$auth\"}, \"none.example.org\": {}}}"
+file "${places[2]}" <<<"{\"auths\": {\"https://me:sesame@hub.example.org/v1/\": {}, \"a key\": {\"auth\": \"$auth\"}},
+	\"credHelpers\": {\"helped.example.org\": \"good\", \"not.example.org\": \"\"}, \"credsStore\": \"vault\"}"
+ok '--print credentials' dt-pull --print credentials
+is '--print credentials: each file in its order' "$(cat "$T/out")" "file $liar/basic ${places[0]}
+file $liar ${places[1]}
+docker-credential-vault https://hub.example.org/v1/ ${places[2]}
+docker-credential-good helped.example.org ${places[2]}
+docker-credential-vault * ${places[2]}"
+is '--print credentials: without secrets' "$(grep -e sesame -e "$auth" "$T/out" "$T/err")" ''
+ok '--print credentials: one file' env "REGISTRY_AUTH_FILE=${places[1]}" dt-pull --print credentials
+is '--print credentials: only this file' "$(cat "$T/out")" "file $liar ${places[1]}"
+file "${places[1]}" <<<"{\"auths\": {\"$liar\": {\"auth\": \"sesame\"}}}"
+fails 1 "^dt-pull: ${places[1]}: an 'auth' is not USER:PASSWORD in base 64\$" '--print credentials: a broken file' dt-pull --print credentials
+fails 1 "^dt-pull: $T/none: No such file" '--print credentials: a missing file' env "REGISTRY_AUTH_FILE=$T/none" dt-pull --print credentials
+fails 2 "unexpected operand 'x'" '--print credentials: no operand' dt-pull --print credentials x
 rm "${places[@]}"
+ok '--print credentials: no file' dt-pull --print credentials
+is '--print credentials: no file, no line' "$(cat "$T/out")" ''
 unset XDG_RUNTIME_DIR XDG_CONFIG_HOME DOCKER_CONFIG
 for place in .config/containers/auth.json .docker/config.json; do
 	file "$T/$place" <<<"{\"auths\": {\"$liar\": {\"auth\": \"$auth\"}}}"

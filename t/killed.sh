@@ -98,6 +98,11 @@ case_bin_sh() { killed bin_sh dt-env-helper -o @dir/out binSh; }
 case_certificates() { killed certificates dt-env-helper caCertificates; }
 case_nss() { killed nss dt-env-helper --directory @dir/new fakeNss; }
 case_shadow_setup() { killed shadow_setup --text dt-env-helper shadowSetup; }
+# The other cases kill the programs of dt-stream-layered-image.
+case_doctor() {
+	DOCKER_HOST=unix://$T/none CONTAINERD_ADDRESS=$T/none REGISTRY_AUTH_FILE='' DT_CACHE=$T/cache \
+		killed doctor --report --text --opaque=dt-stream-layered-image dt-doctor "${store[@]}"
+}
 case_package() { killed package dt-env-helper "${store[@]}" --package "$bash" binSh; }
 
 # --- registries ---

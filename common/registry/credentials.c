@@ -1,6 +1,5 @@
 #include "registry/credentials.h"
 
-#include "base/broker.h"
 #include "base/buf.h"
 #include "base/encode.h"
 #include "base/err.h"
@@ -8,17 +7,15 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "base/spawn.h"
+#include "registry/credentials-private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { FILE_MAX = 1 << 20, ANSWER_MAX = 64 << 10 };
+enum { FILE_MAX = 1 << 20 };
 
 void credentials_release(struct credentials *c)
 {
@@ -157,123 +154,6 @@ static int find_entry(struct credentials *c, const json_t *auths, const char *fi
 	return best != NULL ? read_entry(c, best, file, e) : 0;
 }
 
-/* --- credential helpers --- */
-
-static const char helper_prefix[] = "docker-credential-";
-
-static bool is_helper(const char *program)
-{
-	size_t len = strlen(helper_prefix);
-
-	return strncmp(program, helper_prefix, len) == 0 && program[len] != '\0' &&
-	       strchr(program, '/') == NULL;
-}
-
-/* Returns the PID of `PROGRAM get`, or -1 with errno set and a reason. */
-static pid_t start(const char *program, int in, int out, struct err *e)
-{
-	const char *const argv[] = {program, "get", NULL};
-
-	return spawn_start(argv, in, out, STDERR_FILENO, NULL, 0, e);
-}
-
-pid_t credentials_helper(const char *program, int in, int out)
-{
-	struct err unused;
-
-	if (is_helper(program))
-		return start(program, in, out, &unused);
-	errno = EPERM;
-	return -1;
-}
-
-/* Starts the program, by the broker if there is one. */
-static pid_t start_helper(const char *program, int in, int out, struct err *e)
-{
-	if (!broker_is_on())
-		return start(program, in, out, e);
-	pid_t pid = broker_spawn(program, in, out);
-	return pid >= 0 ? pid : err_set_errno(e, "%s", program);
-}
-
-/*
- * Runs `docker-credential-NAME get`. Returns its wait status, or -1 and a reason.
- */
-static int run_helper(const char *program, const char *question, struct buf *answer,
-		      struct err *e)
-{
-	int in[2], out[2];
-
-	if (pipe2(in, O_CLOEXEC) < 0)
-		return err_set_errno(e, "%s", program);
-	if (pipe2(out, O_CLOEXEC) < 0) {
-		err_set_errno(e, "%s", program);
-		close(in[0]);
-		close(in[1]);
-		return -1;
-	}
-	/* The question fits into the pipe. The program may exit without reading it. */
-	(void)io_write(in[1], question, strlen(question));
-	close(in[1]);
-	pid_t pid = start_helper(program, in[0], out[1], e);
-	close(in[0]);
-	close(out[1]);
-	int result = pid < 0 ? -1 : 0;
-	if (result == 0 && io_slurp(out[0], answer, ANSWER_MAX) < 0)
-		result = err_set_errno(e, "%s", program);
-	close(out[0]);
-	int status = pid < 0 ? -1 : broker_is_on() ? broker_wait(pid) : spawn_wait(pid);
-	if (result == 0 && status < 0)
-		result = err_set_errno(e, "%s", program);
-	return result < 0 ? -1 : status;
-}
-
-int credentials_answer(struct credentials *c, const char *text, size_t len,
-		       const char *program, struct err *e)
-{
-	struct err unused; /* discarded: it may quote a secret */
-	json_t *doc = json_parse(text, len, program, &unused);
-	const char *user = json_string_at(doc, "Username");
-	const char *secret = json_string_at(doc, "Secret");
-	int result = 1;
-
-	if (user == NULL || secret == NULL)
-		result = err_set(e, "%s: its answer has no Username and Secret", program);
-	else if (strcmp(user, "<token>") == 0)
-		c->identity = secret_copy(secret);
-	else {
-		c->user = secret_copy(user);
-		c->password = secret_copy(secret);
-	}
-	json_decref(doc);
-	return result;
-}
-
-/*
- * Asks the credential helper. Returns 1, 0 if it has no credentials, or -1 and a reason.
- */
-static int ask_helper(struct credentials *c, const char *name, const char *server,
-		      struct err *e)
-{
-	struct buf program = {0}, answer = {0};
-	int result;
-
-	buf_reserve(&answer, 2 * ANSWER_MAX);
-	buf_addf(&program, "%s%s", helper_prefix, name);
-	int status = run_helper(program.data, server, &answer, e);
-	if (status < 0)
-		result = -1;
-	else if (status == 0)
-		result = credentials_answer(c, answer.data, answer.len, program.data, e);
-	else if (answer.data != NULL && strstr(answer.data, "not found") != NULL)
-		result = 0;
-	else
-		result = err_set(e, "%s failed", program.data);
-	buf_release(&program);
-	wipe(&answer);
-	return result;
-}
-
 /*
  * The credential helper for this host, or NULL. Sets *server to the name to ask it for.
  */
@@ -300,45 +180,113 @@ static int find_in(struct credentials *c, const json_t *doc, const char *file,
 		if (strchr(name, '/') != NULL)
 			return err_set(e, "%s: '%s' is not a name of a credential helper",
 				       file, name);
-		int known = ask_helper(c, name, server, e);
+		int known = credentials_ask(c, name, server, e);
 		if (known == 0 && strcmp(server, host) != 0)
-			known = ask_helper(c, name, host, e);
+			known = credentials_ask(c, name, host, e);
 		if (known != 0)
 			return known;
 	}
 	return find_entry(c, json_object_get(doc, "auths"), file, host, path, e);
 }
 
+/* --- the list --- */
+
+/*
+ * Adds a line to the list. The user before "@" in a registry's name is left out. A key
+ * with blanks is not the name of a registry.
+ */
+static void list_line(struct buf *out, const char *how, const char *name, const char *key,
+		      const char *file)
+{
+	const char *scheme = strstr(key, "://");
+	const char *host = scheme != NULL ? scheme + 3 : key;
+	const char *at = memchr(host, '@', strcspn(host, "/"));
+
+	for (const char *p = key; *p != '\0'; p++)
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return;
+	buf_addf(out, "%s%s %.*s%s %s\n", how, name, (int)(host - key), key,
+		 at != NULL ? at + 1 : host, file);
+}
+
+static int list_document(struct buf *out, const json_t *doc, const char *file,
+			 struct err *e)
+{
+	const json_t *auths = json_object_get(doc, "auths");
+	const json_t *helpers = json_object_get(doc, "credHelpers");
+	const char *store = json_string_at(doc, "credsStore"), *key;
+	json_t *entry;
+
+	json_object_foreach((json_t *)(uintptr_t)auths, key, entry)
+	{
+		struct credentials c = {0};
+		int known = read_entry(&c, entry, file, e);
+		credentials_release(&c);
+		if (known < 0)
+			return -1;
+		if (known > 0)
+			list_line(out, "file", "", key, file);
+		else if (is_set(store))
+			list_line(out, CREDENTIALS_HELPER, store, key, file);
+	}
+	json_object_foreach((json_t *)(uintptr_t)helpers, key, entry)
+	{
+		if (is_set(json_string_value(entry)))
+			list_line(out, CREDENTIALS_HELPER, json_string_value(entry), key,
+				  file);
+	}
+	if (is_set(store))
+		list_line(out, CREDENTIALS_HELPER, store, "*", file);
+	return 0;
+}
+
 /* --- files --- */
+
+/* Parses the text of a file. Returns NULL and a reason if it is not a JSON object. */
+static json_t *parse(const char *text, size_t len, const char *file, struct err *e)
+{
+	struct err unused; /* discarded: it may quote a secret */
+	json_t *doc = json_parse(text, len, file, &unused);
+
+	if (json_is_object(doc))
+		return doc;
+	json_decref(doc);
+	err_set(e, "%s: not a JSON object", file);
+	return NULL;
+}
 
 int credentials_parse(struct credentials *c, const char *text, size_t len,
 		      const char *file, const char *host, const char *path, struct err *e)
 {
-	struct err unused; /* discarded: it may quote a secret */
-
 	*c = (struct credentials){0};
-	json_t *doc = json_parse(text, len, file, &unused);
-	if (!json_is_object(doc)) {
-		json_decref(doc);
-		return err_set(e, "%s: not a JSON object", file);
-	}
-	int known = find_in(c, doc, file, host, path, e);
+	json_t *doc = parse(text, len, file, e);
+	int known = doc != NULL ? find_in(c, doc, file, host, path, e) : -1;
+
 	json_decref(doc);
 	return known < 0 ? -1 : 0;
 }
 
-/* Reads a file. A missing file is an error only if `must` is true. */
+/*
+ * Reads a file. Returns 1, 0 if it is missing, or -1 and a reason. A missing file is an
+ * error if `must` is true.
+ */
+static int read_file(const char *file, bool must, struct buf *text, struct err *e)
+{
+	buf_reserve(text, 2 * FILE_MAX); /* so that growing does not leave copies */
+	if (io_slurp_file(file, text, FILE_MAX) == 0)
+		return 1;
+	return must || errno == EFBIG || errno == EACCES ? err_set_errno(e, "%s", file)
+							 : 0;
+}
+
 static int try_file(struct credentials *c, const char *file, bool must, const char *host,
 		    const char *path, struct err *e)
 {
 	struct buf text = {0};
-	int result = 0;
+	int result = read_file(file, must, &text, e);
 
-	buf_reserve(&text, 2 * FILE_MAX); /* so that growing does not leave copies */
-	if (io_slurp_file(file, &text, FILE_MAX) == 0)
+	if (result > 0)
 		result = credentials_parse(c, text.data, text.len, file, host, path, e);
-	else if (must || errno == EFBIG || errno == EACCES)
-		result = err_set_errno(e, "%s", file);
 	wipe(&text);
 	return result;
 }
@@ -408,4 +356,34 @@ int credentials_find(struct credentials *c, const char *host, const char *path,
 	}
 	buf_release(&file);
 	return result;
+}
+
+struct listing {
+	struct buf *out;
+	struct err *e;
+	int result;
+};
+
+static void list_file(void *arg, const char *file)
+{
+	struct listing *l = arg;
+	struct buf text = {0};
+
+	if (l->result < 0)
+		return;
+	l->result = read_file(file, only_file() != NULL, &text, l->e);
+	if (l->result > 0) {
+		json_t *doc = parse(text.data, text.len, file, l->e);
+		l->result = doc != NULL ? list_document(l->out, doc, file, l->e) : -1;
+		json_decref(doc);
+	}
+	wipe(&text);
+}
+
+int credentials_list(struct buf *out, struct err *e)
+{
+	struct listing l = {.out = out, .e = e};
+
+	credentials_files(list_file, &l);
+	return l.result < 0 ? -1 : 0;
 }

@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct buf;
 struct err;
 
 struct credentials {
@@ -44,6 +45,17 @@ void credentials_release(struct credentials *c);
 
 /* Calls see() with the name of each file that credentials_find() may read. */
 void credentials_files(void (*see)(void *arg, const char *file), void *arg);
+
+/*
+ * Adds a line to `out` for each registry that has credentials in these files:
+ *
+ *     HOW REGISTRY FILE
+ *
+ * HOW is "file" if the file has them, or docker-credential-NAME if this program has them.
+ * REGISTRY is the key in the file, or "*" for a program that is asked for all registries.
+ * No program is asked. Returns 0, or -1 and the file that cannot be read.
+ */
+int credentials_list(struct buf *out, struct err *e);
 
 /*
  * Starts the credential helper PROGRAM ("docker-credential-NAME") with the argument
