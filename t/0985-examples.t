@@ -5,11 +5,11 @@
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/docker.sh"
 . "$t_dir/registry.sh"
-need skopeo make jq gcc git busybox htpasswd mmdebstrap dpkg-deb dpkg-scanpackages podman ctr unshare
+need skopeo make jq gcc git busybox htpasswd mmdebstrap dpkg-deb dpkg-scanpackages podman ctr unshare rustc curl
 examples=$top/doc/examples
 export PATH=$examples:$PATH
 start_dockerd
-start_containerd
+cri=true start_containerd
 cd "$T" || exit 1
 
 # --- a store ---
@@ -36,12 +36,12 @@ echo text >files/etc/motd
 command_of "$path/bin/app" >config.json
 cp "$examples/image.mk" .
 image() { make -s -f image.mk STORE=../store; }
-# remade DESCRIPTION WANT: whether another run replaces the image.
+# remade DESCRIPTION WANT [MAKE IMAGE]: whether another run replaces the image.
 remade() {
-	local before
-	before=$(stamp app.tar)
-	ok "image.mk: $1" image
-	is "image.mk: $1: replaced" "$([ "$(stamp app.tar)" = "$before" ] && echo no || echo yes)" "$2"
+	local before make=${3-image} file=${4-app.tar}
+	before=$(stamp "$file")
+	ok "$make.mk: $1" "$make"
+	is "$make.mk: $1: replaced" "$([ "$(stamp "$file")" = "$before" ] && echo no || echo yes)" "$2"
 }
 ok 'image.mk' image
 is 'image.mk: three layers' "$(layers app.tar | wc -l)" 3
@@ -124,6 +124,50 @@ is 'static-image: an update is one layer' "$(diff <(layers server.tar) <(layers 
 gcc -o shared server.c
 fails 1 'needs shared libraries' 'static-image: a program that is not static' static-image shared
 fails 2 '^usage' 'static-image: no program' static-image
+
+# --- rust-image.mk ---
+mkdir -p rust/src rust/files/etc
+cd rust || exit 1
+printf '%s\n' 'mod greeting;' 'fn main() { println!("{}", greeting::text()); }' >src/main.rs
+echo 'pub fn text() -> String { format!("Hello, {}", include_str!("../name")) }' >src/greeting.rs
+printf Rust >name
+echo text >files/etc/motd
+command_of /bin/hello >config.json
+rust() { make -s -f "$examples/rust-image.mk"; }
+# runs IMAGE: runs the program in the files of the image, without an engine.
+runs() {
+	rm -rf root && mkdir root && dt-flatten "$1" | tar -xC root && unshare -R root /bin/hello
+}
+ok 'rust-image.mk' rust
+is 'rust-image.mk: two files' "$(dt-flatten hello.tar | tar -t | grep -v '/$' | sort | xargs)" 'bin/hello etc/motd'
+says 'rust-image.mk: it runs' 'Hello, Rust' runs hello.tar
+says 'rust-image.mk: Docker loads it' 'Loaded image: hello:latest' on hello.tar docker load
+says 'rust-image.mk: Docker runs it' 'Hello, Rust' in_docker hello:latest
+remade 'nothing has changed' no rust hello.tar
+layers hello.tar >before
+printf World >name
+remade 'another file that the program includes' yes rust hello.tar
+says 'rust-image.mk: it is in the program' 'Hello, World' runs hello.tar
+is 'rust-image.mk: an update is one layer' "$(layers hello.tar | diff before - | grep -c '^>')" 1
+sed -i 's/Hello/Hi/' src/greeting.rs
+remade 'another module' yes rust hello.tar
+says 'rust-image.mk: it is in the program, too' 'Hi, World' runs hello.tar
+touch files/etc/issue
+remade 'a new file' yes rust hello.tar
+rm files/etc/issue
+remade 'a removed file' yes rust hello.tar
+is 'rust-image.mk: the file is gone' "$(dt-flatten hello.tar | tar -t | grep -c issue)" 0
+cp hello.tar ../rust.tar
+cp -a . ../elsewhere
+rm -rf ../elsewhere/out ../elsewhere/hello.tar
+ok 'rust-image.mk: in another directory' make -s -C ../elsewhere -f "$examples/rust-image.mk"
+same 'rust-image.mk: the same image' ../elsewhere/hello.tar hello.tar
+echo broken >src/greeting.rs
+rust_fails() { rust 2>/dev/null; }
+is 'rust-image.mk: an error of the compiler' "$(rust_fails; echo $?)" 2
+is 'rust-image.mk: the image stays' "$(cksum <hello.tar)" "$(cksum <../rust.tar)"
+ok 'static-image: a static PIE' static-image out/hello/bin/hello
+cd ..
 
 # --- ci-build ---
 htpasswd -Bbn ci sesame >htpasswd 2>err
@@ -213,6 +257,12 @@ for namespace in default k8s.io; do
 	is "load-image: containerd has it in $namespace" \
 		"$(ctr -n "$namespace" images check -q name==docker.io/library/guix:latest)" docker.io/library/guix:latest
 done
+# What the kubelet asks for, ListImages, by gRPC. Debian has no crictl.
+images_of_cri() {
+	printf '\0\0\0\0\0' | curl -sS --http2-prior-knowledge --unix-socket "$CONTAINERD_ADDRESS" -H 'content-type: application/grpc' \
+		-H 'te: trailers' --data-binary @- http://localhost/runtime.v1.ImageService/ListImages | grep -ao 'docker.io/[a-z0-9/:-]*'
+}
+says 'load-image: the kubelet finds the image of the node, and nothing else' docker.io/library/guix:latest images_of_cri
 ok 'load-image: again' load-image guix.tar podman containerd node:root@node
 is 'load-image: nothing is sent' "$(grep -c '^sent 0$' out)" 3
 fails 1 "no cluster 'none'" 'load-image: no such cluster of kind' load-image guix.tar kind:none

@@ -66,14 +66,18 @@ stop_dockerd() {
 	daemon=''
 }
 
-# start_containerd: starts a containerd of this test alone. From then on, `ctr` uses it.
+# start_containerd: starts a containerd of this test alone. From then on, `ctr` uses it. If $cri is set, it has the
+# interface that the kubelet of Kubernetes uses.
 start_containerd() {
 	need containerd ctr
 	[ -n "${D:-}" ] || d_make_directory
 	local pid i
 	export CONTAINERD_ADDRESS=$D/containerd.sock
-	printf '%s\n' 'version = 2' "root = '$D/containerd'" "state = '$D/containerd.state'" \
-		"disabled_plugins = ['io.containerd.grpc.v1.cri']" '[grpc]' "address = '$CONTAINERD_ADDRESS'" >"$D/containerd.toml"
+	local off="'io.containerd.grpc.v1.cri'"
+	[ -z "${cri-}" ] || off=''
+	printf '%s\n' 'version = 2' "root = '$D/containerd'" "state = '$D/containerd.state'" "disabled_plugins = [$off]" \
+		'[grpc]' "address = '$CONTAINERD_ADDRESS'" "[plugins.'io.containerd.grpc.v1.cri']" 'disable_tcp_service = true' \
+		"stream_server_port = '0'" "[plugins.'io.containerd.grpc.v1.cri'.cni]" "conf_dir = '$D/cni'" >"$D/containerd.toml"
 	containerd -c "$D/containerd.toml" >"$D/containerd.log" 2>&1 </dev/null &
 	pid=$!
 	at_exit "kill $pid 2>/dev/null; wait $pid 2>/dev/null"
