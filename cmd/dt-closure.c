@@ -121,9 +121,8 @@ static void parse_args(struct options *o, int argc, char **argv)
 	};
 	static const struct opt_tool tool = {
 	    .synopsis = "[OPTION]... [PATH]... >GRAPH",
-	    .purpose =
-		"Prints all store paths that the given ones need, with their sizes "
-		"and references.",
+	    .purpose = "Prints the closure of store paths: all store paths that they "
+		       "need, with sizes and\nreferences.",
 	    .options = options,
 	    .moved = moved,
 	};

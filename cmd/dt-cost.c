@@ -69,8 +69,9 @@ static void parse_args(int argc, char **argv, struct options *o)
 	static const struct opt_tool tool = {
 	    .synopsis = "[OPTION]... GRAPH <PLAN\n"
 			"       dt-cost [OPTION]... GRAPH PLAN...",
-	    .purpose = "Prints what an update of a path re-sends of an image, or what "
-		       "several images\ntake in a registry.",
+	    .purpose =
+		"Prints how many bytes of an image an update of a path sends again, or "
+		"how many bytes\nseveral images take in a registry.",
 	    .options = options,
 	};
 

@@ -23,7 +23,7 @@ static void parse_args(struct store *store, int argc, char **argv)
 	};
 	static const struct opt_tool tool = {
 	    .synopsis = "[OPTION]... [FILE]...",
-	    .purpose = "Reads store derivations and prints what they hold as JSON.",
+	    .purpose = "Reads store derivations and prints their contents as JSON.",
 	    .options = options,
 	};
 	const char *dir = NULL;

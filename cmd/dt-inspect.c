@@ -26,7 +26,8 @@ enum { OPT_ALL = 1, OPT_SIZES };
 
 static const struct opt option_table[] = {
     {OPT_ALL, "all", NULL, "print an object for each image, one a line"},
-    {OPT_SIZES, "sizes", NULL, "print where the bytes are, instead"},
+    {OPT_SIZES, "sizes", NULL,
+     "print instead which files and store paths take the bytes"},
     IMAGE_OPTIONS,
     {0},
 };

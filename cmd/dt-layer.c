@@ -40,8 +40,9 @@ static const struct opt option_table[] = {
     LAYER_STYLE_OPTIONS,
     {OPT_OWNER, "owner", "UID:GID", "owner of all files (0:0)"},
     WRITER_OPTION_ONLY(OPT_ONLY),
-    {OPT_DIGESTS, "digests", "FILE", "the digests: layers or stubs of the same plan"},
-    {OPT_RAW, "raw", NULL, "write the one layer's bare tar"},
+    {OPT_DIGESTS, "digests", "FILE",
+     "take the digests from the layers or stubs of this archive"},
+    {OPT_RAW, "raw", NULL, "write the tar of the only layer, not an archive of layers"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
     {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache of digests"},
     {0},
@@ -69,7 +70,8 @@ static const struct opt_moved moved[] = {
 
 static const struct opt_tool tool = {
     .synopsis = "[OPTION]... <PLAN >LAYERS",
-    .purpose = "Reads a plan, a line of store paths a layer, and writes a layer archive.",
+    .purpose =
+	"Reads a plan and writes a layer archive: a layer for each line of store paths.",
     .options = option_table,
     .moved = moved,
 };

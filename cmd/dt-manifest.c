@@ -67,7 +67,7 @@ static const struct opt option_table[] = {
     {IMAGE_OPT_FROM, "from", "FILE", "an image archive to build on"},
     IMAGE_OPTIONS_NAME,
     {OPT_INHERIT, "inherit", "WHAT",
-     "the base's configuration that counts: all or env (all)"},
+     "what to keep of the base image's configuration: all or env (all)"},
     {OPT_DOCUMENTS, "documents", "FILE",
      "copy the documents of this image archive, which may be thin"},
     {OPT_FORMAT, "format", "NAME", "dt, or oci: without Docker's list of images (dt)"},

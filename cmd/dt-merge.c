@@ -28,7 +28,7 @@ struct options {
 enum { OPT_INDEX = 1, OPT_NAME, OPT_ONLY, OPT_TAG };
 
 static const struct opt option_table[] = {
-    {OPT_INDEX, "index", NULL, "make one image for several platforms of them"},
+    {OPT_INDEX, "index", NULL, "make one image for several platforms"},
     {OPT_NAME, "name", "NAME", "name of the index or the only image, put in lower case"},
     {OPT_TAG, "tag", "TAG", "its tag; --name and --tag go together"},
     WRITER_OPTION_ONLY(OPT_ONLY),

@@ -38,7 +38,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	enum { DERIVERS = 1, NO_CACHE, ROOTS, STORE, TREE };
 	static const struct opt options[] = {
 	    {TREE, "tree", "DIR",
-	     "make DIR with the database and all that Nix or Guix needs"},
+	     "make DIR with the database and the other files of Nix or Guix"},
 	    {ROOTS, "roots", "FILE", "in DIR, keep the store paths that FILE mentions"},
 	    {DERIVERS, "derivers", "FILE",
 	     "a database or an exported graph that knows derivers"},

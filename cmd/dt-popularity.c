@@ -109,7 +109,8 @@ static void parse_args(int argc, char **argv, struct options *o)
 	    {PREVIOUS, "previous", "FILE",
 	     "keep the layers of the plan in FILE; repeatable"},
 	    {PIPELINE, "pipeline", "FILE", "group paths by the operations in FILE"},
-	    {RANK, "rank", NULL, "no plan: scores and paths, the most popular first"},
+	    {RANK, "rank", NULL,
+	     "print scores and paths instead, the most popular first"},
 	    {0},
 	};
 	static const struct opt_moved moved[] = {
@@ -123,7 +124,8 @@ static void parse_args(int argc, char **argv, struct options *o)
 	};
 	static const struct opt_tool tool = {
 	    .synopsis = "[OPTION]... <GRAPH >PLAN",
-	    .purpose = "Reads a graph and writes a plan, a line of store paths a layer.",
+	    .purpose = "Reads a graph and writes a plan: the store paths of each layer, "
+		       "a layer a line.",
 	    .options = options,
 	    .moved = moved,
 	};

@@ -62,7 +62,7 @@ static const struct opt option_table[] = {
     {OPT_COPY, "copy", "PATH",
      "the contents of PATH; symlinks to directories become directories"},
     {OPT_LINKS, "links", "PATH", "symlinks to the contents of a store path"},
-    {OPT_ENV, "env", "FILE", "what buildEnv makes of the JSON object in FILE"},
+    {OPT_ENV, "env", "FILE", "the tree that buildEnv makes of the JSON object in FILE"},
     {OPT_PLAN, "plan", "FILE", "all store paths of a plan, at their places in the store"},
     {OPT_KEEP_DIRLINKS, "keep-dirlinks", NULL,
      "in copies and environments, keep symlinks to directories"},

@@ -93,10 +93,10 @@ ok 'all packages are there' deps test
 is 'nothing is said of it' "$(cat "$T/out" "$T/err")" ''
 ok 'and apt is left alone' test ! -e "$T/apt-get"
 fails 2 '^usage: ' 'no group' deps
-fails 1 "no group 'tests'" 'an unknown group' deps tests
+fails 1 "no group 'tests': use build," 'an unknown group' deps tests
 play dpkg-query 'exit 1'
 [ "$EUID" -ne 0 ] || as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
-fails 1 'neither root nor sudo here, have root install busybox-static$' 'not root, no sudo' deps sample
+fails 1 'only root or sudo can install busybox-static$' 'not root, no sudo' deps sample
 as=()
 [ "$EUID" -eq 0 ] || as=(unshare -r)
 play apt-get 'printf "%s\n" "Remv busybox [1]" "Remv initramfs-tools [2]"'
