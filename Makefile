@@ -64,7 +64,7 @@ FUZZ_TARGETS =
 
 # What dt-vmrun's guest runs: without libraries, and never with CFLAGS or sanitizers.
 INIT     = guest/init.c \
-	   $(foreach m,broker buf err fdpass hardlinks io mem num spawn utf8,common/base/$m.c) \
+	   $(foreach m,broker buf err fdpass hardlinks io mem num spawn terminal utf8,common/base/$m.c) \
 	   $(foreach m,tar xattrs,common/archive/$m.c) \
 	   $(foreach m,changes changes-tar copytree jail jail-mounts report,common/run/$m.c)
 

@@ -107,6 +107,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	    {HASHES, "hashes", NULL,
 	     "print the hash of each NAR in the database, instead of the graph"},
 	    {NO_CACHE, "no-cache", NULL, "do not use the cache of scans"},
+	    OPT_VERBOSE,
 	    {VERIFY, "verify", NULL,
 	     "compare all files with the database, and require signatures"},
 	    {TRUSTED_KEYS, "trusted-public-keys", "KEYS",

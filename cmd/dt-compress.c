@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct options {
@@ -40,6 +41,7 @@ static const struct opt option_table[] = {
     COMPRESS_OPTION_LEVEL(OPT_LEVEL),
     {OPT_VERIFY, "verify", NULL,
      "compare layers with their digests, also with --format none"},
+    OPT_VERBOSE,
     {0},
 };
 
@@ -98,7 +100,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 struct work {
 	struct compress *compress; /* NULL: the output is not compressed */
 	size_t members;
-	uint64_t bytes;
+	uint64_t bytes, all; /* read; of the archive, or 0 if unknown */
 	bool verify;
 
 	/* The current layer, if `left` is not 0. */
@@ -180,7 +182,7 @@ static int pass_on(void *arg, const void *data, size_t len, struct err *e)
 		w->list_left -= n;
 	}
 	w->bytes += len;
-	progress("members", w->members, 0, w->bytes);
+	progress("members", w->members, 0, w->bytes, w->all);
 	return w->compress != NULL ? w->compress->add(w->compress, data, len, e)
 				   : write_out(NULL, data, len, e);
 }
@@ -255,10 +257,19 @@ static void pass_all(struct work *w)
 	buf_release(&w->list);
 }
 
+/* The bytes of stdin, or 0 if they are unknown. */
+static uint64_t input_size(void)
+{
+	struct stat st;
+
+	return fstat(STDIN_FILENO, &st) == 0 && S_ISREG(st.st_mode) ? (uint64_t)st.st_size
+								    : 0;
+}
+
 /* Compresses the archive. */
 static void compress_archive(const struct options *o)
 {
-	struct work w = {.verify = o->verify};
+	struct work w = {.verify = o->verify, .all = input_size()};
 	struct err e;
 
 	if (o->format != COMPRESS_NONE)
@@ -275,7 +286,8 @@ static void compress_archive(const struct options *o)
 static void compress_layers(const struct options *o)
 {
 	struct writer w = {.fd = STDOUT_FILENO};
-	struct repack r = {.out = &w, .format = o->format, .level = o->level};
+	struct repack r = {
+	    .out = &w, .format = o->format, .level = o->level, .all = input_size()};
 	struct err e;
 
 	if (repack_stream(&r, STDIN_FILENO, "stdin", &e) < 0)

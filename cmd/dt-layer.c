@@ -16,11 +16,15 @@
 #include "plan/plan.h"
 #include "store/store.h"
 #include "tree/layer.h"
+#include "tree/sink.h"
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *const steps[PROGRESS_STEPS] = {"hashing", "writing"};
 
 enum { COMMENT_MAX = 64 << 10 };
 
@@ -45,6 +49,7 @@ static const struct opt option_table[] = {
     {OPT_RAW, "raw", NULL, "write the tar of the only layer, not an archive of layers"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
     {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache of digests"},
+    OPT_VERBOSE,
     {0},
 };
 
@@ -134,7 +139,12 @@ struct work {
 	size_t n, cap;
 	struct layer_part **part; /* of all layers */
 	size_t n_parts;
-	size_t largest; /* the layer with the most bytes */
+	size_t largest;                 /* the layer with the most bytes */
+	struct progress_task *task;     /* of each layer */
+	uint64_t to_hash, to_write;     /* bytes of the files of all layers */
+	_Atomic uint64_t cached;        /* bytes of the files that need not be hashed */
+	_Atomic size_t scanned;         /* parts */
+	_Atomic size_t hashed, written; /* layers */
 };
 
 static int add_path(void *arg, const char *path, size_t layer, struct err *e)
@@ -177,25 +187,35 @@ static void list_parts(struct work *w)
 static void scan_part(void *arg, size_t i)
 {
 	static const struct tree_scan how = {.no_devices = true};
-	const struct work *w = arg;
+	struct work *w = arg;
 	struct layer_part *part = w->part[i];
 	struct buf place = {0};
 
 	store_locate(&w->store, part->prefix, &place);
 	tree_scan(&part->tree, place.data, &how);
 	buf_release(&place);
+	w->scanned++;
+}
+
+static void sum_of_scan(void *arg, struct progress_sum *s)
+{
+	const struct work *w = arg;
+
+	*s = (struct progress_sum){
+	    .what = "paths found", .done = w->scanned, .total = w->n_parts};
 }
 
 /* Finds all files of all layers, on all cores. */
 static void scan_layers(struct work *w)
 {
 	list_parts(w);
+	progress_start(sum_of_scan, w);
 	pool_release(pool_start(w->n_parts, scan_part, w));
+	progress_stop();
 	uint64_t most = 0;
 	for (size_t i = 0; i < w->n; i++) {
-		uint64_t bytes = 0;
-		for (size_t k = 0; k < w->layer[i].n; k++)
-			bytes += w->layer[i].part[k].tree.bytes;
+		uint64_t bytes = layer_bytes(&w->layer[i]);
+		w->to_hash += bytes;
 		if (bytes > most) {
 			most = bytes;
 			w->largest = i;
@@ -217,8 +237,32 @@ static void measure(void *arg, size_t turn)
 	struct work *w = arg;
 	size_t i = turn == 0 ? w->largest : turn <= w->largest ? turn - 1 : turn;
 
-	if (!is_known(&w->layer[i]))
+	if (!is_known(&w->layer[i])) {
+		char name[32];
+		snprintf(name, sizeof name, "layer %zu", i + 1);
+		progress_begin(&w->task[i], steps, name);
 		layer_measure(&w->layer[i], &w->cache, &w->budget);
+		progress_finish(&w->task[i]);
+	}
+	if (w->layer[i].why_hashed == NULL)
+		w->cached += layer_bytes(&w->layer[i]);
+	w->hashed++;
+}
+
+/* The progress of hashing, then of writing. Writing is always behind, and much faster. */
+static void sum(void *arg, struct progress_sum *s)
+{
+	const struct work *w = arg;
+	bool is_hashing = w->hashed < w->n;
+
+	*s = (struct progress_sum){
+	    .what = is_hashing ? "layers hashed" : "layers written",
+	    .done = is_hashing ? w->hashed : w->written,
+	    .total = w->n,
+	    .all = is_hashing ? w->to_hash - w->cached : w->to_write,
+	};
+	for (size_t i = 0; i < w->n; i++)
+		s->bytes += w->task[i].step[is_hashing ? SINK_HASH : SINK_WRITE].done;
 }
 
 /*
@@ -262,8 +306,33 @@ static void read_digests(struct work *w)
 	buf_release(&comment);
 }
 
+/* Reports how the digest became known, and whether the layer is written. */
+static void report(const struct writer *w, size_t i, const struct layer *l)
+{
+	struct buf text = {0};
+
+	if (!err_is_verbose())
+		return;
+	if (*l->key == '\0')
+		buf_addstr(&text, "not read: its digest is that of --digests");
+	else
+		layer_explain(l, &text);
+	if (writer_leaves_out(w, l->diff_id))
+		buf_addstr(&text, "; a stub: --only does not list it");
+	else if (writer_has(w, l->diff_id))
+		buf_addstr(&text, "; not written: it is the same as a layer before");
+	inform("layer %zu, sha256:%s, %zu %s: %s", i + 1, l->diff_id, l->n,
+	       l->n == 1 ? "path" : "paths", text.data);
+	buf_release(&text);
+}
+
 static void write_layers(struct work *w)
 {
+	w->task = mem_zero(w->n, sizeof *w->task);
+	for (size_t i = 0; i < w->n; i++)
+		w->layer[i].task = &w->task[i];
+	w->to_write = w->to_hash;
+	progress_start(sum, w);
 	struct pool *pool = pool_start(w->n, measure, w);
 	struct buf comment = {0};
 	struct err why;
@@ -276,11 +345,12 @@ static void write_layers(struct work *w)
 		if (w->options->digests != NULL &&
 		    stubs_use(&w->stubs, i, comment.data, layer, &why) < 0)
 			die("%s", why.text);
+		report(&w->writer, i, layer);
 		writer_layer(&w->writer, layer, comment.data);
 		layer_release(layer);
-		progress("layers", i + 1, w->n, w->writer.bytes);
+		w->written++;
 	}
-	progress_end();
+	progress_stop();
 	pool_release(pool);
 	buf_release(&comment);
 }
@@ -290,6 +360,7 @@ static void release_work(struct work *w)
 	for (size_t i = 0; i < w->n; i++)
 		layer_release(&w->layer[i]);
 	free(w->layer);
+	free(w->task);
 	free(w->part);
 	stubs_release(&w->stubs);
 	writer_release(&w->writer);

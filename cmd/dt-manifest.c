@@ -73,6 +73,7 @@ static const struct opt option_table[] = {
     {OPT_FORMAT, "format", "NAME", "dt, or oci: without Docker's list of images (dt)"},
     WRITER_OPTION_ONLY(OPT_ONLY),
     {OPT_VERIFY, "verify", NULL, "compare all layers with their digests"},
+    OPT_VERBOSE,
     {0},
 };
 

@@ -34,6 +34,7 @@ static const struct opt option_table[] = {
     WRITER_OPTION_ONLY(OPT_ONLY),
     IMAGE_OPTION_ARCH,
     IMAGE_OPTION_MAX_UNPACKED,
+    OPT_VERBOSE,
     {0},
 };
 

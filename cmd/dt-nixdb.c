@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/pool.h"
+#include "base/progress.h"
 #include "base/timestamp.h"
 #include "store/derivations.h"
 #include "store/graph.h"
@@ -44,6 +45,7 @@ static void parse_args(struct options *o, int argc, char **argv)
 	     "a database or an exported graph that knows derivers"},
 	    {STORE, "store", "DIR", "the store, or the root of a system that has one"},
 	    {NO_CACHE, "no-cache", NULL, "do not use the cache of NAR hashes"},
+	    OPT_VERBOSE,
 	    {0},
 	};
 	static const struct opt_tool tool = {
@@ -136,13 +138,23 @@ static void find_registration(void *arg, size_t turn)
 static void find_registrations(struct work *w)
 {
 	size_t n = w->g.paths.n;
+	uint64_t bytes = 0, all = 0;
 
 	w->pathinfo = mem_zero(n, sizeof *w->pathinfo);
 	w->turn = mem_zero(n, sizeof *w->turn);
 	for (size_t i = 0; i < n; i++)
 		w->turn[i] = (uint32_t)i;
 	qsort_r(w->turn, n, sizeof *w->turn, compare_sizes, &w->g);
-	pool_release(pool_start(n, find_registration, w));
+	for (size_t i = 0; i < n; i++)
+		all += w->g.node[i].size;
+	struct pool *pool = pool_start(n, find_registration, w);
+	for (size_t i = 0; i < n; i++) {
+		pool_wait(pool, i);
+		bytes += w->pathinfo[w->turn[i]].size;
+		progress("paths hashed", i + 1, n, bytes, all);
+	}
+	progress_end();
+	pool_release(pool);
 }
 
 static void find_derivations(struct work *w, const char *file)

@@ -8,6 +8,7 @@
  */
 #include "base/buf.h"
 #include "base/cache.h"
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/io.h"
@@ -15,7 +16,6 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/opt.h"
-#include "base/progress.h"
 #include "base/sandbox.h"
 #include "base/secret.h"
 #include "image/annotations.h"
@@ -34,7 +34,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum archive_format { DOCKER_ARCHIVE, IMAGE_ARCHIVE };
@@ -86,6 +85,7 @@ static const struct opt option_table[] = {
     {OPT_JOBS, "jobs", "N", "number of layers to download at once (4)"},
     REGISTRY_OPTIONS_FAILURE,
     {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache of blobs"},
+    OPT_VERBOSE,
     {0},
 };
 
@@ -232,13 +232,7 @@ static __attribute__((noreturn)) void fail(void *arg, const struct err *why)
 {
 	const struct options *o = arg;
 
-	progress_end();
 	die("%s: %s", o->ref.name, why->text);
-}
-
-static void show(size_t done, size_t total, uint64_t bytes)
-{
-	progress("layers", done, total, bytes);
 }
 
 /* --- archives --- */
@@ -261,7 +255,6 @@ static void finish_docker_archive(const struct options *o, struct dockerarchive 
 		dockerarchive_hex(a, hex);
 		digest_sri(hex, got);
 	}
-	progress_end();
 	if (*o->pin != '\0' && !digest_is_same(hex, o->pin)) {
 		digest_sri(o->pin, want);
 		die("%s: hash mismatch: specified: %s got: %s", o->ref.name, want, got);
@@ -317,6 +310,7 @@ static void write_docker_archive(struct options *o, struct pull *p)
 	dockerarchive_init(&a, is_hash ? -1 : STDOUT_FILENO, is_hash || *o->pin != '\0');
 	for (size_t i = 0; i < p->n_layers; i++)
 		write_layer(o, p, &a, pull_take(p, i));
+	pull_end(p);
 	if (dockerarchive_documents(&a, &im, &why) < 0)
 		fail(o, &why);
 	finish_docker_archive(o, &a);
@@ -344,9 +338,9 @@ static void write_image_archive(const struct options *o, struct pull *p)
 		const struct fetch_layer *file = &layer->file;
 		writer_file(&w, layer->diff_id, file->fd, file->offset, file->size, "");
 	}
+	pull_end(p);
 	write_documents(o, p, &w);
 	writer_release(&w);
-	progress_end();
 	io_finish();
 }
 
@@ -407,23 +401,18 @@ static void print_setting(const struct options *o, const struct cache *cache)
 /* Downloads the layers and writes the archive. */
 static void write_layers(struct options *o, struct pull *p)
 {
-	struct timespec start, end;
+	double begun = clock_now();
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	pull_start(p);
 	io_pipe_grow(STDOUT_FILENO);
 	if (o->format == DOCKER_ARCHIVE)
 		write_docker_archive(o, p);
 	else
 		write_image_archive(o, p);
-	pull_end(p);
-	clock_gettime(CLOCK_MONOTONIC, &end);
 	if (isatty(STDERR_FILENO))
 		warn("%s: %.1f MB in %.1f s, %zu of %zu layers were in the cache",
-		     o->ref.name, (double)p->came / 1e6,
-		     (double)(end.tv_sec - start.tv_sec) +
-			 (double)(end.tv_nsec - start.tv_nsec) / 1e9,
-		     p->reused, p->n_layers);
+		     o->ref.name, (double)p->came / 1e6, clock_now() - begun, p->reused,
+		     p->n_layers);
 }
 
 static void pull(struct options *o, struct registry *registry, const struct cache *cache)
@@ -437,7 +426,6 @@ static void pull(struct options *o, struct registry *registry, const struct cach
 	    .os = o->os,
 	    .jobs = o->jobs,
 	    .fail = fail,
-	    .show = show,
 	    .arg = o,
 	};
 	struct pull p;

@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/opt.h"
-#include "base/progress.h"
 #include "base/sandbox.h"
 #include "base/secret.h"
 #include "image/image.h"
@@ -72,6 +71,7 @@ static const struct opt option_table[] = {
     {OPT_JOBS, "jobs", "N", "number of layers to send at once (4)"},
     REGISTRY_OPTIONS_FAILURE,
     {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache"},
+    OPT_VERBOSE,
     {0},
 };
 
@@ -216,13 +216,7 @@ static __attribute__((noreturn)) void fail(void *arg, const struct err *why)
 {
 	const struct options *o = arg;
 
-	progress_end();
 	die("%s: %s", o->ref.name, why->text);
-}
-
-static void show(size_t done, size_t total, uint64_t bytes)
-{
-	progress("layers", done, total, bytes);
 }
 
 static void print_result(const struct push *p, struct buf *out)
@@ -256,7 +250,6 @@ static void push(struct options *o, struct registry *registry, const struct cach
 	    .check = o->check,
 	    .read_only = o->missing,
 	    .fail = fail,
-	    .show = show,
 	    .arg = o,
 	};
 	struct push p;
@@ -320,7 +313,6 @@ int main(int argc, char **argv)
 		attach_file(&o, registry, &text);
 	else
 		push(&o, registry, &cache, &text);
-	progress_end();
 	io_finish_text(&text);
 	registry_release(registry);
 	cache_release(&cache);

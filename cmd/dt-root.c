@@ -9,6 +9,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "base/opt.h"
+#include "base/progress.h"
 #include "base/strset.h"
 #include "image/flat.h"
 #include "image/sources.h"
@@ -16,6 +17,7 @@
 #include "plan/plan.h"
 #include "store/store.h"
 #include "tree/layer.h"
+#include "tree/sink.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -77,6 +79,7 @@ static const struct opt option_table[] = {
     {OPT_RAW, "raw", NULL, "write the layer's bare tar"},
     {OPT_STORE, "store", "DIR", "the store, or the root of a system that has one"},
     {OPT_NO_CACHE, "no-cache", NULL, "do not use the cache of digests"},
+    OPT_VERBOSE,
     {0},
 };
 
@@ -288,6 +291,32 @@ static void make_layer(const struct options *o, struct store *store, struct laye
 	flat_release(&base);
 }
 
+/* Reports how the digest became known, and whether the layer is written. */
+static void report(const struct writer *w, const struct layer *l)
+{
+	struct buf text = {0};
+
+	layer_explain(l, &text);
+	inform("layer sha256:%s: %s%s", l->diff_id, text.data,
+	       writer_leaves_out(w, l->diff_id) ? "; a stub: --only does not list it"
+						: "");
+	buf_release(&text);
+}
+
+/* The progress of hashing, then of writing the layer. */
+static void sum(void *arg, struct progress_sum *s)
+{
+	const struct progress_task *t = arg;
+	int step = t->now;
+
+	*s = (struct progress_sum){
+	    .what = step == SINK_HASH ? "layers hashed" : "layers written",
+	    .total = 1,
+	    .bytes = t->step[step].done,
+	    .all = t->step[step].total,
+	};
+}
+
 /* Writes the layer archive. */
 static void write_archive(const struct options *o, struct layer *l)
 {
@@ -299,6 +328,7 @@ static void write_archive(const struct options *o, struct layer *l)
 		die("%s", why.text);
 	cache_init(&cache, !o->no_cache);
 	layer_measure(l, &cache, NULL);
+	report(&writer, l);
 	writer_layer(&writer, l, o->comment);
 	writer_end(&writer);
 	writer_release(&writer);
@@ -310,6 +340,7 @@ int main(int argc, char **argv)
 	struct options o;
 	struct store store = {0};
 	struct layer layer = {.style = &o.style};
+	struct progress_task task = {0};
 
 	err_init("dt-root");
 	io_init();
@@ -318,10 +349,13 @@ int main(int argc, char **argv)
 	store_init(&store, o.store);
 	io_pipe_grow(1);
 	make_layer(&o, &store, &layer);
+	layer.task = &task;
+	progress_start(sum, &task);
 	if (o.raw)
 		layer_write(&layer, 1);
 	else
 		write_archive(&o, &layer);
+	progress_stop();
 	io_finish();
 	layer_release(&layer);
 	store_release(&store);

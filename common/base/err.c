@@ -1,5 +1,6 @@
 #include "base/err.h"
 
+#include "base/terminal.h"
 #include "base/utf8.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 enum { MESSAGE_MAX = 8192 };
 
 static const char *tool_name = "dt";
+static bool is_verbose;
 static void (*_Atomic on_death)(void);
 static int die_status = 1, usage_status = 2;
 
@@ -100,7 +102,10 @@ static void write_stderr(const char *line, size_t len)
 	}
 }
 
-/* Writes each message with one write(2), so that messages of several tools do not mix. */
+/*
+ * Writes each message with one write(2), so that messages of several threads and tools do
+ * not mix.
+ */
 static void message(const char *fmt, va_list ap, const char *tail)
 {
 	char text[MESSAGE_MAX], line[MESSAGE_MAX];
@@ -114,7 +119,9 @@ static void message(const char *fmt, va_list ap, const char *tail)
 		len += err_escape(line + len, sizeof line - 2 - len, parts[i]);
 	}
 	line[len++] = '\n';
+	terminal_lock();
 	write_stderr(line, len);
+	terminal_unlock();
 }
 
 /* --- ending the process --- */
@@ -230,9 +237,30 @@ void warn(const char *fmt, ...)
 	va_end(ap);
 }
 
+void err_verbose(void)
+{
+	is_verbose = true;
+}
+
+bool err_is_verbose(void)
+{
+	return is_verbose;
+}
+
+void inform(const char *fmt, ...)
+{
+	if (!is_verbose)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	message(fmt, ap, NULL);
+	va_end(ap);
+}
+
 _Noreturn static void die_of(const char *fmt, va_list ap, const char *reason)
 {
 	only_once();
+	terminal_close();
 	if (!is_stdin_marked())
 		message(fmt, ap, reason);
 	end(die_status);

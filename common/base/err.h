@@ -27,6 +27,7 @@
 #ifndef DT_ERR_H
 #define DT_ERR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The reason why a parser of untrusted input failed. */
@@ -75,6 +76,16 @@ int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf
 
 /* Prints a message and continues. */
 void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Makes inform() print, as --verbose of a tool does. */
+void err_verbose(void);
+bool err_is_verbose(void);
+
+/*
+ * Prints which decision the tool has made, and why, if err_verbose() was called. Any
+ * thread may call it.
+ */
+void inform(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Prints a message and ends the process with status 1. */
 _Noreturn void die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -74,6 +74,9 @@ int opt_next(int argc, char **argv, const struct opt_tool *tool)
 	case KEY_VERSION:
 		printf("%s %s\n", err_tool(), DT_VERSION);
 		finish();
+	case OPT_KEY_VERBOSE:
+		err_verbose();
+		return opt_next(argc, argv, tool);
 	case KEY_MOVED:
 		die_usage("--%s is now %s", longs[at].name,
 			  find_moved(tool, longs[at].name));

@@ -22,6 +22,17 @@ struct opt {
 };
 
 /*
+ * The option --verbose, for the table of a tool that makes decisions. opt_next() handles
+ * it by err_verbose().
+ */
+enum { OPT_KEY_VERBOSE = 1003 };
+#define OPT_VERBOSE                                            \
+	{                                                      \
+		OPT_KEY_VERBOSE, "verbose", NULL,              \
+		    "print each decision, and why it was made" \
+	}
+
+/*
  * An option of a former version, and the option that replaces it. Using it is an error
  * that names the replacement. --help does not list it. A table ends with an empty entry.
  */

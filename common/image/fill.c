@@ -92,7 +92,7 @@ static int take_member(struct fill *f, struct unpack_stream *s,
 		result = go_to_layer(f, &note, e);
 	if (result == 0 && m->is_file && !note.is_stub)
 		result = writer_pass(f->writer, s, &note, m->size, f->what, f->next, e);
-	progress("layers", f->next, f->image.n, f->writer->bytes);
+	progress("layers", f->next, f->image.n, f->writer->bytes, 0);
 	layernote_release(&note);
 	return result;
 }

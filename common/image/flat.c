@@ -9,6 +9,7 @@ static int add_layers(struct flat *m, struct err *e)
 	struct image_bytes bytes;
 	struct buf what = {0};
 	size_t n = m->image.n;
+	uint64_t read = 0;
 	int result = 0;
 
 	rootfs_init(&m->rootfs);
@@ -19,7 +20,8 @@ static int add_layers(struct flat *m, struct err *e)
 		if (result == 0)
 			result = rootfs_add_layer(&m->rootfs, bytes.fd, bytes.offset,
 						  bytes.size, what.data, e);
-		progress("layers", i + 1, n, 0);
+		read += result == 0 ? bytes.size : 0;
+		progress("layers", i + 1, n, read, 0);
 	}
 	progress_end();
 	buf_release(&what);

@@ -61,7 +61,7 @@ static int take_layer(struct layerinput *in, struct writer *w, const char *creat
 	if (writer_pass(w, s, note, m->size, in->what, json_array_size(in->diff_ids), e) <
 	    0)
 		return -1;
-	progress("layers", w->layer.n, w->layer.n, w->bytes);
+	progress("layers", w->layer.n, 0, w->bytes, 0);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include "archive/unpack.h"
 #include "base/io.h"
+#include "base/progress.h"
 #include "image/image.h"
 
 #include <string.h>
@@ -69,6 +70,7 @@ int packed_end(struct packed *p, int result, const struct err *why)
 	p->state = result == 0 ? PACKED_COMPLETE : PACKED_FAILED;
 	if (result < 0)
 		p->why = *why;
+	progress_step(p->task, PACKED_USE, p->size);
 	pthread_cond_broadcast(&p->grew);
 	pthread_mutex_unlock(&p->lock);
 	return result;
@@ -80,11 +82,17 @@ int packed_text(struct packed *p, const void *data, size_t len, struct err *e)
 }
 
 /* A stream that goes through a compressor. */
+struct passing {
+	struct compress *compress;
+	struct progress_task *task;
+};
+
 static int add(void *arg, const void *data, size_t len, struct err *e)
 {
-	struct compress *c = arg;
+	struct passing *x = arg;
 
-	return c->add(c, data, len, e);
+	progress_add(x->task, PACKED_FILL, len);
+	return x->compress->add(x->compress, data, len, e);
 }
 
 struct compress *packed_compressor(enum compress_format format, int level)
@@ -95,12 +103,14 @@ struct compress *packed_compressor(enum compress_format format, int level)
 static int compress_layer(struct packed *p, const struct image *im, size_t i,
 			  struct compress *c, struct err *e)
 {
+	struct passing x = {c, p->task};
 	struct image_bytes bytes;
 
 	if (image_layer_open(im, i, &bytes, e) < 0)
 		return -1;
+	progress_step(p->task, PACKED_FILL, bytes.size);
 	c->restart(c, p);
-	int result = image_layer_read(im, i, &bytes, add, c, e);
+	int result = image_layer_read(im, i, &bytes, add, &x, e);
 	if (result == 0)
 		result = c->end(c, e);
 	image_layer_close(&bytes);
@@ -115,21 +125,30 @@ int packed_layer(struct packed *p, const struct image *im, size_t i, struct comp
 
 /* --- data that is there --- */
 
+/* The uncompressed bytes of a blob. */
+struct reading {
+	struct digest digest;
+	struct progress_task *task;
+};
+
 static int count(void *arg, const void *data, size_t len, struct err *e)
 {
-	digest_update(arg, data, len);
+	struct reading *r = arg;
+
+	digest_update(&r->digest, data, len);
+	progress_add(r->task, PACKED_FILL, len);
 	return unpack_charge(len, "a layer", e);
 }
 
 static int check_diff_id(const struct packed *p, const char *diff_id, struct err *e)
 {
 	char hex[DIGEST_HEX + 1];
-	struct digest d;
+	struct reading r = {.task = p->task};
 
-	digest_init(&d);
-	int result = unpack_inflate(p->fd, p->at, p->size, count, &d, "a layer", e);
-	digest_hex(&d, hex);
-	digest_release(&d);
+	digest_init(&r.digest);
+	int result = unpack_inflate(p->fd, p->at, p->size, count, &r, "a layer", e);
+	digest_hex(&r.digest, hex);
+	digest_release(&r.digest);
 	if (result == 0 && !digest_is_same(hex, diff_id))
 		result = err_set(e,
 				 "layer sha256:%s unpacks to sha256:%s, not to its "
@@ -154,7 +173,9 @@ int packed_member(struct packed *p, const struct unpack_index *x,
 	if (!digest_is_same(p->hex, hex))
 		return err_set(e, "blob sha256:%s has the digest sha256:%s", hex, p->hex);
 	p->state = PACKED_COMPLETE;
-	return diff_id != NULL ? check_diff_id(p, diff_id, e) : 0;
+	int result = diff_id != NULL ? check_diff_id(p, diff_id, e) : 0;
+	progress_step(p->task, PACKED_USE, p->size);
+	return result;
 }
 
 int packed_file(struct packed *p, int fd, struct err *e)

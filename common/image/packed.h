@@ -24,8 +24,12 @@
 #include <stdint.h>
 
 struct image;
+struct progress_task;
 struct unpack_index;
 struct unpack_place;
+
+/* The steps of a progress task: until the blob is complete, and after that. */
+enum { PACKED_FILL, PACKED_USE };
 
 struct packed {
 	int fd;
@@ -39,6 +43,7 @@ struct packed {
 	uint64_t mark;
 	void (*reached)(void *arg);
 	void *arg;
+	struct progress_task *task; /* may be NULL */
 	struct digest digest;
 	pthread_mutex_t lock; /* for `size` and `state` */
 	pthread_cond_t grew;

@@ -60,13 +60,11 @@ static void write_file(struct repack *r, const struct packed *p)
 
 	layout_blob(p->hex, name);
 	writer_member_file(r->out, name, p->fd, p->size);
-	r->bytes += p->size;
-	progress("layers", r->layers, 0, r->bytes);
 }
 
 /* The current member, on its way into a compressor. */
 struct passing {
-	struct compress *compress;
+	struct repack *repack;
 	struct layercheck check;
 };
 
@@ -74,16 +72,19 @@ static int pass_layer(void *arg, const void *data, size_t len, struct err *e)
 {
 	struct passing *p = arg;
 
+	struct repack *r = p->repack;
+
 	layercheck_see(&p->check, data, len);
-	return p->compress->add(p->compress, data, len, e);
+	r->bytes += len;
+	progress("layers", r->layers - 1, 0, r->bytes, r->all);
+	return r->compress->add(r->compress, data, len, e);
 }
 
 /* Compresses the current member, a layer, into `p`. */
-static int compress_layer(const struct repack *r, struct unpack_stream *s,
-			  const char *diff_id, uint64_t size, struct packed *p,
-			  struct err *e)
+static int compress_layer(struct repack *r, struct unpack_stream *s, const char *diff_id,
+			  uint64_t size, struct packed *p, struct err *e)
 {
-	struct passing passing = {.compress = r->compress};
+	struct passing passing = {.repack = r};
 
 	r->compress->restart(r->compress, p);
 	layercheck_begin(&passing.check);
@@ -107,6 +108,9 @@ static int take_layer(struct repack *r, struct unpack_stream *s,
 		return -1;
 	int result = compress_layer(r, s, diff_id, m->size, &p, e);
 	if (result == 0) {
+		inform("layer sha256:%s: compressed, %.1f MB to %.1f MB, as blob "
+		       "sha256:%s",
+		       diff_id, (double)m->size / 1e6, (double)p.size / 1e6, p.hex);
 		add_blob(r, diff_id, p.hex, p.size, true);
 		write_file(r, &p);
 	}
@@ -180,8 +184,10 @@ static int follow_layer(const struct repack *r, json_t *descriptor, struct err *
 			       "%s: blob sha256:%s is an uncompressed layer of another "
 			       "program's archive, which dt-merge converts",
 			       r->what, b->hex);
-	if (!b->is_layer)
+	if (!b->is_layer) {
+		inform("blob sha256:%s: copied: it is compressed already", b->hex);
 		return 0;
+	}
 	manifest_layer_type(type != NULL ? type : manifest_media(NULL)->layer, r->format,
 			    &new);
 	manifest_refer(descriptor, new.data, b->hex, b->size);

@@ -38,13 +38,14 @@ struct repack {
 	struct writer *out;
 	enum compress_format format; /* COMPRESS_GZIP or COMPRESS_ZSTD */
 	int level;                   /* 0: the default of the format */
+	uint64_t all;                /* bytes of the input, or 0 if unknown */
 	/* Private. */
 	const char *what;
 	struct compress *compress; /* for one layer after the other */
 	struct strset names;       /* hex digests of the blobs that were read */
 	struct repack_blob *blob;
 	size_t cap, layers;
-	uint64_t bytes;
+	uint64_t bytes;          /* of layers, read */
 	struct strset documents; /* names of the other members */
 };
 

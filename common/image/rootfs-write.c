@@ -87,7 +87,7 @@ void rootfs_write(const struct rootfs *r, const bool *wanted, struct sink *s)
 	for (size_t i = 1; i < r->n_order; i++) {
 		if (wanted[r->order[i]])
 			put_node(&out, r->order[i]);
-		progress("files", i, r->n_order - 1, s->total);
+		progress("files", i, r->n_order - 1, s->total, 0);
 	}
 	progress_end();
 	free(out.first);

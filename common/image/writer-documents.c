@@ -150,6 +150,11 @@ void writer_add(struct writer *w, const json_t *config, const struct buf *text,
 		const json_t *tags, json_t *annotations)
 {
 	const struct manifest_media *types = manifest_media(config);
+
+	if (types != manifest_media(NULL))
+		inform(
+		    "the media types are Docker's: OCI's have no Healthcheck, OnBuild, "
+		    "Shell and StopTimeout");
 	char hex[DIGEST_HEX + 1];
 	json_t *config_descriptor = put_text(w, text, types->config, hex);
 	json_t *manifest = put_manifest(w, config, config_descriptor, types, annotations);

@@ -283,11 +283,22 @@ static int write_passing(void *arg, struct writer *w, struct err *e)
 	return layercheck_end(&check, result, p->diff_id, p->size, p->what, p->number, e);
 }
 
+/* Reports what becomes of a layer from the archive `what`. */
+static void explain(const struct writer *w, const char *diff_id, const char *what,
+		    const char *done)
+{
+	inform("layer sha256:%s of %s: %s", diff_id, what,
+	       writer_leaves_out(w, diff_id) ? "left out: --only does not list it"
+	       : writer_has(w, diff_id)      ? "not copied: the new archive has it"
+					     : done);
+}
+
 int writer_pass(struct writer *w, struct unpack_stream *s, const struct layernote *note,
 		uint64_t size, const char *what, size_t number, struct err *e)
 {
 	struct passing p = {s, note->diff_id, what, size, number};
 
+	explain(w, note->diff_id, what, w->verify ? "copied and hashed" : "copied");
 	if (writer_leaves_out(w, note->diff_id)) {
 		writer_absent(w, note->diff_id, size);
 		return 0;
@@ -323,20 +334,28 @@ struct opened {
 	const struct image *image;
 	size_t i;
 	struct image_bytes bytes;
+	struct writer *writer;
+	uint64_t done; /* bytes */
 };
 
 static int write_block(void *arg, const void *data, size_t len, struct err *e)
 {
+	struct opened *o = arg;
+	struct writer *w = o->writer;
+
 	(void)e;
-	put(arg, data, len);
+	put(w, data, len);
+	o->done += len;
+	progress("layers", w->layer.n - 1, 0, w->bytes - o->bytes.size + o->done, 0);
 	return 0;
 }
 
 static int write_opened(void *arg, struct writer *w, struct err *e)
 {
-	const struct opened *o = arg;
+	struct opened *o = arg;
 
-	return image_layer_read(o->image, o->i, &o->bytes, write_block, w, e);
+	o->writer = w;
+	return image_layer_read(o->image, o->i, &o->bytes, write_block, o, e);
 }
 
 static bool is_thin(const struct image *im)
@@ -378,6 +397,9 @@ static int copy_layer(struct writer *w, const struct image *im, size_t i,
 	const char *diff_id = im->layer[i].diff_id;
 	struct opened o = {.image = im, .i = i};
 
+	explain(w, diff_id, im->file,
+		im->layer[i].place != NULL ? "copied and hashed"
+					   : "listed: the archive is thin");
 	if (writer_has(w, diff_id))
 		return 0;
 	if (im->layer[i].place == NULL)
@@ -406,7 +428,7 @@ int writer_copy(struct writer *w, const struct image *im, struct err *e)
 	for (size_t i = 0; i < im->n && result == 0; i++) {
 		result = copy_layer(w, im, i, comment[i] != NULL ? comment[i] : "",
 				    json_array_get(described, i), e);
-		progress("layers", w->layer.n, w->layer.n, w->bytes);
+		progress("layers", w->layer.n, 0, w->bytes, 0);
 	}
 	json_decref(descriptor);
 	json_decref(manifest);

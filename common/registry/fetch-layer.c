@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "base/progress.h"
 #include "base/ring.h"
 #include "base/spool.h"
 #include "registry/fetch-private.h"
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 enum { BLOCK = 256 << 10, CHUNKS = 4 };
+static const char *const steps[PROGRESS_STEPS] = {"downloading", "uncompressing"};
+
 enum { LAYER_NAME = sizeof "layer sha256:" + DIGEST_HEX };
 
 /* --- facts about layers --- */
@@ -73,7 +76,8 @@ struct plain {
 	bool is_hashed;
 	struct digest digest; /* if it is hashed */
 	uint64_t size;
-	struct ring *ring;   /* of struct chunk */
+	struct ring *ring; /* of struct chunk */
+	struct progress_task *task;
 	_Atomic bool failed; /* then `why` is set */
 	struct err why;
 };
@@ -107,6 +111,7 @@ static int take_plain(void *arg, const void *data, size_t len, struct err *e)
 	const char *from = data;
 
 	(void)e;
+	progress_add(p->task, FETCH_UNPACK, len);
 	while (len > 0 && !p->failed) {
 		struct chunk *chunk = ring_fill(p->ring);
 		chunk->len = len < sizeof chunk->data ? len : sizeof chunk->data;
@@ -229,17 +234,21 @@ static int check_layer(struct plain *p, const char *what, const char *diff_id,
  * done before with this blob.
  */
 static int unpack_layer(const struct fetch *f, int fd, const char *hex,
-			const char *diff_id, struct fetch_layer *layer, struct err *e)
+			const char *diff_id, struct fetch_layer *layer,
+			struct progress_task *task, struct err *e)
 {
 	char what[LAYER_NAME];
-	uint64_t known;
+	uint64_t known = 0;
 	struct plain p = {
 	    .fd = -1,
 	    .is_hashed = !layer->is_cached || !known_size(f, hex, diff_id, &known) ||
 			 !has_digest(fd, hex),
+	    .task = task,
 	};
 
 	name_layer(hex, what);
+	progress_set(task, FETCH_UNPACK, 0);
+	progress_step(task, FETCH_UNPACK, known);
 	digest_init(&p.digest);
 	int result = uncompress(f->spool, fd, &p, what, e);
 	if (result == 0 && !p.is_hashed && p.size != known)
@@ -256,23 +265,39 @@ static int unpack_layer(const struct fetch *f, int fd, const char *hex,
 	return result;
 }
 
-int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char *diff_id,
-		struct fetch_layer *layer, struct err *e)
+static int get_layer(const struct fetch *f, const struct manifest_blob *b,
+		     const char *diff_id, struct fetch_layer *layer,
+		     struct progress_task *task, struct err *e)
 {
-	struct incoming in = {.f = f, .b = b, .kind = "blobs", .limit = b->size};
+	struct incoming in = {
+	    .f = f, .b = b, .kind = "blobs", .limit = b->size, .task = task};
 
 	layer->is_packed = false;
+	layer->came = 0;
 	for (;;) {
 		int fd = fetch_open(&in, &layer->is_cached, e);
 		if (fd < 0)
 			return -1;
-		int result = unpack_layer(f, fd, b->hex, diff_id, layer, e);
+		layer->came += in.came;
+		int result = unpack_layer(f, fd, b->hex, diff_id, layer, task, e);
 		close(fd);
 		if (result == 0 || !layer->is_cached)
 			return result;
 		/* The cached file may be damaged. If so, a new download helps. */
+		inform("%s: removed from the cache", e->text);
 		blobs_forget(f->cache, b->hex);
 	}
+}
+
+int fetch_layer(const struct fetch *f, const struct manifest_blob *b, const char *diff_id,
+		struct fetch_layer *layer, struct err *e)
+{
+	struct progress_task task = {0};
+
+	progress_begin(&task, steps, b->hex);
+	int result = get_layer(f, b, diff_id, layer, &task, e);
+	progress_finish(&task);
+	return result;
 }
 
 bool fetch_known(const struct fetch *f, const struct manifest_blob *b,
@@ -291,13 +316,19 @@ bool fetch_known(const struct fetch *f, const struct manifest_blob *b,
 
 bool fetch_is_right(const struct manifest_blob *b, const struct fetch_layer *layer)
 {
-	return has_digest(layer->fd, b->hex);
+	bool is_right = has_digest(layer->fd, b->hex);
+
+	inform("blob sha256:%s: %s", b->hex,
+	       is_right ? "from the cache, and uncompressed straight to the output"
+			: "its file in the cache is damaged");
+	return is_right;
 }
 
 /* Counts the bytes of a layer that is passed on. */
 struct passing {
 	int (*give)(void *arg, const void *data, size_t len, struct err *e);
 	void *arg;
+	struct progress_task *task;
 	uint64_t size, want;
 };
 
@@ -306,6 +337,7 @@ static int pass(void *arg, const void *data, size_t len, struct err *e)
 	struct passing *p = arg;
 
 	p->size += len;
+	progress_add(p->task, FETCH_UNPACK, len);
 	if (p->size > p->want)
 		return err_set(e, "it has another size than before");
 	return p->give(p->arg, data, len, e);
@@ -316,13 +348,17 @@ int fetch_unpack(const struct fetch *f, const struct manifest_blob *b,
 		 int (*give)(void *arg, const void *data, size_t len, struct err *e),
 		 void *arg, struct err *e)
 {
-	struct passing p = {.give = give, .arg = arg, .want = layer->size};
+	struct progress_task task = {0};
+	struct passing p = {.give = give, .arg = arg, .task = &task, .want = layer->size};
 	char what[LAYER_NAME];
 
 	name_layer(b->hex, what);
+	progress_begin(&task, steps, b->hex);
+	progress_step(&task, FETCH_UNPACK, layer->size);
 	int result = unpack_inflate(layer->fd, 0, b->size, pass, &p, what, e);
 	if (result == 0 && p.size != p.want)
 		result = err_set(e, "%s has another size than before", what);
+	progress_finish(&task);
 	if (result < 0)
 		blobs_forget(f->cache, b->hex);
 	close(layer->fd);

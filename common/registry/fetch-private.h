@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct err;
+struct progress_task;
 
 /* A blob that is being downloaded. */
 struct incoming {
@@ -20,9 +21,14 @@ struct incoming {
 	const char *kind;              /* "manifests" or "blobs" */
 	uint64_t limit;                /* in bytes */
 	char *type;                    /* receives the media type; or NULL */
+	struct progress_task *task;    /* shows the download; or NULL */
+	uint64_t came;                 /* bytes that were downloaded */
 	struct blobs_part part;
 	struct digest digest; /* of the contents of the part */
 };
+
+/* The steps of getting a layer, as struct progress_task has them. */
+enum { FETCH_DOWNLOAD, FETCH_UNPACK };
 
 /*
  * Opens the blob: from the cache, or downloaded and verified. Sets *is_cached

@@ -1,13 +1,17 @@
 #include "registry/fetch.h"
 
 #include "base/buf.h"
+#include "base/cache.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/progress.h"
 #include "registry/fetch-private.h"
 #include "registry/registry.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,6 +34,8 @@ static int take(void *arg, const void *data, size_t len, struct err *e)
 	digest_update(&in->digest, data, len);
 	if (blobs_write(&in->part, data, len, e) < 0)
 		return -1;
+	in->came += len;
+	progress_add(in->task, FETCH_DOWNLOAD, len);
 	if (in->f->came != NULL)
 		in->f->came(in->f->arg, len);
 	return 0;
@@ -93,6 +99,8 @@ static int download(struct incoming *in, struct err *e)
 	if ((have < 0 || in->part.have > in->limit) && restart(in, e) < 0)
 		return -1;
 	for (bool is_left = in->part.have > 0;; is_left = false) {
+		progress_set(in->task, FETCH_DOWNLOAD, in->part.have);
+		progress_step(in->task, FETCH_DOWNLOAD, in->b->size);
 		int result = fill(in, &has_size, e);
 		if (result != 0)
 			return result < 0 ? -1 : 0;
@@ -105,21 +113,54 @@ static int download(struct incoming *in, struct err *e)
 	}
 }
 
+/* Reports where the blob comes from. */
+static void report(const struct incoming *in, const char *from)
+{
+	bool is_manifest = strcmp(in->kind, "manifests") == 0;
+
+	inform("%s sha256:%s: %s", is_manifest ? "manifest" : "blob", in->b->hex, from);
+}
+
+/* Reports a download that began at this time. */
+static void report_download(const struct incoming *in, double begun)
+{
+	char text[160];
+	const char *why = in->f->cache->dir == NULL ? "the cache is off"
+			  : in->came < in->part.have
+			      ? "the cache has an incomplete download"
+			      : "it is not in the cache";
+
+	snprintf(text, sizeof text, "downloaded, %.1f MB in %.1f s: %s",
+		 (double)in->came / 1e6, clock_now() - begun, why);
+	report(in, text);
+}
+
 int fetch_open(struct incoming *in, bool *is_cached, struct err *e)
 {
 	const struct cache *cache = in->f->cache;
 	const char *hex = in->b->hex;
 	int fd = blobs_open(cache, hex);
 
+	in->came = 0;
 	*is_cached = true;
-	if (fd >= 0)
+	if (fd >= 0) {
+		report(in, "from the cache");
 		return fd;
+	}
 	int begun = blobs_begin(cache, hex, in->limit, in->f->patience, &in->part, e);
-	if (begun <= 0)
-		return begun < 0 ? -1 : in->part.fd;
+	if (begun < 0)
+		return -1;
+	if (begun == 0) {
+		report(in, "from the cache, downloaded by another process just now");
+		return in->part.fd;
+	}
 	*is_cached = false;
+	double start = clock_now();
 	digest_init(&in->digest);
-	fd = download(in, e) < 0 ? -1 : blobs_finish(&in->part);
+	bool is_complete = download(in, e) == 0;
+	if (is_complete)
+		report_download(in, start);
+	fd = is_complete ? blobs_finish(&in->part) : -1;
 	if (fd < 0)
 		blobs_leave(&in->part);
 	digest_release(&in->digest);

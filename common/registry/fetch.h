@@ -44,6 +44,7 @@ struct fetch_layer {
 	int fd;
 	off_t offset;
 	uint64_t size;  /* of the uncompressed layer, in bytes */
+	uint64_t came;  /* bytes that were downloaded for it */
 	bool is_cached; /* nothing was downloaded for it */
 	bool is_packed; /* `fd` is the compressed blob; fetch_unpack() closes it */
 };

@@ -149,10 +149,13 @@ static void read_more(struct known *k, const char *what, enum pairs_place place)
 	struct buf text = {0};
 	struct err unused;
 	char type[128];
+	struct registry *r = fetch_of(k, place)->registry;
 
-	if (registry_manifest(fetch_of(k, place)->registry, what, &text, type, &unused) >
-	    0)
+	if (registry_manifest(r, what, &text, type, &unused) > 0) {
+		inform("repository %s: the image %s is read for its layers",
+		       registry_path(r), what);
 		add_document(k, &text, type, 0, &w);
+	}
 	buf_release(&text);
 }
 

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/progress.h"
 #include "base/strset.h"
 #include "image/image.h"
 
@@ -40,6 +41,8 @@ static int read_manifest(struct pull *p, struct buf *text, struct err *e)
 		if (manifest_choose(&p->manifest, &p->o->platform, p->o->os, &chosen, e) <
 		    0)
 			return -1;
+		inform("index sha256:%s: manifest sha256:%s is for %s/%s", hex,
+		       chosen.hex, p->o->os, p->o->platform.arch);
 		memcpy(hex, chosen.hex, sizeof hex);
 	}
 	if (p->manifest.n > LAYERS_MAX)
@@ -76,8 +79,6 @@ static void came(void *arg, size_t bytes)
 
 	pthread_mutex_lock(&p->lock);
 	p->came += bytes;
-	if (p->n_layers > 0 && p->o->show != NULL)
-		p->o->show(p->done, p->n_layers, p->came);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -176,8 +177,23 @@ static void count(struct pull *p, const struct pull_layer *layer)
 	pthread_mutex_lock(&p->lock);
 	p->done++;
 	p->reused += layer->file.is_cached;
-	if (p->o->show != NULL)
-		p->o->show(p->done, p->n_layers, p->came);
+	p->expected += layer->file.came - layer->blob->size;
+	pthread_mutex_unlock(&p->lock);
+}
+
+/* The progress of all layers. */
+static void sum(void *arg, struct progress_sum *s)
+{
+	struct pull *p = arg;
+
+	pthread_mutex_lock(&p->lock);
+	*s = (struct progress_sum){
+	    .what = "layers",
+	    .done = p->done,
+	    .total = p->n_layers,
+	    .bytes = p->came,
+	    .all = p->expected,
+	};
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -204,6 +220,9 @@ void pull_start(struct pull *p)
 {
 	list_layers(p);
 	order_layers(p);
+	for (size_t i = 0; i < p->n_layers; i++)
+		p->expected += p->layer[i].blob->size;
+	progress_start(sum, p);
 	p->pool = pool_start_wide(p->o->jobs, p->n_layers, fetch_one, p);
 }
 
@@ -238,4 +257,5 @@ void pull_end(struct pull *p)
 {
 	pool_release(p->pool);
 	p->pool = NULL;
+	progress_stop();
 }

@@ -41,8 +41,6 @@ struct pull_options {
 	size_t jobs; /* layers that are downloaded at once */
 	/* Called in any thread if a layer cannot be had. Must not return. */
 	void (*fail)(void *arg, const struct err *why) __attribute__((noreturn));
-	/* Shows the progress, or NULL. Called with a lock held. */
-	void (*show)(size_t done, size_t total, uint64_t bytes);
 	void *arg;
 };
 
@@ -70,6 +68,7 @@ struct pull {
 	pthread_mutex_t lock; /* for the members below */
 	size_t done, reused;  /* layers; those that were in the cache */
 	uint64_t came;        /* bytes downloaded */
+	uint64_t expected; /* bytes to download in all; at first, those of all layers */
 };
 
 /*
@@ -91,7 +90,7 @@ const struct pull_layer *pull_wait(struct pull *p, size_t i);
  */
 const struct pull_layer *pull_take(struct pull *p, size_t i);
 
-/* Waits for all threads. */
+/* Waits for all threads, and removes the progress from the terminal. */
 void pull_end(struct pull *p);
 
 #endif

@@ -1,15 +1,20 @@
 #include "registry/push.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/progress.h"
 #include "image/packed.h"
 #include "registry/push-private.h"
 #include "registry/sender.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const double usual_ratio = 0.4; /* of a compressed layer to its tar */
 
 enum { CORES_FOR_TWO = 4, COMPRESSORS_MAX = 2 };
 
@@ -28,6 +33,9 @@ struct job {
 	size_t i; /* of the blob */
 	uint64_t size;
 	bool is_posted;
+	bool is_done; /* with p->lock */
+	double begun;
+	struct progress_task task;
 	struct sending *s;
 	struct sender_item item;
 };
@@ -53,6 +61,16 @@ static __attribute__((noreturn)) void failed(void *arg, const struct err *why)
 	p->o->fail(p->o->arg, why);
 }
 
+/* Reports that a blob is in the registry. */
+static void report(const struct job *j, const struct parts_blob *b, bool was_there)
+{
+	char text[96];
+
+	snprintf(text, sizeof text, "sent, %.1f MB in %.1f s", (double)b->size / 1e6,
+		 clock_now() - j->begun);
+	push_report(b, b->hex, was_there ? "the registry has it" : text);
+}
+
 /* Called when a blob is in the registry. */
 static void sent(void *arg, struct sender_item *item)
 {
@@ -60,16 +78,17 @@ static void sent(void *arg, struct sender_item *item)
 	struct job *j = job_of(item);
 	struct parts_blob *b = &p->parts.blob[j->i];
 
+	progress_finish(&j->task);
+	pthread_mutex_lock(&p->lock);
 	memcpy(b->hex, item->packed.hex, sizeof b->hex);
 	b->size = item->packed.size;
-	packed_release(&item->packed);
-	pthread_mutex_lock(&p->lock);
 	p->blob[j->i].is_there = true;
 	p->blob[j->i].is_sent = !item->was_there;
 	p->done += b->kind != PARTS_CONFIG;
-	if (p->o->show != NULL)
-		p->o->show(p->done, p->total, p->went);
+	j->is_done = true;
 	pthread_mutex_unlock(&p->lock);
+	packed_release(&item->packed);
+	report(j, b, item->was_there);
 }
 
 /* Compresses a layer. A compressor is kept for the next layers. */
@@ -113,13 +132,21 @@ static int make(struct job *j, struct err *e)
 	return make_layer(j, b, e);
 }
 
+static const char *const made[PROGRESS_STEPS] = {"compressing", "uploading"};
+static const char *const checked[PROGRESS_STEPS] = {"checking", "uploading"};
+
 static void run_job(void *arg, size_t i)
 {
 	struct sending *s = arg;
 	struct job *j = &s->job[i];
+	const struct parts_blob *b = &s->p->parts.blob[j->i];
 	struct err why;
 
 	sender_wait(s->sender);
+	j->begun = clock_now();
+	progress_begin(&j->task, b->kind == PARTS_BLOB ? checked : made,
+		       *b->hex != '\0' ? b->hex : b->diff_id);
+	j->item.packed.task = &j->task;
 	if (make(j, &why) < 0)
 		s->p->o->fail(s->p->o->arg, &why);
 	if (!j->is_posted)
@@ -173,6 +200,40 @@ static size_t compressors(const struct push *p)
 	return is_small ? COMPRESSORS_MAX : 1;
 }
 
+/*
+ * The progress of all layers. How many bytes the other layers will have is estimated from
+ * those that are compressed.
+ */
+static void sum(void *arg, struct progress_sum *out)
+{
+	struct sending *s = arg;
+	struct push *p = s->p;
+	uint64_t plain = 0, packed = 0, left = 0;
+
+	pthread_mutex_lock(&p->lock);
+	*out = (struct progress_sum){
+	    .what = "layers", .done = p->done, .total = p->total, .bytes = p->went};
+	for (size_t i = 0; i < s->n; i++) {
+		const struct job *j = &s->job[i];
+		const struct parts_blob *b = &p->parts.blob[j->i];
+		uint64_t size = j->task.step[PACKED_USE].total;
+		if (size > 0 && b->kind == PARTS_LAYER) {
+			plain += j->size;
+			packed += size;
+		}
+		if (b->kind == PARTS_LAYER && size == 0)
+			left += j->size;
+		else if (!j->is_done || p->blob[j->i].is_sent)
+			out->all += b->kind == PARTS_LAYER ? size : b->size;
+	}
+	pthread_mutex_unlock(&p->lock);
+	out->is_estimate = left > 0;
+	double ratio = plain > 0 ? (double)packed / (double)plain : usual_ratio;
+	out->all += (uint64_t)((double)left * ratio);
+	if (out->all < out->bytes)
+		out->all = out->bytes;
+}
+
 void push_blobs(struct push *p, bool configs)
 {
 	struct sending s = {.p = p};
@@ -182,10 +243,12 @@ void push_blobs(struct push *p, bool configs)
 	if (!configs)
 		p->total = s.n;
 	if (s.n > 0) {
+		progress_start(sum, &s);
 		s.sender =
 		    sender_new(&p->upload, p->o->jobs < s.n ? p->o->jobs : s.n, &calls);
 		pool_release(pool_start_wide(compressors(p), s.n, run_job, &s));
 		sender_end(s.sender);
+		progress_stop();
 	}
 	while (s.n_idle > 0) {
 		struct compress *c = s.idle[--s.n_idle];

@@ -66,15 +66,37 @@ static int learn(struct push *p, struct err *e)
 	return 0;
 }
 
+static int ask(struct push *p, size_t i, const char *hex, uint64_t size, struct err *e)
+{
+	bool *is_there = &p->blob[i].is_there;
+	int result = upload_has(p->o->registry, hex, size, is_there, e);
+
+	if (result == 0)
+		push_report(&p->parts.blob[i], hex,
+			    *is_there ? "the registry has it"
+				      : "the registry does not have it");
+	return result;
+}
+
 /* Takes a blob from the other repository. When nothing may be written, only asks. */
 static int mount(struct push *p, size_t i, const char *hex, uint64_t size, struct err *e)
 {
 	struct push_blob *b = &p->blob[i];
+	struct buf text = {0};
 
-	if (p->o->read_only)
-		return upload_has(p->o->other, hex, size, &b->is_there, e);
-	return upload_mount(p->o->registry, hex, p->o->other_path, &b->is_there,
-			    &b->location, e);
+	int result = p->o->read_only ? upload_has(p->o->other, hex, size, &b->is_there, e)
+				     : upload_mount(p->o->registry, hex, p->o->other_path,
+						    &b->is_there, &b->location, e);
+	if (result == 0) {
+		buf_addf(&text, "%s from %s",
+			 !b->is_there      ? "cannot be mounted"
+			 : p->o->read_only ? "can be mounted"
+					   : "mounted",
+			 p->o->other_path);
+		push_report(&p->parts.blob[i], hex, text.data);
+	}
+	buf_release(&text);
+	return result;
 }
 
 /* Finds out whether the registry has the blob of a layer. */
@@ -85,15 +107,18 @@ static int settle_layer(struct push *p, size_t i, struct err *e)
 	    pairs_find(&p->known.pairs, b->diff_id, p->o->format);
 	int result = 0;
 
-	if (known == NULL)
+	if (known == NULL) {
+		push_report(b, "", "no image that was read has it");
 		return 0;
-	if (known->place == PAIRS_IN_TAG && !p->o->check)
+	}
+	if (known->place == PAIRS_IN_TAG && !p->o->check) {
 		p->blob[i].is_there = true;
-	else if (known->place == PAIRS_ELSEWHERE)
+		push_report(b, known->hex, "the image of the tag has it");
+	} else if (known->place == PAIRS_ELSEWHERE) {
 		result = mount(p, i, known->hex, known->size, e);
-	else
-		result = upload_has(p->o->registry, known->hex, known->size,
-				    &p->blob[i].is_there, e);
+	} else {
+		result = ask(p, i, known->hex, known->size, e);
+	}
 	if (p->blob[i].is_there) {
 		memcpy(b->hex, known->hex, sizeof b->hex);
 		b->size = known->size;
@@ -106,9 +131,11 @@ int push_settle_blob(struct push *p, size_t i, struct err *e)
 	const struct parts_blob *b = &p->parts.blob[i];
 
 	p->blob[i].is_there = !p->o->check && pairs_has_blob(&p->known.pairs, b->hex);
-	if (p->blob[i].is_there)
+	if (p->blob[i].is_there) {
+		push_report(b, b->hex, "the image of the tag has it");
 		return 0;
-	if (upload_has(p->o->registry, b->hex, b->size, &p->blob[i].is_there, e) < 0)
+	}
+	if (ask(p, i, b->hex, b->size, e) < 0)
 		return -1;
 	if (p->blob[i].is_there || p->o->other == NULL || b->kind == PARTS_CONFIG)
 		return 0;

@@ -10,6 +10,11 @@
 #include <stddef.h>
 
 struct err;
+struct parts_blob;
+
+/* Calls inform() with the names of the blob, whose digest is `hex` or "", and the text.
+ */
+void push_report(const struct parts_blob *b, const char *hex, const char *text);
 
 /*
  * Finds out whether the registry has blob `i`, whose digest the archive states. Returns

@@ -15,8 +15,6 @@ static void went(void *arg, size_t bytes)
 
 	pthread_mutex_lock(&p->lock);
 	p->went += bytes;
-	if (p->o->show != NULL)
-		p->o->show(p->done, p->total, p->went);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -46,6 +44,18 @@ void push_release(struct push *p)
 	pthread_mutex_destroy(&p->lock);
 }
 
+void push_report(const struct parts_blob *b, const char *hex, const char *text)
+{
+	const char *kind = b->kind == PARTS_CONFIG ? "configuration" : "blob";
+
+	if (b->kind == PARTS_LAYER && *hex == '\0')
+		inform("layer sha256:%s: %s", b->diff_id, text);
+	else if (b->kind == PARTS_LAYER)
+		inform("layer sha256:%s: blob sha256:%s: %s", b->diff_id, hex, text);
+	else
+		inform("%s sha256:%s: %s", kind, hex, text);
+}
+
 /* --- configurations --- */
 
 /* Asks for the configurations that are not known. */
@@ -68,10 +78,15 @@ static int put_by_digest(struct push *p, const char *hex, const struct buf *text
 	bool unused;
 
 	*status = 0;
-	if (strset_find(&p->known.manifests, hex, DIGEST_HEX) != STRSET_NONE)
+	if (strset_find(&p->known.manifests, hex, DIGEST_HEX) != STRSET_NONE) {
+		inform("manifest sha256:%s: the image of the tag has it", hex);
 		return 0;
+	}
 	digest_reference(hex, what);
-	return upload_manifest(&p->upload, what, text, type, status, &unused, e);
+	int result = upload_manifest(&p->upload, what, text, type, status, &unused, e);
+	if (result == 0)
+		inform("manifest sha256:%s: sent", hex);
+	return result;
 }
 
 static int put_manifests(struct push *p, long *status, struct err *e)
@@ -93,11 +108,17 @@ static int put_tag(struct push *p, struct err *e)
 	bool is_index = p->parts.is_index, unused;
 	long status;
 
-	if (strcmp(p->known.tag, is_index ? p->parts.index_hex : part->hex) == 0)
+	const char *hex = is_index ? p->parts.index_hex : part->hex;
+	if (strcmp(p->known.tag, hex) == 0) {
+		inform("tag %s: refers to the manifest already", p->o->tag);
 		return 0;
-	return upload_manifest(
+	}
+	int result = upload_manifest(
 	    &p->upload, p->o->tag, is_index ? &p->parts.index : &part->text,
 	    is_index ? p->parts.index_type : part->type, &status, &unused, e);
+	if (result == 0)
+		inform("tag %s: refers to manifest sha256:%s now", p->o->tag, hex);
+	return result;
 }
 
 /* --- all of it --- */
@@ -113,6 +134,7 @@ static bool doubt(struct push *p)
 	size_t n = p->parts.names.n;
 	struct err unused;
 
+	inform("the registry rejected the manifest; it is asked for each blob");
 	p->is_forced = true;
 	for (size_t i = 0; i < n; i++) {
 		const struct parts_blob *b = &p->parts.blob[i];

@@ -43,8 +43,6 @@ struct push_options {
 	bool read_only;              /* write nothing: only push_plan() will be called */
 	/* Must not return. */
 	void (*fail)(void *arg, const struct err *why) __attribute__((noreturn));
-	/* Shows the progress, or NULL. Called with a lock held. */
-	void (*show)(size_t done, size_t total, uint64_t bytes);
 	void *arg;
 };
 

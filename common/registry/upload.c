@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/progress.h"
 #include "image/packed.h"
 #include "registry/http.h"
 #include "registry/registry.h"
@@ -137,8 +138,17 @@ static void recover(struct session *s, uint64_t limit)
 	http_response_release(&a);
 }
 
+static void went(void *arg, size_t bytes)
+{
+	const struct session *s = arg;
+
+	progress_add(s->p->task, PACKED_USE, bytes);
+	if (s->u->went != NULL)
+		s->u->went(s->u->arg, bytes);
+}
+
 /* Sends a request of the upload, which is not repeated here. */
-static int send_part(const struct session *s, const char *where, const char *method,
+static int send_part(struct session *s, const char *where, const char *method,
 		     uint64_t size, struct http_response *a, struct err *e)
 {
 	char range[64];
@@ -147,13 +157,14 @@ static int send_part(const struct session *s, const char *where, const char *met
 	    .at = s->p->at + (off_t)s->sent,
 	    .size = size,
 	    .type = binary,
-	    .went = s->u->went,
-	    .arg = s->u->arg,
+	    .went = went,
+	    .arg = s,
 	};
 	struct http_request q = {.method = method, .body = size > 0 ? &body : NULL};
 
 	snprintf(range, sizeof range, "%" PRIu64 "-%" PRIu64, s->sent,
 		 s->sent + size - 1);
+	progress_set(s->p->task, PACKED_USE, s->sent);
 	if (strcmp(method, "PATCH") == 0)
 		q.content_range = range;
 	return registry_send(s->u->registry, where, true, &q, a, e);

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/cache.h"
+#include "base/err.h"
 #include "base/num.h"
 #include "store/nar.h"
 #include "store/store.h"
@@ -98,8 +99,8 @@ static bool parse_fact(struct pathinfo *r, const struct buf *fact)
 /*
  * Makes one attempt. Returns a file that may have changed while it was read, or TREE_END.
  */
-static uint32_t find(struct pathinfo *r, const struct tree *t, const char *hash,
-		     const struct cache *cache)
+static uint32_t find(struct pathinfo *r, const struct tree *t, const char *path,
+		     const char *hash, const struct cache *cache)
 {
 	static const char kind[] = "nar-2";
 	char key[DIGEST_HEX + 1];
@@ -107,7 +108,10 @@ static uint32_t find(struct pathinfo *r, const struct tree *t, const char *hash,
 	uint32_t touched = TREE_END;
 
 	make_key(t, hash, key);
-	if (!cache_get(cache, kind, key, &fact) || !parse_fact(r, &fact)) {
+	bool is_cached = cache_get(cache, kind, key, &fact) && parse_fact(r, &fact);
+	inform("%s: NAR hash %s, key %.12s", path, is_cached ? "cached" : "computed",
+	       key);
+	if (!is_cached) {
 		bool settled = tree_is_settled(t);
 		touched = compute(r, t, hash);
 		buf_clear(&fact);
@@ -133,7 +137,7 @@ void pathinfo_find(struct pathinfo *r, const struct store *s, const char *path,
 	for (int try = 0; touched != TREE_END; try++) {
 		struct tree t = {0};
 		tree_scan(&t, place.data, &how);
-		touched = find(r, &t, hash, cache);
+		touched = find(r, &t, path, hash, cache);
 		if (touched != TREE_END && try + 1 == TRIES)
 			tree_changed(&t, touched);
 		tree_release(&t);

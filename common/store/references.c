@@ -61,6 +61,12 @@ int references_open(struct references *r, bool is_scan, const struct cache *cach
 		result = references_open_db(r, file.data, e);
 	else
 		result = (r->scan = scan_open(r->store, cache, e)) != NULL ? 0 : -1;
+	if (result == 0 && found > 0)
+		inform("references are taken from the database %s", file.data);
+	else if (result == 0)
+		inform("references are taken from the files: %s%s",
+		       is_scan ? "--scan" : "there is no database ",
+		       is_scan ? "" : file.data);
 	buf_release(&file);
 	return result;
 }

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/progress.h"
 #include "base/strset.h"
 #include "store/graph.h"
 #include "store/hashindex.h"
@@ -115,6 +116,8 @@ struct run {
 	size_t n_busy, n_idle; /* numbers of threads */
 	bool failed;
 	struct err why;
+	size_t done;     /* paths */
+	uint64_t n_read; /* bytes of files */
 };
 
 /* The state of a thread. `found` belongs to the visit of its job. */
@@ -326,6 +329,8 @@ static int define(struct run *r, struct visit *v, struct err *e)
 	buf_release(&path);
 	strset_release(&v->found);
 	graph_define(r->g, v->node, v->size, refs, n);
+	r->done++;
+	inform("%s: %s, %zu references", v->path, v->recalled ? "cached" : "scanned", n);
 	return e->text[0] == '\0' ? 0 : -1;
 }
 
@@ -333,6 +338,7 @@ static void do_job(struct worker *w, struct scan_job *job)
 {
 	struct run *r = w->run;
 	struct visit *v = w->visit = job->visit;
+	uint64_t left = job->file != NULL ? job->size - job->offset : 0;
 	struct err e;
 
 	pthread_mutex_unlock(&r->lock);
@@ -340,6 +346,7 @@ static void do_job(struct worker *w, struct scan_job *job)
 	free(job->file);
 	pthread_mutex_lock(&r->lock);
 	merge(w, v);
+	r->n_read += left < CHUNK ? left : CHUNK;
 	if (result == 0 && --v->pending == 0) {
 		pthread_mutex_unlock(&r->lock);
 		if (!v->recalled && v->n_strangers <= STRANGERS_MAX)
@@ -385,6 +392,17 @@ static void work(void *arg, size_t i)
 	free(w.buffer);
 }
 
+/* The progress of the scan. How many paths the closure will have is not known. */
+static void sum(void *arg, struct progress_sum *s)
+{
+	struct run *r = arg;
+
+	pthread_mutex_lock(&r->lock);
+	*s = (struct progress_sum){
+	    .what = "paths scanned", .done = r->done, .bytes = r->n_read};
+	pthread_mutex_unlock(&r->lock);
+}
+
 int scan_closure(const struct scan *s, struct graph *g, struct err *e)
 {
 	struct run r = {
@@ -397,7 +415,9 @@ int scan_closure(const struct scan *s, struct graph *g, struct err *e)
 	/*
 	 * Each job of the pool is one thread of the scan, which runs until the scan ends.
 	 */
+	progress_start(sum, &r);
 	pool_release(pool_start(THREADS, work, &r));
+	progress_stop();
 	for (size_t i = 0; i < r.n_jobs; i++)
 		free(r.jobs[i].file);
 	for (size_t i = 0; i < r.begun; i++) {

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/progress.h"
 #include "store/graph.h"
 #include "store/nixdb.h"
 #include "store/pathinfo.h"
@@ -58,12 +59,18 @@ static int compare(const struct work *w, size_t i, struct err *e)
 static int check_hashes(struct work *w, struct err *e)
 {
 	struct pool *pool = pool_start(w->n, hash_path, w);
+	uint64_t bytes = 0, all = 0;
 	int result = 0;
 
+	for (size_t i = 0; i < w->n; i++)
+		all += w->record[w->order[i]].size;
 	for (size_t i = 0; i < w->n && result == 0; i++) {
 		pool_wait(pool, i);
 		result = compare(w, i, e);
+		bytes += w->found[w->order[i]].size;
+		progress("paths verified", i + 1, w->n, bytes, all);
 	}
+	progress_end();
 	if (result < 0)
 		die("%s", e->text); /* the pool would read all other paths before */
 	pool_release(pool);

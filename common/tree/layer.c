@@ -6,6 +6,7 @@
 #include "base/hardlinks.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "base/progress.h"
 #include "tree/sink.h"
 
 #include <inttypes.h>
@@ -170,12 +171,23 @@ static void emit(void *arg, struct sink *s)
 	buf_release(&x.first);
 }
 
-static void run(struct layer *l, struct sink *s)
+uint64_t layer_bytes(const struct layer *l)
 {
 	uint64_t bytes = 0;
 
 	for (size_t k = 0; k < l->n; k++)
 		bytes += l->part[k].tree.bytes;
+	return bytes;
+}
+
+static void run(struct layer *l, struct sink *s)
+{
+	uint64_t bytes = layer_bytes(l);
+
+	s->task = l->task;
+	int step = s->fd < 0 ? SINK_HASH : SINK_WRITE;
+	progress_set(l->task, step, 0);
+	progress_step(l->task, step, bytes);
 	sink_run(s, emit, l, bytes >= THREAD_FROM);
 }
 
@@ -252,20 +264,39 @@ void layer_measure(struct layer *l, const struct cache *cache,
 		   struct record_budget *budget)
 {
 	static const char kind[] = "layer-3";
-	char key[DIGEST_HEX + 1];
 	struct buf fact = {0};
 
-	make_key(l, key);
-	if (!cache_get(cache, kind, key, &fact) || !parse_fact(l, &fact)) {
+	make_key(l, l->key);
+	if (cache->dir == NULL)
+		l->why_hashed = "the cache is off";
+	else if (!cache_get(cache, kind, l->key, &fact))
+		l->why_hashed = "it is not in the cache";
+	else if (!parse_fact(l, &fact))
+		l->why_hashed = "its entry in the cache is damaged";
+	if (l->why_hashed != NULL) {
 		l->is_fresh = !is_settled(l);
 		record_begin(&l->record, budget);
 		bool is_touched = hash(l, &l->record, &l->size, l->diff_id).tree != NULL;
 		buf_clear(&fact);
 		buf_addf(&fact, "%s %" PRIu64, l->diff_id, l->size);
-		if (!l->is_fresh && !is_touched && !is_temporary(l))
-			cache_put(cache, kind, key, fact.data, fact.len);
+		l->why_not_kept = l->is_fresh       ? "a file has just changed"
+				  : is_touched      ? "a file was touched"
+				  : is_temporary(l) ? "a file is temporary"
+						    : NULL;
+		if (l->why_not_kept == NULL)
+			cache_put(cache, kind, l->key, fact.data, fact.len);
 	}
 	buf_release(&fact);
+}
+
+void layer_explain(const struct layer *l, struct buf *out)
+{
+	if (l->why_hashed == NULL)
+		buf_addf(out, "cached, key %.12s", l->key);
+	else
+		buf_addf(out, "hashed: %s, key %.12s", l->why_hashed, l->key);
+	if (l->why_not_kept != NULL)
+		buf_addf(out, "; not put into the cache: %s", l->why_not_kept);
 }
 
 /*

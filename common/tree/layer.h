@@ -25,7 +25,9 @@
 
 #include <stdbool.h>
 
+struct buf;
 struct cache;
+struct progress_task;
 
 /* The metadata that all members of a layer share, unless an entry has an owner. */
 struct layer_style {
@@ -87,6 +89,14 @@ struct layer {
 	size_t n, cap;
 	uint64_t size; /* size of the tar in bytes; set by layer_measure() */
 	char diff_id[DIGEST_HEX + 1]; /* set by layer_measure() */
+	/*
+	 * Set by layer_measure(): why the layer was hashed, or NULL if the digest comes
+	 * from the cache; why the digest was not put into the cache, or NULL; the key in
+	 * the cache.
+	 */
+	const char *why_hashed, *why_not_kept;
+	char key[DIGEST_HEX + 1];
+	struct progress_task *task; /* hashing and writing; or NULL, the default */
 	/* A file changed so recently that a later change may not change its times. */
 	bool is_fresh;
 	struct record record; /* what layer_measure() hashed */
@@ -98,6 +108,9 @@ struct layer_part *layer_add(struct layer *l);
 /* A zeroed struct is an empty layer. */
 void layer_release(struct layer *l);
 
+/* The sum of the sizes of the files. */
+uint64_t layer_bytes(const struct layer *l);
+
 /*
  * Determines diff_id and size by reading all files, or from the cache. Several threads
  * may measure different layers. The key in the cache is a digest of the style, of all
@@ -106,6 +119,9 @@ void layer_release(struct layer *l);
  */
 void layer_measure(struct layer *l, const struct cache *cache,
 		   struct record_budget *budget);
+
+/* Appends how layer_measure() got the digest, such as "cached, key 0123456789ab". */
+void layer_explain(const struct layer *l, struct buf *out);
 
 /*
  * Writes the layer tar to `fd`. Ends the process on failure. If the layer was measured,

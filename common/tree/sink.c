@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "base/progress.h"
 #include "base/ring.h"
 #include "tree/record.h"
 
@@ -19,6 +20,7 @@ enum {
 	HEADER_ROOM = 4096,     /* the headers of the last member may exceed BLOCK */
 	ZERO_COPY_FROM = BLOCK, /* reading smaller files is faster than splice(2) */
 	PIECES = 32,            /* pieces that the reading thread may be ahead */
+	SLICE = 32 << 20,       /* bytes of a file until they are counted */
 };
 
 static void init_piece(struct sink_piece *p)
@@ -43,19 +45,26 @@ void sink_release(struct sink *s)
 	buf_release(&s->own.bytes);
 }
 
-static uint64_t hash_file(struct sink *s, const struct sink_piece *p, uint64_t size)
+/* Shows that these bytes were hashed or written. */
+static void show(const struct sink *s, uint64_t bytes)
 {
-	int64_t n = digest_add_file(&s->digest, p->fd, p->offset, size);
+	progress_add(s->task, s->fd < 0 ? SINK_HASH : SINK_WRITE, bytes);
+}
+
+static uint64_t hash_file(struct sink *s, const struct sink_piece *p, off_t at,
+			  uint64_t size)
+{
+	int64_t n = digest_add_file(&s->digest, p->fd, at, size);
 
 	if (n < 0)
 		tree_unreadable(p->file.tree, p->file.entry);
 	return (uint64_t)n;
 }
 
-static uint64_t write_file(struct sink *s, const struct sink_piece *p, uint64_t size)
+static uint64_t write_file(struct sink *s, const struct sink_piece *p, off_t at,
+			   uint64_t size)
 {
-	off_t offset = p->offset;
-	int64_t n = io_copy(p->fd, &offset, s->fd, size);
+	int64_t n = io_copy(p->fd, &at, s->fd, size);
 
 	if (n < 0 && errno == EIO)
 		tree_unreadable(p->file.tree, p->file.entry);
@@ -64,19 +73,40 @@ static uint64_t write_file(struct sink *s, const struct sink_piece *p, uint64_t 
 	return (uint64_t)n;
 }
 
+/* Hashes or writes the file of a piece. Returns the number of its bytes. */
+static uint64_t consume_file(struct sink *s, const struct sink_piece *p, uint64_t size)
+{
+	uint64_t done = 0;
+
+	while (done < size) {
+		uint64_t want = size - done < SLICE ? size - done : SLICE;
+		off_t at = p->offset + (off_t)done;
+		uint64_t n =
+		    s->fd < 0 ? hash_file(s, p, at, want) : write_file(s, p, at, want);
+		done += n;
+		show(s, n);
+		if (n < want)
+			break;
+	}
+	return done;
+}
+
 static void write_bytes(const struct sink *s, const void *data, size_t len)
 {
 	if (io_write(s->fd, data, len) < 0)
 		die_errno("%s", io_output());
+	show(s, len);
 }
 
 /* Hashes or writes the bytes of a piece, and clears them. */
 static void consume_bytes(struct sink *s, struct sink_piece *p)
 {
-	if (s->fd < 0)
+	if (s->fd < 0) {
 		digest_update(&s->digest, p->bytes.data, p->bytes.len);
-	else
+		show(s, p->bytes.len);
+	} else {
 		write_bytes(s, p->bytes.data, p->bytes.len);
+	}
 	if (s->record != NULL)
 		record_bytes(s->record, p->bytes.data, p->bytes.len);
 	buf_clear(&p->bytes);
@@ -88,8 +118,7 @@ static void consume(struct sink *s, struct sink_piece *p)
 	consume_bytes(s, p);
 	if (p->fd >= 0) {
 		uint64_t size = p->file.tree->entry[p->file.entry].size;
-		uint64_t done =
-		    s->fd < 0 ? hash_file(s, p, size) : write_file(s, p, size);
+		uint64_t done = consume_file(s, p, size);
 		if (tree_is_touched(p->file.tree, p->file.entry, p->fd, done))
 			p->touched = p->file;
 		if (s->record != NULL)

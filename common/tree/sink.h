@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct progress_task;
 struct record;
 struct ring;
 struct tar_member;
@@ -46,11 +47,15 @@ struct sink_piece {
 	struct sink_entry touched;
 };
 
+/* The steps of a progress task. */
+enum { SINK_HASH, SINK_WRITE };
+
 struct sink {
-	int fd;                /* output, or -1 to hash the bytes */
-	struct digest digest;  /* used if `fd` is -1 */
-	struct record *record; /* gets what is hashed, or NULL */
-	uint64_t total;        /* bytes so far */
+	int fd;                     /* output, or -1 to hash the bytes */
+	struct progress_task *task; /* counts the bytes; set after sink_init(), or NULL */
+	struct digest digest;       /* used if `fd` is -1 */
+	struct record *record;      /* gets what is hashed, or NULL */
+	uint64_t total;             /* bytes so far */
 	/* A file for which tree_is_touched() is true, if there is one. */
 	struct sink_entry touched;
 	struct sink_piece *piece; /* the piece that is being filled */
