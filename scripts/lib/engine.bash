@@ -118,6 +118,7 @@ engine_find() {
 			read_output
 			[[ $REPLY != podman* ]] || engine=podman
 		fi
+		inform "engine $engine: the first of docker, podman and ctr on ${host:-this machine}"
 	fi
 	ctr=(ctr)
 	[ -z "$namespace" ] || ctr+=(--namespace "$namespace")
@@ -189,14 +190,30 @@ load_into() {
 	run jq -r '.layers[]' "$work/about" >"$work/output"
 	run sort -u "$work/output" >"$work/all"
 	: >"$work/send"
-	if ! "$1_state"; then
+	if "$1_state"; then
+		inform "$2 has the image, and it is complete: nothing is sent"
+	else
 		if [ "$all" = true ] || [ ! -s "$work/known" ]; then "$1_more"; fi
 		find_missing "$1"
 		can_send || { "$1_more" && find_missing "$1"; }
 		can_send || die "layer $REPLY is not in the archive, and $2 does not have it"
+		inform_layers "$2"
 		load_checked "$1" "$2"
 	fi
 	count_bytes
+}
+
+# inform_layers NAME: prints for each layer whether it is sent.
+inform_layers() {
+	local line
+	[ "${#verbose[@]}" -gt 0 ] || return 0
+	while IFS= read -r line; do
+		if may_fail grep -qFx -- "$line" "$work/send"; then
+			inform "layer $line: sent: $1 lacks it, or cannot use it alone"
+		else
+			inform "layer $line: not sent: $1 has it"
+		fi
+	done <"$work/all"
 }
 
 # load_checked KIND NAME: loads the layers in $work/send. If the image is not complete then, loads
@@ -204,6 +221,7 @@ load_into() {
 load_checked() {
 	! load_complete "$1" || return 0
 	if [ "$(<"$work/send")" != "$(<"$work/all")" ]; then
+		inform "$2: the image is not complete: all layers are sent"
 		run cp "$work/all" "$work/send"
 		can_send || die "$2 has lost layer $REPLY, and it is not in the archive"
 		! load_complete "$1" || return 0

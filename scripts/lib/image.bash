@@ -198,14 +198,14 @@ find_named() {
 	shift ${#option[@]}
 	names=$*
 	key_texts "$@" >"$work/texts"
-	run_about "${names// /, }" stdin dt-closure "${store[@]}" "${references[@]}" --text "${option[@]}" \
+	run_about "${names// /, }" stdin dt-closure "${verbose[@]}" "${store[@]}" "${references[@]}" --text "${option[@]}" \
 		<"$work/texts" >"$work/named"
 }
 
 # find_graph FILE LAYER PATH...: writes to FILE the graph of all store paths that the image needs:
 # the closure of the PATHs and of those that the tar LAYER mentions. Missing mentions are ignored.
 find_graph() {
-	run dt-closure "${store[@]}" "${references[@]}" --text --ignore-missing "${@:3}" <"$2" >"$1"
+	run dt-closure "${verbose[@]}" "${store[@]}" "${references[@]}" --text --ignore-missing "${@:3}" <"$2" >"$1"
 }
 
 # find_needed ARRAY KEY: sets the array to the references of the store paths that this key mentions.
@@ -237,7 +237,7 @@ leave_out_base() {
 make_database() {
 	if [ -s "$1" ]; then
 		key_texts "${@:2}" >"$work/roots"
-		run dt-nixdb "${store[@]}" --tree "$work/db" --roots "$work/roots" <"$1"
+		run dt-nixdb "${verbose[@]}" "${store[@]}" --tree "$work/db" --roots "$work/roots" <"$1"
 	else # Nix creates an empty database itself
 		run mkdir -p "$work/db/nix/var/nix/db" "$work/db/nix/var/nix/gcroots/docker"
 	fi
@@ -250,8 +250,8 @@ find_compressor() {
 	local format=${key[compressor]-gz} option=()
 	[ "${#image_format[@]}" -eq 0 ] || option=(--layers)
 	case $format in
-	none) compressor=(dt-compress --format none) ;;
-	gz | zstd) compressor=(dt-compress --format "$format" "${option[@]}") ;;
+	none) compressor=(dt-compress "${verbose[@]}" --format none) ;;
+	gz | zstd) compressor=(dt-compress "${verbose[@]}" --format "$format" "${option[@]}") ;;
 	*) die "compressor must be none, gz or zstd, not '$format'" ;;
 	esac
 }
@@ -287,10 +287,10 @@ write_image() {
 image_pipeline() {
 	local statuses=(0)
 	if [ "${#filter[@]}" -gt 0 ]; then
-		{ "${layers_command[@]}" 2>&5 3>&- | dt-manifest "$@" 2>&3 | "${filter[@]}" 2>&3; } 5>&2 2>/dev/null ||
+		{ "${layers_command[@]}" 2>&5 3>&- | dt-manifest "${verbose[@]}" "$@" 2>&3 | "${filter[@]}" 2>&3; } 5>&2 2>/dev/null ||
 			statuses=("${PIPESTATUS[@]}")
 	else
-		{ "${layers_command[@]}" 2>&5 3>&- | dt-manifest "$@" 2>&3; } 5>&2 2>/dev/null || statuses=("${PIPESTATUS[@]}")
+		{ "${layers_command[@]}" 2>&5 3>&- | dt-manifest "${verbose[@]}" "$@" 2>&3; } 5>&2 2>/dev/null || statuses=("${PIPESTATUS[@]}")
 	fi
 	printf '%s\n' "${statuses[*]}" >&3
 }

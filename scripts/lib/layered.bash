@@ -5,7 +5,7 @@
 # layered_script ARG...: the script $self, which is dt-stream-layered-image or dt-build-layered-image.
 layered_script() {
 	spec_begin 'Reads a JSON object and writes an image archive with layers of store paths.' \
-		'store compress only prepare format' layered_keys "$@"
+		'store compress only prepare format verbose' layered_keys "$@"
 	if [ -n "$prepared" ]; then prepared_image; else layered_image; fi
 	output_end
 }
@@ -151,7 +151,7 @@ customise() {
 		sources=()
 	fi
 	[ -z "$commands" ] || run_commands extraCommands "$work/tree"
-	layer=(dt-root --no-cache "${store[@]}" "${@:2}" --tree "$work/tree" "${sources[@]}")
+	layer=(dt-root "${verbose[@]}" --no-cache "${store[@]}" "${@:2}" --tree "$work/tree" "${sources[@]}")
 	if [ -n "$fake_commands" ]; then
 		root_run "$work/tree" "${key[enableFakechroot]-false}" "$fake_commands" \
 			"${layer[@]}" --owner keep >"$work/customisation"
@@ -168,11 +168,11 @@ layered_database() {
 	local owner
 	key_options owner --owner databaseOwner
 	make_database "$work/graph" "${@:2}"
-	run dt-root --no-cache "${only[@]}" "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
+	run dt-root "${verbose[@]}" --no-cache "${only[@]}" "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
 }
 
 # print_layers PLAN OPTION...: prints the layers of the plan. The options are those of dt-layer.
-print_layers() { attempt dt-layer "${@:2}" <"$1"; }
+print_layers() { attempt dt-layer "${verbose[@]}" "${@:2}" <"$1"; }
 
 # --- prepared directories, dt-image(5) ---
 
@@ -186,7 +186,7 @@ prepare_image() {
 	run cat "$work/database" "$work/customisation" >"$stage/top.tar"
 	: >"$stage/stubs.tar"
 	[ ! -s "$work/plan" ] ||
-		run dt-layer "${layer_options[@]}" --only /dev/null <"$work/plan" >"$stage/stubs.tar"
+		run dt-layer "${verbose[@]}" "${layer_options[@]}" --only /dev/null <"$work/plan" >"$stage/stubs.tar"
 	layers=(true)
 	[ ! -s "$stage/stubs.tar" ] || archives=("$stage/stubs.tar")
 	write_image layers "${@:2}" --only /dev/null "${archives[@]}" "$stage/top.tar" >"$stage/thin.tar"

@@ -10,7 +10,7 @@ nix_shell_dir=/usr/lib/nix-shell
 # dt-build-nix-shell-image.
 nix_shell_script() {
 	spec_begin 'Reads a JSON object and writes an image in which a derivation can be built.' \
-		'store compress only prepare format' nix_shell_keys "$@"
+		'store compress only prepare format verbose' nix_shell_keys "$@"
 	if [ -n "$prepared" ]; then prepared_image; else nix_shell_image; fi
 	output_end
 }

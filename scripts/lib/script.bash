@@ -57,6 +57,11 @@ die_usage() {
 # print TEXT: prints a line on standard output. Exits if that fails.
 print() { printf '%s\n' "$1" 2>/dev/null || die 'standard output: cannot be written'; }
 
+# inform TEXT: prints a decision of the script on stderr, if --verbose was given. $verbose is the option, for the
+# filters, or empty.
+verbose=()
+inform() { [ "${#verbose[@]}" -eq 0 ] || printf '%s: %s\n' "$self" "${1//[[:cntrl:]]/?}" >&2; }
+
 # attempt COMMAND...: runs a program and returns its status. bash prints no message if a signal
 # kills the program.
 attempt() { { command "$@" 2>&3 3>&-; } 3>&2 2>/dev/null; }
@@ -365,6 +370,14 @@ output_end() {
 	attempt mv -fT -- "$draft" "$output_place" 2>/dev/null || die "$output_name: cannot be replaced"
 	draft=''
 	exec >/dev/null
+}
+
+# find_colors: sets $red, $green, $yellow and $plain to what a terminal needs for these colors, if standard
+# output is one. Otherwise, or if the user does not want colors, they are empty. See https://no-color.org.
+red='' green='' yellow='' plain=''
+find_colors() {
+	[[ -t 1 && -z ${NO_COLOR-} && ${TERM:-dumb} != dumb ]] || return 0
+	red=$'\e[31m' green=$'\e[32m' yellow=$'\e[33m' plain=$'\e[m'
 }
 
 # print_files FILE...: copies the files to standard output. Exits if that fails.

@@ -15,6 +15,7 @@ declare -gA key
 #     hash                      --ignore-hash
 #     prepare                   --prepare, and a prepared directory instead of the specification
 #     store                     --store and --graph
+#     verbose                   --verbose
 #
 # Makes $work, where the file `spec` is the specification. Sets these variables:
 #
@@ -48,6 +49,7 @@ spec_begin() {
 		--format) spec_format "$2" ;;
 		--print-build-args) kind=text ;;
 		--output) to=$2 ;;
+		--verbose) verbose=(--verbose) ;;
 		esac
 		shift 2
 	done
@@ -116,6 +118,8 @@ $1
   --prepare DIR           make a prepared directory; give it instead of SPEC later'
 	[[ " $2 " != *' hash '* ]] || REPLY+='
   --ignore-hash           write the image whatever its hash is'
+	[[ " $2 " != *' verbose '* ]] || REPLY+='
+  --verbose               print each decision, and why it was made'
 	REPLY+="
   --print-build-args      only print the object, with the defaults filled in
   -o, --output FILE       write to FILE, and replace it only on success
