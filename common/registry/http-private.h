@@ -14,12 +14,17 @@
 struct curl_slist;
 struct err;
 
-enum { HTTP_ERROR_MAX = 1 << 20 }; /* bytes of a discarded body */
+enum {
+	HTTP_ERROR_MAX = 1 << 20, /* bytes of a discarded body */
+	HTTP_PIECE = 256 << 10,   /* bytes that are received at once */
+};
 
 struct http {
 	CURL *curl;
 	unsigned timeout;
 	bool verify;
+	char *held; /* HTTP_PIECE bytes, or NULL */
+	size_t n_held;
 };
 
 /* A request and its response. A redirect starts another one. */
@@ -51,6 +56,17 @@ void http_request_set(struct exchange *x, const char *url, struct curl_slist *he
 /* Callbacks of libcurl for the headers and the body of the response. */
 size_t http_response_header(char *line, size_t size, size_t n, void *exchange);
 size_t http_response_body(char *data, size_t size, size_t n, void *exchange);
+
+/*
+ * Passes on the bytes of the body that http_response_body() holds back. libcurl splits
+ * the bytes it receives into small pieces; together they take less time. Returns 0, or -1
+ * and a reason, with x->has_reason set.
+ */
+int http_response_pass(struct exchange *x);
+
+/* Callback of libcurl when it has no more bytes at hand. */
+int http_response_idle(void *exchange, curl_off_t total, curl_off_t now,
+		       curl_off_t up_total, curl_off_t up_now);
 
 /* Sets the fields of the response that its headers determine. */
 void http_response_head(const struct exchange *x, const char *url);

@@ -10,7 +10,6 @@
 #include <string.h>
 
 enum {
-	PIECE = 256 << 10,      /* bytes that are received at once */
 	SENT_PIECE = 256 << 10, /* bytes that are read at once to be sent */
 	RATE_MIN = 1024,        /* bytes per second; a slower transfer fails */
 };
@@ -155,13 +154,16 @@ void http_request_set(struct exchange *x, const char *url, struct curl_slist *he
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)h->timeout);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)RATE_MIN);
 	curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)PIECE);
+	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, (long)HTTP_PIECE);
 	curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, http_response_header);
 	curl_easy_setopt(c, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, http_response_body);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
+	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, http_response_idle);
+	curl_easy_setopt(c, CURLOPT_XFERINFODATA, x);
+	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	if (q->form != NULL)
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, q->form);
 	if (q->method != NULL)

@@ -1,10 +1,12 @@
 #include "registry/http.h"
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "registry/field.h"
 #include "registry/http-private.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 enum {
 	HEAD_MAX = 256 << 10, /* bytes of all headers of a response */
@@ -136,6 +138,49 @@ int http_response_begin(struct exchange *x)
 	return -1;
 }
 
+int http_response_pass(struct exchange *x)
+{
+	size_t len = x->h->n_held;
+
+	if (len == 0)
+		return 0;
+	x->h->n_held = 0;
+	if (x->q->take(x->q->arg, x->h->held, len, x->e) < 0) {
+		x->has_reason = true;
+		return -1;
+	}
+	x->q->have += len;
+	return 0;
+}
+
+/* Holds bytes of the body back until there are HTTP_PIECE of them. */
+static int hold(struct exchange *x, const char *data, size_t len)
+{
+	struct http *h = x->h;
+
+	if (h->held == NULL)
+		h->held = mem_zero(HTTP_PIECE, 1);
+	while (len > 0) {
+		size_t room = HTTP_PIECE - h->n_held, n = len < room ? len : room;
+		memcpy(h->held + h->n_held, data, n);
+		h->n_held += n;
+		data += n;
+		len -= n;
+		if (h->n_held == HTTP_PIECE && http_response_pass(x) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int http_response_idle(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total,
+		       curl_off_t up_now)
+{
+	struct exchange *x = arg;
+
+	(void)total, (void)now, (void)up_total, (void)up_now;
+	return http_response_pass(x);
+}
+
 size_t http_response_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct exchange *x = arg;
@@ -148,13 +193,10 @@ size_t http_response_body(char *data, size_t size, size_t n, void *arg)
 	x->has_reason = true;
 	if (http_response_begin(x) < 0)
 		return 0;
-	if (len > x->q->limit - x->q->have) {
+	if (len > x->q->limit - x->q->have - x->h->n_held) {
 		err_set(x->e, "more than %" PRIu64 " bytes", x->q->limit);
 		return 0;
 	}
-	if (x->q->take(x->q->arg, data, len, x->e) < 0)
-		return 0;
-	x->q->have += len;
 	x->has_reason = false;
-	return len;
+	return hold(x, data, len) < 0 ? 0 : len;
 }

@@ -45,6 +45,7 @@ void http_release(struct http *h)
 	if (h == NULL)
 		return;
 	curl_easy_cleanup(h->curl);
+	mem_wiping_free(h->held);
 	free(h);
 }
 
@@ -142,7 +143,7 @@ static int exchange(struct exchange *x, const char *url, const char *authorizati
 	struct curl_slist *headers = http_request_headers(x->q, authorization);
 	char why[CURL_ERROR_SIZE] = "";
 
-	x->head = x->unwanted = 0;
+	x->head = x->unwanted = x->h->n_held = 0;
 	x->sent = 0;
 	x->begun = x->has_reason = false;
 	http_request_set(x, url, headers, why);
@@ -152,7 +153,7 @@ static int exchange(struct exchange *x, const char *url, const char *authorizati
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
 	http_response_head(x, url);
-	if (x->has_reason)
+	if (x->has_reason || http_response_pass(x) < 0)
 		return -1;
 	if (code == CURLE_OK && (x->r->status == 200 || x->r->status == 206))
 		return http_response_begin(x); /* the body is empty */
