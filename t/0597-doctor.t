@@ -143,7 +143,7 @@ mkdir "$T/docker" "$T/config" "$T/config/containers"
 secret=$(printf user:hidden | base64)
 jq -n --arg auth "$secret" '{auths: {"registry.example.org": {auth: $auth}, "https://me:hidden@index.docker.io/v1/": {}},
 	credHelpers: {"helped.example.org": "none"}, credsStore: "vault"}' >"$T/docker/config.json"
-echo '{"auths": {"quay.io/team": {}}}' >"$T/config/containers/auth.json"
+jq -n --arg auth "$secret" '{auths: {"quay.io/team": {auth: $auth}, "empty.example.org": {}}}' >"$T/config/containers/auth.json"
 what='a store, a cache and credentials'
 DT_CACHE=$T/cache DOCKER_CONFIG=$T/docker XDG_CONFIG_HOME=$T/config healthy "$doctor" --store "$T/system"
 item store-nix ok ".*, with the database $T/system/nix/var/nix/db/db.sqlite"
