@@ -62,23 +62,21 @@ static void parse_args(struct options *o, int argc, char **argv)
 	o->n_paths = (size_t)(argc - optind);
 }
 
-/* The selected nodes, as an array by node. */
+/* The selected nodes, as an array by node, or NULL for all nodes. */
 static bool *select_nodes(const struct rootfs *r, const struct options *o)
 {
+	if (o->n_paths == 0)
+		return NULL;
 	bool *wanted = mem_zero(r->n, sizeof *wanted);
-
-	wanted[0] = o->n_paths == 0;
 	for (size_t i = 0; i < o->n_paths; i++) {
 		uint32_t node = rootfs_find(r, o->path[i]);
 		if (node == ROOTFS_NONE)
 			die("%s: not in the image", o->path[i]);
 		wanted[node] = true;
 	}
-	for (size_t i = 1; i < r->n_order; i++) {
-		uint32_t node = r->order[i];
-		if (wanted[r->node[node].parent])
-			wanted[node] = true;
-	}
+	for (uint32_t i = rootfs_next(r, 0); i != ROOTFS_NONE; i = rootfs_next(r, i))
+		if (wanted[r->node[i].parent])
+			wanted[i] = true;
 	return wanted;
 }
 

@@ -71,19 +71,24 @@ same '--list: as bsdtar lists the tar' "$T/got" "$T/want"
 
 python3 "$T/files.py" "$T/files.tar" 50000
 image_of "$T/files.tar" "$T/files.image"
-within '--list: 50,000 files' 30 /dev/null dt-flatten --list "$T/files.image"
+within '--list: 50,000 files' 16 /dev/null dt-flatten --list "$T/files.image"
 is '--list: all of them' "$(grep -c ' type=file' "$T/out")" 50000
 
-within 'dt-flatten: 50,000 files' 18 /dev/null dt-flatten "$T/files.image"
+within 'dt-flatten: 50,000 files' 15 /dev/null dt-flatten "$T/files.image"
 
-# --- dt-root --tree ---
+# --- dt-root ---
 
 mkdir "$T/tree"
 tar -xf "$T/files.tar" -C "$T/tree"
 (cd "$T/tree" && find . -mindepth 1 -type d -print0) >"$T/directories"
-within '--tree: 50,000 files' 16 /dev/null dt-root --no-cache --owner keep --keep-directories "$T/directories" --tree "$T/tree"
+within '--tree: 50,000 files' 14 /dev/null dt-root --no-cache --owner keep --keep-directories "$T/directories" --tree "$T/tree"
 is '--tree: all of them' "$(tar -xOf "$T/out" --wildcards 'blobs/*' | tar -t | grep -c file)" 50000
-within '--tar: 50,000 files' 22 /dev/null dt-root --no-cache --tar "$T/files.tar"
+within '--tar: 50,000 files' 15 /dev/null dt-root --no-cache --tar "$T/files.tar"
+linked=$(store_path linked)
+mkdir -p "$T/links/nix/store"
+mv "$T/tree" "$T/links$linked"
+within '--links: 50,000 files' 15 /dev/null dt-root --no-cache --store "$T/links" --links "$linked"
+is '--links: all of them' "$(tar -xOf "$T/out" --wildcards 'blobs/*' | tar -tv | grep -c " -> $linked/directory")" 50000
 
 # --- 64 descriptors ---
 

@@ -27,26 +27,27 @@ struct scan {
 	struct hardlinks links; /* values are numbers of inodes */
 };
 
-static struct rootfs_disk *new_disk(struct rootfs *r)
+static struct rootfs_disk *new_disk(void)
 {
-	r->disk = mem_grow(r->disk, &r->cap_disks, r->n_disks + 1, sizeof *r->disk);
-	struct rootfs_disk *disk = &r->disk[r->n_disks++];
-	*disk = (struct rootfs_disk){0};
+	struct rootfs_disk *disk = mem_zero(1, sizeof *disk);
+
 	tree_reader_init(&disk->reader);
 	return disk;
 }
 
 void rootfs_release_disks(struct rootfs *r)
 {
-	for (size_t i = 0; i < r->n_disks; i++) {
-		tree_release(&r->disk[i].tree);
-		tree_reader_release(&r->disk[i].reader);
+	for (size_t i = 1; i <= r->n_layers; i++) {
+		struct rootfs_disk *disk = r->place[i].disk;
+		if (disk == NULL)
+			continue;
+		tree_release(&disk->tree);
+		tree_reader_release(&disk->reader);
+		free(disk);
 	}
-	free(r->disk);
 }
 
-/* Sets time, owner and extended attributes, which are in the tree's own form. */
-static void set_attributes(const struct scan *s, uint32_t i, struct rootfs_inode *inode)
+static uint32_t make_common(const struct scan *s, uint32_t i)
 {
 	const struct tree_entry *entry = &s->tree->entry[i];
 	const struct tree_owner *owner = &s->tree->owner[entry->owner];
@@ -54,23 +55,26 @@ static void set_attributes(const struct scan *s, uint32_t i, struct rootfs_inode
 	int64_t nsec = entry->mtime % second;
 
 	nsec += nsec < 0 ? second : 0;
-	inode->mtime = (entry->mtime - nsec) / second;
-	inode->nsec = (uint32_t)nsec;
-	inode->owner =
-	    rootfs_add_owner(s->add.r, owner->uid, owner->gid,
-			     s->tree->names.data + owner->xattrs, owner->xattrs_len);
+	const struct rootfs_common common = {
+	    .uid = owner->uid,
+	    .gid = owner->gid,
+	    .mtime = (entry->mtime - nsec) / second,
+	    .nsec = (uint32_t)nsec,
+	    .mode = (uint16_t)entry->mode,
+	    .place = s->add.r->n_layers,
+	};
+	return rootfs_add_common(s->add.r, &common, s->tree->names.data + owner->xattrs,
+				 owner->xattrs_len);
 }
 
 static void make_inode(const struct scan *s, uint32_t i, struct rootfs_inode *inode)
 {
 	const struct tree_entry *entry = &s->tree->entry[i];
 
-	*inode = (struct rootfs_inode){.mode = entry->mode, .fd = -1};
-	set_attributes(s, i, inode);
+	*inode = (struct rootfs_inode){.common = make_common(s, i)};
 	if (S_ISREG(entry->mode)) {
 		inode->size = entry->size;
-		inode->disk = (uint32_t)s->add.r->n_disks;
-		inode->offset = i;
+		inode->block = i;
 	} else if (S_ISLNK(entry->mode)) {
 		const char *link = s->tree->names.data + entry->link;
 		inode->link = rootfs_add_text(s->add.r, link, strlen(link));
@@ -100,8 +104,7 @@ static int add_entry(struct scan *s, uint32_t i, struct err *e)
 		size_t first = hardlinks_first(&s->links, owner->dev, owner->ino, next);
 		if (first != next) {
 			uint32_t parent = rootfs_make_room(a, &base);
-			rootfs_add_node(a->r, parent, base, strlen(base),
-					(uint32_t)first);
+			rootfs_add_node(a, parent, base, strlen(base), (uint32_t)first);
 			return 0;
 		}
 	}
@@ -112,12 +115,15 @@ static int add_entry(struct scan *s, uint32_t i, struct err *e)
 int rootfs_add_disk(struct rootfs *r, const char *path, const char *as, struct err *e)
 {
 	static const struct tree_scan how = {.keep_owners = true};
-	struct rootfs_disk *disk = new_disk(r);
-	struct scan s = {.add = {.r = r, .what = path}, .tree = &disk->tree};
-	int result = 0;
+	const struct rootfs_place place = {.fd = -1, .disk = new_disk()};
+	struct scan s = {.add = {.r = r, .what = path}, .tree = &place.disk->tree};
+	int result = rootfs_begin_layer(&s.add, &place, e);
 
-	r->n_layers++;
-	tree_scan(&disk->tree, path, &how);
+	if (result < 0) {
+		free(place.disk);
+		return -1;
+	}
+	tree_scan(&place.disk->tree, path, &how);
 	path_clean(as, &s.add.path);
 	s.as_len = s.add.path.len;
 	for (uint32_t i = 0; i != TREE_END && result == 0; i = tree_next(s.tree, i))
@@ -127,27 +133,36 @@ int rootfs_add_disk(struct rootfs *r, const char *path, const char *as, struct e
 	return result;
 }
 
+static const struct rootfs_place *place_of(const struct rootfs *r,
+					   const struct rootfs_inode *inode)
+{
+	return &r->place[rootfs_common(r, inode)->place];
+}
+
 int rootfs_open(const struct rootfs *r, const struct rootfs_inode *inode, off_t *offset)
 {
-	*offset = inode->offset;
-	if (inode->disk == 0)
-		return inode->fd;
-	struct rootfs_disk *disk = &r->disk[inode->disk - 1];
-	uint32_t i = (uint32_t)inode->offset;
-	int fd = tree_open(&disk->reader, &disk->tree, i, offset);
+	const struct rootfs_place *place = place_of(r, inode);
+
+	if (place->disk == NULL) {
+		*offset = place->start + (off_t)inode->block * ROOTFS_BLOCK;
+		return place->fd;
+	}
+	struct rootfs_disk *disk = place->disk;
+	int fd = tree_open(&disk->reader, &disk->tree, inode->block, offset);
 	if (fd < 0)
-		tree_unreadable(&disk->tree, i);
+		tree_unreadable(&disk->tree, inode->block);
 	return fd;
 }
 
 void rootfs_close(const struct rootfs *r, const struct rootfs_inode *inode, int fd,
 		  int64_t n)
 {
-	if (inode->disk == 0)
+	const struct rootfs_disk *disk = place_of(r, inode)->disk;
+
+	if (disk == NULL)
 		return;
 	/* A changed ctime alone does not matter: the contents are read only once. */
 	if (n >= 0)
-		(void)tree_is_touched(&r->disk[inode->disk - 1].tree,
-				      (uint32_t)inode->offset, fd, (uint64_t)n);
+		(void)tree_is_touched(&disk->tree, inode->block, fd, (uint64_t)n);
 	close(fd);
 }

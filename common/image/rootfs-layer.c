@@ -16,7 +16,6 @@ struct layer {
 	struct rootfs_addition add; /* of the current member */
 	struct unpack_stream *stream;
 	struct unpack_attributes attributes;
-	int fd;
 	bool is_layer;     /* it may have whiteouts and lack an end-of-archive mark */
 	struct buf target; /* canonical path of a hard link's target */
 };
@@ -59,7 +58,7 @@ static int add_whiteout(struct rootfs_addition *a, struct err *e)
 		return err_set(e, "%s: '%s' is a whiteout without a name", a->what,
 			       a->path.data);
 	uint32_t i = rootfs_child(r, parent, hidden, strlen(hidden));
-	if (i != ROOTFS_NONE && r->node[i].layer != r->n_layers) {
+	if (i != ROOTFS_NONE && !rootfs_is_touched(r, i)) {
 		rootfs_remove(r, i);
 	} else if (i != ROOTFS_NONE && rootfs_is_directory(r, i)) {
 		rootfs_forget(r, i);
@@ -82,33 +81,45 @@ static int add_hardlink(struct layer *l, struct err *e)
 		return err_set(e, "%s: '%s' is a hard link to itself", a->what,
 			       a->path.data);
 	uint32_t parent = rootfs_make_room(a, &base);
-	if (target == ROOTFS_NONE || r->node[target].is_gone)
+	if (target == ROOTFS_NONE || rootfs_is_removed(r, target))
 		return err_set(e, "%s: '%s' is a hard link to '%s', which is not there",
 			       a->what, a->path.data, l->target.data);
 	if (rootfs_is_directory(r, target))
 		return err_set(e, "%s: '%s' is a hard link to the directory '%s'",
 			       a->what, a->path.data, l->target.data);
-	rootfs_add_node(r, parent, base, strlen(base), r->node[target].inode);
+	rootfs_add_node(a, parent, base, strlen(base), r->node[target].inode);
 	return 0;
 }
 
-/* Sets where the contents of the entry are. A sparse file is expanded into the spool. */
-static int place_contents(struct layer *l, struct rootfs_inode *inode, struct err *e)
+/* Writes the contents of a sparse file to its place. Returns their offset, or -1. */
+static off_t expand(struct layer *l, struct err *e)
 {
-	struct rootfs *r = l->add.r;
+	struct rootfs_place *spool = &l->add.r->place[ROOTFS_SPARSE];
 	struct stat st;
 
-	inode->fd = l->fd;
-	inode->offset = l->attributes.offset;
-	if (inode->offset >= 0)
-		return 0;
-	if (r->spool < 0)
-		r->spool = io_tmpfile();
-	if (r->spool < 0 || fstat(r->spool, &st) < 0)
+	if (spool->fd < 0)
+		spool->fd = io_tmpfile();
+	if (spool->fd < 0 || fstat(spool->fd, &st) < 0)
 		return err_set_errno(e, "cannot create a temporary file");
-	inode->fd = r->spool;
-	inode->offset = st.st_size;
-	return unpack_expand(l->stream, r->spool, st.st_size, e);
+	off_t at = st.st_size + (-st.st_size & (ROOTFS_BLOCK - 1));
+	return unpack_expand(l->stream, spool->fd, at, e) < 0 ? -1 : at;
+}
+
+/* Sets where the contents of the file are. */
+static int place_contents(struct layer *l, uint16_t place, struct rootfs_inode *inode,
+			  struct err *e)
+{
+	const struct rootfs_addition *a = &l->add;
+	off_t at = place == ROOTFS_SPARSE ? expand(l, e) : l->attributes.offset;
+
+	if (at < 0)
+		return -1;
+	uint64_t block = (uint64_t)(at - a->r->place[place].start) / ROOTFS_BLOCK;
+	if (block > UINT32_MAX)
+		return err_set(e, "%s: '%s' is more than 2 TiB from the start", a->what,
+			       a->path.data);
+	inode->block = (uint32_t)block;
+	return 0;
 }
 
 static int make_inode(struct layer *l, uint64_t size, struct rootfs_inode *inode,
@@ -116,19 +127,24 @@ static int make_inode(struct layer *l, uint64_t size, struct rootfs_inode *inode
 {
 	const struct rootfs_addition *a = &l->add;
 	const struct unpack_attributes *from = &l->attributes;
-
-	*inode = (struct rootfs_inode){
-	    .mode = from->mode,
-	    .owner = rootfs_add_owner(a->r, from->uid, from->gid, from->xattrs.data,
-				      from->xattrs.len),
+	bool is_sparse = S_ISREG(from->mode) && size > 0 && from->offset < 0;
+	const struct rootfs_common common = {
+	    .uid = from->uid,
+	    .gid = from->gid,
 	    .mtime = from->mtime,
 	    .nsec = from->nsec,
-	    .fd = -1,
+	    .mode = (uint16_t)from->mode,
+	    .place = is_sparse ? ROOTFS_SPARSE : a->r->n_layers,
+	};
+
+	*inode = (struct rootfs_inode){
+	    .common =
+		rootfs_add_common(a->r, &common, from->xattrs.data, from->xattrs.len),
 	};
 	switch (from->mode & S_IFMT) {
 	case S_IFREG:
 		inode->size = size;
-		return size > 0 ? place_contents(l, inode, e) : 0;
+		return size > 0 ? place_contents(l, common.place, inode, e) : 0;
 	case S_IFLNK:
 		if (from->link == NULL || from->link[0] == '\0')
 			return err_set(e, "%s: '%s' is a symlink without a target",
@@ -183,16 +199,14 @@ static int add_member(struct layer *l, const struct unpack_member *m, struct err
 	return add_entry(l, m->size, e);
 }
 
-/* Adds all entries of the stream. Releases the stream. */
-static int add_members(struct layer *l, struct err *e)
+/* Adds all entries of the stream, whose tar is at `place`. Releases the stream. */
+static int add_members(struct layer *l, const struct rootfs_place *place, struct err *e)
 {
 	struct unpack_member m;
-	int more;
+	int more = rootfs_begin_layer(&l->add, place, e);
 
-	l->add.r->n_layers++;
-	while ((more = unpack_next(l->stream, &m, e)) > 0)
-		if ((more = add_member(l, &m, e)) < 0)
-			break;
+	while (more == 0 && (more = unpack_next(l->stream, &m, e)) > 0)
+		more = add_member(l, &m, e);
 	unpack_stream_release(l->stream);
 	buf_release(&l->attributes.xattrs);
 	buf_release(&l->add.path);
@@ -203,18 +217,20 @@ static int add_members(struct layer *l, struct err *e)
 int rootfs_add_layer(struct rootfs *r, int fd, off_t offset, uint64_t size,
 		     const char *what, struct err *e)
 {
-	struct layer l = {.add = {.r = r, .what = what}, .fd = fd, .is_layer = true};
+	const struct rootfs_place place = {.fd = fd, .start = offset};
+	struct layer l = {.add = {.r = r, .what = what}, .is_layer = true};
 
 	l.stream = unpack_layer_new(fd, offset, size, what);
-	return add_members(&l, e);
+	return add_members(&l, &place, e);
 }
 
 int rootfs_add_tar(struct rootfs *r, int fd, uint64_t size, const char *what,
 		   struct err *e)
 {
-	struct layer l = {.add = {.r = r, .what = what}, .fd = fd};
+	const struct rootfs_place place = {.fd = fd};
+	struct layer l = {.add = {.r = r, .what = what}};
 
 	l.stream = unpack_layer_new(fd, 0, size, what);
 	unpack_layer_demand_end(l.stream);
-	return add_members(&l, e);
+	return add_members(&l, &place, e);
 }

@@ -53,7 +53,7 @@ uint32_t rootfs_follow(const struct rootfs *r, const char *path)
 		if (n == 0 || (n == 1 && p[0] == '.'))
 			continue;
 		uint32_t child = rootfs_child(r, node, p, n);
-		if (child != ROOTFS_NONE && S_ISLNK(rootfs_inode(r, child)->mode)) {
+		if (child != ROOTFS_NONE && S_ISLNK(rootfs_mode(r, child))) {
 			const char *target = r->text.data + rootfs_inode(r, child)->link;
 			buf_clear(&next);
 			buf_addf(&next, "%s/%s", target, rest.data + at);
@@ -90,50 +90,75 @@ void rootfs_path(const struct rootfs *r, uint32_t node, struct buf *out)
 
 /* --- order --- */
 
-static int compare_backwards(const void *a, const void *b, void *r)
+static int compare_names(const void *a, const void *b, void *r)
 {
-	return utf8_compare(rootfs_name(r, *(const uint32_t *)b),
-			    rootfs_name(r, *(const uint32_t *)a));
+	return utf8_compare(rootfs_name(r, *(const uint32_t *)a),
+			    rootfs_name(r, *(const uint32_t *)b));
 }
 
 /* Files come before directories, and both are in the order of their bytes. */
-static int compare_list_backwards(const void *a, const void *b, void *r)
+static int compare_list(const void *a, const void *b, void *r)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 	bool is_directory = rootfs_is_directory(r, x);
 
 	if (is_directory != rootfs_is_directory(r, y))
-		return is_directory ? -1 : 1;
-	return strcmp(rootfs_name(r, y), rootfs_name(r, x));
+		return is_directory ? 1 : -1;
+	return strcmp(rootfs_name(r, x), rootfs_name(r, y));
+}
+
+/* The children of a directory, while they are sorted. */
+struct children {
+	uint32_t *node;
+	size_t n, cap;
+};
+
+static void sort_children(struct rootfs *r, uint32_t directory, struct children *c,
+			  int (*compare)(const void *, const void *, void *))
+{
+	c->n = 0;
+	for (uint32_t i = rootfs_first_child(r, directory); i != ROOTFS_NONE;
+	     i = rootfs_next_sibling(r, i)) {
+		c->node = mem_grow(c->node, &c->cap, c->n + 1, sizeof *c->node);
+		c->node[c->n++] = i;
+	}
+	if (c->n == 0)
+		return;
+	qsort_r(c->node, c->n, sizeof *c->node, compare, r);
+	r->inode[r->node[directory].inode].child = c->node[0];
+	for (size_t i = 1; i < c->n; i++)
+		r->node[c->node[i - 1]].sibling = c->node[i];
+	r->node[c->node[c->n - 1]].sibling = ROOTFS_NONE;
 }
 
 static void sort(struct rootfs *r, int (*compare)(const void *, const void *, void *))
 {
-	uint32_t *stack = mem_resize(NULL, r->n, sizeof *stack);
-	size_t n = 1;
+	struct children children = {0};
 
-	r->order = mem_resize(r->order, r->n, sizeof *r->order);
-	r->n_order = 0;
-	stack[0] = 0;
-	while (n > 0) {
-		uint32_t i = stack[--n];
-		size_t first = n;
-		r->order[r->n_order++] = i;
-		for (uint32_t c = rootfs_first_child(r, i); c != ROOTFS_NONE;
-		     c = rootfs_next_sibling(r, c))
-			stack[n++] = c;
-		if (n > first)
-			qsort_r(stack + first, n - first, sizeof *stack, compare, r);
+	r->n_sorted = 0;
+	for (uint32_t i = 0; i != ROOTFS_NONE; i = rootfs_next(r, i)) {
+		if (rootfs_is_directory(r, i))
+			sort_children(r, i, &children, compare);
+		r->n_sorted++;
 	}
-	free(stack);
+	free(children.node);
 }
 
 void rootfs_sort(struct rootfs *r)
 {
-	sort(r, compare_backwards);
+	sort(r, compare_names);
 }
 
 void rootfs_sort_list(struct rootfs *r)
 {
-	sort(r, compare_list_backwards);
+	sort(r, compare_list);
+}
+
+uint32_t rootfs_next(const struct rootfs *r, uint32_t node)
+{
+	if (rootfs_is_directory(r, node) && rootfs_inode(r, node)->child != ROOTFS_NONE)
+		return rootfs_inode(r, node)->child;
+	while (node != ROOTFS_NONE && r->node[node].sibling == ROOTFS_NONE)
+		node = r->node[node].parent;
+	return node != ROOTFS_NONE ? r->node[node].sibling : ROOTFS_NONE;
 }

@@ -30,20 +30,20 @@ static void put_header(struct output *out, const struct rootfs_inode *inode,
 		       const char *link)
 {
 	const struct rootfs *r = out->rootfs;
-	const struct rootfs_owner *owner = rootfs_owner(r, inode);
-	struct buf xattrs = {r->text.data + owner->xattrs, owner->xattrs_len, 0};
+	const struct rootfs_common *common = rootfs_common(r, inode);
+	struct buf xattrs = {r->text.data + common->xattrs, common->xattrs_len, 0};
 	struct tar_member m = {
 	    .name = out->name.data,
-	    .type = link != NULL ? TAR_HARDLINK : tar_type(inode->mode),
+	    .type = link != NULL ? TAR_HARDLINK : tar_type(common->mode),
 	    .link = link,
-	    .mode = inode->mode,
-	    .uid = owner->uid,
-	    .gid = owner->gid,
-	    .size = rootfs_size(inode),
-	    .mtime = inode->mtime,
-	    .nsec = inode->nsec,
-	    .major = major(rootfs_rdev(inode)),
-	    .minor = minor(rootfs_rdev(inode)),
+	    .mode = common->mode,
+	    .uid = common->uid,
+	    .gid = common->gid,
+	    .size = rootfs_size(r, inode),
+	    .mtime = common->mtime,
+	    .nsec = common->nsec,
+	    .major = major(rootfs_rdev(r, inode)),
+	    .minor = minor(rootfs_rdev(r, inode)),
 	    .records = &xattrs, /* also of a hard link: some readers set its owner, which
 				   removes the file's capabilities */
 	};
@@ -72,7 +72,7 @@ static void put_node(struct output *out, uint32_t node)
 		*first = node;
 	}
 	put_header(out, inode, NULL);
-	if (rootfs_size(inode) == 0)
+	if (rootfs_size(r, inode) == 0)
 		return;
 	int fd = rootfs_open(r, inode, &offset);
 	sink_span(out->sink, fd, offset, inode->size, out->name.data);
@@ -82,12 +82,13 @@ static void put_node(struct output *out, uint32_t node)
 void rootfs_write(const struct rootfs *r, const bool *wanted, struct sink *s)
 {
 	struct output out = {.rootfs = r, .sink = s};
+	size_t done = 0;
 
 	out.first = mem_zero(r->n_inodes, sizeof *out.first);
-	for (size_t i = 1; i < r->n_order; i++) {
-		if (wanted[r->order[i]])
-			put_node(&out, r->order[i]);
-		progress("files", i, r->n_order - 1, s->total, 0);
+	for (uint32_t i = rootfs_next(r, 0); i != ROOTFS_NONE; i = rootfs_next(r, i)) {
+		if (wanted == NULL || wanted[i])
+			put_node(&out, i);
+		progress("files", ++done, r->n_sorted - 1, s->total, 0);
 	}
 	progress_end();
 	free(out.first);
@@ -120,17 +121,18 @@ static int list_node(struct mtree *list, const struct rootfs *r, uint32_t node,
 		     struct err *e)
 {
 	const struct rootfs_inode *inode = rootfs_inode(r, node);
+	const struct rootfs_common *common = rootfs_common(r, inode);
 	const struct unpack_attributes a = {
-	    .mode = inode->mode,
-	    .link = S_ISLNK(inode->mode) ? r->text.data + inode->link : NULL,
-	    .uid = rootfs_owner(r, inode)->uid,
-	    .gid = rootfs_owner(r, inode)->gid,
-	    .mtime = inode->mtime,
-	    .nsec = inode->nsec,
-	    .major = major(rootfs_rdev(inode)),
-	    .minor = minor(rootfs_rdev(inode)),
+	    .mode = common->mode,
+	    .link = S_ISLNK(common->mode) ? r->text.data + inode->link : NULL,
+	    .uid = common->uid,
+	    .gid = common->gid,
+	    .mtime = common->mtime,
+	    .nsec = common->nsec,
+	    .major = major(rootfs_rdev(r, inode)),
+	    .minor = minor(rootfs_rdev(r, inode)),
 	};
-	const uint64_t size = rootfs_size(inode);
+	const uint64_t size = rootfs_size(r, inode);
 	struct buf path = {0};
 
 	rootfs_path(r, node, &path);
@@ -151,9 +153,9 @@ int rootfs_list(struct rootfs *r, const bool *wanted, int fd, struct err *e)
 	int result = 0;
 
 	rootfs_sort_list(r);
-	for (size_t i = 0; i < r->n_order && result == 0; i++)
-		if (wanted[r->order[i]])
-			result = list_node(list, r, r->order[i], e);
+	for (uint32_t i = 0; i != ROOTFS_NONE && result == 0; i = rootfs_next(r, i))
+		if (wanted == NULL || wanted[i])
+			result = list_node(list, r, i, e);
 	if (result == 0)
 		return mtree_end(list, e);
 	struct err unused;

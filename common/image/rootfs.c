@@ -14,8 +14,10 @@
 
 enum {
 	BUCKETS_MIN = 1024,
-	PATH_LEN_MAX = 4095, /* Linux's PATH_MAX; so there are at most 2048 levels */
-	NODES_MAX = 1 << 24, /* including removed ones */
+	NODES_PER_BUCKET = 2, /* at most, on average */
+	PATH_LEN_MAX = 4095,  /* Linux's PATH_MAX; so there are at most 2048 levels */
+	NODES_MAX = 1 << 24,  /* including removed ones */
+	LAYERS_MAX = UINT16_MAX,
 };
 
 /*
@@ -23,6 +25,9 @@ enum {
  * xattrs, in bytes.
  */
 static const uint64_t paths_max = (uint64_t)4 << 30, text_max = (uint64_t)2 << 30;
+
+_Static_assert(sizeof(struct rootfs_node) == 20 && sizeof(struct rootfs_inode) == 20,
+	       "no padding: there may be NODES_MAX of them");
 
 /* --- nodes and inodes --- */
 
@@ -45,27 +50,37 @@ const struct rootfs_inode *rootfs_inode(const struct rootfs *r, uint32_t node)
 	return &r->inode[r->node[node].inode];
 }
 
-const struct rootfs_owner *rootfs_owner(const struct rootfs *r,
-					const struct rootfs_inode *inode)
+uint32_t rootfs_mode(const struct rootfs *r, uint32_t node)
 {
-	return &r->owner[inode->owner];
+	return rootfs_common(r, rootfs_inode(r, node))->mode;
 }
 
-uint64_t rootfs_size(const struct rootfs_inode *inode)
+uint64_t rootfs_size(const struct rootfs *r, const struct rootfs_inode *inode)
 {
-	return S_ISREG(inode->mode) ? inode->size : 0;
+	return S_ISREG(rootfs_common(r, inode)->mode) ? inode->size : 0;
 }
 
-dev_t rootfs_rdev(const struct rootfs_inode *inode)
+dev_t rootfs_rdev(const struct rootfs *r, const struct rootfs_inode *inode)
 {
-	bool is_device = S_ISCHR(inode->mode) || S_ISBLK(inode->mode);
+	mode_t mode = rootfs_common(r, inode)->mode;
 
-	return is_device ? makedev(inode->major, inode->minor) : 0;
+	return S_ISCHR(mode) || S_ISBLK(mode) ? makedev(inode->major, inode->minor) : 0;
 }
 
 bool rootfs_is_directory(const struct rootfs *r, uint32_t node)
 {
-	return S_ISDIR(rootfs_inode(r, node)->mode);
+	return S_ISDIR(rootfs_mode(r, node));
+}
+
+bool rootfs_is_removed(const struct rootfs *r, uint32_t node)
+{
+	return r->node[node].inode == ROOTFS_NONE;
+}
+
+/* The inode of a node, to change it. */
+static struct rootfs_inode *inode_of(struct rootfs *r, uint32_t node)
+{
+	return &r->inode[r->node[node].inode];
 }
 
 static uint32_t *bucket_of(const struct rootfs *r, uint32_t parent, const char *name,
@@ -88,13 +103,12 @@ static void chain_node(struct rootfs *r, uint32_t i)
 
 static void grow_buckets(struct rootfs *r)
 {
-	free(r->bucket);
 	r->n_buckets = r->n_buckets == 0 ? BUCKETS_MIN : r->n_buckets * 2;
-	r->bucket = mem_resize(NULL, r->n_buckets, sizeof *r->bucket);
+	r->bucket = mem_resize(r->bucket, r->n_buckets, sizeof *r->bucket);
 	for (size_t i = 0; i < r->n_buckets; i++)
 		r->bucket[i] = ROOTFS_NONE;
 	for (uint32_t i = 0; i < r->n; i++)
-		if (!r->node[i].is_gone)
+		if (!rootfs_is_removed(r, i))
 			chain_node(r, i);
 }
 
@@ -112,96 +126,76 @@ uint32_t rootfs_child(const struct rootfs *r, uint32_t parent, const char *name,
 	return i;
 }
 
-/* Returns whether the owner that was added last is this one. */
-static bool is_last_owner(const struct rootfs *r, uint64_t uid, uint64_t gid,
-			  const void *xattrs, size_t xattrs_len)
-{
-	if (r->n_owners == 0)
-		return false;
-	const struct rootfs_owner *last = &r->owner[r->n_owners - 1];
-	return last->uid == uid && last->gid == gid && last->xattrs_len == xattrs_len &&
-	       (xattrs_len == 0 ||
-		memcmp(r->text.data + last->xattrs, xattrs, xattrs_len) == 0);
-}
-
-uint32_t rootfs_add_owner(struct rootfs *r, uint64_t uid, uint64_t gid,
-			  const void *xattrs, size_t xattrs_len)
-{
-	if (is_last_owner(r, uid, gid, xattrs, xattrs_len))
-		return (uint32_t)r->n_owners - 1;
-	r->owner = mem_grow(r->owner, &r->cap_owners, r->n_owners + 1, sizeof *r->owner);
-	r->owner[r->n_owners] = (struct rootfs_owner){
-	    .uid = uid,
-	    .gid = gid,
-	    .xattrs = xattrs_len > 0 ? rootfs_add_text(r, xattrs, xattrs_len) : 0,
-	    .xattrs_len = (uint32_t)xattrs_len,
-	};
-	return (uint32_t)r->n_owners++;
-}
-
-uint32_t rootfs_add_inode(struct rootfs *r, const struct rootfs_inode *inode)
+static uint32_t add_inode(struct rootfs *r, const struct rootfs_inode *inode)
 {
 	r->inode = mem_grow(r->inode, &r->cap_inodes, r->n_inodes + 1, sizeof *r->inode);
 	r->inode[r->n_inodes] = *inode;
+	r->inode[r->n_inodes].names = 0;
 	return (uint32_t)r->n_inodes++;
 }
 
-uint32_t rootfs_add_node(struct rootfs *r, uint32_t parent, const char *name, size_t len,
+static uint32_t add_directory(struct rootfs *r, uint32_t common)
+{
+	const struct rootfs_inode inode = {
+	    .child = ROOTFS_NONE,
+	    .layer = r->n_layers,
+	    .attributes = r->n_layers,
+	    .common = common,
+	};
+
+	return add_inode(r, &inode);
+}
+
+static uint32_t add_node(struct rootfs *r, uint32_t parent, const char *name, size_t len,
 			 uint32_t inode)
 {
 	r->node = mem_grow(r->node, &r->cap, r->n + 1, sizeof *r->node);
 	uint32_t i = (uint32_t)r->n++;
-	size_t above = parent == ROOTFS_NONE ? 0 : r->node[parent].path_len;
 	r->node[i] = (struct rootfs_node){
 	    .name = rootfs_add_text(r, name, len),
 	    .inode = inode,
 	    .parent = parent,
-	    .child = ROOTFS_NONE,
 	    .sibling = ROOTFS_NONE,
-	    .layer = r->n_layers,
-	    .attributes = r->n_layers,
-	    .path_len = (uint16_t)(above + (above > 0) + len),
 	};
-	r->path_bytes += r->node[i].path_len;
 	r->inode[inode].names++;
 	if (parent != ROOTFS_NONE) {
-		r->node[i].sibling = r->node[parent].child;
-		r->node[parent].child = i;
+		r->node[i].sibling = inode_of(r, parent)->child;
+		inode_of(r, parent)->child = i;
 	}
-	if (r->n > r->n_buckets)
+	if (r->n > r->n_buckets * NODES_PER_BUCKET)
 		grow_buckets(r);
 	else
 		chain_node(r, i);
 	return i;
 }
 
-/* The inode of a directory that has no entry of its own in a layer. */
-static const struct rootfs_inode implied = {.mode = S_IFDIR | 0755, .fd = -1};
-
-static uint32_t add_implied(struct rootfs *r, uint32_t parent, const char *name,
-			    size_t len)
+uint32_t rootfs_add_node(struct rootfs_addition *a, uint32_t parent, const char *name,
+			 size_t len, uint32_t inode)
 {
-	return rootfs_add_node(r, parent, name, len, rootfs_add_inode(r, &implied));
+	a->r->path_bytes += (size_t)(name + len - a->path.data);
+	return add_node(a->r, parent, name, len, inode);
 }
 
 /* --- removing --- */
 
+/* Unlinks removed nodes from the start of a list of children. Returns its first node. */
+static uint32_t clean_list(const struct rootfs *r, uint32_t *first)
+{
+	while (*first != ROOTFS_NONE && rootfs_is_removed(r, *first))
+		*first = r->node[*first].sibling;
+	return *first;
+}
+
 uint32_t rootfs_first_child(struct rootfs *r, uint32_t node)
 {
-	uint32_t *at = &r->node[node].child;
-
-	while (*at != ROOTFS_NONE && r->node[*at].is_gone)
-		*at = r->node[*at].sibling;
-	return *at;
+	if (!rootfs_is_directory(r, node))
+		return ROOTFS_NONE;
+	return clean_list(r, &inode_of(r, node)->child);
 }
 
 uint32_t rootfs_next_sibling(struct rootfs *r, uint32_t node)
 {
-	uint32_t *at = &r->node[node].sibling;
-
-	while (*at != ROOTFS_NONE && r->node[*at].is_gone)
-		*at = r->node[*at].sibling;
-	return *at;
+	return clean_list(r, &r->node[node].sibling);
 }
 
 static void unchain(struct rootfs *r, uint32_t i)
@@ -217,8 +211,8 @@ static void unchain(struct rootfs *r, uint32_t i)
 static void take_away(struct rootfs *r, uint32_t i)
 {
 	unchain(r, i);
-	r->node[i].is_gone = true;
-	r->inode[r->node[i].inode].names--;
+	inode_of(r, i)->names--;
+	r->node[i].inode = ROOTFS_NONE;
 }
 
 /* The node after `i` in a depth-first walk below `top`, or ROOTFS_NONE. */
@@ -250,22 +244,34 @@ void rootfs_remove(struct rootfs *r, uint32_t top)
 	}
 }
 
-void rootfs_forget(struct rootfs *r, uint32_t i)
+void rootfs_forget(struct rootfs *r, uint32_t node)
 {
-	struct rootfs_node *node = &r->node[i];
+	struct rootfs_inode *inode = inode_of(r, node);
 
-	if (node->attributes == r->n_layers)
-		return;
-	node->attributes = r->n_layers;
-	uint32_t names = r->inode[node->inode].names;
-	r->inode[node->inode] = implied;
-	r->inode[node->inode].names = names;
+	if (inode->attributes != r->n_layers) {
+		inode->attributes = r->n_layers;
+		inode->common = ROOTFS_IMPLIED;
+	}
 }
 
-/* Whether this layer has hidden the lower layers in this directory or in one above it. */
+bool rootfs_is_touched(const struct rootfs *r, uint32_t node)
+{
+	if (rootfs_is_directory(r, node))
+		return rootfs_inode(r, node)->layer == r->n_layers;
+	return node >= r->layer_start;
+}
+
+/* Whether this layer has hidden the lower layers in this directory. */
 static bool is_opaque(const struct rootfs *r, uint32_t node)
 {
-	while (node != ROOTFS_NONE && r->node[node].opaque != r->n_layers)
+	return rootfs_is_directory(r, node) &&
+	       rootfs_inode(r, node)->opaque == r->n_layers;
+}
+
+/* Whether it has hidden them in this directory or in one above it. */
+static bool is_below_opaque(const struct rootfs *r, uint32_t node)
+{
+	while (node != ROOTFS_NONE && !is_opaque(r, node))
 		node = r->node[node].parent;
 	return node != ROOTFS_NONE;
 }
@@ -273,21 +279,35 @@ static bool is_opaque(const struct rootfs *r, uint32_t node)
 /* A layer that repeats its opaque markers takes no longer. */
 void rootfs_hide_lower(struct rootfs *r, uint32_t top)
 {
-	if (is_opaque(r, top))
+	if (is_below_opaque(r, top))
 		return;
 	for (uint32_t i = walk_on(r, top, top, true), next; i != ROOTFS_NONE; i = next) {
-		bool stays = r->node[i].layer == r->n_layers;
-		bool is_done = r->node[i].opaque == r->n_layers;
-		next = walk_on(r, top, i, stays && !is_done);
+		bool stays = rootfs_is_touched(r, i);
+		next = walk_on(r, top, i, stays && !is_opaque(r, i));
 		if (!stays)
 			rootfs_remove(r, i);
 		else if (rootfs_is_directory(r, i))
 			rootfs_forget(r, i);
 	}
-	r->node[top].opaque = r->n_layers;
+	inode_of(r, top)->opaque = r->n_layers;
 }
 
 /* --- adding --- */
+
+int rootfs_begin_layer(struct rootfs_addition *a, const struct rootfs_place *place,
+		       struct err *e)
+{
+	struct rootfs *r = a->r;
+
+	if (r->n_layers == LAYERS_MAX)
+		return err_set(e, "%s: more than %d layers", a->what, LAYERS_MAX);
+	r->n_layers++;
+	r->layer_start = (uint32_t)r->n;
+	r->place =
+	    mem_grow(r->place, &r->cap_places, (size_t)r->n_layers + 1, sizeof *r->place);
+	r->place[r->n_layers] = *place;
+	return 0;
+}
 
 /* The directory `name` in `parent`. Creates it, or replaces a file or symlink by it. */
 static uint32_t make_directory(struct rootfs_addition *a, uint32_t parent,
@@ -297,7 +317,7 @@ static uint32_t make_directory(struct rootfs_addition *a, uint32_t parent,
 	uint32_t i = rootfs_child(r, parent, name, len);
 
 	if (i != ROOTFS_NONE && !rootfs_is_directory(r, i)) {
-		if (S_ISLNK(rootfs_inode(r, i)->mode))
+		if (S_ISLNK(rootfs_mode(r, i)))
 			warn("%s: /%.*s is a symlink; a directory with /%s replaces it",
 			     a->what, (int)(name + len - a->path.data), a->path.data,
 			     a->path.data);
@@ -305,8 +325,9 @@ static uint32_t make_directory(struct rootfs_addition *a, uint32_t parent,
 		i = ROOTFS_NONE;
 	}
 	if (i == ROOTFS_NONE)
-		i = add_implied(r, parent, name, len);
-	r->node[i].layer = r->n_layers;
+		i = rootfs_add_node(a, parent, name, len,
+				    add_directory(r, ROOTFS_IMPLIED));
+	inode_of(r, i)->layer = r->n_layers;
 	return i;
 }
 
@@ -315,7 +336,7 @@ uint32_t rootfs_make_parents(struct rootfs_addition *a, const char **base)
 	uint32_t node = 0;
 	const char *p = a->path.data, *slash;
 
-	a->r->node[0].layer = a->r->n_layers;
+	inode_of(a->r, 0)->layer = a->r->n_layers;
 	for (; (slash = strchr(p, '/')) != NULL; p = slash + 1)
 		node = make_directory(a, node, p, (size_t)(slash - p));
 	*base = p;
@@ -354,32 +375,39 @@ int rootfs_put(struct rootfs_addition *a, const struct rootfs_inode *inode, stru
 	const char *base = "";
 	uint32_t parent = 0, i = 0;
 	bool is_root = a->path.len == 0;
+	bool is_directory = S_ISDIR(rootfs_common(r, inode)->mode);
 
-	if (is_root && !S_ISDIR(inode->mode))
+	if (is_root && !is_directory)
 		return err_set(e, "%s: the root is not a directory", a->what);
 	if (!is_root) {
 		parent = rootfs_make_parents(a, &base);
 		i = rootfs_child(r, parent, base, strlen(base));
 	}
-	if (i != ROOTFS_NONE && rootfs_is_directory(r, i) && S_ISDIR(inode->mode)) {
-		struct rootfs_inode *old = &r->inode[r->node[i].inode];
-		*old = *inode;
-		old->names = 1;
-		r->node[i].layer = r->node[i].attributes = r->n_layers;
+	if (i != ROOTFS_NONE && is_directory && rootfs_is_directory(r, i)) {
+		struct rootfs_inode *old = inode_of(r, i);
+		old->common = inode->common;
+		old->layer = old->attributes = r->n_layers;
 		return 0;
 	}
 	if (i != ROOTFS_NONE)
 		rootfs_remove(r, i);
-	rootfs_add_node(r, parent, base, strlen(base), rootfs_add_inode(r, inode));
+	rootfs_add_node(a, parent, base, strlen(base),
+			is_directory ? add_directory(r, inode->common)
+				     : add_inode(r, inode));
 	return 0;
 }
 
 int rootfs_add_empty(struct rootfs *r, const char *path, uint32_t mode, struct err *e)
 {
-	const struct rootfs_inode inode = {.mode = mode, .fd = -1};
+	static const struct rootfs_place nowhere = {.fd = -1};
 	struct rootfs_addition a = {.r = r, .what = "the tree"};
 
-	r->n_layers++;
+	if (rootfs_begin_layer(&a, &nowhere, e) < 0)
+		return -1;
+	const struct rootfs_common common = {.mode = (uint16_t)mode,
+					     .place = r->n_layers};
+	const struct rootfs_inode inode = {.common =
+					       rootfs_add_common(r, &common, NULL, 0)};
 	path_clean(path, &a.path);
 	int result = rootfs_check_bounds(&a, NULL, e);
 	if (result == 0)
@@ -392,22 +420,27 @@ int rootfs_add_empty(struct rootfs *r, const char *path, uint32_t mode, struct e
 
 void rootfs_init(struct rootfs *r)
 {
-	*r = (struct rootfs){.spool = -1};
+	static const struct rootfs_common implied = {.mode = S_IFDIR | 0755};
+
+	*r = (struct rootfs){0};
 	grow_buckets(r);
-	rootfs_add_owner(r, 0, 0, NULL, 0);
-	add_implied(r, ROOTFS_NONE, "", 0);
+	r->place = mem_grow(r->place, &r->cap_places, 1, sizeof *r->place);
+	r->place[ROOTFS_SPARSE] = (struct rootfs_place){.fd = -1};
+	add_node(r, ROOTFS_NONE, "", 0,
+		 add_directory(r, rootfs_add_common(r, &implied, NULL, 0)));
 }
 
 void rootfs_release(struct rootfs *r)
 {
-	if (r->n > 0 && r->spool >= 0)
-		close(r->spool);
+	if (r->n > 0 && r->place[ROOTFS_SPARSE].fd >= 0)
+		close(r->place[ROOTFS_SPARSE].fd);
 	rootfs_release_disks(r);
+	free(r->place);
 	free(r->node);
 	free(r->inode);
-	free(r->owner);
+	free(r->common);
+	free(r->common_slot);
 	free(r->bucket);
-	free(r->order);
 	buf_release(&r->text);
 	*r = (struct rootfs){0};
 }

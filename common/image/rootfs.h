@@ -22,9 +22,10 @@
  *   - A hard link refers to the inode that its target has at that moment.
  *
  * A node is a path, and an inode is the file behind it. Both are numbered; node 0 is the
- * root. A file with one name takes about 100 bytes and the name. File contents stay in
- * the layer's file. The number of nodes, the length of each path and the total memory are
- *bounded.
+ * root. A file with one name takes about 45 bytes and the name. If no other file has the
+ * same owner, mode and time, it takes about 50 bytes more. File contents stay in the
+ * layer's file. The number of nodes, the length of each path and the total memory are
+ * bounded.
  *
  * A directory of this machine can be added, too. Its files are read where they are.
  */
@@ -42,49 +43,71 @@ struct err;
 struct rootfs_disk;
 struct sink;
 
-enum { ROOTFS_NONE = UINT32_MAX };
+enum {
+	ROOTFS_NONE = UINT32_MAX,
+	ROOTFS_SPARSE = 0,  /* index in rootfs.place */
+	ROOTFS_BLOCK = 512, /* bytes */
+};
 
+/* What many inodes have in common. Equal copies are stored once. */
+struct rootfs_common {
+	uint64_t uid, gid;
+	int64_t mtime;       /* seconds since 1970 */
+	uint32_t nsec;       /* nanoseconds after `mtime` */
+	uint32_t xattrs;     /* offset of the pax records SCHILY.xattr.NAME in rootfs.text
+			      */
+	uint32_t xattrs_len; /* their length in bytes */
+	uint16_t mode;       /* as st_mode */
+	uint16_t place;      /* of a regular file: index in rootfs.place */
+};
+
+/* With padding, an inode would need 24 bytes. There may be millions of inodes. */
+#define ROOTFS_PACKED __attribute__((packed, aligned(4)))
+
+/* 20 bytes. */
 struct rootfs_inode {
 	/* Which member is used depends on the type in `mode`. */
 	union {
-		struct {               /* regular file */
+		struct ROOTFS_PACKED { /* regular file */
 			uint64_t size; /* in bytes */
-			off_t offset;  /* of the contents in `fd` */
+			/*
+			 * Where its contents start: in blocks after the start of its
+			 * place. If it is on disk, its entry in the tree of the place.
+			 */
+			uint32_t block;
 		};
 		uint32_t link; /* symlink: offset of its target in rootfs.text */
 		struct {       /* device */
 			uint32_t major, minor;
 		};
+		struct {                /* directory */
+			uint32_t child; /* its first child */
+			/*
+			 * The last layer that has it or an entry below it, the layer that
+			 * set its owner, mode and times, and the last layer that hid the
+			 * lower layers in it.
+			 */
+			uint16_t layer, attributes, opaque;
+		};
 	};
-	int64_t mtime;  /* seconds since 1970 */
-	uint32_t nsec;  /* nanoseconds after `mtime` */
-	uint32_t mode;  /* as st_mode */
-	uint32_t owner; /* index in rootfs.owner; 0 is root without extended attributes */
-	uint32_t names; /* number of nodes that have this inode */
-	int fd;        /* -1 if there are no contents, or if they are in a file on disk */
-	uint32_t disk; /* of a file on disk: its number in rootfs.disk, plus 1; `offset`
-			  is its number there */
+	uint32_t common; /* index in rootfs.common; 0 is that of an implied directory */
+	uint32_t names;  /* number of nodes that have this inode */
 };
 
-/* The owner of inodes, and their extended attributes. */
-struct rootfs_owner {
-	uint64_t uid, gid;
-	uint32_t xattrs;     /* offset of the pax records SCHILY.xattr.NAME in rootfs.text
-			      */
-	uint32_t xattrs_len; /* their length in bytes */
-};
-
+/* 20 bytes. */
 struct rootfs_node {
-	uint32_t name; /* offset in rootfs.text */
-	uint32_t inode;
-	uint32_t parent;         /* ROOTFS_NONE for the root */
-	uint32_t child, sibling; /* linked list of the children, unsorted */
-	uint32_t chain;          /* the next node in the same bucket */
-	uint32_t layer;          /* the last layer that has it or an entry below it */
-	uint32_t attributes;     /* the layer that set its owner, mode and times */
-	uint32_t opaque;         /* the last layer that hid the lower ones in it */
-	uint16_t path_len;       /* length of rootfs_path() */
-	bool is_gone; /* removed: it is in no list and not counted in `names` */
+	uint32_t name;    /* offset in rootfs.text */
+	uint32_t inode;   /* ROOTFS_NONE if the node is removed */
+	uint32_t parent;  /* ROOTFS_NONE for the root */
+	uint32_t sibling; /* the next child of `parent` */
+	uint32_t chain;   /* the next node in the same bucket */
+};
+
+/* Where the contents of a layer's files are. */
+struct rootfs_place {
+	int fd;                   /* the file with its tar, or -1 */
+	off_t start;              /* of the tar in `fd` */
+	struct rootfs_disk *disk; /* of rootfs_add_disk(): the files on disk, or NULL */
 };
 
 /* rootfs_init() must initialize it; a zeroed struct is not an empty tree. */
@@ -93,18 +116,20 @@ struct rootfs {
 	size_t n, cap;
 	struct rootfs_inode *inode;
 	size_t n_inodes, cap_inodes;
-	struct rootfs_owner *owner;
-	size_t n_owners, cap_owners;
+	struct rootfs_common *common;
+	size_t n_common, cap_common;
+	uint32_t *common_slot; /* hash table of `common`: index + 1, or 0 if free */
+	size_t n_common_slots;
 	struct buf text;
 	uint32_t *bucket; /* hash table of nodes, by parent and name */
 	size_t n_buckets;
-	uint32_t n_layers;
-	uint64_t path_bytes;      /* sum of all path_len */
-	int spool;                /* a file with the contents of sparse files, or -1 */
-	struct rootfs_disk *disk; /* the places on disk that were added */
-	size_t n_disks, cap_disks;
-	uint32_t *order; /* set by rootfs_sort() */
-	size_t n_order;  /* all nodes but the removed ones */
+	uint16_t n_layers;
+	uint32_t layer_start;       /* the first node that the last layer added */
+	struct rootfs_place *place; /* by layer, which are numbered from 1; place
+				       ROOTFS_SPARSE has the contents of sparse files */
+	size_t cap_places;
+	uint64_t path_bytes; /* sum of the lengths of all paths */
+	size_t n_sorted;     /* set by rootfs_sort(): nodes that are not removed */
 };
 
 /* Makes `r` a tree that consists of the root directory. */
@@ -157,21 +182,27 @@ void rootfs_close(const struct rootfs *r, const struct rootfs_inode *inode, int 
 		  int64_t n);
 
 /*
- * Lists all nodes in `order`. Paths are sorted by component with utf8_compare(), and a
- * directory comes before its contents. The root is first.
+ * Sorts the children of each directory with utf8_compare(). Afterwards, a loop visits all
+ * nodes, a directory before its contents:
+ *
+ *	for (uint32_t i = 0; i != ROOTFS_NONE; i = rootfs_next(r, i))
  */
 void rootfs_sort(struct rootfs *r);
 
+/* The node after this one in a sorted tree, or ROOTFS_NONE. */
+uint32_t rootfs_next(const struct rootfs *r, uint32_t node);
+
 /*
- * Adds the nodes of `order` whose element in `wanted` is true to the sink, as the entries
- * of a rootfs tar (dt-image(5)). The root and the end-of-archive mark are not written.
- * Exits with status 1 if contents cannot be read or written.
+ * Adds the nodes of a sorted tree whose element in `wanted` is true to the sink, as the
+ * entries of a rootfs tar (dt-image(5)). `wanted` is NULL for all nodes. The root and the
+ * end-of-archive mark are not written. Exits with status 1 if contents cannot be read or
+ * written.
  */
 void rootfs_write(const struct rootfs *r, const bool *wanted, struct sink *s);
 
 /*
- * Writes an mtree(5) specification of the same nodes to `fd`, and sorts `order` as it
- * lists them. Returns 0, or -1 and a reason.
+ * Writes an mtree(5) specification of the same nodes to `fd`. Sorts the tree in another
+ * order. Returns 0, or -1 and a reason.
  */
 int rootfs_list(struct rootfs *r, const bool *wanted, int fd, struct err *e);
 
@@ -194,11 +225,14 @@ void rootfs_path(const struct rootfs *r, uint32_t node, struct buf *out);
 
 const struct rootfs_inode *rootfs_inode(const struct rootfs *r, uint32_t node);
 
-const struct rootfs_owner *rootfs_owner(const struct rootfs *r,
-					const struct rootfs_inode *inode);
+/* The type and the permissions of a node, as st_mode. */
+uint32_t rootfs_mode(const struct rootfs *r, uint32_t node);
+
+const struct rootfs_common *rootfs_common(const struct rootfs *r,
+					  const struct rootfs_inode *inode);
 
 /* The size of a regular file, and the number of a device; 0 for other types. */
-uint64_t rootfs_size(const struct rootfs_inode *inode);
-dev_t rootfs_rdev(const struct rootfs_inode *inode);
+uint64_t rootfs_size(const struct rootfs *r, const struct rootfs_inode *inode);
+dev_t rootfs_rdev(const struct rootfs *r, const struct rootfs_inode *inode);
 
 #endif

@@ -55,10 +55,10 @@ static void follow_base(const struct sources *s, const struct source *one,
 {
 	uint32_t link = rootfs_find(s->base, path);
 
-	if (link == ROOTFS_NONE || !S_ISLNK(rootfs_inode(s->base, link)->mode))
+	if (link == ROOTFS_NONE || !S_ISLNK(rootfs_mode(s->base, link)))
 		return;
 	uint32_t node = rootfs_follow(s->base, path);
-	if (node == ROOTFS_NONE || !S_ISDIR(rootfs_inode(s->base, node)->mode)) {
+	if (node == ROOTFS_NONE || !S_ISDIR(rootfs_mode(s->base, node))) {
 		warn("/%s is a symlink in %s, to no directory there; one of %s replaces "
 		     "it",
 		     path, s->base_name, one->path);

@@ -301,14 +301,13 @@ static void report_owners(const struct sources *s)
 
 /* --- the tree --- */
 
-/* Returns whether the layer is the contents of one directory or tar. */
+/* Returns whether the layer is made of one directory or tar. */
 static bool is_alone(const struct sources *s)
 {
 	const struct source *one = &s->source[0];
 
-	return s->n == 1 && (one->kind == TREE_AS_IS || one->kind == TREE_COPY) &&
-	       one->at[0] == '\0' && !one->is_store_path &&
-	       S_ISDIR(one->tree->entry[0].mode);
+	return s->n == 1 && one->kind != TREE_GROUP && one->at[0] == '\0' &&
+	       !one->is_store_path && S_ISDIR(one->tree->entry[0].mode);
 }
 
 /* Moves the tree of the only source to `t`, and keeps what report_owners() needs. */
@@ -358,17 +357,18 @@ static void merge(const struct sources *s, struct tree *t)
 static void inherit(const struct sources *s, struct tree *t, uint32_t i,
 		    const struct rootfs_inode *inode)
 {
-	const struct rootfs_owner *from = rootfs_owner(s->base, inode);
+	const struct rootfs_common *from = rootfs_common(s->base, inode);
 	const struct tree_owner owner = {
 	    .uid = from->uid,
 	    .gid = from->gid,
 	    .has_mtime = true,
-	    .mtime = inode->mtime,
-	    .nsec = inode->nsec,
+	    .mtime = from->mtime,
+	    .nsec = from->nsec,
 	};
 
-	t->entry[i].mode = inode->mode;
-	tree_set_owner(t, i, &owner, s->base->text.data + from->xattrs, from->xattrs_len);
+	t->entry[i].mode = from->mode;
+	t->entry[i].owner = tree_add_owner(t, &owner, s->base->text.data + from->xattrs,
+					   from->xattrs_len);
 }
 
 static void compare_with_base(const struct sources *s, struct tree *t)
@@ -380,7 +380,7 @@ static void compare_with_base(const struct sources *s, struct tree *t)
 		buf_clear(&path);
 		tree_path(t, i, &path);
 		uint32_t node = rootfs_find(s->base, path.data);
-		if (node == ROOTFS_NONE || !S_ISDIR(rootfs_inode(s->base, node)->mode))
+		if (node == ROOTFS_NONE || !S_ISDIR(rootfs_mode(s->base, node)))
 			next = tree_skip(t, i); /* nothing below can be there */
 		else if (!S_ISDIR(t->entry[i].mode))
 			warn("/%s is a directory in %s, and no longer", path.data,

@@ -4,75 +4,77 @@
 #include "archive/unpack.h"
 #include "archive/xattrs.h"
 #include "base/err.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "image/rootfs.h"
 #include "tree/tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* An archive on its way into a tree. */
-struct reading {
-	struct tree *t;
-	const struct rootfs *r;
-	uint64_t dev;
-	/* The files that contents lie in: the archive, and if any are sparse, the spool.
-	 */
-	struct {
-		int fd;
-		uint32_t origin;
-		int64_t mtime, ctime; /* in ns */
-	} place[2];
-	uint32_t *node;         /* by entry of the tree: the node of the rootfs */
-	uint32_t *child, *next; /* by node: its first child, the next one of its parent */
+struct directory {
+	uint32_t node;  /* of the rootfs */
+	uint32_t entry; /* of the tree */
 };
 
-/* Makes `fd` the origin number `i`. The tree closes a copy of it. */
-static int add_place(struct reading *x, size_t i, int fd, const char *file, struct err *e)
+/*
+ * An archive on its way into a tree. A rootfs and a tree of the same files would need
+ * twice the memory. So the entries are written to a temporary file, and read from there
+ * when the rootfs is released.
+ */
+struct reading {
+	struct tree *t;
+	struct rootfs *r;
+	uint64_t dev;
+	/*
+	 * By origin of the tree: the time of the archive, and that of the file with the
+	 * contents of sparse files, in ns.
+	 */
+	int64_t mtime[2];
+	FILE *entries; /* the temporary file */
+	uint32_t n;    /* entries that were written */
+	uint32_t next; /* the first child of the next directory that is written */
+	struct directory
+	    *directory; /* that were written, in the order of their entries */
+	size_t n_directories, cap_directories;
+};
+
+static int failed(struct err *e)
+{
+	return err_set_errno(e, "cannot write a temporary file");
+}
+
+/* Makes `fd` the next origin. The tree closes a copy of it. */
+static int add_place(struct reading *x, int fd, const char *file, struct err *e)
 {
 	struct stat st;
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
 	if (copy < 0)
 		return err_set_errno(e, "%s", file);
-	x->place[i].fd = fd;
-	x->place[i].origin = tree_add_archive(x->t, file, copy);
-	if (fstat(fd, &st) < 0)
+	if (fstat(fd, &st) < 0) {
+		close(copy);
 		return err_set_errno(e, "%s", file);
-	x->place[i].mtime = tree_ns(st.st_mtim);
-	x->place[i].ctime = tree_ns(st.st_ctim);
-	if (x->place[i].ctime > x->t->newest)
-		x->t->newest = x->place[i].ctime;
+	}
+	int64_t ctime = tree_ns(st.st_ctim);
+	x->mtime[tree_add_archive(x->t, file, copy, ctime)] = tree_ns(st.st_mtim);
+	if (ctime > x->t->newest)
+		x->t->newest = ctime;
 	x->t->is_temporary = x->t->is_temporary || st.st_nlink == 0;
 	return 0;
 }
 
-/* Links each node to its children, in the order of the sorted rootfs. */
-static void link_children(struct reading *x)
-{
-	const struct rootfs *r = x->r;
-
-	x->child = mem_resize(NULL, r->n, sizeof *x->child);
-	x->next = mem_resize(NULL, r->n, sizeof *x->next);
-	memset(x->child, 0xff, r->n * sizeof *x->child); /* ROOTFS_NONE */
-	for (size_t i = r->n_order; i-- > 1;) {
-		uint32_t node = r->order[i], parent = r->node[node].parent;
-		x->next[node] = x->child[parent];
-		x->child[parent] = node;
-	}
-}
-
 /* The attributes that are the file's own, as in a scan that keeps owners. */
-static void own_xattrs(const struct rootfs *r, const struct rootfs_inode *inode,
+static void own_xattrs(const struct tree *t, const struct rootfs_common *common,
 		       struct buf *records)
 {
-	const struct rootfs_owner *owner = rootfs_owner(r, inode);
-	const char *p = r->text.data + owner->xattrs;
-	size_t len = owner->xattrs_len;
+	const char *p = t->names.data + common->xattrs;
+	size_t len = common->xattrs_len;
 	struct xattr x;
 
 	while (xattrs_next(&p, &len, &x))
@@ -80,79 +82,99 @@ static void own_xattrs(const struct rootfs *r, const struct rootfs_inode *inode,
 			tar_xattr(records, x.name, x.value, x.len);
 }
 
-static void set_owner(struct reading *x, uint32_t i, uint32_t number)
+static uint32_t add_owner(struct reading *x, uint32_t number)
 {
 	const struct rootfs_inode *inode = &x->r->inode[number];
-	struct tree_owner owner = {
-	    .uid = rootfs_owner(x->r, inode)->uid,
-	    .gid = rootfs_owner(x->r, inode)->gid,
-	};
+	const struct rootfs_common *common = rootfs_common(x->r, inode);
+	struct tree_owner owner = {.uid = common->uid, .gid = common->gid};
 	struct buf records = {0};
 
 	if (inode->names > 1) {
 		owner.dev = x->dev;
 		owner.ino = (uint64_t)number + 1;
 	}
-	own_xattrs(x->r, inode, &records);
-	tree_set_owner(x->t, i, &owner, records.data, records.len);
+	own_xattrs(x->t, common, &records);
+	uint32_t i = tree_add_owner(x->t, &owner, records.data, records.len);
 	buf_release(&records);
+	return i;
 }
 
-/* Fills in what the entry `i` of a node is. */
-static void set_entry(struct reading *x, uint32_t i)
+/* Sets the children of a directory's entry, which are written later. */
+static void add_directory(struct reading *x, const struct rootfs_inode *inode,
+			  uint32_t node, struct tree_entry *e)
 {
-	const struct rootfs_inode *inode = rootfs_inode(x->r, x->node[i]);
-	size_t place = inode->fd >= 0 && inode->fd != x->place[0].fd;
-	uint32_t link = 0;
+	e->first = x->next;
+	for (uint32_t c = inode->child; c != ROOTFS_NONE; c = x->r->node[c].sibling)
+		e->count++;
+	x->next += e->count;
+	x->directory = mem_grow(x->directory, &x->cap_directories, x->n_directories + 1,
+				sizeof *x->directory);
+	x->directory[x->n_directories++] = (struct directory){node, x->n};
+}
 
-	if (S_ISLNK(inode->mode))
-		link = tree_add_text(x->t, x->r->text.data + inode->link);
-	struct tree_entry *e = &x->t->entry[i];
-	e->mode = inode->mode;
-	if (S_ISLNK(inode->mode))
-		e->link = link;
-	e->origin = x->place[place].origin;
-	e->mtime = x->place[place].mtime;
-	e->ctime = x->place[place].ctime;
-	if (S_ISREG(inode->mode)) {
-		e->ino = (uint64_t)inode->offset;
-		x->t->bytes += e->size = inode->size;
-	} else if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) {
-		e->size = rootfs_rdev(inode);
+/* Writes the entry of a node. */
+static int write_entry(struct reading *x, uint32_t parent, uint32_t node, struct err *e)
+{
+	const struct rootfs_inode *inode = rootfs_inode(x->r, node);
+	mode_t mode = rootfs_mode(x->r, node);
+	bool is_sparse =
+	    S_ISREG(mode) && rootfs_common(x->r, inode)->place == ROOTFS_SPARSE;
+	struct tree_entry entry = {
+	    .mode = (uint16_t)mode,
+	    .name = x->r->node[node].name,
+	    .parent = parent,
+	    .origin = is_sparse,
+	    .mtime = x->mtime[is_sparse],
+	    .owner = add_owner(x, x->r->node[node].inode),
+	};
+
+	if (S_ISDIR(mode)) {
+		add_directory(x, inode, node, &entry);
+	} else if (S_ISLNK(mode)) {
+		entry.link = inode->link;
+	} else if (S_ISREG(mode)) {
+		off_t offset;
+		(void)rootfs_open(x->r, inode, &offset);
+		entry.offset = (uint64_t)offset;
+		x->t->bytes += entry.size = inode->size;
+	} else {
+		entry.size = rootfs_rdev(x->r, inode);
 	}
-	set_owner(x, i, x->r->node[x->node[i]].inode);
+	x->n++;
+	return fwrite(&entry, sizeof entry, 1, x->entries) == 1 ? 0 : failed(e);
 }
 
-static void add_entry(struct reading *x, uint32_t parent, uint32_t node)
+/* Writes all entries, the children of each directory one after the other. */
+static int write_entries(struct reading *x, struct err *e)
 {
-	uint32_t name = tree_add_text(x->t, x->r->text.data + x->r->node[node].name);
-
-	x->node[x->t->n] = node;
-	tree_add_entry(x->t, parent)->name = name;
-	set_entry(x, (uint32_t)x->t->n - 1);
+	x->next = 1;
+	int result = write_entry(x, TREE_END, 0, e);
+	for (size_t i = 0; i < x->n_directories && result == 0; i++) {
+		const struct directory d = x->directory[i];
+		for (uint32_t c = rootfs_inode(x->r, d.node)->child;
+		     c != ROOTFS_NONE && result == 0; c = x->r->node[c].sibling)
+			result = write_entry(x, d.entry, c, e);
+	}
+	return result;
 }
 
-static void add_entries(struct reading *x)
+static int read_entries(struct reading *x, struct err *e)
 {
 	struct tree *t = x->t;
 
-	x->node = mem_resize(NULL, x->r->n, sizeof *x->node);
-	add_entry(x, TREE_END, 0);
-	for (uint32_t i = 0; i < t->n; i++) {
-		uint32_t first = (uint32_t)t->n;
-		if (!S_ISDIR(t->entry[i].mode))
-			continue;
-		for (uint32_t c = x->child[x->node[i]]; c != ROOTFS_NONE; c = x->next[c])
-			add_entry(x, i, c);
-		t->entry[i].first = first;
-		t->entry[i].count = (uint32_t)t->n - first;
-	}
+	t->n = t->cap = x->n;
+	t->entry = mem_resize(NULL, t->n, sizeof *t->entry);
+	if (fflush(x->entries) != 0)
+		return failed(e);
+	rewind(x->entries);
+	return fread(t->entry, sizeof *t->entry, t->n, x->entries) == t->n ? 0
+									   : failed(e);
 }
 
-/* Reads the archive in `fd`. */
-static int read_tar(struct reading *x, struct rootfs *r, int fd, const char *what,
-		    struct err *e)
+/* Reads the archive in `fd` into the rootfs, and writes its entries. */
+static int read_tar(struct reading *x, int fd, const char *what, struct err *e)
 {
+	struct rootfs *r = x->r;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
@@ -160,13 +182,28 @@ static int read_tar(struct reading *x, struct rootfs *r, int fd, const char *wha
 	if (rootfs_add_tar(r, fd, (uint64_t)st.st_size, what, e) < 0)
 		return -1;
 	rootfs_sort(r);
-	if (add_place(x, 0, fd, what, e) < 0)
+	if (add_place(x, fd, what, e) < 0)
 		return -1;
-	if (r->spool >= 0 && add_place(x, 1, r->spool, what, e) < 0)
+	int spool = r->place[ROOTFS_SPARSE].fd;
+	if (spool >= 0 && add_place(x, spool, what, e) < 0)
 		return -1;
-	link_children(x);
-	add_entries(x);
-	return 0;
+	/* The offsets of names and link targets stay the same. */
+	x->t->names = r->text;
+	r->text = (struct buf){0};
+	return write_entries(x, e);
+}
+
+/* Returns a new temporary file. */
+static FILE *open_entries(struct err *e)
+{
+	int fd = io_tmpfile();
+	FILE *file = fd >= 0 ? fdopen(fd, "w+") : NULL;
+
+	if (file == NULL)
+		failed(e);
+	if (file == NULL && fd >= 0)
+		close(fd);
+	return file;
 }
 
 int tartree_read(struct tree *t, const char *file, uint64_t dev, struct err *e)
@@ -179,11 +216,14 @@ int tartree_read(struct tree *t, const char *file, uint64_t dev, struct err *e)
 	if (fd < 0)
 		return -1;
 	rootfs_init(&r);
-	int result = read_tar(&x, &r, fd, what, e);
-	free(x.node);
-	free(x.child);
-	free(x.next);
+	x.entries = open_entries(e);
+	int result = x.entries != NULL ? read_tar(&x, fd, what, e) : -1;
 	rootfs_release(&r);
+	if (result == 0)
+		result = read_entries(&x, e);
+	if (x.entries != NULL)
+		fclose(x.entries);
+	free(x.directory);
 	close(fd);
 	return result;
 }

@@ -46,9 +46,9 @@ static void add_attribute(struct buf *out, const struct xattr *x)
 int erofs_attributes(const struct erofs *d, const struct rootfs_inode *inode,
 		     struct buf *out)
 {
-	const struct rootfs_owner *owner = rootfs_owner(d->r, inode);
-	const char *p = d->r->text.data + owner->xattrs;
-	size_t len = owner->xattrs_len;
+	const struct rootfs_common *common = rootfs_common(d->r, inode);
+	const char *p = d->r->text.data + common->xattrs;
+	size_t len = common->xattrs_len;
 	struct xattr x;
 
 	buf_clear(out);
@@ -87,9 +87,8 @@ static struct name *list_directory(const struct erofs *d, uint32_t node, size_t 
 	names = mem_grow(names, &cap, 2, sizeof *names);
 	names[0] = (struct name){".", self};
 	names[1] = (struct name){"..", d->spot[self].parent};
-	for (uint32_t c = r->node[node].child; c != ROOTFS_NONE; c = r->node[c].sibling) {
-		if (r->node[c].is_gone)
-			continue;
+	for (uint32_t c = rootfs_inode(r, node)->child; c != ROOTFS_NONE;
+	     c = r->node[c].sibling) {
 		names = mem_grow(names, &cap, *n + 1, sizeof *names);
 		names[(*n)++] =
 		    (struct name){r->text.data + r->node[c].name, r->node[c].inode};
@@ -137,9 +136,11 @@ static void add_entries(const struct erofs *d, struct buf *out, const struct nam
 	uint16_t name_at = (uint16_t)(n * DIRENT);
 
 	for (size_t i = 0; i < n; i++) {
+		const struct rootfs_inode *inode = &d->r->inode[names[i].inode];
+		mode_t mode = rootfs_common(d->r, inode)->mode;
 		buf_add(out, &d->spot[names[i].inode].number, 8);
 		buf_add(out, &name_at, sizeof name_at);
-		buf_addch(out, (char)file_type(d->r->inode[names[i].inode].mode));
+		buf_addch(out, (char)file_type(mode));
 		buf_addch(out, 0);
 		name_at = (uint16_t)(name_at + strlen(names[i].text));
 	}

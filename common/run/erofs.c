@@ -59,11 +59,13 @@ _Static_assert(sizeof(struct disk_inode) == INODE, "as Linux has it");
 static uint64_t measure(const struct erofs *d, const struct spot *spot,
 			const struct rootfs_inode *inode, struct buf *scratch)
 {
-	if (S_ISREG(inode->mode))
+	mode_t mode = rootfs_common(d->r, inode)->mode;
+
+	if (S_ISREG(mode))
 		return inode->size;
-	if (S_ISLNK(inode->mode))
+	if (S_ISLNK(mode))
 		return strlen(d->r->text.data + inode->link);
-	if (!S_ISDIR(inode->mode))
+	if (!S_ISDIR(mode))
 		return 0;
 	erofs_directory(d, spot->node, scratch);
 	return scratch->len;
@@ -72,7 +74,7 @@ static uint64_t measure(const struct erofs *d, const struct spot *spot,
 static int place_inode(struct erofs *d, uint32_t i, uint64_t *at, struct buf *scratch)
 {
 	const struct rootfs_inode *inode = &d->r->inode[i];
-	const struct rootfs_owner *owner = rootfs_owner(d->r, inode);
+	const struct rootfs_common *owner = rootfs_common(d->r, inode);
 	struct spot *spot = &d->spot[i];
 
 	if (owner->uid >= UINT32_MAX || owner->gid >= UINT32_MAX)
@@ -102,8 +104,8 @@ static int check_names(const struct erofs *d)
 {
 	const struct rootfs *r = d->r;
 
-	for (size_t i = 0; i < r->n_order; i++)
-		if (strlen(r->text.data + r->node[r->order[i]].name) > NAME_MAX)
+	for (uint32_t i = 0; i != ROOTFS_NONE; i = rootfs_next(r, i))
+		if (strlen(r->text.data + r->node[i].name) > NAME_MAX)
 			return err_set(d->e, "a file name is too long");
 	return 0;
 }
@@ -116,12 +118,13 @@ static int place_all(struct erofs *d, uint64_t *blocks)
 	uint64_t at = BLOCK;
 	int result = check_names(d);
 
-	for (size_t i = 0; i < r->n_order && result == 0; i++) {
-		uint32_t node = r->order[i], parent = r->node[node].parent;
+	for (uint32_t node = 0; node != ROOTFS_NONE && result == 0;
+	     node = rootfs_next(r, node)) {
+		uint32_t parent = r->node[node].parent;
 		struct spot *spot = &d->spot[r->node[node].inode];
 		uint32_t up =
 		    parent != ROOTFS_NONE ? r->node[parent].inode : r->node[node].inode;
-		if (S_ISDIR(rootfs_inode(r, node)->mode)) {
+		if (S_ISDIR(rootfs_mode(r, node))) {
 			spot->parent = up;
 			d->spot[up].directories += parent != ROOTFS_NONE;
 		}
@@ -132,9 +135,9 @@ static int place_all(struct erofs *d, uint64_t *blocks)
 		result = place_inode(d, r->node[node].inode, &at, &scratch);
 	}
 	*blocks = (at + BLOCK - 1) / BLOCK;
-	for (size_t i = 0; i < r->n_order && result == 0; i++) {
-		struct spot *spot = &d->spot[r->node[r->order[i]].inode];
-		if (spot->node != r->order[i] || spot->is_inline || spot->size == 0)
+	for (uint32_t i = 0; i != ROOTFS_NONE && result == 0; i = rootfs_next(r, i)) {
+		struct spot *spot = &d->spot[r->node[i].inode];
+		if (spot->node != i || spot->is_inline || spot->size == 0)
 			continue;
 		spot->block = (uint32_t)*blocks;
 		*blocks += (spot->size + BLOCK - 1) / BLOCK;
@@ -208,11 +211,12 @@ static int put_contents(struct erofs *d, uint32_t node)
 {
 	const struct rootfs_inode *inode = rootfs_inode(d->r, node);
 	struct buf directory = {0};
+	mode_t mode = rootfs_mode(d->r, node);
 	int result;
 
-	if (S_ISREG(inode->mode))
+	if (S_ISREG(mode))
 		return put_file(d, node);
-	if (S_ISLNK(inode->mode))
+	if (S_ISLNK(mode))
 		return put(d, d->r->text.data + inode->link,
 			   strlen(d->r->text.data + inode->link));
 	erofs_directory(d, node, &directory);
@@ -221,9 +225,10 @@ static int put_contents(struct erofs *d, uint32_t node)
 	return result;
 }
 
-static uint32_t where_of(const struct spot *spot, const struct rootfs_inode *inode)
+static uint32_t where_of(const struct spot *spot, const struct rootfs_inode *inode,
+			 mode_t mode)
 {
-	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode)) /* as Linux' new_encode_dev() */
+	if (S_ISCHR(mode) || S_ISBLK(mode)) /* as Linux' new_encode_dev() */
 		return (inode->minor & 0xff) | inode->major << 8 |
 		       (inode->minor & ~0xffu) << 12;
 	return spot->is_inline || spot->size == 0 ? UINT32_MAX : spot->block;
@@ -232,23 +237,23 @@ static uint32_t where_of(const struct spot *spot, const struct rootfs_inode *ino
 static int put_inode(struct erofs *d, uint32_t i)
 {
 	const struct rootfs_inode *inode = &d->r->inode[i];
-	const struct rootfs_owner *owner = rootfs_owner(d->r, inode);
+	const struct rootfs_common *common = rootfs_common(d->r, inode);
 	const struct spot *spot = &d->spot[i];
 	struct buf xattrs = {0};
-	bool is_directory = S_ISDIR(inode->mode);
+	bool is_directory = S_ISDIR(common->mode);
 	struct disk_inode on_disk = {
 	    .format =
 		(uint16_t)(1 | (spot->is_inline ? LAYOUT_INLINE : LAYOUT_PLAIN) << 1),
 	    .xattr_count =
 		(uint16_t)(spot->xattrs > 0 ? (spot->xattrs - BODY) / 4 + 1 : 0),
-	    .mode = (uint16_t)inode->mode,
+	    .mode = common->mode,
 	    .size = spot->size,
-	    .where = where_of(spot, inode),
+	    .where = where_of(spot, inode, common->mode),
 	    .number = i + 1,
-	    .uid = (uint32_t)owner->uid,
-	    .gid = (uint32_t)owner->gid,
-	    .mtime = (uint64_t)inode->mtime,
-	    .nsec = inode->nsec,
+	    .uid = (uint32_t)common->uid,
+	    .gid = (uint32_t)common->gid,
+	    .mtime = (uint64_t)common->mtime,
+	    .nsec = common->nsec,
 	    .links = is_directory ? 2 + spot->directories : inode->names,
 	};
 
@@ -280,15 +285,14 @@ static int put_all(struct erofs *d, uint64_t blocks)
 
 	if (put_super(d, blocks) < 0)
 		return -1;
-	for (size_t i = 0; i < r->n_order; i++) {
-		uint32_t inode = r->node[r->order[i]].inode;
-		if (d->spot[inode].node == r->order[i] && put_inode(d, inode) < 0)
+	for (uint32_t i = 0; i != ROOTFS_NONE; i = rootfs_next(r, i)) {
+		uint32_t inode = r->node[i].inode;
+		if (d->spot[inode].node == i && put_inode(d, inode) < 0)
 			return -1;
 	}
-	for (size_t i = 0; i < r->n_order; i++) {
-		uint32_t inode = r->node[r->order[i]].inode;
-		const struct spot *spot = &d->spot[inode];
-		if (spot->node != r->order[i] || spot->is_inline || spot->size == 0)
+	for (uint32_t i = 0; i != ROOTFS_NONE; i = rootfs_next(r, i)) {
+		const struct spot *spot = &d->spot[r->node[i].inode];
+		if (spot->node != i || spot->is_inline || spot->size == 0)
 			continue;
 		if (put_zeroes(d, (uint64_t)spot->block * BLOCK) < 0 ||
 		    put_contents(d, spot->node) < 0)

@@ -67,18 +67,18 @@ static uint32_t node_of(fuse_req_t req, fuse_ino_t ino)
 static void get_status(const struct rootfs *r, uint32_t number, struct stat *st)
 {
 	const struct rootfs_inode *inode = &r->inode[number];
+	const struct rootfs_common *common = rootfs_common(r, inode);
 
 	*st = (struct stat){
 	    .st_ino = number + FUSE_ROOT_ID,
-	    .st_mode = inode->mode,
-	    .st_nlink = S_ISDIR(inode->mode) ? 2 : inode->names,
-	    .st_uid = (uid_t)rootfs_owner(r, inode)->uid,
-	    .st_gid = (gid_t)rootfs_owner(r, inode)->gid,
-	    .st_rdev = rootfs_rdev(inode),
-	    .st_size = S_ISREG(inode->mode)   ? (off_t)inode->size
-		       : S_ISLNK(inode->mode) ? (off_t)strlen(r->text.data + inode->link)
-					      : 0,
-	    .st_mtim = {.tv_sec = inode->mtime, .tv_nsec = inode->nsec},
+	    .st_mode = common->mode,
+	    .st_nlink = S_ISDIR(common->mode) ? 2 : inode->names,
+	    .st_uid = (uid_t)common->uid,
+	    .st_gid = (gid_t)common->gid,
+	    .st_rdev = rootfs_rdev(r, inode),
+	    .st_size = S_ISLNK(common->mode) ? (off_t)strlen(r->text.data + inode->link)
+					     : (off_t)rootfs_size(r, inode),
+	    .st_mtim = {.tv_sec = common->mtime, .tv_nsec = common->nsec},
 	};
 	st->st_blocks = (st->st_size + 511) / 512;
 	st->st_atim = st->st_ctim = st->st_mtim;
@@ -148,9 +148,9 @@ static bool has_xattrs(fuse_req_t req)
 static void serve_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	const struct rootfs *r = service_of(req)->r;
-	const struct rootfs_owner *owner = rootfs_owner(r, inode_of(req, ino));
-	const char *p = r->text.data + owner->xattrs;
-	size_t len = owner->xattrs_len;
+	const struct rootfs_common *common = rootfs_common(r, inode_of(req, ino));
+	const char *p = r->text.data + common->xattrs;
+	size_t len = common->xattrs_len;
 	struct xattr xattr;
 	struct buf names = {0};
 
@@ -166,9 +166,9 @@ static void serve_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void serve_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	const struct rootfs *r = service_of(req)->r;
-	const struct rootfs_owner *owner = rootfs_owner(r, inode_of(req, ino));
-	const char *p = r->text.data + owner->xattrs;
-	size_t len = owner->xattrs_len;
+	const struct rootfs_common *common = rootfs_common(r, inode_of(req, ino));
+	const char *p = r->text.data + common->xattrs;
+	size_t len = common->xattrs_len;
 	struct xattr xattr;
 
 	if (!has_xattrs(req))
@@ -203,7 +203,9 @@ static void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 
 	(void)fi;
 	s->contents = mem_grow(s->contents, &s->cap, want, 1);
-	ssize_t n = io_pread(inode->fd, s->contents, want, inode->offset + offset);
+	off_t start;
+	int fd = rootfs_open(s->r, inode, &start);
+	ssize_t n = io_pread(fd, s->contents, want, start + offset);
 	if (n == (ssize_t)want) {
 		fuse_reply_buf(req, s->contents, want);
 		return;
@@ -220,7 +222,7 @@ static void serve_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset
 /* The node at this offset of a directory, or ROOTFS_NONE. */
 static uint32_t node_at(const struct rootfs *r, uint32_t directory, off_t offset)
 {
-	return offset == DOTS ? r->node[directory].child
+	return offset == DOTS ? rootfs_inode(r, directory)->child
 			      : r->node[offset - NODES].sibling;
 }
 
@@ -322,10 +324,10 @@ static _Noreturn void serve(const struct rootfs *r, struct fusefs_fault *fault, 
 
 	s.node = mem_resize(NULL, r->n_inodes, sizeof *s.node);
 	for (size_t i = 0; i < r->n; i++)
-		if (!r->node[i].is_gone)
+		if (r->node[i].inode != ROOTFS_NONE)
 			s.node[r->node[i].inode] = (uint32_t)i;
-	for (size_t i = 0; i < r->n_owners; i++)
-		s.has_xattrs = s.has_xattrs || r->owner[i].xattrs_len > 0;
+	for (size_t i = 0; i < r->n_common; i++)
+		s.has_xattrs = s.has_xattrs || r->common[i].xattrs_len > 0;
 	struct fuse_session *session =
 	    fuse_session_new(&args, &operations, sizeof operations, &s);
 	if (session == NULL || fuse_session_custom_io(session, &device, fd) < 0)

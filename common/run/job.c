@@ -44,7 +44,7 @@ static int check_above(const struct rootfs *r, char *path, struct err *e)
 	     p = strchr(p + 1, '/')) {
 		*p = '\0';
 		uint32_t node = rootfs_find(r, path);
-		if (node != ROOTFS_NONE && !S_ISDIR(rootfs_inode(r, node)->mode))
+		if (node != ROOTFS_NONE && !S_ISDIR(rootfs_mode(r, node)))
 			result = err_set(e, "/%s: not a directory in the image", path);
 		*p = '/';
 	}
@@ -71,7 +71,7 @@ static int add_point(struct rootfs *r, const char *path, bool is_directory, stru
 			result = rootfs_add_empty(
 			    r, clean.data, is_directory ? S_IFDIR | 0755 : S_IFREG | 0644,
 			    e);
-	} else if (S_ISDIR(rootfs_inode(r, node)->mode) != is_directory) {
+	} else if (S_ISDIR(rootfs_mode(r, node)) != is_directory) {
 		result = err_set(e, "/%s: %s directory in the image", clean.data,
 				 is_directory ? "not a" : "a");
 	}
@@ -118,8 +118,8 @@ static int check_names(const struct job *j, struct err *e)
 {
 	const struct rootfs *r = j->rootfs;
 
-	for (size_t i = 0; i < r->n_order; i++) {
-		const char *name = r->text.data + r->node[r->order[i]].name;
+	for (uint32_t i = 0; i != ROOTFS_NONE; i = rootfs_next(r, i)) {
+		const char *name = r->text.data + r->node[i].name;
 		size_t len = strlen(name);
 		if (len > NAME_MAX)
 			return err_set(

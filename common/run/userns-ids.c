@@ -189,7 +189,7 @@ static int check_file(const struct rootfs *r, const struct rootfs_inode *inode,
 		      bool is_user_ns, const struct ids *uids, const struct ids *gids,
 		      struct err *e)
 {
-	const struct rootfs_owner *owner = rootfs_owner(r, inode);
+	const struct rootfs_common *owner = rootfs_common(r, inode);
 	const char *p = r->text.data + owner->xattrs;
 	size_t len = owner->xattrs_len;
 	struct xattr xattr;
@@ -216,12 +216,11 @@ int userns_check(const struct rootfs *r, bool is_user_ns, struct err *e)
 	if (read_ids("/proc/self/uid_map", &uids) < 0 ||
 	    read_ids("/proc/self/gid_map", &gids) < 0)
 		return err_set_errno(e, "/proc/self/uid_map");
-	for (size_t i = 0; i < r->n_order && result == 0; i++) {
-		result = check_file(r, rootfs_inode(r, r->order[i]), is_user_ns, &uids,
-				    &gids, e);
+	for (uint32_t i = 0; i != ROOTFS_NONE && result == 0; i = rootfs_next(r, i)) {
+		result = check_file(r, rootfs_inode(r, i), is_user_ns, &uids, &gids, e);
 		if (result == 0)
 			continue;
-		rootfs_path(r, r->order[i], &path);
+		rootfs_path(r, i, &path);
 		err_prefix(e, "%s", path.len > 0 ? path.data : "/");
 	}
 	buf_release(&path);

@@ -87,7 +87,7 @@ struct sending {
 	struct sink *sink;
 	struct tree_reader reader;
 	struct hardlinks links; /* value: the entry of the first path */
-	struct buf name, first;
+	struct buf name, first, link;
 };
 
 /*
@@ -128,7 +128,7 @@ static void emit_entry(const struct layer *l, const struct layer_part *part, uin
 	tree_path(t, i, &x->name);
 	m.name = part->prefix == NULL && e->parent == TREE_END ? "." : x->name.data;
 	if (m.type == TAR_SYMLINK)
-		m.link = t->names.data + e->link;
+		m.link = tree_link(t, i, &x->link);
 	const char *first = first_name(x, t, i);
 	if (first != NULL) {
 		m.type = TAR_HARDLINK;
@@ -169,6 +169,7 @@ static void emit(void *arg, struct sink *s)
 	sink_zeroes(s, tar_end(s->total, TAR_RECORD));
 	buf_release(&x.name);
 	buf_release(&x.first);
+	buf_release(&x.link);
 }
 
 uint64_t layer_bytes(const struct layer *l)
@@ -263,7 +264,7 @@ static bool parse_fact(struct layer *l, const struct buf *fact)
 void layer_measure(struct layer *l, const struct cache *cache,
 		   struct record_budget *budget)
 {
-	static const char kind[] = "layer-3";
+	static const char kind[] = "layer-4";
 	struct buf fact = {0};
 
 	make_key(l, l->key);

@@ -1,4 +1,4 @@
-#include "tree/tree.h"
+#include "tree/tree-private.h"
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -9,63 +9,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Directories with these modes do not count as set on purpose. */
-enum { STORE_DIRECTORY = 0555, ANY_DIRECTORY = 0755 };
-
-/* Returns whether the relative target of the symlink `i` is outside the tree. */
-static bool leads_out(const struct tree *t, uint32_t i, const char *target)
+static bool is_directory(const struct tree_candidate *c)
 {
-	int depth = -1; /* the name of the symlink itself adds no depth */
-
-	for (uint32_t up = i; t->entry[up].parent != TREE_END; up = t->entry[up].parent)
-		depth++;
-	for (const char *p = target; *p != '\0';) {
-		size_t n = strcspn(p, "/");
-		if (n == 2 && strncmp(p, "..", 2) == 0)
-			depth--;
-		else if (n > 0 && !(n == 1 && *p == '.'))
-			depth++;
-		if (depth < 0)
-			return true;
-		p += n + (p[n] == '/');
-	}
-	return false;
-}
-
-/*
- * An entry of a source that will be part of a merged directory. If the source's `at` is
- * below the root, it can also be a parent directory of `at`.
- */
-struct candidate {
-	const struct tree_source *source;
-	const char *name;
-	uint32_t entry; /* TREE_END: a parent directory of `at` */
-	bool is_copied; /* of TREE_GROUP: inside a directory that is copied */
-};
-
-static const struct tree_entry *entry_of(const struct candidate *c)
-{
-	static const struct tree_entry leading = {.mode = S_IFDIR | 0755};
-
-	return c->entry == TREE_END ? &leading : &c->source->tree->entry[c->entry];
-}
-
-static bool is_directory(const struct candidate *c)
-{
-	return S_ISDIR(entry_of(c)->mode);
-}
-
-/* Returns whether leaves of the candidate become symlinks. */
-static bool is_linked(const struct candidate *c)
-{
-	return c->source->kind == TREE_LINKS ||
-	       (c->source->kind == TREE_GROUP && !c->is_copied);
+	return S_ISDIR(tree_candidate_entry(c)->mode);
 }
 
 /* Sorts by name, then by the order of the sources. */
 static int compare_candidates(const void *a, const void *b)
 {
-	const struct candidate *x = a, *y = b;
+	const struct tree_candidate *x = a, *y = b;
 	int order = utf8_compare(x->name, y->name);
 
 	if (order != 0)
@@ -73,33 +25,9 @@ static int compare_candidates(const void *a, const void *b)
 	return x->source < y->source ? -1 : x->source > y->source;
 }
 
-/*
- * Writes the target of the symlink that replaces leaf `c`. A symlink of TREE_LINKS keeps
- * its own target if the target works here too, as with lndir(1). TREE_GROUP always links
- * to the leaf.
- */
-static void link_text(const struct candidate *c, struct buf *out)
-{
-	const struct tree *t = c->source->tree;
-
-	buf_clear(out);
-	if (c->source->kind == TREE_LINKS && S_ISLNK(entry_of(c)->mode)) {
-		const char *target = t->names.data + entry_of(c)->link;
-		if (target[0] == '/' || !leads_out(t, c->entry, target)) {
-			buf_addstr(out, target);
-			return;
-		}
-	}
-	buf_addstr(out, c->source->as_links);
-	buf_addch(out, '/');
-	tree_path(t, c->entry, out);
-}
-
-/* --- merging --- */
-
 /* The candidates of a merged directory whose children are not yet added. */
 struct pending {
-	struct candidate *list;
+	struct tree_candidate *list;
 	size_t n;
 };
 
@@ -113,9 +41,9 @@ struct merge {
 	size_t n_pending, cap_pending;
 };
 
-static void add_pending(struct merge *m, const struct candidate *from, size_t n)
+static void add_pending(struct merge *m, const struct tree_candidate *from, size_t n)
 {
-	struct candidate *list = mem_zero(n, sizeof *list);
+	struct tree_candidate *list = mem_zero(n, sizeof *list);
 
 	memcpy(list, from, n * sizeof *list);
 	m->pending =
@@ -124,7 +52,8 @@ static void add_pending(struct merge *m, const struct candidate *from, size_t n)
 }
 
 static void report_conflict(const struct merge *m, uint32_t parent,
-			    const struct candidate *a, const struct candidate *b)
+			    const struct tree_candidate *a,
+			    const struct tree_candidate *b)
 {
 	struct buf path = {0}, x = {0}, y = {0};
 
@@ -133,9 +62,9 @@ static void report_conflict(const struct merge *m, uint32_t parent,
 	if (is_directory(a) != is_directory(b))
 		die("/%s is a directory in only one of %s and %s", path.data,
 		    a->source->said_as, b->source->said_as);
-	if (is_linked(a) && is_linked(b)) {
-		link_text(a, &x);
-		link_text(b, &y);
+	if (tree_candidate_is_linked(a) && tree_candidate_is_linked(b)) {
+		tree_candidate_link(a, &x);
+		tree_candidate_link(b, &y);
 	}
 	if (x.len == 0 || strcmp(x.data, y.data) != 0)
 		warn("/%s is in both %s and %s; the first one is taken", path.data,
@@ -145,78 +74,50 @@ static void report_conflict(const struct merge *m, uint32_t parent,
 	buf_release(&y);
 }
 
-static void copy_owner(struct tree *t, uint32_t i, const struct candidate *c)
+static void copy_owner(struct tree *t, uint32_t i, const struct tree_candidate *c)
 {
 	const struct tree *old = c->source->tree;
-	uint32_t owner = entry_of(c)->owner;
+	uint32_t owner = tree_candidate_entry(c)->owner;
 
 	if (c->source->owner != NULL)
-		tree_set_owner(t, i, c->source->owner, "", 0);
+		t->entry[i].owner = tree_add_owner(t, c->source->owner, "", 0);
 	else if (owner != TREE_END)
-		tree_set_owner(t, i, &old->owner[owner],
-			       old->names.data + old->owner[owner].xattrs,
-			       old->owner[owner].xattrs_len);
+		t->entry[i].owner = tree_add_owner(
+		    t, &old->owner[owner], old->names.data + old->owner[owner].xattrs,
+		    old->owner[owner].xattrs_len);
 }
 
 /* Sets the fields of a leaf. */
-static void merge_leaf(struct merge *m, struct tree_entry *e, const struct candidate *c)
+static void merge_leaf(struct merge *m, struct tree_entry *e,
+		       const struct tree_candidate *c)
 {
-	const struct tree_entry *from = entry_of(c);
-	struct buf target = {0};
+	const struct tree_entry *from = tree_candidate_entry(c);
 
 	e->mode = from->mode;
-	if (is_linked(c)) {
-		link_text(c, &target);
+	if (tree_candidate_is_linked(c)) {
+		const char *kept = tree_candidate_target(c);
 		e->mode = S_IFLNK | 0777;
-		e->link = tree_add_text(m->t, target.data);
+		e->link = kept != NULL ? tree_add_text(m->t, kept) : TREE_END;
 	} else if (S_ISLNK(from->mode)) {
 		e->link = tree_add_text(m->t, c->source->tree->names.data + from->link);
 	} else {
 		e->size = from->size;
 	}
 	e->mtime = from->mtime;
-	e->ctime = from->ctime;
-	e->ino = from->ino;
+	e->state = from->state;
 	if (S_ISREG(e->mode))
 		m->t->bytes += e->size;
-	buf_release(&target);
 }
 
-/* Returns whether an entry has an owner other than root, or extended attributes. */
-static bool is_owned(const struct candidate *c)
-{
-	uint32_t i = entry_of(c)->owner;
-
-	if (i == TREE_END)
-		return false;
-	const struct tree_owner *owner = &c->source->tree->owner[i];
-	return owner->uid != 0 || owner->gid != 0 || owner->xattrs_len > 0;
-}
-
-/* Returns whether owner and mode of the directory were set on purpose. */
-static bool is_chosen(const struct candidate *c)
-{
-	const struct tree_source *source = c->source;
-
-	if (c->entry == TREE_END || is_linked(c) ||
-	    (source->is_moved && c->entry == source->root))
-		return false;
-	if (source->is_kept != NULL && source->is_kept[c->entry])
-		return true;
-	mode_t mode = entry_of(c)->mode & 07777;
-	return is_owned(c) || (mode != ANY_DIRECTORY &&
-			       (mode != STORE_DIRECTORY || source->kind == TREE_AS_IS));
-}
-
-static void merge_attributes(struct merge *m, uint32_t i, const struct candidate *from,
-			     size_t n)
+static void merge_attributes(struct merge *m, uint32_t i,
+			     const struct tree_candidate *from, size_t n)
 {
 	struct tree_entry *e = &m->t->entry[i];
 
 	for (size_t k = 0; k < n; k++) {
-		if (!is_chosen(&from[k]))
+		if (!tree_candidate_is_chosen(&from[k]))
 			continue;
-		e->mode = entry_of(&from[k])->mode;
+		e->mode = tree_candidate_entry(&from[k])->mode;
 		copy_owner(m->t, i, &from[k]);
 		return;
 	}
@@ -226,7 +127,7 @@ static void merge_attributes(struct merge *m, uint32_t i, const struct candidate
 	for (size_t k = 0; k < n && owner != NULL; k++)
 		owner = from[k].source->owner;
 	if (owner != NULL)
-		tree_set_owner(m->t, i, owner, "", 0);
+		e->owner = tree_add_owner(m->t, owner, "", 0);
 }
 
 /* Returns whether the path is in the list or is a parent of a path in the list. */
@@ -242,7 +143,7 @@ static bool is_open(char *const *list, const char *path)
 }
 
 /* Decides which directories of TREE_GROUP are copied: those of only one source. */
-static void decide_group(const struct merge *m, uint32_t i, struct candidate *from,
+static void decide_group(const struct merge *m, uint32_t i, struct tree_candidate *from,
 			 size_t n)
 {
 	struct buf path = {0};
@@ -257,7 +158,7 @@ static void decide_group(const struct merge *m, uint32_t i, struct candidate *fr
 		for (size_t j = 0; j < n; j++)
 			others += j != k && from[j].source->kind == TREE_GROUP &&
 				  from[j].source->group == source->group &&
-				  is_linked(&from[j]);
+				  tree_candidate_is_linked(&from[j]);
 		/* An earlier candidate is already copied only if it was alone. */
 		from[k].is_copied = others == 0;
 	}
@@ -268,12 +169,12 @@ static void decide_group(const struct merge *m, uint32_t i, struct candidate *fr
  * If a candidate is the base of an origin, the merged entry becomes the base of the
  * copied origin.
  */
-static void set_bases(const struct merge *m, uint32_t i, const struct candidate *from,
-		      size_t n)
+static void set_bases(const struct merge *m, uint32_t i,
+		      const struct tree_candidate *from, size_t n)
 {
 	for (size_t k = 0; k < n; k++) {
 		const struct tree_source *source = from[k].source;
-		const struct tree_entry *e = entry_of(&from[k]);
+		const struct tree_entry *e = tree_candidate_entry(&from[k]);
 		if (from[k].entry == TREE_END)
 			continue;
 		uint32_t origin = m->origins[source - m->sources] + e->origin;
@@ -284,7 +185,7 @@ static void set_bases(const struct merge *m, uint32_t i, const struct candidate 
 }
 
 /* Adds the entry for all candidates from[0..n), which have the same name. */
-static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from,
+static void merge_entry(struct merge *m, uint32_t parent, struct tree_candidate *from,
 			size_t n)
 {
 	struct tree *t = m->t;
@@ -296,8 +197,8 @@ static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from
 	struct tree_entry *e = tree_add_entry(t, parent);
 	e->name = name;
 	if (from[0].entry != TREE_END)
-		e->origin =
-		    m->origins[from[0].source - m->sources] + entry_of(&from[0])->origin;
+		e->origin = m->origins[from[0].source - m->sources] +
+			    tree_candidate_entry(&from[0])->origin;
 	set_bases(m, i, from, n);
 	if (!is_directory(&from[0])) {
 		merge_leaf(m, e, &from[0]);
@@ -316,8 +217,8 @@ static void merge_entry(struct merge *m, uint32_t parent, struct candidate *from
 }
 
 /* Appends the children of a candidate to all[0..n). Returns the new n. */
-static size_t add_children(const struct merge *m, const struct candidate *c,
-			   struct candidate **all, size_t n, size_t *cap)
+static size_t add_children(const struct merge *m, const struct tree_candidate *c,
+			   struct tree_candidate **all, size_t n, size_t *cap)
 {
 	const struct tree_source *source = c->source;
 	const struct tree *t = source->tree;
@@ -329,29 +230,29 @@ static size_t add_children(const struct merge *m, const struct candidate *c,
 		bool is_last = next > way + strlen(source->at) + 1;
 		*all = mem_grow(*all, cap, n + 1, sizeof **all);
 		(*all)[n++] =
-		    (struct candidate){.source = source,
-				       .name = name,
-				       .entry = is_last ? source->root : TREE_END};
+		    (struct tree_candidate){.source = source,
+					    .name = name,
+					    .entry = is_last ? source->root : TREE_END};
 		return n;
 	}
-	const struct tree_entry *e = entry_of(c);
+	const struct tree_entry *e = tree_candidate_entry(c);
 	*all = mem_grow(*all, cap, n + e->count, sizeof **all);
 	for (uint32_t i = e->first; i < e->first + e->count; i++)
 		if (source->is_left == NULL || !source->is_left[i])
-			(*all)[n++] = (struct candidate){
+			(*all)[n++] = (struct tree_candidate){
 			    source, t->names.data + t->entry[i].name, i, c->is_copied};
 	return n;
 }
 
 /* Sets owner and mode of the root if a source keeps them. */
-static void merge_root(struct merge *m, const struct candidate *roots)
+static void merge_root(struct merge *m, const struct tree_candidate *roots)
 {
 	for (size_t k = 0; k < m->n_sources; k++) {
 		const bool *is_kept = roots[k].source->is_kept;
 		if (roots[k].entry == TREE_END || is_kept == NULL ||
 		    !is_kept[roots[k].entry])
 			continue;
-		m->t->entry[0].mode = entry_of(&roots[k])->mode;
+		m->t->entry[0].mode = tree_candidate_entry(&roots[k])->mode;
 		copy_owner(m->t, 0, &roots[k]);
 		return;
 	}
@@ -361,7 +262,7 @@ static void merge_root(struct merge *m, const struct candidate *roots)
 static void merge_directory(struct merge *m, uint32_t i, struct pending from)
 {
 	struct tree *t = m->t;
-	struct candidate *all = NULL;
+	struct tree_candidate *all = NULL;
 	size_t n = 0, cap = 0, first = t->n;
 
 	for (size_t k = 0; k < from.n; k++)
@@ -381,7 +282,7 @@ static void merge_directory(struct merge *m, uint32_t i, struct pending from)
 }
 
 /* Copies the origins of a source, and makes its root a candidate for the merged root. */
-static void begin_source(struct merge *m, size_t i, struct candidate *root)
+static void begin_source(struct merge *m, size_t i, struct tree_candidate *root)
 {
 	const struct tree_source *source = &m->sources[i];
 	const struct tree *t = source->tree;
@@ -397,15 +298,23 @@ static void begin_source(struct merge *m, size_t i, struct candidate *root)
 			archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
 			if (archive < 0)
 				die_errno("%s", t->origin[o].path);
-			tree_add_archive(m->t, t->origin[o].path, archive);
+			tree_add_archive(m->t, t->origin[o].path, archive,
+					 t->origin[o].ctime);
 			continue;
 		}
+		uint32_t base =
+		    o == t->entry[source->root].origin ? source->root : t->origin[o].base;
 		buf_clear(&place);
-		if (o == t->entry[source->root].origin)
-			tree_location(t, source->root, &place);
+		if (base == source->root)
+			tree_location(t, base, &place);
 		else
 			buf_addstr(&place, t->origin[o].path);
-		tree_add_origin(m->t, place.data, 0);
+		uint32_t origin = tree_add_origin(m->t, place.data, 0);
+		if (source->kind != TREE_LINKS && source->kind != TREE_GROUP)
+			continue;
+		buf_clear(&place);
+		tree_candidate_path(source, base, &place);
+		m->t->origin[origin].as_links = mem_strdup(place.data);
 	}
 	if (t->newest > m->t->newest)
 		m->t->newest = t->newest;
@@ -418,14 +327,14 @@ static void begin_source(struct merge *m, size_t i, struct candidate *root)
 	for (char *p = m->way[i] + 1; *p != '\0'; p++)
 		if (*p == '/')
 			*p = '\0';
-	*root = (struct candidate){.source = source, .name = m->way[i]};
+	*root = (struct tree_candidate){.source = source, .name = m->way[i]};
 	root->entry = source->at[0] == '\0' ? source->root : TREE_END;
 }
 
 void tree_merge(struct tree *t, const struct tree_source *sources, size_t n)
 {
 	struct merge m = {.t = t, .sources = sources, .n_sources = n};
-	struct candidate *roots = mem_zero(n, sizeof *roots);
+	struct tree_candidate *roots = mem_zero(n, sizeof *roots);
 
 	m.origins = mem_zero(n, sizeof *m.origins);
 	m.way = mem_zero(n, sizeof *m.way);
@@ -451,17 +360,33 @@ void tree_merge(struct tree *t, const struct tree_source *sources, size_t n)
 	free(roots);
 }
 
+/* Turns a leaf into a symlink in place, as merge_leaf() does in another tree. */
+static void link_leaf(struct tree *t, const struct tree_candidate *c)
+{
+	struct tree_entry *e = &t->entry[c->entry];
+	uint32_t link = tree_candidate_target(c) != NULL ? e->link : TREE_END;
+
+	if (S_ISREG(e->mode))
+		t->bytes -= e->size;
+	e->mode = S_IFLNK | 0777;
+	e->link = link;
+}
+
 void tree_merge_alone(struct tree *t, const struct tree_source *source)
 {
+	if (source->kind == TREE_LINKS)
+		t->origin[0].as_links = mem_strdup(source->as_links);
 	for (uint32_t i = 0; i < t->n; i++) {
-		const struct candidate c = {.source = source, .entry = i};
+		const struct tree_candidate c = {.source = source, .entry = i};
 		struct tree_entry *e = &t->entry[i];
+		if (!S_ISDIR(e->mode) && tree_candidate_is_linked(&c))
+			link_leaf(t, &c);
 		if (!S_ISDIR(e->mode))
 			continue;
-		e->mtime = e->ctime = 0;
-		e->ino = 0;
+		e->mtime = 0;
+		e->state = 0;
 		if (i == 0 ? source->is_kept != NULL && source->is_kept[0]
-			   : is_chosen(&c))
+			   : tree_candidate_is_chosen(&c))
 			continue;
 		e->mode = S_IFDIR | 0755;
 		e->is_implied = i > 0;

@@ -25,18 +25,19 @@ static bool is_directory(const struct tree_entry *e)
 /* Sets the fields of a new entry from stat(2). */
 static void set_status(struct tree *t, struct tree_entry *e, const struct stat *st)
 {
-	e->mode = st->st_mode;
+	int64_t ctime = tree_ns(st->st_ctim);
+
+	e->mode = (uint16_t)st->st_mode;
 	e->mtime = tree_ns(st->st_mtim);
-	e->ctime = tree_ns(st->st_ctim);
-	e->ino = st->st_ino;
+	e->state = tree_state(st);
 	if (S_ISREG(st->st_mode)) {
 		e->size = (uint64_t)st->st_size;
 		t->bytes += e->size;
 	} else if (S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode)) {
 		e->size = st->st_rdev;
 	}
-	if (e->ctime > t->newest)
-		t->newest = e->ctime;
+	if (ctime > t->newest)
+		t->newest = ctime;
 	bool is_lost = st->st_uid != 0 ? st->st_uid != geteuid() : st->st_gid != 0;
 	if (is_lost && !t->has_strangers) {
 		t->has_strangers = true;
@@ -171,7 +172,8 @@ static void keep_owner(struct scanner *s, uint32_t i, const char *name,
 		if (xattrs_read(path, add_xattr, &s->records) < 0)
 			die_errno("%s", path);
 	}
-	tree_set_owner(s->t, i, &owner, s->records.data, s->records.len);
+	s->t->entry[i].owner =
+	    tree_add_owner(s->t, &owner, s->records.data, s->records.len);
 }
 
 /*

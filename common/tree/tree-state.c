@@ -23,6 +23,7 @@ static void digest_owner(struct digest *d, const struct tree *t,
 
 void tree_digest(const struct tree *t, struct digest *d)
 {
+	struct buf link = {0};
 	struct stat st;
 
 	for (size_t i = 0; i < t->n_origins; i++) {
@@ -30,23 +31,22 @@ void tree_digest(const struct tree *t, struct digest *d)
 			continue;
 		digest_number(d, st.st_ino);
 		digest_number(d, (uint64_t)st.st_size);
+		digest_number(d, (uint64_t)t->origin[i].ctime);
 	}
 	for (uint32_t i = 0; i != TREE_END; i = tree_next(t, i)) {
 		const struct tree_entry *e = &t->entry[i];
 		bool is_directory = S_ISDIR(e->mode), is_link = S_ISLNK(e->mode);
 		const uint64_t facts[] = {is_directory || is_link ? 0 : e->size,
-					  (uint64_t)e->mtime,
-					  (uint64_t)e->ctime,
-					  e->ino,
-					  e->mode,
+					  (uint64_t)e->mtime, e->state, e->mode,
 					  e->parent};
 		digest_update(d, facts, sizeof facts);
 		digest_text(d, t->names.data + e->name);
-		digest_text(d, is_link ? t->names.data + e->link : "");
+		digest_text(d, is_link ? tree_link(t, i, &link) : "");
 		digest_number(d, e->owner != TREE_END);
 		if (e->owner != TREE_END)
 			digest_owner(d, t, &t->owner[e->owner]);
 	}
+	buf_release(&link);
 }
 
 bool tree_is_settled(const struct tree *t)
@@ -62,14 +62,16 @@ bool tree_is_settled(const struct tree *t)
 bool tree_is_touched(const struct tree *t, uint32_t i, int fd, uint64_t got)
 {
 	const struct tree_entry *e = &t->entry[i];
-	bool is_archived = t->origin[e->origin].archive >= 0;
+	const struct tree_origin *origin = &t->origin[e->origin];
+	bool is_archived = origin->archive >= 0;
 	struct stat st;
 
 	if (got != e->size || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
 	    (!is_archived && (uint64_t)st.st_size != e->size) ||
 	    tree_ns(st.st_mtim) != e->mtime)
 		tree_changed(t, i);
-	return (!is_archived && st.st_ino != e->ino) || tree_ns(st.st_ctim) != e->ctime;
+	return is_archived ? tree_ns(st.st_ctim) != origin->ctime
+			   : tree_state(&st) != e->state;
 }
 
 _Noreturn void tree_changed(const struct tree *t, uint32_t i)

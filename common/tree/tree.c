@@ -14,6 +14,7 @@ void tree_release(struct tree *t)
 {
 	for (size_t i = 0; i < t->n_origins; i++) {
 		free(t->origin[i].path);
+		free(t->origin[i].as_links);
 		if (t->origin[i].archive >= 0)
 			close(t->origin[i].archive);
 	}
@@ -32,6 +33,11 @@ int64_t tree_ns(struct timespec ts)
 	if (ts.tv_sec > last || ts.tv_sec < -last)
 		return ts.tv_sec > 0 ? last * second : -last * second;
 	return (int64_t)ts.tv_sec * second + ts.tv_nsec;
+}
+
+uint64_t tree_state(const struct stat *st)
+{
+	return (uint64_t)tree_ns(st->st_ctim) + st->st_ino * 0x9e3779b97f4a7c15u;
 }
 
 static const char *name_of(const struct tree *t, uint32_t i)
@@ -88,19 +94,33 @@ void tree_path(const struct tree *t, uint32_t i, struct buf *out)
 	path_below(t, i, 0, out);
 }
 
-/* Appends the path of `i` in this origin. */
-static void place_in(const struct tree *t, const struct tree_origin *origin, uint32_t i,
-		     struct buf *out)
+/* Appends the path of `i` in this origin. `path` is that of the origin's base. */
+static void place_in(const struct tree *t, const struct tree_origin *origin,
+		     const char *path, uint32_t i, struct buf *out)
 {
-	buf_addstr(out, origin->path);
+	buf_addstr(out, path);
 	if (i != origin->base)
 		buf_addch(out, '/');
 	path_below(t, i, origin->base, out);
 }
 
+const char *tree_link(const struct tree *t, uint32_t i, struct buf *scratch)
+{
+	const struct tree_entry *e = &t->entry[i];
+	const struct tree_origin *origin = &t->origin[e->origin];
+
+	if (e->link != TREE_END)
+		return t->names.data + e->link;
+	buf_clear(scratch);
+	place_in(t, origin, origin->as_links, i, scratch);
+	return scratch->data;
+}
+
 void tree_location(const struct tree *t, uint32_t i, struct buf *out)
 {
-	place_in(t, &t->origin[t->entry[i].origin], i, out);
+	const struct tree_origin *origin = &t->origin[t->entry[i].origin];
+
+	place_in(t, origin, origin->path, i, out);
 }
 
 uint32_t tree_find(const struct tree *t, const char *path)
@@ -173,19 +193,21 @@ uint32_t tree_add_origin(struct tree *t, const char *path, uint32_t base)
 {
 	t->origin =
 	    mem_grow(t->origin, &t->cap_origins, t->n_origins + 1, sizeof *t->origin);
-	t->origin[t->n_origins] = (struct tree_origin){mem_strdup(path), base, -1};
+	t->origin[t->n_origins] =
+	    (struct tree_origin){.path = mem_strdup(path), .base = base, .archive = -1};
 	return (uint32_t)t->n_origins++;
 }
 
-uint32_t tree_add_archive(struct tree *t, const char *path, int fd)
+uint32_t tree_add_archive(struct tree *t, const char *path, int fd, int64_t ctime)
 {
 	uint32_t origin = tree_add_origin(t, path, 0);
 
 	t->origin[origin].archive = fd;
+	t->origin[origin].ctime = ctime;
 	return origin;
 }
 
-/* Returns whether the owner that was set last is this one. */
+/* Returns whether the owner that was added last is this one. */
 static bool is_last_owner(const struct tree *t, const struct tree_owner *owner,
 			  const void *xattrs, size_t xattrs_len)
 {
@@ -200,15 +222,13 @@ static bool is_last_owner(const struct tree *t, const struct tree_owner *owner,
 		memcmp(t->names.data + last->xattrs, xattrs, xattrs_len) == 0);
 }
 
-void tree_set_owner(struct tree *t, uint32_t i, const struct tree_owner *owner,
-		    const void *xattrs, size_t xattrs_len)
+uint32_t tree_add_owner(struct tree *t, const struct tree_owner *owner,
+			const void *xattrs, size_t xattrs_len)
 {
 	struct tree_owner own = *owner;
 
-	if (is_last_owner(t, owner, xattrs, xattrs_len)) {
-		t->entry[i].owner = (uint32_t)t->n_owners - 1;
-		return;
-	}
+	if (is_last_owner(t, owner, xattrs, xattrs_len))
+		return (uint32_t)t->n_owners - 1;
 	own.xattrs = (uint32_t)t->names.len;
 	own.xattrs_len = (uint32_t)xattrs_len;
 	buf_add(&t->names, xattrs, xattrs_len);
@@ -216,7 +236,7 @@ void tree_set_owner(struct tree *t, uint32_t i, const struct tree_owner *owner,
 		die("more than 4 GiB of names");
 	t->owner = mem_grow(t->owner, &t->cap_owners, t->n_owners + 1, sizeof *t->owner);
 	t->owner[t->n_owners] = own;
-	t->entry[i].owner = (uint32_t)t->n_owners++;
+	return (uint32_t)t->n_owners++;
 }
 
 void tree_reader_init(struct tree_reader *r)
@@ -240,7 +260,7 @@ int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i, off_t *of
 
 	*offset = 0;
 	if (origin->archive >= 0) {
-		*offset = (off_t)e->ino;
+		*offset = (off_t)e->offset;
 		return fcntl(origin->archive, F_DUPFD_CLOEXEC, 0);
 	}
 	buf_clear(&r->path);
@@ -251,7 +271,7 @@ int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i, off_t *of
 	if (r->directory < 0 || r->parent != e->parent || r->origin != e->origin) {
 		if (r->directory >= 0)
 			close(r->directory);
-		place_in(t, origin, e->parent, &r->path);
+		place_in(t, origin, origin->path, e->parent, &r->path);
 		r->directory = tree_open_path(r->path.data, O_PATH | O_DIRECTORY);
 		if (r->directory < 0)
 			return -1;

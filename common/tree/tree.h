@@ -13,7 +13,7 @@
  * Entries are numbered, and 0 is the root. The children of a directory have consecutive
  * numbers, sorted by utf8_compare(). tree_next() visits entries in the order of a
  * canonical tar: a directory before its contents, and siblings by name. An entry needs
- * 56 bytes of memory and its name. Entries share the memory of equal owners.
+ * 44 bytes of memory and its name. Entries share the memory of equal owners.
  */
 #ifndef DT_TREE_H
 #define DT_TREE_H
@@ -22,6 +22,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -29,23 +30,27 @@ struct digest;
 
 enum { TREE_END = UINT32_MAX };
 
-struct tree_entry {
+/* The attribute saves 4 bytes, because there may be millions of entries. */
+struct __attribute__((packed, aligned(4))) tree_entry {
 	int64_t mtime; /* in ns */
-	int64_t ctime; /* in ns */
-	uint64_t ino;  /* inode number; in an archive, offset of the contents */
+	union {
+		uint64_t state;  /* on disk: see tree_state() */
+		uint64_t offset; /* in an archive: where the contents of a file start */
+	};
 	/* Which member is used depends on the type in `mode`. */
 	union {
 		uint64_t size; /* regular file: size in bytes; device: st_rdev */
-		uint32_t link; /* symlink: offset of its target in names.data */
+		uint32_t link; /* symlink: offset of its target in names.data, or
+				  TREE_END; see tree_link() */
 		struct {
 			uint32_t first, count; /* directory: its children */
 		};
 	};
-	uint32_t mode;   /* st_mode */
 	uint32_t name;   /* offset of its name in names.data */
 	uint32_t parent; /* parent directory; TREE_END for the root */
 	uint32_t origin; /* index in `origin`: where it is on disk */
 	uint32_t owner;  /* index in `owner`, or TREE_END if it has none */
+	uint16_t mode;   /* st_mode */
 	bool is_implied; /* a directory that exists only for its contents: nobody chose
 			    its owner and mode */
 };
@@ -54,7 +59,11 @@ struct tree_entry {
 struct tree_origin {
 	char *path;
 	uint32_t base; /* the entry at this place; its descendants are below this place */
+	char
+	    *as_links; /* of a merged tree: `path` in the targets of its symlinks, or NULL
+			*/
 	int archive;   /* descriptor, closed by the tree; -1 for a place on disk */
+	int64_t ctime; /* of the archive, in ns */
 };
 
 /* The owner of an entry, and other metadata that replaces the layer's style. */
@@ -94,6 +103,12 @@ void tree_release(struct tree *t);
 /* Converts a time of stat(2) to ns since 1970, or to the closest possible number. */
 int64_t tree_ns(struct timespec ts);
 
+/*
+ * A hash of inode number and ctime. Another state means that somebody may have changed a
+ * file without changing its mtime.
+ */
+uint64_t tree_state(const struct stat *st);
+
 /* --- building a tree --- */
 
 /* Adds a string and returns its offset in names.data. */
@@ -105,15 +120,18 @@ struct tree_entry *tree_add_entry(struct tree *t, uint32_t parent);
 /* Adds a place on disk and returns its index. */
 uint32_t tree_add_origin(struct tree *t, const char *path, uint32_t base);
 
-/* Adds an archive with contents in `fd`, which the tree closes. Returns its index. */
-uint32_t tree_add_archive(struct tree *t, const char *path, int fd);
+/*
+ * Adds an archive with contents in `fd`, which the tree closes, and its ctime in ns.
+ * Returns its index.
+ */
+uint32_t tree_add_archive(struct tree *t, const char *path, int fd, int64_t ctime);
 
 /*
- * Sets the owner of entry `i`. `xattrs` are pax records and may be empty. If the owner is
- * equal to the one that was set before, both entries share it.
+ * Adds an owner of entries and returns its index. `xattrs` are pax records and may be
+ * empty. If the owner is equal to the one that was added before, they are shared.
  */
-void tree_set_owner(struct tree *t, uint32_t i, const struct tree_owner *owner,
-		    const void *xattrs, size_t xattrs_len);
+uint32_t tree_add_owner(struct tree *t, const struct tree_owner *owner,
+			const void *xattrs, size_t xattrs_len);
 
 /* Options of tree_scan(). A zeroed struct is the default. */
 struct tree_scan {
@@ -193,7 +211,7 @@ void tree_merge(struct tree *t, const struct tree_source *sources, size_t n);
 /*
  * Turns the tree of a source in place into what tree_merge() makes of it alone, which
  * saves the memory of a copy. The source must be a complete directory for the root of the
- * layer, of TREE_AS_IS or TREE_COPY, without `is_left` and `owner`. `t` is its tree.
+ * layer, but not of TREE_GROUP, without `is_left` and `owner`. `t` is its tree.
  */
 void tree_merge_alone(struct tree *t, const struct tree_source *source);
 
@@ -213,6 +231,13 @@ uint32_t tree_skip(const struct tree *t, uint32_t i);
  * empty.
  */
 void tree_path(const struct tree *t, uint32_t i, struct buf *out);
+
+/*
+ * The target of the symlink `i`. If it links to the place of its entry in a source of
+ * tree_merge(), it is computed in `scratch`, because it would need more memory than all
+ * else.
+ */
+const char *tree_link(const struct tree *t, uint32_t i, struct buf *scratch);
 
 /* Appends the path of entry `i` on disk. */
 void tree_location(const struct tree *t, uint32_t i, struct buf *out);
@@ -244,7 +269,7 @@ int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i, off_t *of
  * mtime of the scan, and `got`, the number of bytes read, must be its size. Otherwise the
  * process ends with a message that names the file.
  *
- * Returns true if the inode number or the ctime changed. Either the contents changed and
+ * Returns true if tree_state() changed. Either the contents changed and
  * the mtime was reset, or another hard link was made, as the optimizer of a Nix store
  * does. Only the contents show the difference.
  *
@@ -260,8 +285,8 @@ _Noreturn void tree_changed(const struct tree *t, uint32_t i);
 _Noreturn void tree_unreadable(const struct tree *t, uint32_t i);
 
 /*
- * Adds the state of the tree on disk to `d`: name, mode, size, link target, mtime, ctime,
- * inode number and owner of each entry. Equal digests mean that the tree did not change.
+ * Adds the state of the tree on disk to `d`: name, mode, size, link target, mtime, state
+ * and owner of each entry. Equal digests mean that the tree did not change.
  */
 void tree_digest(const struct tree *t, struct digest *d);
 

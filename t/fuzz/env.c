@@ -121,7 +121,7 @@ static bool exist(const struct sources *s)
 static void check_tree(struct sources *s)
 {
 	struct tree t = {0};
-	struct buf path = {0};
+	struct buf path = {0}, link = {0};
 
 	sources_merge(s, &t);
 	for (uint32_t i = tree_next(&t, 0); i != TREE_END; i = tree_next(&t, i)) {
@@ -132,10 +132,11 @@ static void check_tree(struct sources *s)
 		if (strstr(path.data, "nix-support") != NULL)
 			abort();
 		if (S_ISLNK(entry->mode) &&
-		    strncmp(t.names.data + entry->link, "/nix/store/", 11) != 0)
+		    strncmp(tree_link(&t, i, &link), "/nix/store/", 11) != 0)
 			abort();
 	}
 	buf_release(&path);
+	buf_release(&link);
 	tree_release(&t);
 }
 

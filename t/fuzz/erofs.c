@@ -117,9 +117,9 @@ static void check_attributes(const struct disk *d, const struct found *f,
 					     "trusted.",
 					     "",
 					     "security."};
-	const struct rootfs_owner *owner = rootfs_owner(d->r, inode);
-	const char *records = d->r->text.data + owner->xattrs;
-	size_t left = owner->xattrs_len;
+	const struct rootfs_common *common = rootfs_common(d->r, inode);
+	const char *records = d->r->text.data + common->xattrs;
+	size_t left = common->xattrs_len;
 	uint64_t at = f->at + INODE + 12;
 	struct xattr x;
 
@@ -162,12 +162,12 @@ static void check_inode(const struct disk *d, const struct found *f,
 			const struct rootfs_inode *inode)
 {
 	const uint8_t *p = span(d, f->at, INODE);
-	const struct rootfs_owner *owner = rootfs_owner(d->r, inode);
+	const struct rootfs_common *common = rootfs_common(d->r, inode);
 
-	if (f->mode != inode->mode || number(p + 24, 4) != owner->uid ||
-	    number(p + 28, 4) != owner->gid ||
-	    number(p + 32, 8) != (uint64_t)inode->mtime ||
-	    number(p + 40, 4) != inode->nsec)
+	if (f->mode != common->mode || number(p + 24, 4) != common->uid ||
+	    number(p + 28, 4) != common->gid ||
+	    number(p + 32, 8) != (uint64_t)common->mtime ||
+	    number(p + 40, 4) != common->nsec)
 		abort();
 	if (!S_ISDIR(f->mode) && f->links != inode->names)
 		abort();
@@ -261,9 +261,9 @@ static void check_directory(const struct disk *d, uint32_t node, const struct fo
 		n += check_block(d, node, f, up, p + at,
 				 (size_t)(left < BLOCK ? left : BLOCK), &last);
 	}
-	for (uint32_t c = d->r->node[node].child; c != ROOTFS_NONE;
+	for (uint32_t c = rootfs_inode(d->r, node)->child; c != ROOTFS_NONE;
 	     c = d->r->node[c].sibling)
-		children += !d->r->node[c].is_gone;
+		children++;
 	if (n != children)
 		abort();
 	buf_release(&last);
@@ -310,10 +310,10 @@ static bool is_small(const struct rootfs *r)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < r->n_inodes && sum < CONTENTS_MAX; i++)
-		if (S_ISREG(r->inode[i].mode))
-			sum += r->inode[i].size < CONTENTS_MAX ? r->inode[i].size
-							       : CONTENTS_MAX;
+	for (size_t i = 0; i < r->n_inodes && sum < CONTENTS_MAX; i++) {
+		uint64_t bytes = rootfs_size(r, &r->inode[i]);
+		sum += bytes < CONTENTS_MAX ? bytes : CONTENTS_MAX;
+	}
 	return sum < CONTENTS_MAX;
 }
 

@@ -34,15 +34,17 @@ static void check_path(const char *before, const char *path)
 }
 
 /* A file's contents are there, from the first byte to the last. */
-static void check_contents(const struct rootfs_inode *inode)
+static void check_contents(const struct rootfs *r, const struct rootfs_inode *inode)
 {
+	uint64_t size = rootfs_size(r, inode);
+	off_t start;
 	char byte;
 
-	if (!S_ISREG(inode->mode) || inode->size == 0)
+	if (size == 0)
 		return;
-	off_t end = inode->offset + (off_t)inode->size;
-	if (pread(inode->fd, &byte, 1, inode->offset) != 1 ||
-	    pread(inode->fd, &byte, 1, end - 1) != 1)
+	int fd = rootfs_open(r, inode, &start);
+	if (pread(fd, &byte, 1, start) != 1 ||
+	    pread(fd, &byte, 1, start + (off_t)size - 1) != 1)
 		abort();
 }
 
@@ -52,14 +54,13 @@ static void walk(struct rootfs *r)
 
 	rootfs_sort(r);
 	buf_addstr(&before, "");
-	for (size_t i = 1; i < r->n_order; i++) {
-		const struct rootfs_inode *inode = rootfs_inode(r, r->order[i]);
+	for (uint32_t i = rootfs_next(r, 0); i != ROOTFS_NONE; i = rootfs_next(r, i)) {
 		buf_clear(&path);
-		rootfs_path(r, r->order[i], &path);
+		rootfs_path(r, i, &path);
 		check_path(before.data, path.data);
-		if (rootfs_find(r, path.data) != r->order[i])
+		if (rootfs_find(r, path.data) != i)
 			abort();
-		check_contents(inode);
+		check_contents(r, rootfs_inode(r, i));
 		(void)rootfs_follow(r, path.data);
 		buf_clear(&before);
 		buf_add(&before, path.data, path.len);
@@ -76,11 +77,8 @@ static void write_all(struct rootfs *r)
 	struct sink sink;
 	struct err e;
 
-	for (size_t i = 0; i < r->n_order; i++) {
-		const struct rootfs_inode *inode = rootfs_inode(r, r->order[i]);
-		wanted[r->order[i]] =
-		    !S_ISREG(inode->mode) || inode->size < SIZE_MAX_READ;
-	}
+	for (uint32_t i = 0; i != ROOTFS_NONE; i = rootfs_next(r, i))
+		wanted[i] = rootfs_size(r, rootfs_inode(r, i)) < SIZE_MAX_READ;
 	sink_init(&sink, -1);
 	rootfs_write(r, wanted, &sink);
 	sink_end(&sink);

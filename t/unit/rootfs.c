@@ -94,16 +94,17 @@ static void show(struct rootfs *r, struct buf *out)
 
 	rootfs_sort(r);
 	buf_addstr(out, "");
-	for (size_t i = 1; i < r->n_order; i++) {
-		const struct rootfs_inode *inode = rootfs_inode(r, r->order[i]);
-		if (i > 1)
+	for (uint32_t i = rootfs_next(r, 0); i != ROOTFS_NONE; i = rootfs_next(r, i)) {
+		const struct rootfs_inode *inode = rootfs_inode(r, i);
+		const mode_t mode = rootfs_mode(r, i);
+		if (out->len > 0)
 			buf_addch(out, ' ');
-		rootfs_path(r, r->order[i], out);
-		if (S_ISDIR(inode->mode)) {
-			buf_addstr(out, (inode->mode & 0777) == ENTRY ? "/" : "/~");
-		} else if (S_ISLNK(inode->mode)) {
+		rootfs_path(r, i, out);
+		if (S_ISDIR(mode)) {
+			buf_addstr(out, (mode & 0777) == ENTRY ? "/" : "/~");
+		} else if (S_ISLNK(mode)) {
 			buf_addf(out, "@%s", r->text.data + inode->link);
-		} else if (S_ISREG(inode->mode)) {
+		} else if (S_ISREG(mode)) {
 			ssize_t n =
 			    inode->size < sizeof contents ? (ssize_t)inode->size : 0;
 			off_t at;
@@ -390,21 +391,24 @@ static void test_tar(void)
 	rootfs_init(&r);
 	tap_int(rootfs_add_tar(&r, fd, tar.len, "tar", &e), 0, "a complete tar");
 	const struct rootfs_inode *f = rootfs_inode(&r, rootfs_find(&r, "f"));
-	tap_int(f->mode, S_IFREG | 04711, "type and mode of a file");
-	const struct rootfs_owner *owner = rootfs_owner(&r, f);
-	tap_ok(owner->uid == 5000000 && owner->gid == 7, "its owner");
-	tap_ok(f->mtime == -3 && f->nsec == 5, "its time");
-	tap_ok(f->size == 3 && f->fd == fd && f->offset == 3 * TAR_BLOCK,
+	const struct rootfs_common *common = rootfs_common(&r, f);
+	off_t at;
+	tap_int(common->mode, S_IFREG | 04711, "type and mode of a file");
+	tap_ok(common->uid == 5000000 && common->gid == 7, "its owner");
+	tap_ok(common->mtime == -3 && common->nsec == 5, "its time");
+	tap_ok(f->size == 3 && rootfs_open(&r, f, &at) == fd && at == 3 * TAR_BLOCK,
 	       "where its contents are");
-	tap_ok(owner->xattrs_len == 25 && memcmp(r.text.data + owner->xattrs,
-						 "25 SCHILY.xattr.user.x=1\n", 25) == 0,
+	tap_ok(common->xattrs_len == 25 && memcmp(r.text.data + common->xattrs,
+						  "25 SCHILY.xattr.user.x=1\n", 25) == 0,
 	       "its attributes");
 	f = rootfs_inode(&r, rootfs_find(&r, "dev/tty"));
-	tap_ok(f->mode == (S_IFCHR | 0620) && f->major == 5 && f->minor == 3, "a device");
-	f = rootfs_inode(&r, rootfs_find(&r, "fifo"));
-	tap_int(f->mode, S_IFIFO, "a FIFO");
-	f = rootfs_inode(&r, rootfs_find(&r, "dev"));
-	tap_ok(f->mode == (S_IFDIR | 0755) && f->owner == 0 && f->mtime == 0,
+	tap_ok(rootfs_common(&r, f)->mode == (S_IFCHR | 0620) && f->major == 5 &&
+		   f->minor == 3,
+	       "a device");
+	tap_int(rootfs_mode(&r, rootfs_find(&r, "fifo")), S_IFIFO, "a FIFO");
+	common = rootfs_common(&r, rootfs_inode(&r, rootfs_find(&r, "dev")));
+	tap_ok(common->mode == (S_IFDIR | 0755) && common->uid == 0 && common->gid == 0 &&
+		   common->mtime == 0,
 	       "an implied directory");
 	rootfs_release(&r);
 	fclose(file);
@@ -525,8 +529,9 @@ static void test_disk(void)
 	    "more/ more/.wh.a:1#2 more/e/ more/e/b:1#2 more/fifo more/l@e x/~ x/y:",
 	    "a tree of both: names that are whiteouts in layers, hard links");
 	const struct rootfs_inode *inode = rootfs_inode(&r, rootfs_find(&r, "more/e/b"));
-	tap_ok(inode->mtime == -2 && inode->nsec == 250000000 &&
-		   rootfs_owner(&r, inode)->uid == geteuid(),
+	const struct rootfs_common *common = rootfs_common(&r, inode);
+	tap_ok(common->mtime == -2 && common->nsec == 250000000 &&
+		   common->uid == geteuid(),
 	       "time and owner");
 	writes(&r, "at/d/.wh.a", "more/.wh.a",
 	       "at/~ at/d/ at/d/e/ at/d/e/b:1 at/d/fifo:over at/d/l@e b:1 more/ more/e/ "
@@ -565,6 +570,61 @@ static void test_write(void)
 	fclose(file);
 }
 
+/* Files that have owner, mode and time in common share them. */
+static void test_common(void)
+{
+	struct buf tar = {0}, xattrs = {0};
+	struct rootfs r;
+	struct err e;
+	FILE *file = tmpfile();
+	char name[32];
+	bool is_equal = true;
+
+	tar_xattr(&xattrs, "user.x", "1", 1);
+	for (unsigned i = 0; i < 3000; i++) {
+		snprintf(name, sizeof name, "f%u", i);
+		tar_header(&tar,
+			   &(struct tar_member){.name = name,
+						.type = TAR_FILE,
+						.mode = ENTRY,
+						.uid = i % 2,
+						.mtime = i % 500,
+						.records = i % 3 == 0 ? &xattrs : NULL});
+	}
+	put_file(fileno(file), &tar);
+	rootfs_init(&r);
+	tap_int(rootfs_add_layer(&r, fileno(file), 0, tar.len, "layer", &e), 0,
+		"3000 files of 1000 kinds");
+	/* 500 times, each with and without attributes; and the root. */
+	tap_int((long long)r.n_common, 500 * 2 + 1, "share what they have in common");
+	for (unsigned i = 0; i < 3000; i++) {
+		snprintf(name, sizeof name, "f%u", i);
+		const struct rootfs_common *common =
+		    rootfs_common(&r, rootfs_inode(&r, rootfs_find(&r, name)));
+		is_equal = is_equal && common->uid == i % 2 && common->mtime == i % 500 &&
+			   (common->xattrs_len > 0) == (i % 3 == 0);
+	}
+	tap_ok(is_equal, "and each has its own");
+	rootfs_release(&r);
+	buf_release(&tar);
+	buf_release(&xattrs);
+	fclose(file);
+}
+
+static void test_layers_max(void)
+{
+	struct rootfs r;
+	struct err e;
+	int n = 0;
+
+	rootfs_init(&r);
+	while (n < 70000 && rootfs_add_empty(&r, "f", S_IFREG | 0644, &e) == 0)
+		n++;
+	tap_int(n, 65535, "the largest number of layers");
+	tap_is(e.text, "the tree: more than 65535 layers", "one more is an error");
+	rootfs_release(&r);
+}
+
 /* More nodes than the hash table starts with. */
 static void test_many(void)
 {
@@ -587,7 +647,7 @@ static void test_many(void)
 	tap_ok(found, "are found, except the hidden ones");
 	rootfs_sort(&r);
 	/* 3000 files without f7 and the 429 of d1; 6 directories and the root. */
-	tap_int((long long)r.n_order, 3000 - 1 - 429 + 6 + 1, "and listed");
+	tap_int((long long)r.n_sorted, 3000 - 1 - 429 + 6 + 1, "and listed");
 	rootfs_release(&r);
 	buf_release(&words);
 	fclose(file);
@@ -606,6 +666,8 @@ int main(void)
 	test_tar();
 	test_disk();
 	test_write();
+	test_common();
+	test_layers_max();
 	test_many();
 	return tap_done();
 }

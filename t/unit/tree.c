@@ -86,6 +86,7 @@ static void clear(const char *dir)
 static void show(const struct tree *t, struct buf *out)
 {
 	struct tree_reader reader;
+	struct buf link = {0};
 	char contents[64];
 
 	buf_addstr(out, "");
@@ -98,7 +99,7 @@ static void show(const struct tree *t, struct buf *out)
 		if (S_ISDIR(e->mode)) {
 			buf_addf(out, "/%o%s", e->mode & 07777, e->is_implied ? "~" : "");
 		} else if (S_ISLNK(e->mode)) {
-			buf_addf(out, "@%s", t->names.data + e->link);
+			buf_addf(out, "@%s", tree_link(t, i, &link));
 		} else {
 			off_t at = 0;
 			int fd = tree_open(&reader, t, i, &at);
@@ -108,6 +109,7 @@ static void show(const struct tree *t, struct buf *out)
 		}
 	}
 	tree_reader_release(&reader);
+	buf_release(&link);
 }
 
 static void shows(const struct tree *t, const char *want, const char *what)
@@ -161,7 +163,7 @@ static void test_scan(void)
 	uint32_t f = tree_find(&t, "f"), g = tree_find(&t, "d/g");
 	struct stat st;
 	tap_ok(f != TREE_END && stat("in/f", &st) == 0 && t.entry[f].size == 3 &&
-		   t.entry[f].mode == st.st_mode && t.entry[f].ino == st.st_ino &&
+		   t.entry[f].mode == st.st_mode && t.entry[f].state == tree_state(&st) &&
 		   t.entry[f].mtime ==
 		       st.st_mtim.tv_sec * 1000000000LL + st.st_mtim.tv_nsec &&
 		   t.entry[f].owner == TREE_END,
