@@ -1,7 +1,8 @@
+#include "image/rootfs.h"
+
 #include "base/hash.h"
 #include "base/mem.h"
 #include "image/rootfs-private.h"
-#include "image/rootfs.h"
 
 #include <stdlib.h>
 #include <string.h>

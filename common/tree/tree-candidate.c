@@ -1,3 +1,5 @@
+#include "tree/tree.h"
+
 #include "tree/tree-private.h"
 
 #include <string.h>

@@ -1,8 +1,9 @@
-#include "tree/tree-private.h"
+#include "tree/tree.h"
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/utf8.h"
+#include "tree/tree-private.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
