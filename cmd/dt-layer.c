@@ -34,9 +34,11 @@ struct options {
 	bool raw, no_cache;
 };
 
-/* The memory for what is hashed and not yet written; most layers of an image fit into it.
+/*
+ * The memory for the trees, and for what is hashed and not yet written. Most layers of an
+ * image fit into it.
  */
-enum { RECORDS = 16 << 20 };
+enum { MEMORY = 16 << 20 };
 
 enum { OPT_DIGESTS = 1, OPT_NO_CACHE, OPT_ONLY, OPT_OWNER, OPT_RAW, OPT_STORE };
 
@@ -205,6 +207,18 @@ static void sum_of_scan(void *arg, struct progress_sum *s)
 	    .what = "paths found", .done = w->scanned, .total = w->n_parts};
 }
 
+/* Records get the memory that the trees do not need. */
+static void set_budget(struct work *w)
+{
+	size_t trees = 0;
+
+	for (size_t i = 0; i < w->n_parts; i++) {
+		const struct tree *t = &w->part[i]->tree;
+		trees += t->n * sizeof *t->entry + t->names.len;
+	}
+	w->budget.left = trees < MEMORY ? MEMORY - trees : 0;
+}
+
 /* Finds all files of all layers, on all cores. */
 static void scan_layers(struct work *w)
 {
@@ -212,6 +226,7 @@ static void scan_layers(struct work *w)
 	progress_start(sum_of_scan, w);
 	pool_release(pool_start(w->n_parts, scan_part, w));
 	progress_stop();
+	set_budget(w);
 	uint64_t most = 0;
 	for (size_t i = 0; i < w->n; i++) {
 		uint64_t bytes = layer_bytes(&w->layer[i]);
@@ -371,7 +386,7 @@ static void release_work(struct work *w)
 int main(int argc, char **argv)
 {
 	struct options o;
-	struct work w = {.options = &o, .writer = {.fd = 1}, .budget = {RECORDS}};
+	struct work w = {.options = &o, .writer = {.fd = 1}};
 	struct err why;
 
 	err_init("dt-layer");

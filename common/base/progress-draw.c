@@ -1,3 +1,5 @@
+#include "base/progress.h"
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/progress-private.h"
