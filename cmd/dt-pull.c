@@ -78,7 +78,7 @@ static const struct opt option_table[] = {
     {OPT_FORMAT, "format", "FORMAT", "docker-archive (as skopeo writes it) or dt"},
     {OPT_THIN, "thin", NULL, "write a thin archive, without any layer, for --from"},
     {OPT_PRINT, "print", "WHAT",
-     "print only this: digest, hash, credentials or cache (see the manual)"},
+     "print only the digest, hash, credentials or cache (dt-pull(1))"},
     REGISTRY_OPTION_TLS_VERIFY,
     {OPT_MIRROR, "mirror", "HOST",
      "try this host first for images of Docker Hub (DT_MIRROR)"},
