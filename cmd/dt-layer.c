@@ -38,7 +38,7 @@ struct options {
  * The memory for the trees, and for what is hashed and not yet written. Most layers of an
  * image fit into it.
  */
-enum { MEMORY = 16 << 20 };
+enum { MEMORY = 8 << 20 };
 
 enum { OPT_DIGESTS = 1, OPT_NO_CACHE, OPT_ONLY, OPT_OWNER, OPT_RAW, OPT_STORE };
 
