@@ -193,6 +193,26 @@ static void run(struct layer *l, struct sink *s)
 }
 
 /*
+ * About how many bytes a record of the layer needs: for each entry its headers and its
+ * padding, and the contents of small files.
+ */
+static size_t record_size(const struct layer *l)
+{
+	enum { HEADERS = 1024 };
+	size_t size = HEADERS + TAR_RECORD;
+
+	for (size_t k = 0; k < l->n; k++) {
+		const struct tree *t = &l->part[k].tree;
+		for (uint32_t i = 0; i < t->n; i++) {
+			const struct tree_entry *e = &t->entry[i];
+			bool is_small = S_ISREG(e->mode) && e->size < SINK_LARGE;
+			size += HEADERS + (is_small ? (size_t)e->size : 0);
+		}
+	}
+	return size;
+}
+
+/*
  * Hashes the layer, and records it unless `record` is NULL. Returns a file that was
  * touched since the scan, if there is one.
  */
@@ -276,7 +296,7 @@ void layer_measure(struct layer *l, const struct cache *cache,
 		l->why_hashed = "its entry in the cache is damaged";
 	if (l->why_hashed != NULL) {
 		l->is_fresh = !is_settled(l);
-		record_begin(&l->record, budget);
+		record_begin(&l->record, budget, record_size(l));
 		bool is_touched = hash(l, &l->record, &l->size, l->diff_id).tree != NULL;
 		buf_clear(&fact);
 		buf_addf(&fact, "%s %" PRIu64, l->diff_id, l->size);

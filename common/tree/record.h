@@ -6,15 +6,16 @@
  *
  *	struct record_budget budget = {16 << 20};
  *	struct record r = {0};
- *	record_begin(&r, &budget);
+ *	record_begin(&r, &budget, size);
  *	record_bytes(&r, data, len);
  *	record_file(&r, tree, entry);
  *	if (r.is_complete)
  *		sink_replay(&s, &r);
  *	record_release(&r);
  *
- * All records of a process share a budget. A record that exceeds it becomes empty and is
- * no longer complete.
+ * All records of a process share a budget. A record takes the bytes that it may need at
+ * once, so that its memory need not grow. If it needs more, it becomes empty and is no
+ * longer complete.
  */
 #ifndef DT_RECORD_H
 #define DT_RECORD_H
@@ -42,15 +43,19 @@ struct record_file {
 
 /* A zeroed struct is an empty record that is not complete. */
 struct record {
-	struct record_budget *budget; /* NULL: nothing is recorded */
+	struct record_budget *budget;
+	size_t size; /* bytes that it has taken from the budget */
 	struct buf bytes;
 	struct record_file *file;
 	size_t n, cap;
 	bool is_complete; /* all that was recorded is there */
 };
 
-/* Makes an empty record complete. With a budget of NULL, it stays as it is. */
-void record_begin(struct record *r, struct record_budget *budget);
+/*
+ * Makes an empty record complete, for `size` bytes at most. If the budget has less, or is
+ * NULL, the record stays as it is.
+ */
+void record_begin(struct record *r, struct record_budget *budget, size_t size);
 
 void record_bytes(struct record *r, const void *data, size_t len);
 void record_file(struct record *r, const struct tree *t, uint32_t entry);

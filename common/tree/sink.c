@@ -17,10 +17,9 @@
 enum {
 	/* bytes hashed or written at a time; these fit into the processor's cache */
 	BLOCK = 64 * 1024,
-	HEADER_ROOM = 4096,     /* the headers of the last member may exceed BLOCK */
-	ZERO_COPY_FROM = BLOCK, /* reading smaller files is faster than splice(2) */
-	PIECES = 32,            /* pieces that the reading thread may be ahead */
-	SLICE = 32 << 20,       /* bytes of a file until they are counted */
+	HEADER_ROOM = 4096, /* the headers of the last member may exceed BLOCK */
+	PIECES = 32,        /* pieces that the reading thread may be ahead */
+	SLICE = 32 << 20,   /* bytes of a file until they are counted */
 };
 
 static void init_piece(struct sink_piece *p)
@@ -190,7 +189,7 @@ static int open_file(struct sink *s, struct tree_reader *r, struct sink_entry fi
 		tree_unreadable(file.tree, file.entry);
 	if (tree_is_touched(file.tree, file.entry, fd, size))
 		s->piece->touched = file;
-	if (size >= ZERO_COPY_FROM) {
+	if (size >= SINK_LARGE) {
 		s->piece->fd = fd;
 		s->piece->offset = *offset;
 		s->piece->file = file;
@@ -209,7 +208,7 @@ void sink_file(struct sink *s, struct tree_reader *r, const struct tree *t, uint
 		return;
 	off_t offset;
 	int fd = open_file(s, r, file, &offset);
-	if (size < ZERO_COPY_FROM) {
+	if (size < SINK_LARGE) {
 		uint64_t done = read_span(s, fd, offset, size);
 		if (tree_is_touched(t, i, fd, done))
 			s->piece->touched = file;
@@ -222,7 +221,7 @@ void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *
 {
 	int64_t done;
 
-	if (size >= ZERO_COPY_FROM && s->fd >= 0) {
+	if (size >= SINK_LARGE && s->fd >= 0) {
 		consume_bytes(s, s->piece);
 		done = io_copy(fd, &offset, s->fd, size);
 		if (done > 0)

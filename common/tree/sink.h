@@ -47,6 +47,12 @@ struct sink_piece {
 	struct sink_entry touched;
 };
 
+/*
+ * The contents of files from this size on, in bytes, are not copied to user space:
+ * reading smaller files is faster than splice(2).
+ */
+enum { SINK_LARGE = 64 << 10 };
+
 /* The steps of a progress task. */
 enum { SINK_HASH, SINK_WRITE };
 

@@ -17,11 +17,11 @@ int main(void)
 	record_file(&a, NULL, 0);
 	tap_ok(!a.is_complete && a.bytes.len == 0 && a.n == 0,
 	       "nothing is recorded before the beginning");
-	record_begin(&a, NULL);
+	record_begin(&a, NULL, 1);
 	add(&a, "x");
 	tap_ok(!a.is_complete && a.bytes.len == 0, "nor without a budget");
 
-	record_begin(&a, &budget);
+	record_begin(&a, &budget, 50);
 	add(&a, "one ");
 	record_file(&a, NULL, 7);
 	add(&a, "two");
@@ -30,18 +30,18 @@ int main(void)
 	       "bytes are recorded");
 	tap_ok(a.n == 1 && a.file[0].at == 4 && a.file[0].entry == 7,
 	       "and where a file is between them");
-	tap_int((long long)budget.left, LIMIT - 7 - (long long)sizeof *a.file,
-		"both are taken from the budget");
+	tap_int((long long)budget.left, 50, "its size is taken from the budget");
 
-	record_begin(&b, &budget);
+	record_begin(&b, &budget, 51);
+	tap_ok(!b.is_complete, "the budget has too little for another record");
+	record_begin(&b, &budget, 50);
 	add(&b, "something");
 	for (int i = 0; i < LIMIT; i++)
 		add(&b, "too much");
 	tap_ok(!b.is_complete && b.bytes.len == 0, "too much makes a record empty");
 	add(&b, "x");
 	tap_ok(!b.is_complete && b.bytes.len == 0, "it stays empty");
-	tap_int((long long)budget.left, LIMIT - 7 - (long long)sizeof *a.file,
-		"what it took is in the budget again");
+	tap_int((long long)budget.left, 50, "what it took is in the budget again");
 	tap_ok(a.is_complete, "the other record is complete");
 
 	record_release(&a);
