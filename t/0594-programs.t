@@ -31,7 +31,7 @@ is 'they are found' "$(grep -cxE 'jq|tar|sort|bsdtar|setpriv|fakeroot|getcap|pro
 	printf '%s\n' containerd dir file root
 } | sort -u >"$T/known"
 is 'each program of this machine that a script runs is in the list' \
-	"$(comm -23 <(comm -12 "$T/commands" <(compgen -c | sort -u)) "$T/known" | grep -v '^dt-' | comm -23 - <(rows | awk '{ print $1 }' | sort))" ''
+	"$(comm -23 <(comm -12 "$T/commands" <(bash -c 'compgen -c' | sort -u)) "$T/known" | grep -v '^dt-' | comm -23 - <(rows | awk '{ print $1 }' | sort))" ''
 rows | awk '{ print $3 }' | tr '|' '\n' | sort -u >"$T/packages"
 xargs dpkg -L <"$T/packages" 2>/dev/null | sed -n 's,.*/s\?bin/,,p' | sort -u >"$T/files"
 is 'the packages of Debian have the programs, except names that are alternatives' \
@@ -75,8 +75,10 @@ is 'no scratch file is left' "$(ls -A "$T/tmp")" ''
 
 # --- where they are ---
 ok 'make install' make -s -C "$top" install B="$build" PREFIX="$T/inst"
-examples() { (cd "$1" && find . -type f -printf '%p %m\n' -exec cksum {} + | sort); }
-is 'the examples are installed, with their modes' "$(examples "$T/inst/share/doc/dt/examples")" "$(examples "$top/doc/examples")"
+sums() { (cd "$1" && find . -type f -exec cksum {} + | sort); }
+is 'the examples are installed' "$(sums "$T/inst/share/doc/dt/examples")" "$(sums "$top/doc/examples")"
+is '... with their modes, whatever the umask was' "$(cd "$T/inst/share/doc/dt/examples" && find . -type f -printf '%p %m\n' | sort)" \
+	"$(cd "$top/doc/examples" && find . -type f \( -perm -u+x -printf '%p 755\n' -o -printf '%p 644\n' \) | sort)"
 mkdir "$T/profile"
 for script in "$T"/inst/bin/dt-*; do
 	name=${script##*/}

@@ -86,7 +86,7 @@ ok 'a new size' terminal 120x24,60x3 bash -c "pull $slow/a@$digest"
 shown 'a new size: it is used' '$columns == 60 and (.[-2] | test("^[0-9a-f]{12} [du]")) and (.[-1] | test("^dt-pull: ")) and all(.[-2:][]; length < 60)'
 
 # Errors. The process of the proxy is killed when layers are shown.
-failing() { # COMMAND...
+failing() { # COMMAND TARGET
 	local status=0
 	slow "$T/dying" 300000
 	rm -rf "$T/t"
@@ -120,12 +120,12 @@ shown '--verbose: progress below messages' "(.[0] | test(\": downloaded, \")) an
 piped() { dt-pull --tls-verify=false --no-cache --name x "$slow/a@$digest" | cat >"$T/pulled"; }
 export -f piped
 export slow digest
-ok 'to a pipe' terminal 80x24 bash -c 'piped && exit "${PIPESTATUS[0]}"'
+ok 'to a pipe' terminal 80x24 bash -o pipefail -c piped
 none 'to a pipe: only the total' "$progress and length > 1"
 shown 'to a pipe: the total' "$progress and length == 1"
 same 'to a pipe: the archive' "$T/pulled" "$T/want.tar"
 for term in dumb ''; do
-	ok "TERM=$term" env TERM="$term" "$t_dir/fixtures/terminal.py" "$T/t" 80x24 bash -c "pull $slow/a@$digest"
+	ok "TERM=$term" terminal 80x24 env TERM="$term" bash -c "pull $slow/a@$digest"
 	is "TERM=$term: only the message at the end" "$(tr -d '\r' <"$T/t/raw" | sed -E 's/18.0 MB in [0-9.]+ s/TIME/')" "dt-pull: $slow/a: TIME, 0 of 6 layers were in the cache"
 done
 ok 'no terminal' pull "$slow/a@$digest"
@@ -169,7 +169,8 @@ remains 'a message of another tool: it has a line of its own' "dt-layer: unknown
 
 # --- colors ---
 
-colored() { TERMINAL_STDOUT=1 "$t_dir/fixtures/terminal.py" "$T/t" 100x100 "$@"; }
+colored() { TERMINAL_STDOUT=1 terminal 100x100 "$@"; }
+differ() { colored env "$1" bash -c "dt-diff $T/old.tar $T/new.tar || [ \$? -eq 1 ]"; }
 escapes() { grep -ac $'\e\\[' "$T/t/raw"; }
 rm -r "$T/tree"
 mkdir "$T/tree"
@@ -183,12 +184,12 @@ like 'dt-diff: removed files are red' "$T/t/raw" $'^\e\\[31mremoved \./old\e\\[m
 like 'dt-diff: added files are green' "$T/t/raw" $'^\e\\[32madded \./new\e\\[m'
 is 'dt-diff: otherwise the same' "$(sed $'s/\e\\[[0-9]*m//g; s/\r//' "$T/t/raw")" "$(cat "$T/differences")"
 for off in NO_COLOR=1 TERM=dumb; do
-	ok "dt-diff, $off" env TERMINAL_STDOUT=1 "$off" "$t_dir/fixtures/terminal.py" "$T/t" 100x100 bash -c "dt-diff $T/old.tar $T/new.tar || [ \$? -eq 1 ]"
+	ok "dt-diff, $off" differ "$off"
 	is "dt-diff, $off: no colors" "$(tr -d '\r' <"$T/t/raw")" "$(cat "$T/differences")"
 done
-ok 'dt-diff, an empty NO_COLOR' env TERMINAL_STDOUT=1 NO_COLOR= "$t_dir/fixtures/terminal.py" "$T/t" 100x100 bash -c "dt-diff $T/old.tar $T/new.tar || [ \$? -eq 1 ]"
+ok 'dt-diff, an empty NO_COLOR' differ NO_COLOR=
 like 'dt-diff, an empty NO_COLOR: colors' "$T/t/raw" $'\e\\[31m'
-is 'dt-diff -o: no colors' "$(TERMINAL_STDOUT=1 "$t_dir/fixtures/terminal.py" "$T/t" 100x100 dt-diff -o "$T/report" "$T/old.tar" "$T/new.tar"; cat "$T/report")" "$(cat "$T/differences")"
+is 'dt-diff -o: no colors' "$(colored dt-diff -o "$T/report" "$T/old.tar" "$T/new.tar"; cat "$T/report")" "$(cat "$T/differences")"
 colored dt-doctor >"$T/out" 2>&1
 like 'dt-doctor: ok is green' "$T/t/raw" $'^\e\\[32mok      \e\\[m '
 is 'dt-doctor: each line has a color' "$(tr -d '\r' <"$T/t/raw" | grep -Ecv $'^\e\\[3[123]m(ok|limited|missing|broken|unknown) +\e\\[m |^dt-doctor: ')" 0

@@ -168,7 +168,8 @@ layered_database() {
 	local owner
 	key_options owner --owner databaseOwner
 	make_database "$work/graph" "${@:2}"
-	run dt-root "${verbose[@]}" --no-cache "${only[@]}" "${time_options[@]}" "${owner[@]}" --tree "$work/db" --comment 'Nix database' >"$work/database"
+	run dt-root "${verbose[@]}" --no-cache "${only[@]}" "${time_options[@]}" "${owner[@]}" \
+		--tree "$work/db" --comment 'Nix database' >"$work/database"
 }
 
 # print_layers PLAN OPTION...: prints the layers of the plan. The options are those of dt-layer.
