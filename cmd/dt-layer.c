@@ -143,7 +143,7 @@ struct work {
 	size_t n_parts;
 	size_t largest;                 /* the layer with the most bytes */
 	struct progress_task *task;     /* of each layer */
-	uint64_t to_hash, to_write;     /* bytes of the files of all layers */
+	uint64_t bytes;                 /* of the files of all layers */
 	_Atomic uint64_t cached;        /* bytes of the files that need not be hashed */
 	_Atomic size_t scanned;         /* parts */
 	_Atomic size_t hashed, written; /* layers */
@@ -230,7 +230,7 @@ static void scan_layers(struct work *w)
 	uint64_t most = 0;
 	for (size_t i = 0; i < w->n; i++) {
 		uint64_t bytes = layer_bytes(&w->layer[i]);
-		w->to_hash += bytes;
+		w->bytes += bytes;
 		if (bytes > most) {
 			most = bytes;
 			w->largest = i;
@@ -274,7 +274,7 @@ static void sum(void *arg, struct progress_sum *s)
 	    .what = is_hashing ? "layers hashed" : "layers written",
 	    .done = is_hashing ? w->hashed : w->written,
 	    .total = w->n,
-	    .all = is_hashing ? w->to_hash - w->cached : w->to_write,
+	    .all = is_hashing ? w->bytes - w->cached : w->bytes,
 	};
 	for (size_t i = 0; i < w->n; i++)
 		s->bytes += w->task[i].step[is_hashing ? SINK_HASH : SINK_WRITE].done;
@@ -326,8 +326,6 @@ static void report(const struct writer *w, size_t i, const struct layer *l)
 {
 	struct buf text = {0};
 
-	if (!err_is_verbose())
-		return;
 	if (*l->key == '\0')
 		buf_addstr(&text, "not read: its digest is that of --digests");
 	else
@@ -346,7 +344,6 @@ static void write_layers(struct work *w)
 	w->task = mem_zero(w->n, sizeof *w->task);
 	for (size_t i = 0; i < w->n; i++)
 		w->layer[i].task = &w->task[i];
-	w->to_write = w->to_hash;
 	progress_start(sum, w);
 	struct pool *pool = pool_start(w->n, measure, w);
 	struct buf comment = {0};

@@ -465,7 +465,7 @@ int main(int argc, char **argv)
 	json_wipe_freed(); /* a JSON document may contain credentials */
 	parse_args(&o, argc, argv);
 	io_begin(opt_output(), o.answer == ARCHIVE ? IO_BINARY : IO_TEXT);
-	cache_init(&cache, !o.no_cache);
+	cache_init(&cache, !o.no_cache || o.answer == PRINT_CACHE);
 	if (is_setting(o.answer))
 		print_setting(&o, &cache);
 	else

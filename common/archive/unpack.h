@@ -124,8 +124,8 @@ struct unpack_attributes {
 int unpack_describe(struct unpack_stream *s, struct unpack_attributes *a, struct err *e);
 
 /*
- * Writes the contents of a sparse member to the end of the file `out`, which is at offset
- * `at`. Holes stay holes. Returns 0 or -1.
+ * Writes the contents of a sparse member to the file `out` from offset `at`, which is not
+ * before its end. Holes stay holes. Returns 0 or -1.
  */
 int unpack_expand(struct unpack_stream *s, int out, off_t at, struct err *e);
 

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -86,22 +85,6 @@ size_t err_escape(char *out, size_t size, const char *s)
 	return len;
 }
 
-/* Tries again after an error, so that a busy terminal does not lose the message. */
-static void write_stderr(const char *line, size_t len)
-{
-	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
-
-	for (int try = 0; try < 3 && len > 0; try++) {
-		ssize_t n = write(STDERR_FILENO, line, len);
-		if (n > 0) {
-			line += n;
-			len -= (size_t)n;
-		} else if (errno == EAGAIN) {
-			poll(&ready, 1, 1000);
-		}
-	}
-}
-
 /*
  * Writes each message with one write(2), so that messages of several threads and tools do
  * not mix.
@@ -120,7 +103,7 @@ static void message(const char *fmt, va_list ap, const char *tail)
 	}
 	line[len++] = '\n';
 	terminal_lock();
-	write_stderr(line, len);
+	terminal_write(line, len);
 	terminal_unlock();
 }
 
@@ -240,11 +223,6 @@ void warn(const char *fmt, ...)
 void err_verbose(void)
 {
 	is_verbose = true;
-}
-
-bool err_is_verbose(void)
-{
-	return is_verbose;
 }
 
 void inform(const char *fmt, ...)

@@ -79,7 +79,6 @@ void warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Makes inform() print, as --verbose of a tool does. */
 void err_verbose(void);
-bool err_is_verbose(void);
 
 /*
  * Prints which decision the tool has made, and why, if err_verbose() was called. Any

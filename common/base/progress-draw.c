@@ -4,13 +4,12 @@
 #include "base/err.h"
 #include "base/progress-private.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 enum {
 	BAR_MIN = 10, /* cells */
 	BAR_MAX = 40,
-	SIZES = 18,           /* columns of "123.4 of 567.8 MB" */
+	SIZES = 18,           /* columns of "123.4 of 567.8 MB" and a blank */
 	LONGEST = 100 * 3600, /* seconds; so many are not shown */
 };
 
@@ -20,15 +19,17 @@ void progress_measure(struct progress_pace *p, uint64_t bytes, double at)
 {
 	double seconds = at - p->at;
 
-	if (p->at != 0 && seconds <= 0)
+	if (p->at == 0) {
+		*p = (struct progress_pace){.bytes = bytes, .begun = at, .at = at};
 		return;
-	if (p->at != 0 && bytes >= p->bytes) {
+	}
+	if (seconds <= 0)
+		return;
+	if (bytes >= p->bytes) {
 		double rate = (double)(bytes - p->bytes) / seconds;
 		double weight = p->per_second == 0 ? 1 : seconds / (seconds + window);
 		p->per_second += weight * (rate - p->per_second);
 	}
-	if (p->at == 0)
-		p->begun = at;
 	p->bytes = bytes;
 	p->at = at;
 }

@@ -25,12 +25,14 @@ static struct {
 	struct progress_pace pace; /* of the sum */
 	void (*sum)(void *arg, struct progress_sum *s);
 	void *arg;
-} tasks = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &tasks.first};
+} tasks = {.lock = PTHREAD_MUTEX_INITIALIZER,
+	   .stop = PTHREAD_COND_INITIALIZER,
+	   .last = &tasks.first};
 
 /* --- one line --- */
 
 static struct {
-	double begun, drawn; /* when; 0: not yet */
+	double drawn; /* when, or the time of the first call; 0: not called yet */
 	struct progress_pace pace;
 	bool is_shown;
 } line;
@@ -44,8 +46,8 @@ void progress(const char *what, size_t done, size_t total, uint64_t bytes, uint6
 	if (!terminal_is_usable() || tasks.is_on)
 		return;
 	double t = clock_now();
-	if (line.begun == 0) {
-		line.begun = line.drawn = t;
+	if (line.drawn == 0) {
+		line.drawn = t;
 		progress_measure(&line.pace, bytes, t);
 	}
 	if (t < line.drawn + (line.is_shown ? interval : delay) || !terminal_take())
@@ -88,12 +90,9 @@ static void draw(double at)
 	size_t columns, rows, n = 1;
 
 	terminal_size(&columns, &rows);
-	for (struct progress_task *t = tasks.first; tasks.is_alone && t != NULL;
-	     t = t->next, n++)
-		if (n + 1 < rows)
-			draw_task(t, at, columns - 1, &text);
-		else
-			break;
+	for (struct progress_task *t = tasks.is_alone ? tasks.first : NULL;
+	     t != NULL && n + 1 < rows; t = t->next, n++)
+		draw_task(t, at, columns - 1, &text);
 	tasks.sum(tasks.arg, &sum);
 	progress_measure(&tasks.pace, sum.bytes, at);
 	progress_draw_sum(&sum, &tasks.pace, columns - 1, &text);
@@ -108,13 +107,12 @@ static void *run(void *arg)
 	double start = clock_now();
 
 	pthread_mutex_lock(&tasks.lock);
-	clock_gettime(CLOCK_MONOTONIC, &until);
 	while (tasks.is_on) {
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += (long)(interval * 1e9);
 		until.tv_sec += until.tv_nsec / 1000000000;
 		until.tv_nsec %= 1000000000;
 		pthread_cond_clockwait(&tasks.stop, &tasks.lock, CLOCK_MONOTONIC, &until);
-		clock_gettime(CLOCK_MONOTONIC, &until);
 		double at = clock_now();
 		if (tasks.is_on && at >= start + delay)
 			draw(at);
@@ -130,7 +128,6 @@ void progress_start(void (*sum)(void *arg, struct progress_sum *s), void *arg)
 	if (!terminal_is_usable())
 		return;
 	pthread_mutex_lock(&tasks.lock);
-	pthread_cond_init(&tasks.stop, NULL);
 	tasks.sum = sum;
 	tasks.arg = arg;
 	tasks.is_alone = fstat(STDOUT_FILENO, &st) < 0 || !S_ISFIFO(st.st_mode);
@@ -149,7 +146,6 @@ void progress_stop(void)
 	if (!was_on)
 		return;
 	pthread_join(tasks.thread, NULL);
-	pthread_cond_destroy(&tasks.stop);
 	terminal_leave();
 	tasks.pace = (struct progress_pace){0};
 }

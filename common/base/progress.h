@@ -3,10 +3,10 @@
  *
  * A tool that does one thing after the other shows one line, from one thread at a time:
  *
- *	progress("layers", i, n, bytes, total);		after each piece of data
+ *	progress("members", i, n, bytes, total);	after each piece of data
  *	progress_end();
  *
- *	dt-layer: 12 of 40 layers, 120.4 of 310.0 MB, 85.1 MB/s, 0:02 left
+ *	dt-compress: 12 members, 120.4 of 310.0 MB, 85.1 MB/s, 0:02 left
  *
  * A tool that transfers several blobs at once shows a line for each, and a total:
  *
@@ -31,7 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What was done of all the work. */
+/* The progress of all items together. */
 struct progress_sum {
 	const char *what;   /* the items, a noun in the plural */
 	size_t done, total; /* items; the total is 0 if it is unknown */

@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { COLUMNS = 80, ROWS = 24 };
+enum { COLUMNS = 80, ROWS = 24, GO_UP = 32 /* length of a sequence */ };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for the variables below */
 static size_t drawn;                                     /* lines on the terminal */
@@ -61,19 +61,18 @@ void terminal_size(size_t *columns, size_t *rows)
 	*rows = is_known && size.ws_row > 0 ? size.ws_row : ROWS;
 }
 
-/* Writes all of it, also to a terminal that is busy or does not block. */
-static void put(const char *text, size_t len)
+void terminal_write(const char *text, size_t len)
 {
 	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+	int waits = 0;
 
 	while (len > 0) {
 		ssize_t n = write(STDERR_FILENO, text, len);
 		if (n > 0) {
 			text += n;
 			len -= (size_t)n;
-		} else if (n < 0 && errno == EAGAIN) {
-			if (poll(&ready, 1, 1000) <= 0)
-				return;
+		} else if (n < 0 && errno == EAGAIN && waits++ < 3) {
+			poll(&ready, 1, 1000);
 		} else if (n == 0 || errno != EINTR) {
 			return;
 		}
@@ -109,36 +108,34 @@ bool terminal_take(void)
 }
 
 /* Moves the cursor to the first of the lines. Returns the length of the sequence. */
-static size_t go_up(char text[32])
+static size_t go_up(char text[GO_UP])
 {
-	return (size_t)(drawn > 1 ? snprintf(text, 32, "\r\033[%zuA", drawn - 1)
-				  : snprintf(text, 32, "\r"));
+	return (size_t)(drawn > 1 ? snprintf(text, GO_UP, "\r\033[%zuA", drawn - 1)
+				  : snprintf(text, GO_UP, "\r"));
 }
 
 /* Removes the lines. */
 static void erase(void)
 {
-	char text[32];
+	char text[GO_UP + sizeof "\033[J"];
 
 	if (drawn == 0)
 		return;
 	size_t len = go_up(text);
 	memcpy(text + len, "\033[J", 3);
-	put(text, len + 3);
+	terminal_write(text, len + 3);
 	drawn = 0;
 }
 
 void terminal_draw(const char *text, size_t len, size_t n)
 {
 	enum { ROOM = 8 }; /* for the sequences of a line */
-	char up[32];
 
 	acquire();
 	/* All is written at once, so that no half of it is visible. */
-	char *out = is_closed ? NULL : malloc(len + ROOM * (n + 1) + sizeof up);
+	char *out = is_closed ? NULL : malloc(len + ROOM * (n + 1) + GO_UP);
 	if (out != NULL) {
-		size_t at = go_up(up);
-		memcpy(out, up, at);
+		size_t at = go_up(out);
 		for (const char *end = text + len; text < end;) {
 			const char *newline = memchr(text, '\n', (size_t)(end - text));
 			size_t line = (size_t)((newline != NULL ? newline : end) - text);
@@ -148,7 +145,7 @@ void terminal_draw(const char *text, size_t len, size_t n)
 			at += newline != NULL ? 4 : 3;
 			text += line + (newline != NULL);
 		}
-		put(out, at);
+		terminal_write(out, at);
 		free(out);
 		drawn = n;
 	}
@@ -173,7 +170,7 @@ static void erase_other(void)
 	static const char text[] = "\r\033[K";
 
 	if (terminal_is_usable() && is_in_use())
-		put(text, sizeof text - 1);
+		terminal_write(text, sizeof text - 1);
 }
 
 void terminal_lock(void)

@@ -31,6 +31,12 @@ void terminal_size(size_t *columns, size_t *rows);
 bool terminal_take(void);
 
 /*
+ * Writes to stderr, also if it is busy or does not block. Gives up after some seconds, or
+ * if it is closed.
+ */
+void terminal_write(const char *text, size_t len);
+
+/*
  * Draws `n` lines, at least one, in place of those that were drawn before. They are
  * separated by newlines, and none is as wide as the terminal.
  */

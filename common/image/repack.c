@@ -31,7 +31,8 @@ void repack_release(struct repack *r)
 	strset_release(&r->names);
 	strset_release(&r->documents);
 	free(r->blob);
-	*r = (struct repack){.out = r->out, .format = r->format, .level = r->level};
+	*r = (struct repack){
+	    .out = r->out, .format = r->format, .level = r->level, .all = r->all};
 }
 
 /* --- blobs --- */
@@ -54,7 +55,7 @@ static void add_blob(struct repack *r, const char *old, const char *hex, uint64_
 	memcpy(r->blob[i].hex, hex, sizeof r->blob[i].hex);
 }
 
-static void write_file(struct repack *r, const struct packed *p)
+static void write_file(const struct repack *r, const struct packed *p)
 {
 	char name[LAYOUT_BLOB];
 
@@ -71,7 +72,6 @@ struct passing {
 static int pass_layer(void *arg, const void *data, size_t len, struct err *e)
 {
 	struct passing *p = arg;
-
 	struct repack *r = p->repack;
 
 	layercheck_see(&p->check, data, len);

@@ -17,7 +17,7 @@ const struct rootfs_common *rootfs_common(const struct rootfs *r,
 	return &r->common[inode->common];
 }
 
-/* Both without the offset of their extended attributes, which are compared as text. */
+/* Whether they are equal. Their extended attributes are compared as text. */
 static bool is_same(const struct rootfs *r, const struct rootfs_common *a,
 		    const struct rootfs_common *b, const void *xattrs)
 {
@@ -67,7 +67,7 @@ uint32_t rootfs_add_common(struct rootfs *r, const struct rootfs_common *common,
 
 	new.xattrs = 0;
 	new.xattrs_len = (uint32_t)xattrs_len;
-	/* Most files have the same as the file before. */
+	/* Most files have the metadata of the file before. */
 	if (r->n_common > 0 && is_same(r, &r->common[r->n_common - 1], &new, xattrs))
 		return (uint32_t)r->n_common - 1;
 	if (r->n_common * 4 >= r->n_common_slots * 3)

@@ -1,6 +1,7 @@
 #include "image/rootfs.h"
 
 #include "archive/path.h"
+#include "archive/tar.h"
 #include "base/err.h"
 #include "base/hardlinks.h"
 #include "base/mem.h"
@@ -144,7 +145,7 @@ int rootfs_open(const struct rootfs *r, const struct rootfs_inode *inode, off_t 
 	const struct rootfs_place *place = place_of(r, inode);
 
 	if (place->disk == NULL) {
-		*offset = place->start + (off_t)inode->block * ROOTFS_BLOCK;
+		*offset = place->start + (off_t)inode->block * TAR_BLOCK;
 		return place->fd;
 	}
 	struct rootfs_disk *disk = place->disk;

@@ -1,6 +1,7 @@
 #include "image/rootfs.h"
 
 #include "archive/path.h"
+#include "archive/tar.h"
 #include "archive/unpack.h"
 #include "base/err.h"
 #include "base/io.h"
@@ -101,7 +102,7 @@ static off_t expand(struct layer *l, struct err *e)
 		spool->fd = io_tmpfile();
 	if (spool->fd < 0 || fstat(spool->fd, &st) < 0)
 		return err_set_errno(e, "cannot create a temporary file");
-	off_t at = st.st_size + (-st.st_size & (ROOTFS_BLOCK - 1));
+	off_t at = st.st_size + (off_t)tar_padding((uint64_t)st.st_size);
 	return unpack_expand(l->stream, spool->fd, at, e) < 0 ? -1 : at;
 }
 
@@ -114,7 +115,11 @@ static int place_contents(struct layer *l, uint16_t place, struct rootfs_inode *
 
 	if (at < 0)
 		return -1;
-	uint64_t block = (uint64_t)(at - a->r->place[place].start) / ROOTFS_BLOCK;
+	uint64_t from = (uint64_t)(at - a->r->place[place].start);
+	uint64_t block = from / TAR_BLOCK;
+	if (from % TAR_BLOCK != 0)
+		return err_set(e, "%s: '%s' does not start at a multiple of %d bytes",
+			       a->what, a->path.data, TAR_BLOCK);
 	if (block > UINT32_MAX)
 		return err_set(e, "%s: '%s' is more than 2 TiB from the start", a->what,
 			       a->path.data);

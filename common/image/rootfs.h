@@ -45,11 +45,10 @@ struct sink;
 
 enum {
 	ROOTFS_NONE = UINT32_MAX,
-	ROOTFS_SPARSE = 0,  /* index in rootfs.place */
-	ROOTFS_BLOCK = 512, /* bytes */
+	ROOTFS_SPARSE = 0, /* index in rootfs.place */
 };
 
-/* What many inodes have in common. Equal copies are stored once. */
+/* The metadata that inodes share. Equal metadata is stored once. */
 struct rootfs_common {
 	uint64_t uid, gid;
 	int64_t mtime;       /* seconds since 1970 */
@@ -71,8 +70,9 @@ struct rootfs_inode {
 		struct ROOTFS_PACKED { /* regular file */
 			uint64_t size; /* in bytes */
 			/*
-			 * Where its contents start: in blocks after the start of its
-			 * place. If it is on disk, its entry in the tree of the place.
+			 * Where its contents start: in blocks of TAR_BLOCK bytes after
+			 * the start of its place. If it is on disk, its entry in the tree
+			 * of the place.
 			 */
 			uint32_t block;
 		};

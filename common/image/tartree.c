@@ -39,28 +39,24 @@ struct reading {
 	FILE *entries; /* the temporary file */
 	uint32_t n;    /* entries that were written */
 	uint32_t next; /* the first child of the next directory that is written */
-	struct directory
-	    *directory; /* that were written, in the order of their entries */
+	/* Those that were written, in the order of their entries. */
+	struct directory *directory;
 	size_t n_directories, cap_directories;
 };
 
 static int failed(struct err *e)
 {
-	return err_set_errno(e, "cannot write a temporary file");
+	return err_set_errno(e, "cannot write a temporary file in TMPDIR");
 }
 
 /* Makes `fd` the next origin. The tree closes a copy of it. */
 static int add_place(struct reading *x, int fd, const char *file, struct err *e)
 {
 	struct stat st;
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	int copy;
 
-	if (copy < 0)
+	if (fstat(fd, &st) < 0 || (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0)
 		return err_set_errno(e, "%s", file);
-	if (fstat(fd, &st) < 0) {
-		close(copy);
-		return err_set_errno(e, "%s", file);
-	}
 	int64_t ctime = tree_ns(st.st_ctim);
 	x->mtime[tree_add_archive(x->t, file, copy, ctime)] = tree_ns(st.st_mtim);
 	if (ctime > x->t->newest)
@@ -116,9 +112,9 @@ static void add_directory(struct reading *x, const struct rootfs_inode *inode,
 static int write_entry(struct reading *x, uint32_t parent, uint32_t node, struct err *e)
 {
 	const struct rootfs_inode *inode = rootfs_inode(x->r, node);
-	mode_t mode = rootfs_mode(x->r, node);
-	bool is_sparse =
-	    S_ISREG(mode) && rootfs_common(x->r, inode)->place == ROOTFS_SPARSE;
+	const struct rootfs_common *common = rootfs_common(x->r, inode);
+	mode_t mode = common->mode;
+	bool is_sparse = S_ISREG(mode) && common->place == ROOTFS_SPARSE;
 	struct tree_entry entry = {
 	    .mode = (uint16_t)mode,
 	    .name = x->r->node[node].name,

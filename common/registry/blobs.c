@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/cache.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "base/mem.h"
@@ -55,32 +56,24 @@ static uint64_t size_of(int fd)
 	return fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-static time_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
 /* Locks the file. Gives up if another process holds the lock without making progress. */
 static int lock(int fd, uint64_t limit, unsigned patience)
 {
 	const struct timespec pause = {.tv_nsec = PAUSE_MS * 1000000L};
 	uint64_t before = size_of(fd);
-	time_t since = now();
+	double since = clock_now();
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return -1;
 		nanosleep(&pause, NULL);
-		if (now() - since < (time_t)patience)
+		if (clock_now() - since < patience)
 			continue;
 		uint64_t size = size_of(fd);
 		if (size > limit || size < before + limit / SHARE + 1)
 			return -1;
 		before = size;
-		since = now();
+		since = clock_now();
 	}
 	return 0;
 }

@@ -212,12 +212,12 @@ static void list_line(struct buf *out, const char *how, const char *name, const 
 static int list_document(struct buf *out, const json_t *doc, const char *file,
 			 struct err *e)
 {
-	const json_t *auths = json_object_get(doc, "auths");
-	const json_t *helpers = json_object_get(doc, "credHelpers");
+	json_t *auths = json_object_get(doc, "auths");
+	json_t *helpers = json_object_get(doc, "credHelpers");
 	const char *store = json_string_at(doc, "credsStore"), *key;
 	json_t *entry;
 
-	json_object_foreach((json_t *)(uintptr_t)auths, key, entry)
+	json_object_foreach(auths, key, entry)
 	{
 		struct credentials c = {0};
 		int known = read_entry(&c, entry, file, e);
@@ -229,7 +229,7 @@ static int list_document(struct buf *out, const json_t *doc, const char *file,
 		else if (is_set(store))
 			list_line(out, CREDENTIALS_HELPER, store, key, file);
 	}
-	json_object_foreach((json_t *)(uintptr_t)helpers, key, entry)
+	json_object_foreach(helpers, key, entry)
 	{
 		if (is_set(json_string_value(entry)))
 			list_line(out, CREDENTIALS_HELPER, json_string_value(entry), key,

@@ -77,9 +77,7 @@ static void came(void *arg, size_t bytes)
 {
 	struct pull *p = arg;
 
-	pthread_mutex_lock(&p->lock);
 	p->came += bytes;
-	pthread_mutex_unlock(&p->lock);
 }
 
 int pull_open(struct pull *p, const struct pull_options *o, struct err *e)

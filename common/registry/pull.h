@@ -65,9 +65,9 @@ struct pull {
 	size_t n_layers;
 	struct pull_layer **order; /* in the order of downloads */
 	struct pool *pool;
-	pthread_mutex_t lock; /* for the members below */
-	size_t done, reused;  /* layers; those that were in the cache */
-	uint64_t came;        /* bytes downloaded */
+	_Atomic uint64_t came; /* bytes downloaded */
+	pthread_mutex_t lock;  /* for the members below */
+	size_t done, reused;   /* layers; those that were in the cache */
 	uint64_t expected; /* bytes to download in all; at first, those of all layers */
 };
 

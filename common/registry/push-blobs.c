@@ -24,6 +24,7 @@ struct sending {
 	struct sender *sender;
 	struct job *job;
 	size_t n;
+	bool configs; /* configurations, otherwise layers */
 	/* Compressors that no thread uses now; for p->lock. */
 	struct compress *idle[COMPRESSORS_MAX];
 	size_t n_idle;
@@ -33,7 +34,6 @@ struct job {
 	size_t i; /* of the blob */
 	uint64_t size;
 	bool is_posted;
-	bool is_done; /* with p->lock */
 	double begun;
 	struct progress_task task;
 	struct sending *s;
@@ -84,8 +84,6 @@ static void sent(void *arg, struct sender_item *item)
 	b->size = item->packed.size;
 	p->blob[j->i].is_there = true;
 	p->blob[j->i].is_sent = !item->was_there;
-	p->done += b->kind != PARTS_CONFIG;
-	j->is_done = true;
 	pthread_mutex_unlock(&p->lock);
 	packed_release(&item->packed);
 	report(j, b, item->was_there);
@@ -165,14 +163,14 @@ static int by_size(const void *a, const void *b)
 /*
  * Lists the blobs to send, largest first, so that a large one is not the last to finish.
  */
-static void list_jobs(struct sending *s, bool configs)
+static void list_jobs(struct sending *s)
 {
 	struct push *p = s->p;
 
 	s->job = mem_zero(p->parts.names.n, sizeof *s->job);
 	for (size_t i = 0; i < p->parts.names.n; i++) {
 		const struct parts_blob *b = &p->parts.blob[i];
-		if (p->blob[i].is_there || (b->kind == PARTS_CONFIG) != configs)
+		if (p->blob[i].is_there || (b->kind == PARTS_CONFIG) != s->configs)
 			continue;
 		/* Others were asked for already. */
 		bool ask = b->kind == PARTS_LAYER && p->blob[i].location.len == 0;
@@ -211,19 +209,22 @@ static void sum(void *arg, struct progress_sum *out)
 	uint64_t plain = 0, packed = 0, left = 0;
 
 	pthread_mutex_lock(&p->lock);
-	*out = (struct progress_sum){
-	    .what = "layers", .done = p->done, .total = p->total, .bytes = p->went};
+	*out = (struct progress_sum){.what = s->configs ? "configurations" : "layers",
+				     .total = s->n};
 	for (size_t i = 0; i < s->n; i++) {
 		const struct job *j = &s->job[i];
 		const struct parts_blob *b = &p->parts.blob[j->i];
+		const struct push_blob *state = &p->blob[j->i];
 		uint64_t size = j->task.step[PACKED_USE].total;
+		out->done += state->is_there;
+		out->bytes += j->task.step[PACKED_USE].done;
 		if (size > 0 && b->kind == PARTS_LAYER) {
 			plain += j->size;
 			packed += size;
 		}
 		if (b->kind == PARTS_LAYER && size == 0)
 			left += j->size;
-		else if (!j->is_done || p->blob[j->i].is_sent)
+		else if (!state->is_there || state->is_sent)
 			out->all += b->kind == PARTS_LAYER ? size : b->size;
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -236,12 +237,10 @@ static void sum(void *arg, struct progress_sum *out)
 
 void push_blobs(struct push *p, bool configs)
 {
-	struct sending s = {.p = p};
+	struct sending s = {.p = p, .configs = configs};
 	const struct sender_calls calls = {failed, sent, p};
 
-	list_jobs(&s, configs);
-	if (!configs)
-		p->total = s.n;
+	list_jobs(&s);
 	if (s.n > 0) {
 		progress_start(sum, &s);
 		s.sender =

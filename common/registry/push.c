@@ -9,21 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void went(void *arg, size_t bytes)
-{
-	struct push *p = arg;
-
-	pthread_mutex_lock(&p->lock);
-	p->went += bytes;
-	pthread_mutex_unlock(&p->lock);
-}
-
 int push_open(struct push *p, const struct push_options *o,
 	      const struct image_choice *choice, struct err *e)
 {
 	*p = (struct push){.o = o};
 	pthread_mutex_init(&p->lock, NULL);
-	p->upload = (struct upload){.registry = o->registry, .went = went, .arg = p};
+	p->upload = (struct upload){.registry = o->registry};
 	p->known.fetch = (struct fetch){
 	    .cache = o->cache, .registry = o->registry, .patience = o->patience};
 	p->known.other = p->known.fetch;

@@ -61,8 +61,6 @@ struct push {
 	struct upload upload;
 	bool is_forced;        /* send also what the registry claims to have */
 	pthread_mutex_t lock;  /* for the members below */
-	size_t done, total;    /* layers */
-	uint64_t went;         /* bytes sent so far */
 	uint64_t sent, reused; /* result: bytes of blobs */
 };
 

@@ -140,11 +140,7 @@ static void recover(struct session *s, uint64_t limit)
 
 static void went(void *arg, size_t bytes)
 {
-	const struct session *s = arg;
-
-	progress_add(s->p->task, PACKED_USE, bytes);
-	if (s->u->went != NULL)
-		s->u->went(s->u->arg, bytes);
+	progress_add(arg, PACKED_USE, bytes);
 }
 
 /* Sends a request of the upload, which is not repeated here. */
@@ -158,7 +154,7 @@ static int send_part(struct session *s, const char *where, const char *method,
 	    .size = size,
 	    .type = binary,
 	    .went = went,
-	    .arg = s,
+	    .arg = s->p->task,
 	};
 	struct http_request q = {.method = method, .body = size > 0 ? &body : NULL};
 

@@ -32,9 +32,6 @@ enum { UPLOAD_CHUNK = 32 << 20 }; /* bytes */
 
 struct upload {
 	struct registry *registry;
-	/* Called from any thread when bytes have been sent; or NULL. */
-	void (*went)(void *arg, size_t bytes);
-	void *arg;
 };
 
 /*

@@ -1,6 +1,7 @@
 #include "run/job.h"
 
 #include "archive/path.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/io.h"
 #include "image/rootfs.h"
@@ -15,15 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 int64_t job_clock(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)(clock_now() * 1000);
 }
 
 int64_t job_end(const struct job *j)

@@ -181,6 +181,7 @@ uint64_t layer_bytes(const struct layer *l)
 	return bytes;
 }
 
+/* Hashes the layer, or writes what was recorded of it, or else writes it like hashing. */
 static void run(struct layer *l, struct sink *s)
 {
 	uint64_t bytes = layer_bytes(l);
@@ -189,7 +190,10 @@ static void run(struct layer *l, struct sink *s)
 	int step = s->fd < 0 ? SINK_HASH : SINK_WRITE;
 	progress_set(l->task, step, 0);
 	progress_step(l->task, step, bytes);
-	sink_run(s, emit, l, bytes >= THREAD_FROM);
+	if (s->fd >= 0 && record_is_complete(&l->record))
+		sink_replay(s, &l->record);
+	else
+		sink_run(s, emit, l, bytes >= THREAD_FROM);
 }
 
 /*
@@ -296,8 +300,10 @@ void layer_measure(struct layer *l, const struct cache *cache,
 		l->why_hashed = "its entry in the cache is damaged";
 	if (l->why_hashed != NULL) {
 		l->is_fresh = !is_settled(l);
-		record_begin(&l->record, budget, record_size(l));
-		bool is_touched = hash(l, &l->record, &l->size, l->diff_id).tree != NULL;
+		struct record *record = budget != NULL ? &l->record : NULL;
+		if (record != NULL)
+			record_begin(record, budget, record_size(l));
+		bool is_touched = hash(l, record, &l->size, l->diff_id).tree != NULL;
 		buf_clear(&fact);
 		buf_addf(&fact, "%s %" PRIu64, l->diff_id, l->size);
 		l->why_not_kept = l->is_fresh       ? "a file has just changed"
@@ -344,15 +350,13 @@ void layer_write(struct layer *l, int fd)
 	struct sink s;
 
 	sink_init(&s, fd);
-	if (l->record.is_complete)
-		sink_replay(&s, &l->record);
-	else
-		run(l, &s);
+	run(l, &s);
 	if (l->diff_id[0] != '\0' && s.total != l->size)
 		die("a layer has %" PRIu64 " bytes, and had %" PRIu64
 		    " when it was measured",
 		    s.total, l->size);
-	bool is_recorded = l->record.is_complete && l->record.n == 0;
+	/* Then all bytes are those that were hashed. */
+	bool is_recorded = record_is_complete(&l->record) && l->record.n == 0;
 	if (s.touched.tree != NULL || (l->is_fresh && !is_recorded))
 		verify(l, s.touched);
 	sink_release(&s);

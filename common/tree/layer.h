@@ -99,7 +99,7 @@ struct layer {
 	struct progress_task *task; /* hashing and writing; or NULL, the default */
 	/* A file changed so recently that a later change may not change its times. */
 	bool is_fresh;
-	struct record record; /* what layer_measure() hashed */
+	struct record record; /* the bytes that layer_measure() hashed */
 };
 
 /* Adds an empty part. The layer owns it and frees its tree and prefix. */

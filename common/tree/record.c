@@ -6,25 +6,26 @@
 
 void record_begin(struct record *r, struct record_budget *budget, size_t size)
 {
-	size_t left;
+	size_t left = atomic_load(&budget->left);
 
-	if (budget == NULL)
-		return;
-	left = atomic_load(&budget->left);
 	do {
 		if (left < size)
 			return;
 	} while (!atomic_compare_exchange_weak(&budget->left, &left, left - size));
 	r->budget = budget;
 	r->size = size;
-	r->is_complete = true;
 	buf_reserve(&r->bytes, size);
+}
+
+bool record_is_complete(const struct record *r)
+{
+	return r->budget != NULL;
 }
 
 /* Whether the record has room for as many bytes. If not, it becomes empty. */
 static bool has_room(struct record *r, size_t n)
 {
-	if (!r->is_complete)
+	if (!record_is_complete(r))
 		return false;
 	if (r->size - r->bytes.len - r->n * sizeof *r->file >= n)
 		return true;

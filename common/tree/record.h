@@ -1,7 +1,7 @@
 /*
  * record: the bytes of a layer tar in memory, from hashing to writing.
  *
- * A layer is hashed before it is written. A record holds what was hashed, so that small
+ * A layer is hashed before it is written. A record holds the hashed bytes, so that small
  * files are read once. The contents of large files are not in it: they are read again.
  *
  *	struct record_budget budget = {16 << 20};
@@ -9,7 +9,7 @@
  *	record_begin(&r, &budget, size);
  *	record_bytes(&r, data, len);
  *	record_file(&r, tree, entry);
- *	if (r.is_complete)
+ *	if (record_is_complete(&r))
  *		sink_replay(&s, &r);
  *	record_release(&r);
  *
@@ -43,19 +43,21 @@ struct record_file {
 
 /* A zeroed struct is an empty record that is not complete. */
 struct record {
-	struct record_budget *budget;
-	size_t size; /* bytes that it has taken from the budget */
+	struct record_budget *budget; /* NULL: it is not complete, and empty */
+	size_t size;                  /* bytes that it has taken from the budget */
 	struct buf bytes;
 	struct record_file *file;
 	size_t n, cap;
-	bool is_complete; /* all that was recorded is there */
 };
 
 /*
- * Makes an empty record complete, for `size` bytes at most. If the budget has less, or is
- * NULL, the record stays as it is.
+ * Makes an empty record complete, for `size` bytes at most. If the budget has less, the
+ * record stays as it is.
  */
 void record_begin(struct record *r, struct record_budget *budget, size_t size);
+
+/* Whether all that was recorded since record_begin() is there. */
+bool record_is_complete(const struct record *r);
 
 void record_bytes(struct record *r, const void *data, size_t len);
 void record_file(struct record *r, const struct tree *t, uint32_t entry);

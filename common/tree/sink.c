@@ -238,24 +238,20 @@ void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *
 
 void sink_replay(struct sink *s, const struct record *r)
 {
-	const struct tree *tree = NULL;
 	struct tree_reader reader;
 	size_t done = 0;
 	off_t offset;
 
+	tree_reader_init(&reader);
 	for (size_t i = 0; i < r->n; i++) {
 		const struct record_file *f = &r->file[i];
 		write_bytes(s, r->bytes.data + done, f->at - done);
 		done = f->at;
-		if (tree != NULL && tree != f->tree)
-			tree_reader_release(&reader);
-		if (tree != f->tree)
-			tree_reader_init(&reader);
-		tree = f->tree;
+		if (i > 0 && f->tree != r->file[i - 1].tree)
+			tree_reader_release(&reader); /* it keeps a directory of a tree */
 		open_file(s, &reader, (struct sink_entry){f->tree, f->entry}, &offset);
 	}
-	if (tree != NULL)
-		tree_reader_release(&reader);
+	tree_reader_release(&reader);
 	write_bytes(s, r->bytes.data + done, r->bytes.len - done);
 	s->total += r->bytes.len;
 }

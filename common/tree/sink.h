@@ -60,7 +60,7 @@ struct sink {
 	int fd;                     /* output, or -1 to hash the bytes */
 	struct progress_task *task; /* counts the bytes; set after sink_init(), or NULL */
 	struct digest digest;       /* used if `fd` is -1 */
-	struct record *record;      /* gets what is hashed, or NULL */
+	struct record *record;      /* gets the hashed bytes, or NULL */
 	uint64_t total;             /* bytes so far */
 	/* A file for which tree_is_touched() is true, if there is one. */
 	struct sink_entry touched;
@@ -98,8 +98,7 @@ void sink_span(struct sink *s, int fd, off_t offset, uint64_t size, const char *
 
 void sink_zeroes(struct sink *s, size_t n);
 
-/* Writes what was recorded while it was hashed. Large files are read and checked again.
- */
+/* Writes the bytes of the record. Large files are read and checked again. */
 void sink_replay(struct sink *s, const struct record *r);
 
 #endif

@@ -59,9 +59,8 @@ struct __attribute__((packed, aligned(4))) tree_entry {
 struct tree_origin {
 	char *path;
 	uint32_t base; /* the entry at this place; its descendants are below this place */
-	char
-	    *as_links; /* of a merged tree: `path` in the targets of its symlinks, or NULL
-			*/
+	/* Of a merged tree: `path` in the targets of its symlinks, or NULL. */
+	char *as_links;
 	int archive;   /* descriptor, closed by the tree; -1 for a place on disk */
 	int64_t ctime; /* of the archive, in ns */
 };
@@ -252,6 +251,8 @@ struct tree_reader {
 };
 
 void tree_reader_init(struct tree_reader *r);
+
+/* Afterwards it can be used again, also for another tree. */
 void tree_reader_release(struct tree_reader *r);
 
 /* open(2) for a path of any length. `path` is modified. */
@@ -269,9 +270,9 @@ int tree_open(struct tree_reader *r, const struct tree *t, uint32_t i, off_t *of
  * mtime of the scan, and `got`, the number of bytes read, must be its size. Otherwise the
  * process ends with a message that names the file.
  *
- * Returns true if tree_state() changed. Either the contents changed and
- * the mtime was reset, or another hard link was made, as the optimizer of a Nix store
- * does. Only the contents show the difference.
+ * Returns true if tree_state() of the file changed, or the ctime of its archive. Either
+ * the contents changed and the mtime was reset, or another hard link was made, as the
+ * optimizer of a Nix store does. Only the contents show the difference.
  *
  * If the file is in an archive, `fd` is the archive, and the times are those of the
  * archive.
@@ -286,7 +287,8 @@ _Noreturn void tree_unreadable(const struct tree *t, uint32_t i);
 
 /*
  * Adds the state of the tree on disk to `d`: name, mode, size, link target, mtime, state
- * and owner of each entry. Equal digests mean that the tree did not change.
+ * and owner of each entry; inode number, size and ctime of each archive. Equal digests
+ * mean that the tree did not change.
  */
 void tree_digest(const struct tree *t, struct digest *d);
 
