@@ -52,19 +52,24 @@ chmod 755 "$T/run"
 
 make_user 30011
 
-# left: the files and processes that a script left. A zombie has no environment.
+# left: the files and processes that a script left. A process has some time to end. A zombie has no environment.
 left() {
+	local processes tries
 	ls -A "$T/tmp"
-	grep -lsaz "^DT_TEST=$T$" /proc/[0-9]*/environ | tr -cd '0-9\n' | while read -r pid; do
-		ps -o stat=,args= -p "$pid" | grep -v ^Z
+	for tries in {1..100}; do
+		processes=$(grep -lsaz "^DT_TEST=$T$" /proc/[0-9]*/environ | tr -cd '0-9\n' |
+			while read -r pid; do ps -o stat=,args= -p "$pid" | grep -v ^Z; done)
+		[ -n "$processes" ] || return
+		[ "$tries" -eq 100 ] || sleep 0.05
 	done
+	echo "$processes"
 }
 
 # script KIND CHROOT FAULT COUNT: leaves $T/stdout, $T/stderr and $T/status.
 script() {
 	local status=0
 	(umask 0 && : >"$T/calls" && : >"$T/faked" && : >"$T/script")
-	CHROOT=$2 FAULT=$3 COUNT=$4 DT_TEST=$T as "$1" timeout -k 5 40 "$T/run" >"$T/stdout" 2>"$T/stderr" </dev/null ||
+	CHROOT=$2 FAULT=$3 COUNT=$4 DT_TEST=$T as "$1" timeout -k 5 120 "$T/run" >"$T/stdout" 2>"$T/stderr" </dev/null ||
 		status=$?
 	echo "$status" >"$T/status"
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""inject.py [--part] CASES PRELOAD: makes system calls of programs fail, one at a time, by strace's injection.
+"""inject.py [--part | --none] CASES PRELOAD: makes system calls of programs fail, one at a time, by strace's injection.
 
 CASES has a line of JSON for each case: {"tool", "case", "kind", "stdin", "command"}. `stdin` is a file, or null; a
 file after `|` comes through a pipe. In `command`, @OUT@ is an empty directory and @N@ a number that no other run has.
@@ -14,13 +14,14 @@ executes are not traced.
 The following must hold after each run:
 
 - Status 0, nothing on stderr, and the same result; or the status of an error, one line on stderr, and no result: no
-  text on stdout, no archive with an end-of-archive mark, no file in @OUT@. dt-fleet may have replaced some plans; each
-  is complete.
+  text on stdout, no archive with an end-of-archive mark, no file in @OUT@. If the call that failed is the write of that
+  line, there is none. dt-fleet may have replaced some plans; each is complete.
 - TMPDIR is empty, and neither the cache nor @OUT@ has a draft. If the kernel refused to remove a file, it may stay.
 - No process is left.
 - If there is a cache, the same command without a fault succeeds with the cache of the failed run.
 
-With --part, only the first call of each name fails, with the first of its errors.
+With --part, only the first call of each name fails, with the first of its errors. With --none, each case runs once,
+without a fault and without strace, so that the leak sanitizer works; it must succeed.
 Prints a line for each violation, then for each tool the numbers of faults and violations. Exits with 1 if there is a
 violation.
 """
@@ -200,8 +201,8 @@ class Run:
             return is_database(self.path('stdout'))
         return True
 
-    def judge(self, good, names):
-        """The violations of the rules above."""
+    def judge(self, good, names, log):
+        """The violations of the rules above. `log` is strace's."""
         bad = []
         lines = self.stderr.splitlines()
         failed = (125, 126, 127) if self.case['tool'] == 'dt-vmrun' else (1,)
@@ -215,7 +216,8 @@ class Run:
         else:
             if self.status not in failed:
                 bad.append(f'status {self.status}: {self.stderr!r}')
-            if len(lines) != 1 or not self.stderr.endswith('\n') or not lines[0].startswith(self.case['tool'] + ': '):
+            if ((len(lines) != 1 or not self.stderr.endswith('\n') or not lines[0].startswith(self.case['tool'] + ': '))
+                    and not (self.stderr == '' and stderr_failed(log))):
                 bad.append(f'{len(lines)} lines: {self.stderr!r}')
             # If close(2) of the output fails, all of it has been written.
             if self.is_finished() and names != {'close'}:
@@ -234,6 +236,20 @@ class Run:
             if left:
                 bad.append(f'left: {left}, status {self.status}, {self.stderr!r}')
         return bad
+
+
+def stderr_failed(log):
+    """Whether a write to stderr was made to fail. strace splits a call that another process interrupts."""
+    writes = set()
+    for line in log.splitlines():
+        pid, _, call = line.partition(' ')
+        if call.lstrip().startswith('write(2, '):
+            writes.add(pid)
+        if pid in writes and '(INJECTED)' in call:
+            return True
+        if '<unfinished' not in call:
+            writes.discard(pid)
+    return False
 
 
 def remove(path):
@@ -307,6 +323,29 @@ def is_database(file):
         return False
 
 
+def succeed(case):
+    """Runs the case without a fault. Returns the violations."""
+    run = Run(case).run()
+    if run.hangs:
+        return ['hangs']
+    if run.status != 0 or run.stderr or not any(run.result().values()):
+        return [f'status {run.status}, {run.stderr!r}']
+    return []
+
+
+def run_cases(cases, jobs):
+    """Runs each case once without a fault, prints the violations and the table, and returns the exit status."""
+    runs, violations = collections.Counter(case['tool'] for case in cases), collections.Counter()
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        for case, bad in zip(cases, pool.map(succeed, cases)):
+            violations[case['tool']] += bool(bad)
+            for text in bad:
+                print(f'{case["tool"]}, {case["case"]}: {text}')
+    for tool, n in runs.items():
+        print(f'{tool:16} {n:6} runs {violations[tool]:4} violations')
+    return int(any(violations.values()))
+
+
 def count_calls(case):
     """Runs the case without a fault. Returns its result, and the greatest number of calls of each name in one thread."""
     run = Run(case).run(['-e', 'trace=all'])
@@ -354,7 +393,7 @@ def inject(case, good, fault):
         words += ['-e', f'inject={name}:{what}:when={number}{"+" if names == MEMORY else ""}']
     run = Run(case).run(words)
     log = run.log.read_text(errors='replace') if run.log.exists() else ''
-    bad = run.judge(good, set(names.split(',')))
+    bad = run.judge(good, set(names.split(',')), log)
     if log.count('(INJECTED)') < 2 and not bad:
         return False, []
     if any(path.is_file() for path in run.path('cache').rglob('*')):
@@ -372,14 +411,17 @@ def inject(case, good, fault):
 def main():
     global part, preload, base, sanitized
     args = sys.argv[1:]
-    if args[0] == '--part':
-        part = True
-        args = args[1:]
+    mode = args.pop(0) if args[0].startswith('--') else ''
+    part = mode == '--part'
     cases = [json.loads(line) for line in open(args[0], encoding='utf-8')]
     preload = args[1]
     base = pathlib.Path(tempfile.mkdtemp(dir=os.environ.get('T')))
     sanitized = b'__asan_init' in pathlib.Path(shutil.which(cases[0]['tool'])).read_bytes()
     jobs = int(os.environ.get('FAULT_JOBS') or os.cpu_count())
+    if mode == '--none':
+        status = run_cases(cases, jobs)
+        shutil.rmtree(base, ignore_errors=True)
+        sys.exit(status)
     injected, violations, skipped = collections.Counter(), collections.Counter(), collections.Counter()
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         counted = list(pool.map(count_calls, cases))
