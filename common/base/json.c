@@ -8,13 +8,19 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 json_t *json_parse(const char *text, size_t len, const char *what, struct err *e)
 {
 	json_error_t why;
+
+	/* jansson ignores a NUL byte after a number, true, false or null. */
+	if (len > 0 && memchr(text, '\0', len) != NULL) {
+		err_set(e, "%s: not JSON: it has a NUL byte", what);
+		return NULL;
+	}
 	json_t *doc =
 	    json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
-
 	if (doc == NULL)
 		err_set(e, "%s:%d:%d: not JSON: %s", what, why.line, why.column,
 			why.text);

@@ -47,6 +47,8 @@ int main(void)
 	is_refused("{\"a\":1,\"a\":2}", 13, "a key twice");
 	is_refused("\"\xff\"", 3, "no UTF-8");
 	is_refused("\"a\0b\"", 5, "a NUL byte");
+	is_refused("[true\0]", 7, "a NUL byte after a word");
+	is_refused("[1\0]", 4, "a NUL byte after a number");
 	is_refused("\"\\u0000\"", 8, "an escaped NUL byte");
 	is_refused("9223372036854775808", 19, "too large a number");
 	for (int i = 0; i < 100000; i++)
