@@ -11,23 +11,14 @@ ok 'a real store' "$t_dir/realstore" small "$small"
 store_path() { awk -v name="$1" '$1 == name { print $2 }' "$small/roots"; }
 cp "$top"/scripts/lib/*.bash "$T"
 mkdir -m 1777 "$T/tmp"
-mkdir "$T/host" "$T/etc"
+mkdir "$T/host"
 chmod 755 "$T"
 export TMPDIR=$T/tmp STORE=$small SETUP=''
 
 # --- who may run it ---
 
-for name in passwd group; do
-	{
-		cat "/etc/$name"
-		echo 'dt-test:x:30540:30540::/:/bin/sh'
-	} >"$T/etc/$name"
-done
-echo dt-test:3000000:65536 >"$T/etc/subuid"
-cp "$T/etc/subuid" "$T/etc/subgid"
-chmod 644 "$T"/etc/*
-
 make_user 30540 # no other test runs as this user, so message queues of this user are of this test
+make_subids
 kinds='root user subids alone contained'
 
 # The script: run CHROOT COMMANDS FILTER [ARG...], its $SETUP makes the tree.

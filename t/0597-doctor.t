@@ -10,7 +10,7 @@ doctor=$top/scripts/dt-doctor
 export DOCKER_HOST=unix://$T/none CONTAINERD_ADDRESS=$T/none
 unset DT_BACKEND DT_KERNEL DT_MODULES REGISTRY_AUTH_FILE XDG_RUNTIME_DIR XDG_CONFIG_HOME DOCKER_CONFIG
 mkdir -m 1777 "$T/tmp"
-mkdir "$T/etc" "$T/host"
+mkdir "$T/host"
 chmod 755 "$T"
 export TMPDIR=$T/tmp
 
@@ -107,9 +107,7 @@ item user-namespaces limited '.*1 ID, .*/etc/subuid'
 item fakeRootCommands ok
 item layered-image ok
 item cache ok ".*$T/tmp/cache: made when"
-echo 'tester:x:41597:41597::/:/bin/sh' >"$T/etc/passwd"
-echo 'tester:x:41597:' >"$T/etc/group"
-echo 'tester:200000:65536' | tee "$T/etc/subuid" >"$T/etc/subgid"
+make_subids
 what='a user with subordinate IDs'
 healthy as subids "$doctor"
 item user-namespaces ok '6553[67] IDs'

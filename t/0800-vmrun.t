@@ -4,6 +4,7 @@
 # shellcheck disable=SC2016,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
 . "$t_dir/vmrun.sh"
+. "$t_dir/users.sh"
 need python3 busybox unshare setpriv newuidmap pgrep
 export DT_BACKEND=userns
 mkdir -m 1777 "$T/tmp"
@@ -150,40 +151,32 @@ done
 
 # --- a user who is not root ---
 
-for name in passwd group; do
-	mkdir -p "$T/etc"
-	{ cat "/etc/$name"; echo 'dt-test:x:30001:30001::/:/bin/sh'; } >"$T/etc/$name"
-done
-echo dt-test:3000000:65536 >"$T/etc/subuid"
-cp "$T/etc/subuid" "$T/etc/subgid"
-chmod 644 "$T"/etc/* "$T"/*.tar
-# user KIND SCRIPT: alone, or `with` subordinate ids; root's own answer is in $T/root.tar.
-user=(env "HOME=$T/tmp" setpriv --reuid=30001 --regid=30001 --clear-groups)
-alone() { "${user[@]}" "$@"; }
-with() { unshare -m bash -ec 'for f in passwd group subuid subgid; do touch "/etc/$f"; mount --bind "$0/$f" "/etc/$f"; done
-	exec "$@"' "$T/etc" "${user[@]}" "$@"; }
+# Root's own answer is in $T/root.tar.
+make_user 30001
+make_subids
+chmod 644 "$T"/*.tar
 # a sanitizer's runtime and the checkout must be readable for that user
 cp "$build/dt-vmrun" "$T/dt-vmrun"
 script 'echo x >/etc/x; rm -r /lib; mkdir /lib; rm /etc/issue; chmod 4755 /etc/x'
 dt-vmrun "$T/script" <"$T/plain.tar" >"$T/root.tar"
-ok 'a user' alone "$T/dt-vmrun" --from "$T/plain.tar" "$T/script"
+ok 'a user' as user "$T/dt-vmrun" --from "$T/plain.tar" "$T/script"
 same 'the same layer as for root' "$T/out" "$T/root.tar"
 script 'chown 5:6 /etc/issue; chmod 600 /own/* 2>/dev/null; chown 1000:1000 /lib/a'
 dt-vmrun "$T/script" <"$T/corners.tar" >"$T/root.tar"
-ok 'a user with subordinate ids' with "$T/dt-vmrun" --from "$T/corners.tar" "$T/script"
+ok 'a user with subordinate ids' as subids "$T/dt-vmrun" --from "$T/corners.tar" "$T/script"
 same 'the same layer as for root, with owners and capabilities' "$T/out" "$T/root.tar"
 fails 125 'etc/shadow: its owner 0:42 does not exist in this user namespace; .*/etc/subuid' "an owner that a user cannot give" \
-	alone "$T/dt-vmrun" --from "$T/foreign.tar" "$T/script"
+	as user "$T/dt-vmrun" --from "$T/foreign.tar" "$T/script"
 script 'stat -c "%F %t:%T" /srv/null >/is'
 dt-vmrun "$T/script" <"$T/device.tar" >"$T/root.tar"
-ok 'a device in the image' with "$T/dt-vmrun" --from "$T/device.tar" "$T/script"
+ok 'a device in the image' as subids "$T/dt-vmrun" --from "$T/device.tar" "$T/script"
 same 'it shows as it does for root' "$T/out" "$T/root.tar"
 script 'chmod 600 /srv/null'
 fails 1 'script: exit status 1$' 'a device in the image that changes' \
-	without chmod with "$T/dt-vmrun" --from "$T/device.tar" "$T/script"
+	without chmod as subids "$T/dt-vmrun" --from "$T/device.tar" "$T/script"
 script 'mknod /x c 1 3'
 fails 1 'script: exit status 1$' 'a device of the script' \
-	without mknod with "$T/dt-vmrun" --from "$T/plain.tar" "$T/script"
+	without mknod as subids "$T/dt-vmrun" --from "$T/plain.tar" "$T/script"
 nothing_left 'a user'
 
 finish

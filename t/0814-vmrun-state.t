@@ -49,8 +49,16 @@ script "#!/bin/sh
 echo \$(date +%s) \$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' ') >&2
 cat $T/bound/file /added >/out; df -k / | tail -n 1 | tr -s ' ' | cut -d' ' -f2 >/size"
 
+# drafts: the files in the cache that are being written.
+drafts() { find "$DT_CACHE" -name '*.dt-draft' 2>/dev/null; }
+dt-vmrun --backend tcg --no-image "$T/script" >/dev/null 2>&1 &
+until [ -n "$(drafts)" ]; do sleep 0.01; done
+{ kill -KILL "$!" && wait "$!"; } 2>/dev/null
+is 'killed before the state is saved: its draft is left' "$(drafts | wc -l)" 1
+
 before=$EPOCHSECONDS
 run 'without a state' boot
+is 'the next run removes the draft of a dead one' "$(drafts)" ''
 facts 'without a state' "$before" "$EPOCHSECONDS"
 cp "$T/out" "$T/booted"
 states=("$DT_CACHE"/guest/*.state)

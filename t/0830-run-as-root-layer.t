@@ -4,6 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 # shellcheck disable=SC2016,SC2028,SC2317 # what is passed on is run by others
 . "$(dirname "$0")/lib.sh"
+. "$t_dir/users.sh"
 need busybox jq ldd setcap setfattr python3 fakeroot unshare setpriv newuidmap qemu-system-x86_64 mke2fs
 unset DT_BACKEND
 mkdir -m 1777 "$T/tmp"
@@ -105,18 +106,12 @@ is 'all layers were there' "$(layer_of root.tar | tar -xO new/deep)" $'125\n/dee
 is 'nothing of what is mounted' "$(grep -cE '^(dev|proc|sys|.wh.(dev|proc|sys))( |/)' shown)" 0
 like 'the root' shown '^\. 5 711 0:0 '
 
-for name in passwd group; do
-	mkdir -p etc
-	{ cat "/etc/$name"; echo 'dt-test:x:30001:30001::/:/bin/sh'; } >"etc/$name"
-done
-echo dt-test:3000000:65536 >etc/subuid
-cp etc/subuid etc/subgid
-chmod 644 etc/* most.tar script
+make_user 30830
+user+=(env "DT_CACHE=$T/tmp/cache")
+make_subids
+chmod 644 most.tar script
 cp "$build/dt-vmrun" dt-vmrun # the checkout may not be readable
-user=(env "HOME=$T/tmp" "DT_CACHE=$T/tmp/cache" setpriv --reuid=30001 --regid=30001 --clear-groups)
-with_ids() { unshare -m bash -ec 'for f in passwd group subuid subgid; do touch "/etc/$f"; mount --bind "$0/$f" "/etc/$f"; done
-	exec "$@"' "$T/etc" "${user[@]}" "$@"; }
-ok 'a user, without a virtual machine' with_ids ./dt-vmrun --backend userns --from most.tar script
+ok 'a user, without a virtual machine' as subids ./dt-vmrun --backend userns --from most.tar script
 same 'the same layer' out root.tar
 ok 'an emulated virtual machine' dt-vmrun --backend tcg --from most.tar script
 same 'the same layer, too' out root.tar
@@ -175,7 +170,7 @@ sed -i '/zero\|disk/d' script-without
 mv script-without script
 ok 'no devices' builds without '{}'
 chmod 644 without.json
-ok 'a user with ids' with_ids env DT_BACKEND=userns dt-build-image --store "$T/s" without.json
+ok 'a user with ids' as subids env DT_BACKEND=userns dt-build-image --store "$T/s" without.json
 same 'the same image, too' out without.tar
 
 # extraCommands see it as root left it, and change what they name. Directories that they make are

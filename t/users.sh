@@ -6,10 +6,23 @@ declare -a user
 # the same time have different IDs. The user's home is $T/tmp.
 make_user() { user=(env "HOME=$T/tmp" setpriv "--reuid=$1" "--regid=$1" --clear-groups); }
 
+# make_subids: gives the user subordinate IDs in $T/etc, which has passwd, group, subuid and subgid.
+make_subids() {
+	local id name
+	[[ ${user[*]} =~ --reuid=([0-9]+) ]]
+	id=${BASH_REMATCH[1]}
+	mkdir -p "$T/etc"
+	for name in passwd group; do
+		{ cat "/etc/$name" && echo "dt-test:x:$id:$id::/:/bin/sh"; } >"$T/etc/$name"
+	done
+	echo dt-test:3000000:65536 | tee "$T/etc/subuid" >"$T/etc/subgid"
+	chmod 644 "$T"/etc/*
+}
+
 # as KIND COMMAND...: runs the command as
 #     root         root
 #     user         the user
-#     subids       the user, with the subordinate IDs in $T/etc, which has passwd, group, subuid and subgid
+#     subids       the user, with the subordinate IDs of make_subids
 #     alone        the user, who may make no user namespaces because of a chroot, in $T/host
 #     contained    root, who may not mount
 as() {

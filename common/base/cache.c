@@ -94,12 +94,7 @@ void cache_make_directories(char *name)
 	}
 }
 
-/*
- * Creates the draft of a result. All drafts are in one directory, so that those of dead
- * processes are found without reading the complete cache. Each process that writes to the
- * cache looks for them once.
- */
-static int begin(const struct cache *c, struct draft *d, const char *file)
+int cache_begin(const struct cache *c, struct draft *d, const char *file)
 {
 	static atomic_flag swept = ATOMIC_FLAG_INIT;
 	struct buf drafts = {0};
@@ -129,7 +124,7 @@ void cache_put(const struct cache *c, const char *kind, const char *key, const c
 		return;
 	buf_addf(&directory, "%s/%s", c->dir, kind);
 	buf_addf(&name, "%s/%s", directory.data, key);
-	if (begin(c, &d, name.data) == 0) {
+	if (cache_begin(c, &d, name.data) == 0) {
 		(void)mkdir(directory.data, 0700);
 		checksum(key, fact, len, sum);
 		buf_addf(&text, "%s\n", sum);

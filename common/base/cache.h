@@ -23,6 +23,7 @@
 #include <stddef.h>
 
 struct buf;
+struct draft;
 
 struct cache {
 	char *dir; /* NULL if the cache is off */
@@ -54,5 +55,13 @@ void cache_put(const struct cache *c, const char *kind, const char *key, const c
  * and restored.
  */
 void cache_make_directories(char *name);
+
+/*
+ * Creates the draft of a file in the cache, whose directory the caller makes; see
+ * draft.h. The cache must have a directory. All drafts are in one directory, so that
+ * those of dead processes are found without reading the complete cache: the first call
+ * in a process removes them. Returns 0, or -1 with errno set.
+ */
+int cache_begin(const struct cache *c, struct draft *d, const char *file);
 
 #endif

@@ -68,7 +68,7 @@ int kept_begin(const struct kept *k, struct draft *draft)
 	if (k->path.len == 0)
 		return -1;
 	cache_make_directories(k->path.data);
-	return draft_open(draft, k->path.data, 0600, NULL);
+	return cache_begin(&k->cache, draft, k->path.data);
 }
 
 void kept_end(const struct kept *k, struct draft *draft, bool ok)

@@ -184,11 +184,11 @@ chroot_box() {
 	fi
 	chroot_path
 	root_box+=(/.dt/bin/env -u LD_LIBRARY_PATH TMPDIR=/.dt/tmp "PATH=$REPLY"
-		"${root_fake[@]:1}" LD_PRELOAD=/.dt/lib/libfakeroot.so)
+		"${root_variables[@]}" LD_PRELOAD=/.dt/lib/libfakeroot.so)
 	# proot waits for processes that the commands leave running.
 	# shellcheck disable=SC2016 # the inner shell expands it
 	[ "$1" = true ] || root_box+=(/.dt/bin/bash -c "root_mark=$root_mark; $(declare -f root_kill)"'
-		status=0; "$@" || status=$?; root_kill "$$" "$PPID"; exit "$status"' -)
+		status=0; "$@" || status=$?; root_kill DT_ROOT "$$" "$PPID"; exit "$status"' -)
 	root_box+=(/.dt/bin/bash -eo pipefail)
 	root_place=/.dt
 }

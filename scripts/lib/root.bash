@@ -21,6 +21,11 @@ root_not_killed() {
 	[ "$1" -le 128 ] || die "$root_key: $2 was killed by signal $(($1 - 128))"
 }
 
+# root_mapped: a command prefix in a user namespace. If the namespace lacks IDs, it fails as if it was killed: unshare
+# ignores that the program that maps them was killed.
+# shellcheck disable=SC2016 # the inner shell expands it
+root_mapped=(sh -c 'read -r _ </proc/self/uid_map && read -r _ </proc/self/gid_map || exit 137; exec "$@"' sh)
+
 # root_find_user: sets $root_user to a command prefix that enters a user namespace as root, with as
 # many IDs as possible; or to nothing. Sets $root_real to true if root is real in this sense, and
 # $root_owner to the owner UID:GID of unchanged files, as this process sees it.
@@ -30,7 +35,7 @@ root_find_user() {
 	[ "$EUID" -ne 0 ] || return 0
 	for map in '--map-root-user --map-auto' --map-root-user; do
 		# shellcheck disable=SC2206 # several words
-		root_user=(unshare --user $map --)
+		root_user=(unshare --user $map -- "${root_mapped[@]}")
 		status=0
 		attempt "${root_user[@]}" true 2>/dev/null || status=$?
 		root_not_killed "$status" unshare
@@ -41,7 +46,7 @@ root_find_user() {
 }
 
 # root_start: starts fakeroot's daemon. Sets $root_fake, a command prefix for programs under
-# fakeroot, and $root_library, the path of fakeroot's library.
+# fakeroot, $root_variables, its variables, and $root_library, the path of fakeroot's library.
 #
 # The daemon is a background job of this shell. A second job, fakeroot, finds the path of the
 # library. It terminates the daemon when no process has the FIFO `hold` open, even if this shell is
@@ -65,9 +70,14 @@ root_start() {
 	root_guard "$id" <"$root_dir/hold" >&"$both" {both}>&- {root_hold}>&- &
 	root_guard=$!
 	exec {root_said}<"$root_dir/library" {both}>&-
-	IFS= read -r root_library <&"$root_said" || root_die "fakeroot ended before the commands"
+	# A program under fakeroot waits forever if the daemon was killed.
+	until IFS= read -t 1 -r root_library <&"$root_said"; do
+		{ [ "$?" -gt 128 ] && root_serves; } || root_die 'fakeroot ended before the commands'
+	done
 	[[ $root_library == */libfakeroot* ]] || die "$root_key: fakeroot has no library"
-	root_fake=(env LD_PRELOAD="$root_library" FAKEROOTKEY="${id%%:*}" FAKEROOTDONTTRYCHOWN=1)
+	# If the script is killed, the daemon ends. Programs under fakeroot would wait for it forever.
+	root_variables=("DT_ROOT=$root_mark" "LD_PRELOAD=$root_library" "FAKEROOTKEY=${id%%:*}" FAKEROOTDONTTRYCHOWN=1)
+	root_fake=(setpriv --pdeathsig KILL env "${root_variables[@]}")
 }
 
 # root_find_daemon FAKEROOT: sets $root_faked to the daemon of this fakeroot. Debian has pairs of
@@ -108,7 +118,7 @@ root_guard() {
 	trap '' HUP INT TERM
 	release_locks
 	# shellcheck disable=SC2016 # the inner shell expands it
-	attempt fakeroot -f "echo $1" -- "$BASH" -c '
+	attempt env "DT_ROOT_GUARD=$root_mark" fakeroot -f "echo $1" -- "$BASH" -c '
 		while IFS= read -r line && [[ $line != */libfakeroot* ]]; do :; done </proc/self/maps
 		printf "/%s\n" "${line#*/}"
 		read -r line' 2>"$root_dir/messages" || true
@@ -146,17 +156,18 @@ root_wait() {
 # root_serves: whether the daemon runs.
 root_serves() { kill -0 "$root_daemon" && kill -0 "$root_guard"; } 2>/dev/null
 
-# root_kill PID...: kills the processes that the commands left running, except these. They are
-# recognized by DT_ROOT in their environment.
+# root_kill VARIABLE PID...: kills the processes that have this variable for this script in their environment, except
+# these. Those under fakeroot and those that the commands left running have DT_ROOT, those of root_guard DT_ROOT_GUARD.
 root_kill() {
-	local IFS=$'\n' file pid variables left=true
+	local IFS=$'\n' file pid variables left=true name=$1
+	shift
 	while [ "$left" = true ]; do
 		left=false
 		for file in /proc/[0-9]*/environ; do
 			pid=${file//[!0-9]/}
 			[[ $IFS$*$IFS != *"$IFS$pid$IFS"* ]] || continue
 			mapfile -d '' -t variables <"$file" || continue
-			[[ "$IFS${variables[*]}$IFS" == *"${IFS}DT_ROOT=$root_mark$IFS"* ]] || continue
+			[[ "$IFS${variables[*]}$IFS" == *"$IFS$name=$root_mark$IFS"* ]] || continue
 			! kill -KILL "$pid" || left=true
 		done
 	done 2>/dev/null
@@ -174,7 +185,8 @@ root_forget() {
 # root_sweep DIR: removes what the script of this scratch directory has left: processes of its commands,
 # and message queues.
 root_sweep() {
-	root_mark=${1##*/} root_kill 0
+	root_mark=${1##*/} root_kill DT_ROOT
+	root_mark=${1##*/} root_kill DT_ROOT_GUARD
 	root_dir=$1/fakeroot root_forget
 }
 at_sweep=root_sweep
@@ -277,11 +289,14 @@ root_check() {
 	root_check_hidden
 }
 
-# root_drain FD: waits until all writers of the FIFO have exited, and closes it.
+# root_drain FD: waits until all writers of the FIFO have exited, and closes it. If the daemon is dead, the program of
+# root_guard may wait for it forever, so it is killed.
 root_drain() {
 	local line fd=$1
 	[ -n "$fd" ] || return 0
-	while IFS= read -r line <&"$fd"; do :; done
+	while IFS= read -t 1 -r line <&"$fd" || [ "$?" -gt 128 ]; do
+		root_serves || root_kill DT_ROOT_GUARD
+	done
 	exec {fd}<&-
 }
 
@@ -292,7 +307,7 @@ root_end() {
 	# Does not wait for the child: after a signal, bash could wait for it forever. bash prints
 	# no message for a disowned job that is killed.
 	[ -z "$root_child" ] || { disown "$root_child" && kill -KILL "$root_child"; } 2>/dev/null || true
-	root_kill 0
+	root_kill DT_ROOT
 	[ -z "$root_hold" ] || exec {root_hold}>&-
 	root_drain "$root_said"
 	# A signal may have arrived before $root_daemon was set.
@@ -329,7 +344,7 @@ root_do() {
 	root_key=$1
 	printf '%s' "$2" >"$work/root/$1"
 	root_wait "${root_box[@]}" "$root_place/$1" </dev/null >&2 || status=$?
-	root_kill 0
+	root_kill DT_ROOT
 	[ "$status" -eq 0 ] || die "$root_key failed with status $status"
 }
 
