@@ -12,8 +12,11 @@ void field_type(const char *value, char type[FIELD_TYPE])
 	size_t n = value != NULL ? strcspn(value, "; \t") : 0;
 
 	n = n < FIELD_TYPE ? n : FIELD_TYPE - 1;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (!isgraph((unsigned char)value[i]))
+			n = 0;
 		type[i] = (char)tolower((unsigned char)value[i]);
+	}
 	type[n] = '\0';
 }
 

@@ -15,7 +15,10 @@
 
 enum { FIELD_TYPE = 128 }; /* bytes for a media type and its NUL */
 
-/* Sets `type` to the media type in a Content-Type, in lower case, without parameters. */
+/*
+ * Sets `type` to the media type in a Content-Type, in lower case, without parameters; or
+ * to "" if it has control characters or is not ASCII.
+ */
 void field_type(const char *value, char type[FIELD_TYPE]);
 
 /* Parses a decimal number up to INT64_MAX, such as a Content-Length. */

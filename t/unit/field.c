@@ -110,6 +110,8 @@ int main(void)
 	type("a/b;c", "a/b");
 	type("a/b\tc", "a/b");
 	type(";", "");
+	type("a/b\x0b", "");
+	type("\xc3\xa4/b", "");
 	test_long_type();
 	return tap_done();
 }
