@@ -34,7 +34,8 @@ static void check_type(const char *value)
 
 	field_type(value, type);
 	for (const char *c = type; *c != '\0'; c++)
-		if (isupper((unsigned char)*c) || *c == ';' || !isgraph((unsigned char)*c))
+		if (isupper((unsigned char)*c) || *c == ';' ||
+		    !isgraph((unsigned char)*c))
 			abort();
 }
 
