@@ -26,6 +26,7 @@ wrap() { # NAME FILE
 		fi
 		[ '$1' != faked ] || echo \$\$ >'$T/faked'
 		[ "$1.\$FAULT" != fakeroot.daemon ] || { read -r faked <'$T/faked' && kill -KILL "\$faked"; }
+		[ "$1.\$FAULT" != fakeroot.both ] || { read -r faked <'$T/faked'; read -r pid <'$T/script'; kill -KILL "\$pid" "\$faked"; }
 		exec '$2' "\$@"
 	END
 	chmod 755 "$T/bin/$1"
@@ -54,10 +55,15 @@ chmod 755 "$T/run"
 make_user 30011
 make_subids
 
-# left: the files and processes that a script left. A process has some time to end. A zombie has no environment.
+# left: the files and processes that a script left.
 left() {
-	local processes tries
 	ls -A "$T/tmp"
+	processes_left
+}
+
+# processes_left: a process has some time to end. A zombie has no environment.
+processes_left() {
+	local processes tries
 	for tries in {1..100}; do
 		processes=$(grep -lsaz "^DT_TEST=$T$" /proc/[0-9]*/environ | tr -cd '0-9\n' |
 			while read -r pid; do ps -o stat=,args= -p "$pid" | grep -v ^Z; done)
@@ -117,6 +123,8 @@ for kind in root subids; do
 	script "$kind" false daemon 0
 	ok "$kind: the daemon is killed at once" is_reported '^script: fakeRootCommands: fakeroot ended before the commands$'
 	is "$kind: the daemon is killed at once: nothing is left" "$(left)" ''
+	script "$kind" false both 0
+	is "$kind: the daemon and the script are killed at once: no process is left" "$(cat "$T/status"):$(processes_left)" 137:
 	rm -rf "$T/tmp"/*
 done
 

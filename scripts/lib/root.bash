@@ -113,17 +113,29 @@ root_serve() {
 }
 
 # root_guard KEY:PID: prints the path of the library and waits for the end of standard input. Then
-# fakeroot terminates the daemon.
+# fakeroot terminates the daemon. Its program is killed if it waits for a daemon that is dead.
 root_guard() {
+	local line tries
 	trap '' HUP INT TERM
 	release_locks
 	# shellcheck disable=SC2016 # the inner shell expands it
 	attempt env "DT_ROOT_GUARD=$root_mark" fakeroot -f "echo $1" -- "$BASH" -c '
 		while IFS= read -r line && [[ $line != */libfakeroot* ]]; do :; done </proc/self/maps
 		printf "/%s\n" "${line#*/}"
-		read -r line' 2>"$root_dir/messages" || true
+		read -r line' <&0 2>"$root_dir/messages" &
+	while root_guards; do
+		read -t 1 -r line || [ "$?" -gt 128 ] || break
+	done
+	for tries in {1..100}; do
+		root_guards || exit 1
+		sleep 0.02
+	done
+	root_kill DT_ROOT_GUARD
 	exit 1
 }
+
+# root_guards: whether fakeroot of root_guard runs.
+root_guards() { kill -0 "$!"; } 2>/dev/null
 
 # root_die TEXT: exits because of an error of the daemon. The message includes the first line that
 # the daemon or fakeroot printed, if any.
