@@ -127,6 +127,7 @@ int copytree_tree(const char *tree, const char *root, struct err *e)
 	if (pid < 0 || (status = spawn_wait(pid)) < 0)
 		return err_set_errno(e, "fork");
 	if (status != 0)
-		return err_set(e, "copying the tree over the image: %s", why.text);
+		return err_set(e, "copying the tree over the image: %s",
+			       n > 0 ? why.text : "its process gave no reason");
 	return 0;
 }

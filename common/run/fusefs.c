@@ -311,6 +311,15 @@ static ssize_t receive_request(int fd, void *data, size_t size, void *userdata)
 	return read(fd, data, size);
 }
 
+/* Drops libfuse's messages: the process that waits for the server reports its end. */
+__attribute__((format(printf, 2, 0))) static void ignore(enum fuse_log_level level,
+							 const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+}
+
 static const struct fuse_custom_io device = {
     .writev = send_reply,
     .read = receive_request,
@@ -332,6 +341,7 @@ static _Noreturn void serve(const struct rootfs *r, struct fusefs_fault *fault, 
 	    fuse_session_new(&args, &operations, sizeof operations, &s);
 	if (session == NULL || fuse_session_custom_io(session, &device, fd) < 0)
 		leave(1);
+	fuse_set_log_func(ignore);
 	leave(fuse_session_loop(session) < 0);
 }
 

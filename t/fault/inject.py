@@ -205,7 +205,10 @@ class Run:
         """The violations of the rules above. `log` is strace's."""
         bad = []
         lines = self.stderr.splitlines()
-        failed = (125, 126, 127) if self.case['tool'] == 'dt-vmrun' else (1,)
+        failed = (1,)
+        if self.case['tool'] == 'dt-vmrun':  # The script may have failed, too, and have said so.
+            failed = (125, 126, 127) + ((139,) if 'killed by signal 11' in self.stderr else ())
+            lines = [line for line in lines[:-1] if not re.match(r'(mkdir|/\.dt/script): ', line)] + lines[-1:]
         if self.hangs:
             return ['hangs']
         if self.status == 0:
