@@ -5,7 +5,7 @@
 #   make check SANITIZE=thread   the tests of the tools with threads
 #   make valgrind           each tool once, under memcheck
 #   make coverage           the lines that TESTS run
-#   make bench              timings
+#   make bench              timings;  BENCH="pull push";  make figures: all, and doc/figures.md
 #   make lint               clang-format, shellcheck, cppcheck and clang-tidy
 #   make fuzz               libFuzzer, by clang, for FUZZ_SECONDS each;  FUZZ_TARGETS="flatten stream"
 #   make fault              failing system calls, killed programs and killed processes
@@ -61,6 +61,7 @@ LINK     = mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -pie $(HARDEN_LINK) $(LDFLAGS) 
 FUZZ_ENGINE = $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer)
 FUZZ_SECONDS = 60
 FUZZ_TARGETS =
+BENCH    =
 
 # What dt-vmrun's guest runs: without libraries, and never with CFLAGS or sanitizers.
 INIT     = guest/init.c \
@@ -133,7 +134,11 @@ fault: tests
 	DT_BUILD='$(abspath $B)' t/fault/kills
 
 bench: tests
-	DT_BUILD='$(abspath $B)' t/bench/run
+	DT_BUILD='$(abspath $B)' t/bench/run --json $B/bench.json $(BENCH)
+
+figures: bench
+	t/bench/table <$B/bench.json >doc/figures.md.new
+	mv doc/figures.md.new doc/figures.md
 
 fuzz:
 	$(MAKE) tests CC=clang SANITIZE=address,undefined,fuzzer-no-link B=build-fuzz
@@ -188,5 +193,5 @@ dist:
 clean:
 	rm -rf build build-* sample
 
-.PHONY: all tests completions man html check valgrind coverage bench fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install dist clean
+.PHONY: all tests completions man html check valgrind coverage bench figures fault fuzz lint lint-format lint-shell lint-cppcheck lint-tidy install dist clean
 -include $(wildcard $B/*/*.d $B/*/*/*.d)

@@ -161,6 +161,7 @@ int scratch_make(struct scratch *s, const char *name, struct err *e)
 			return 0;
 		}
 		if (s->fd >= 0) {
+			rmdir(path.data); /* if lstat(2) failed, it is there */
 			close(s->fd);
 			s->fd = -1;
 		} else if (errno != ENOENT) {

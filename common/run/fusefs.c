@@ -307,8 +307,14 @@ static ssize_t send_reply(int fd, struct iovec *iov, int count, void *userdata)
 
 static ssize_t receive_request(int fd, void *data, size_t size, void *userdata)
 {
+	ssize_t n = read(fd, data, size);
+
 	(void)userdata;
-	return read(fd, data, size);
+	/* ENOENT: the request was interrupted. ENODEV: the file system was unmounted. */
+	if (n < 0 && errno != ENOENT && errno != ENODEV && errno != EINTR &&
+	    errno != EAGAIN)
+		leave(1); /* libfuse would print a message */
+	return n;
 }
 
 /* Drops libfuse's messages: the process that waits for the server reports its end. */
