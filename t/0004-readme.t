@@ -72,6 +72,13 @@ for page in "$top"/doc/*.5; do
 	like "README.md: $name(5)" "$top/README.md" "$name\\(5\\)"
 done
 
+# Its figures are those that were measured last.
+mapfile -t times < <(sed -n '/^## Figures/,/^## Where/p' "$top/README.md" | grep '^|' | grep -oE '[0-9]+\.[0-9]+ s')
+is 'there are figures' "$((${#times[@]} > 8))" 1
+for time in "${times[@]}"; do
+	ok "doc/figures.md has $time" grep -qF " $time " "$top/doc/figures.md"
+done
+
 # The drawing is that of its source.
 ok 'the drawing' awk -f "$top/doc/drawing.awk" "$top/doc/architecture.txt"
 same 'doc/architecture.svg is what its source gives' "$T/out" "$top/doc/architecture.svg"
