@@ -25,8 +25,10 @@ wrap() { # NAME FILE
 		    [ "\$n" -ne "\$COUNT" ] || kill -KILL \$\$
 		fi
 		[ '$1' != faked ] || echo \$\$ >'$T/faked'
-		[ "$1.\$FAULT" != fakeroot.daemon ] || { read -r faked <'$T/faked' && kill -KILL "\$faked"; }
-		[ "$1.\$FAULT" != fakeroot.both ] || { read -r faked <'$T/faked'; read -r pid <'$T/script'; kill -KILL "\$pid" "\$faked"; }
+		case "$1.\$FAULT" in
+		fakeroot.daemon) kill -KILL \$(cat '$T/faked') ;;
+		fakeroot.both) kill -KILL \$(cat '$T/script' '$T/faked') ;;
+		esac
 		exec '$2' "\$@"
 	END
 	chmod 755 "$T/bin/$1"

@@ -4,16 +4,14 @@ declare -a user
 
 # make_user ID: sets $user, a prefix that makes a command one of the user and the group ID. Tests that run at
 # the same time have different IDs. The user's home is $T/tmp.
-make_user() { user=(env "HOME=$T/tmp" setpriv "--reuid=$1" "--regid=$1" --clear-groups); }
+make_user() { user_id=$1 user=(env "HOME=$T/tmp" setpriv "--reuid=$1" "--regid=$1" --clear-groups); }
 
 # make_subids: gives the user subordinate IDs in $T/etc, which has passwd, group, subuid and subgid.
 make_subids() {
-	local id name
-	[[ ${user[*]} =~ --reuid=([0-9]+) ]]
-	id=${BASH_REMATCH[1]}
+	local name
 	mkdir -p "$T/etc"
 	for name in passwd group; do
-		{ cat "/etc/$name" && echo "dt-test:x:$id:$id::/:/bin/sh"; } >"$T/etc/$name"
+		{ cat "/etc/$name" && echo "dt-test:x:$user_id:$user_id::/:/bin/sh"; } >"$T/etc/$name"
 	done
 	echo dt-test:3000000:65536 | tee "$T/etc/subuid" >"$T/etc/subgid"
 	chmod 644 "$T"/etc/*

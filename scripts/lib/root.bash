@@ -301,14 +301,11 @@ root_check() {
 	root_check_hidden
 }
 
-# root_drain FD: waits until all writers of the FIFO have exited, and closes it. If the daemon is dead, the program of
-# root_guard may wait for it forever, so it is killed.
+# root_drain FD: waits until all writers of the FIFO have exited, and closes it.
 root_drain() {
 	local line fd=$1
 	[ -n "$fd" ] || return 0
-	while IFS= read -t 1 -r line <&"$fd" || [ "$?" -gt 128 ]; do
-		root_serves || root_kill DT_ROOT_GUARD
-	done
+	while IFS= read -r line <&"$fd"; do :; done
 	exec {fd}<&-
 }
 

@@ -126,5 +126,5 @@ def table(rows):
                  "%.2f" % row["peer/dt"] if other else "",
                  "%s: %s" % (bound["name"], seconds(bound)) if bound else "",
                  "%.2f" % row["dt/limit"] if bound else ""]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines).replace("|  |", "| |").replace("|  |", "| |") + "\n"
+        lines.append("|%s|" % "|".join(" %s " % cell if cell else " " for cell in cells))
+    return "\n".join(lines) + "\n"

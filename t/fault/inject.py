@@ -201,6 +201,10 @@ class Run:
             return is_database(self.path('stdout'))
         return True
 
+    def has_failed(self):
+        """Whether a run without a fault did not succeed, or had no result."""
+        return self.status != 0 or self.stderr != '' or self.hangs or not any(self.result().values())
+
     def judge(self, good, names, log):
         """The violations of the rules above. `log` is strace's."""
         bad = []
@@ -326,24 +330,22 @@ def is_database(file):
         return False
 
 
-def succeed(case):
-    """Runs the case without a fault. Returns the violations."""
+def run_once(case):
+    """Runs the case without a fault. Returns a text that says what is wrong, or nothing."""
     run = Run(case).run()
-    if run.hangs:
-        return ['hangs']
-    if run.status != 0 or run.stderr or not any(run.result().values()):
-        return [f'status {run.status}, {run.stderr!r}']
-    return []
+    if not run.has_failed():
+        return ''
+    return 'hangs' if run.hangs else f'status {run.status}, {run.stderr!r}'
 
 
 def run_cases(cases, jobs):
     """Runs each case once without a fault, prints the violations and the table, and returns the exit status."""
     runs, violations = collections.Counter(case['tool'] for case in cases), collections.Counter()
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for case, bad in zip(cases, pool.map(succeed, cases)):
-            violations[case['tool']] += bool(bad)
-            for text in bad:
-                print(f'{case["tool"]}, {case["case"]}: {text}')
+        for case, bad in zip(cases, pool.map(run_once, cases)):
+            violations[case['tool']] += bad != ''
+            if bad:
+                print(f'{case["tool"]}, {case["case"]}: {bad}')
     for tool, n in runs.items():
         print(f'{tool:16} {n:6} runs {violations[tool]:4} violations')
     return int(any(violations.values()))
@@ -352,7 +354,7 @@ def run_cases(cases, jobs):
 def count_calls(case):
     """Runs the case without a fault. Returns its result, and the greatest number of calls of each name in one thread."""
     run = Run(case).run(['-e', 'trace=all'])
-    if run.status != 0 or run.stderr or run.hangs or not any(run.result().values()):
+    if run.has_failed():
         sys.exit(f'{case["tool"]} {case["case"]}: status {run.status} without a fault: {run.stderr}'
                  f'{run.path("strace.err").read_text()}')
     counts = collections.defaultdict(collections.Counter)
