@@ -18,7 +18,7 @@ is 'the groups' "$(rows | awk '{ print $2 }' | uniq | paste -sd ' ')" 'base root
 commands() {
 	sed -E "/^chroot_tools=/,/'\$/d; /^[[:space:]]*#/d" "$@" |
 		sed -E ':a; /\\$/ { N; s/\\\n[[:space:]]*//; ba }; s/^[[:space:]]+//' |
-		grep -oP '(?:^|[|;&({!] ?|\[@\]\}" |type -P |-exec )(?:(?:[!{]|run|attempt|may_fail|exec|command|capture|then|do|else|if|elif|while|until|root_wait|root_see|run_about \S+ \S+|read_lines \S+|read_strings \S+|type -P|\w+=\S*) )*\K[a-z][a-z0-9_.+-]*(?![a-z0-9_.+-]|[=(\[)])' |
+		grep -oP '(?:^|[|;&({!] ?|\[@\]\}" |type -P |-exec )(?:(?:[!{]|run|attempt|may_fail|exec|command|capture|then|do|else|if|elif|while|until|env \S+|root_wait|root_see|run_about \S+ \S+|read_lines \S+|read_strings \S+|type -P|\w+=\S*) )*\K[a-z][a-z0-9_.+-]*(?![a-z0-9_.+-]|[=(\[)])' |
 		sort -u
 }
 commands "${scripts[@]}" >"$T/commands"
