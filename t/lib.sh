@@ -36,10 +36,12 @@ t_report() { # STATUS DESCRIPTION
 	else
 		t_failed=$((t_failed + 1))
 		echo "not ok $t_count - $2"
+		echo "# ${0##*/}: not ok $t_count - $2" >&2
 	fi
 }
 
-t_note() { sed 's/^/# /' | head -n 40; }
+# Why a check failed. prove shows what is on stderr.
+t_note() { sed 's/^/# /' | head -n 40 >&2; }
 
 # ok DESCRIPTION COMMAND...: tests that the command exits with 0. Its output is in $T/out and
 # $T/err.

@@ -1,12 +1,13 @@
 # Commands as users with different rights. Source it after lib.sh.
 # shellcheck shell=bash disable=SC2016 # what is passed on is run by others
-declare -a user
+declare -a user subids
 
 # make_user ID: sets $user, a prefix that makes a command one of the user and the group ID. Tests that run at
 # the same time have different IDs. The user's home is $T/tmp.
 make_user() { user_id=$1 user=(env "HOME=$T/tmp" setpriv "--reuid=$1" "--regid=$1" --clear-groups); }
 
-# make_subids: gives the user subordinate IDs in $T/etc, which has passwd, group, subuid and subgid.
+# make_subids: gives the user subordinate IDs in $T/etc, which has passwd, group, subuid and subgid. Sets $subids, a
+# prefix that makes a command one of this user.
 make_subids() {
 	local name
 	mkdir -p "$T/etc"
@@ -15,6 +16,11 @@ make_subids() {
 	done
 	echo dt-test:3000000:65536 | tee "$T/etc/subuid" >"$T/etc/subgid"
 	chmod 644 "$T"/etc/*
+	subids=(unshare -m bash -ec 'for name in passwd group subuid subgid; do
+		touch "/etc/$name"
+		mount --bind "$0/etc/$name" "/etc/$name"
+	done
+	exec "$@"' "$T" "${user[@]}")
 }
 
 # as KIND COMMAND...: runs the command as
@@ -29,13 +35,7 @@ as() {
 	case $kind in
 	root) "$@" ;;
 	user) "${user[@]}" "$@" ;;
-	subids)
-		unshare -m bash -ec 'for name in passwd group subuid subgid; do
-			touch "/etc/$name"
-			mount --bind "$0/etc/$name" "/etc/$name"
-		done
-		exec "$@"' "$T" "${user[@]}" "$@"
-		;;
+	subids) "${subids[@]}" "$@" ;;
 	alone) unshare -m bash -ec 'mount --rbind / "$0/host"; exec chroot "$0/host" "$@"' "$T" "${user[@]}" "$@" ;;
 	contained) setpriv --bounding-set=-sys_admin "$@" ;;
 	esac

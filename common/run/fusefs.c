@@ -305,25 +305,17 @@ static ssize_t send_reply(int fd, struct iovec *iov, int count, void *userdata)
 	return n;
 }
 
+/* libfuse would print messages. The process that waits for the server reports its end. */
 static ssize_t receive_request(int fd, void *data, size_t size, void *userdata)
 {
 	ssize_t n = read(fd, data, size);
 
 	(void)userdata;
 	/* ENOENT: the request was interrupted. ENODEV: the file system was unmounted. */
-	if (n < 0 && errno != ENOENT && errno != ENODEV && errno != EINTR &&
-	    errno != EAGAIN)
-		leave(1); /* libfuse would print a message */
+	if (n == 0 || (n < 0 && errno != ENOENT && errno != ENODEV && errno != EINTR &&
+		       errno != EAGAIN))
+		leave(1);
 	return n;
-}
-
-/* Drops libfuse's messages: the process that waits for the server reports its end. */
-__attribute__((format(printf, 2, 0))) static void ignore(enum fuse_log_level level,
-							 const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
 }
 
 static const struct fuse_custom_io device = {
@@ -347,7 +339,6 @@ static _Noreturn void serve(const struct rootfs *r, struct fusefs_fault *fault, 
 	    fuse_session_new(&args, &operations, sizeof operations, &s);
 	if (session == NULL || fuse_session_custom_io(session, &device, fd) < 0)
 		leave(1);
-	fuse_set_log_func(ignore);
 	leave(fuse_session_loop(session) < 0);
 }
 
