@@ -244,12 +244,12 @@ rm -f got
 
 # --- a signal ---
 on base dt-load --engine containerd >/dev/null
-hook <<<': >importing; sleep 30'
+hook <<<'sleep 30 & echo $! >sleep; mv sleep importing; wait $!'
 dt-load --engine containerd <middle >out 2>err & # itself, not a function, so that it gets the signal
 load=$!
 for ((i = 0; i < 300; i++)); do [ ! -e importing ] || break; sleep 0.1; done
 kill -TERM "$load"
-pkill -xP "$(pgrep -f "$T/bin/ctr.*import" | head -n 1)" sleep
+kill "$(cat importing)"
 wait "$load"
 is 'SIGTERM ends it' $? 143
 is 'SIGTERM: the name refers to the image that it had' "$(containerd_id)" "$(config_of base)"

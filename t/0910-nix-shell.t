@@ -274,6 +274,10 @@ for json in '{' '[]' '1' ''; do
 done
 derive '' "\"$bash\"" '("__json","{\"n\":[{\"x\":9007199254740993000}]}")'
 refuses 1 'drv: .*: a number in its __json has too many digits' 'a number that would change' "$T/made.drv" '{}'
+derive '' "\"$bash\"" '("__json","{\"a\":\"x\\u0000y\",\"b\":{\"k\\u0000\":\"v\"},\"c\":\"fine\"}")'
+spec "$T/made.drv" '{}'
+ok 'attributes with a NUL' tool "$T/spec.json"
+is 'bash cannot have them' "$(dt-flatten <"$T/out" | tar -xO build/.attrs.sh | grep -v outputs)" "declare c='fine'"
 head -c 100 "$S$small" >"$T/made.drv"
 refuses 1 '.*/made.drv:100: truncated in a string' 'a derivation that is truncated' "$T/made.drv" '{}'
 

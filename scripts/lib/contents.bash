@@ -1,34 +1,39 @@
 # The keys copyToRoot and contents of a specification: the files at the root of an image.
 # contents.jq describes the values. Load this file after env.bash.
 #
-#     resolve_contents contents
-#     read_parts parts contents false
+#     read_contents parts contents false
 # shellcheck shell=bash disable=SC2016,SC2034,SC2154 # variables are set by name and by spec.bash, and jq's
 
 contents_count=0
 
-# resolve_contents KEY: checks the value of this key and replaces it by a list. In the list,
-# symlinks to store paths are replaced by the store paths.
-resolve_contents() {
+# read_contents ARRAY KEY ENV: checks the value of this key, and sets the array to its parts. Each part is three
+# strings, see contents.jq. Symlinks to store paths are replaced by the store paths, in the specification, too.
+read_contents() {
 	local strings path real=()
-	[ -v "key[$1]" ] || return 0
-	read_strings strings jq -L "$lib" -j --arg key "$1" \
-		'include "contents"; .[$key] | (contents_problem, unresolved) + "\u0000"' "$work/spec"
-	[ -z "${strings[0]}" ] || die "$1: ${strings[0]}"
-	for path in "${strings[@]:1}"; do
-		real_path "$1" "$path"
-		! is_store_path "$REPLY" || real+=("$path" "$REPLY")
+	contents_strings "$2" "$3"
+	for path in "${strings[@]:1:strings[0]}"; do
+		real_path "$2" "$path"
+		[ "$REPLY" = "$path" ] || ! is_store_path "$REPLY" || real+=("$path" "$REPLY")
 	done
-	spec_change 'include "contents"; $ARGS.positional as $a |
-		.[$key] |= resolved([range(0; $a | length; 2) | {key: $a[.], value: $a[. + 1]}] | from_entries)' \
-		--arg key "$1" --args "${real[@]}"
+	if [ "${#real[@]}" -gt 0 ]; then
+		spec_change '$ARGS.positional as $a |
+			.[$key] |= resolved([range(0; $a | length; 2) | {key: $a[.], value: $a[. + 1]}] | from_entries)' \
+			--arg key "$2" --args "${real[@]}"
+		contents_strings "$2" "$3"
+	fi
+	local -n contents_parts=$1
+	contents_parts=("${strings[@]:strings[0] + 1}")
 }
 
-# read_parts ARRAY KEY ENV: sets the array to the parts of this key. Each part is three strings, see
-# contents.jq.
-read_parts() {
-	read_strings "$1" jq -L "$lib" -j --arg key "$2" --argjson env "$3" \
-		'include "contents"; .[$key] // [] | parts($env) + "\u0000"' "$work/spec"
+# contents_strings KEY ENV: sets $strings to the number of the paths that may be symlinks, these paths, and the parts.
+contents_strings() {
+	strings=(0)
+	[ -v "key[$1]" ] || return 0
+	read_strings strings jq -L "$lib" -j --arg key "$1" --argjson env "$2" 'include "contents"; .[$key] |
+		contents_problem as $problem | ($problem, (select($problem == "") | ([unresolved] | length | tostring), unresolved,
+			(resolved({}) | parts($env)))) + "\u0000"' "$work/spec"
+	[ -z "${strings[0]}" ] || die "$1: ${strings[0]}"
+	strings=("${strings[@]:1}")
 }
 
 # part_tree KEY KIND VALUE DIRECTORIES: sets $REPLY to a directory with the files of a part of the
@@ -64,12 +69,11 @@ pick_directories() {
 	done
 }
 
-# spec_helper KEY JSON: makes the environment helper of a JSON object in this key. Sets $REPLY to
-# its directory. If the object names no package, the graph $work/named is searched for one.
+# spec_helper KEY VALUE: makes the environment helper of a part of this key. Sets $REPLY to its
+# directory. If the part names no package, the graph $work/named is searched for one.
 spec_helper() {
 	local fields name package n dir passwd group
-	printf '%s' "$2" >"$work/helper"
-	read_strings fields jq -L "$lib" -j 'include "contents"; helper_fields + "\u0000"' "$work/helper"
+	eval "fields=($2)" # jq has quoted it
 	name=${fields[0]} package=${fields[1]} n=${fields[2]}
 	join_lines "$1: $name: extraPasswdLines" 7 "${fields[@]:3:n}"
 	passwd=$REPLY

@@ -57,20 +57,20 @@ def resolved($real):
 	def env: .paths |= (leaves | map(member)) | .pathsToLink |= (if . == null then ["/"] else leaves end);
 	leaves | map(if type == "object" and has("paths") then env else member end);
 
-# The parts of such a list. Each part is three strings: kind, value and directories. The kinds are
-# path PATH, helper JSON and env JSON. The directories are lines, or "" for all. If $env is true,
-# the store paths of an environment are a single part, of the kind env.
+# The strings that describe a helper, quoted for the shell: its name, its package, the number of its lines for
+# /etc/passwd, these lines, and its lines for /etc/group.
+def helper_fields:
+	[.helper, .package // "", (.extraPasswdLines // [] | length), .extraPasswdLines[]?, .extraGroupLines[]?] | @sh;
+
+# The parts of such a list. Each part is three strings: kind, value and directories. The kinds are path PATH,
+# helper FIELDS and env JSON. The directories are lines, or "" for all. If $env is true, the store paths of an
+# environment are a single part, of the kind env.
 def parts($env):
 	def directories: map(split("/") | map(select(. != "" and . != ".")) | join("/")) | if index("") then "" else join("\n") end;
-	def member: if type == "string" then "path", . else "helper", tojson end;
+	def member: if type == "string" then "path", . else "helper", helper_fields end;
 	.[] | if type == "object" and has("paths") then
 		(.pathsToLink | directories) as $directories |
 		[.paths[] | strings | select($env and is_store_path)] as $store |
 		(select($store != []) | "env", ({paths: $store, pathsToLink} | tojson), ""),
 		(.paths[] | select($env and type == "string" and is_store_path | not) | member, $directories)
 	else member, "" end;
-
-# The strings that describe a helper: its name, its package, the number of its lines for
-# /etc/passwd, these lines, and its lines for /etc/group.
-def helper_fields:
-	.helper, .package // "", (.extraPasswdLines // [] | length | tostring), .extraPasswdLines[]?, .extraGroupLines[]?;

@@ -217,7 +217,7 @@ find_needed() {
 	needed_paths=()
 	mapfile -t lines <"$work/named"
 	for line in "${lines[@]}"; do
-		[[ ${key[$2]} == *"${line%% *}"* ]] || continue
+		[[ ${key[$2]-} == *"${line%% *}"* ]] || continue
 		read -ra line <<<"$line"
 		needed_paths+=("${line[@]:2}")
 	done

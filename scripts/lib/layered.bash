@@ -15,7 +15,7 @@ layered_script() {
 # mentions. With KEYs, it has the store paths in $work/named, the closure of those that these keys
 # mention.
 layered_image() {
-	local image from arch times owner contents room layer layers named missing=() archives=()
+	local image from arch times owner parts contents room layer layers named missing=() archives=()
 	if [ "${key[debug]-}" = true ]; then
 		exec {BASH_XTRACEFD}>&2
 		set -x
@@ -35,10 +35,10 @@ layered_image() {
 		room=$REPLY
 	fi
 
-	resolve_contents contents
+	read_contents parts contents false
 	[ "${key[includeStorePaths]-}" != false ] || missing=(--ignore-missing)
 	[ $# -gt 0 ] || find_named "${missing[@]}" contents config
-	find_contents contents
+	find_contents contents "${parts[@]}"
 	customise contents "${times[@]}" "${from[@]}"
 	if [ $# -gt 0 ]; then
 		run cp "$work/named" "$work/graph"
@@ -121,20 +121,20 @@ make_plan() {
 	fi
 }
 
-# find_contents ARRAY: sets the array to options of dt-root for the key contents. A store path
-# becomes --links; helpers and other directories become --tree.
+# find_contents ARRAY [KIND VALUE DIRECTORIES]...: sets the array to options of dt-root for these parts of the key
+# contents. A store path becomes --links; helpers and other directories become --tree.
 find_contents() {
 	local -n content_options=$1
-	local parts i
+	shift
 	content_options=()
-	read_parts parts contents false
-	for ((i = 0; i < ${#parts[@]}; i += 3)); do
-		if [ "${parts[i]}" = path ] && [ -z "${parts[i + 2]}" ] && is_store_path "${parts[i + 1]}"; then
-			content_options+=(--links "${parts[i + 1]}")
+	while [ $# -gt 0 ]; do
+		if [ "$1" = path ] && [ -z "$3" ] && is_store_path "$2"; then
+			content_options+=(--links "$2")
 		else
-			part_tree contents "${parts[@]:i:3}"
+			part_tree contents "${@:1:3}"
 			content_options+=(--tree "$REPLY")
 		fi
+		shift 3
 	done
 }
 

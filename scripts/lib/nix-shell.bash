@@ -1,6 +1,7 @@
 # Images with the build environment of a derivation, like nix-shell. Load this file after
 # layered.bash and the files that it needs.
 # shellcheck shell=bash disable=SC2034,SC2154 # variables are set by name, and by spec.bash
+declare -ga drv=()
 
 # The directory of the generated files in the image. It is not a store path, because it would be
 # missing from the Nix database.
@@ -15,28 +16,26 @@ nix_shell_script() {
 	output_end
 }
 
-# drv_jq FILTER [OPTION...]: prints the output of a jq filter for the derivation. The filter may use
-# nix-shell.jq.
-drv_jq() { run jq -L "$lib" "${@:2}" 'include "nix-shell"; '"$1" "$work/drv"; }
-
-# find_derivation PATH: makes $work/drv, the derivation as JSON with the key path.
+# find_derivation PATH: makes $work/drv, the derivation as JSON with the key path. Sets $drv to the result of facts in
+# nix-shell.jq without these.
 find_derivation() {
 	run dt-drv "${store[@]}" -- "$1" >"$work/drvs"
-	run jq 'to_entries[] | .value + {path: .key}' "$work/drvs" >"$work/drv"
-	drv_jq derivation_problem -r >"$work/output"
-	read_output
-	[ -z "$REPLY" ] || die "drv: $1: ${REPLY%$'\n'}"
+	# shellcheck disable=SC2016 # the variable is jq's
+	read_strings drv jq -L "$lib" -j --arg dir "$nix_shell_dir" \
+		'include "nix-shell"; to_entries[] | .value + {path: .key} | facts($dir) + "\u0000"' "$work/drvs"
+	[ -z "${drv[0]}" ] || die "drv: $1: ${drv[0]}"
+	printf '%s\n' "${drv[1]}" >"$work/drv"
+	drv=("${drv[@]:2}")
 }
 
 # find_inputs: sets the key inputs to the store paths that the build of the derivation needs. Makes
 # $work/named, the graph of all store paths of the image.
 find_inputs() {
-	local drvs input
-	read_lines drvs jq -r '.inputDrvs | keys[]' "$work/drv"
+	local drvs=("${drv[@]:drv[1] + 2}") input
 	echo '{}' >"$work/inputs"
 	[ "${#drvs[@]}" -eq 0 ] || run dt-drv "${store[@]}" "${drvs[@]}" >"$work/inputs"
 	# shellcheck disable=SC2016 # the variable is jq's
-	drv_jq 'inputs($inputs[0])' -r --slurpfile inputs "$work/inputs" >"$work/paths"
+	run jq -L "$lib" -r --slurpfile inputs "$work/inputs" 'include "nix-shell"; inputs($inputs[0])' "$work/drv" >"$work/paths"
 	while IFS= read -r input; do
 		[[ $input == /* ]] || die "$input"
 	done <"$work/paths"
@@ -80,42 +79,22 @@ print_rc() {
 	[ -z "$commands" ] || printf '%s\nexit\n' "$commands"
 }
 
-# write_passed DIR: writes each variable of passAsFile to a file in DIR.
-write_passed() {
-	local names i
-	# shellcheck disable=SC2016 # the variable is jq's
-	drv_jq 'passed[] | (., file) + "\u0000"' -j >"$work/output"
-	mapfile -d '' -t names <"$work/output"
-	for ((i = 0; i < ${#names[@]}; i += 2)); do
-		run jq -j --arg name "${names[i]}" '.env[$name]' "$work/drv" >"$1/${names[i + 1]}"
-	done
-}
-
 # make_files SHELL: makes $work/shell, the generated files of the image.
 make_files() {
-	local build=$work/shell/build dir=$work/shell$nix_shell_dir
-	run mkdir -p "$build" "$dir/bin"
+	local root=$work/shell i
+	local dir=$root$nix_shell_dir
+	run mkdir -p "$root/build" "$dir/bin"
 	print_rc "$1" >"$dir/rc"
-	{
-		printf '#!%s\nexec ' "$1"
-		drv_jq '[.builder] + .args | @sh' -r
-	} >"$dir/bin/buildDerivation"
+	printf '#!%s\nexec %s\n' "$1" "${drv[0]}" >"$dir/bin/buildDerivation"
 	run chmod 755 "$dir/bin/buildDerivation"
-	capture jq '.env | has("__json")' "$work/drv"
-	if [ "$REPLY" = true ]; then
-		drv_jq 'attributes | tojson' -r >"$build/.attrs.json"
-		drv_jq 'attributes | attributes_sh' -r >"$build/.attrs.sh"
-	else
-		write_passed "$dir"
-	fi
+	for ((i = 2; i < drv[1] + 2; i += 2)); do
+		printf %s "${drv[i + 1]}" >"$root${drv[i]}"
+	done
 }
 
 # spec_of_layered SHELL: replaces the specification by that of a layered image.
 spec_of_layered() {
 	local certificates=true problem
-	# shellcheck disable=SC2016 # the variables are jq's
-	drv_jq 'environment($dir; $bin; $home)' --arg dir "$nix_shell_dir" --arg bin "${1%/*}" \
-		--arg home "${key[homeDirectory]-/build}" >"$work/environment"
 	helper_find caCertificates
 	if [ -z "$REPLY" ]; then
 		problem=$(find_certificates caCertificates 2>&1) || {
@@ -124,10 +103,11 @@ spec_of_layered() {
 		}
 	fi
 	# shellcheck disable=SC2016 # the variables are jq's
-	spec_change 'include "nix-shell";
-		.inputs = $inputs | layered($drv[0]; $env[0]; $files; $shell; $rc; $certificates)' \
-		--slurpfile drv "$work/drv" --slurpfile env "$work/environment" --rawfile inputs "$work/paths" \
-		--arg files "$work/shell" --arg shell "$1" --arg rc "$nix_shell_dir/rc" --argjson certificates "$certificates"
+	spec_change '.inputs = $inputs |
+		layered($drv[0]; $drv[0] | environment($dir; $bin; $home); $files; $shell; $rc; $certificates)' \
+		--slurpfile drv "$work/drv" --rawfile inputs "$work/paths" --arg dir "$nix_shell_dir" --arg bin "${1%/*}" \
+		--arg home "${key[homeDirectory]-/build}" --arg files "$work/shell" --arg shell "$1" --arg rc "$nix_shell_dir/rc" \
+		--argjson certificates "$certificates"
 }
 
 # nix_shell_image: writes the image of the specification to standard output.

@@ -31,13 +31,27 @@ def attributes: (.outputs | map_values(.path)) as $outputs | .env.__json | fromj
 
 # Attributes as declarations for bash. Those that bash cannot represent are omitted.
 def attributes_sh:
-	def word: if type == "string" then @sh elif . == null then "\u0027\u0027" elif . == true then "1"
+	def has_nul: explode | index(0);
+	def word: if type == "string" then if has_nul then null else @sh end elif . == null then "\u0027\u0027" elif . == true then "1"
 		elif . == false then "" elif type == "number" and . == floor then tostring else null end;
 	to_entries[] | select(.key | test("\\A[A-Za-z_][A-Za-z0-9_]*\\z")) | .key as $key | .value |
 	if type == "array" then map(word) | select(all) | "declare -a \($key)=(\(join(" ")))"
+	elif type == "object" and any(keys[]; has_nul) then empty
 	elif type == "object" then map_values(word) | select(all) |
 		"declare -A \($key)=(\([to_entries[] | "[\(.key | @sh)]=\(.value)"] | join(" ")))"
 	else word | values | "declare \($key)=\(.)" end;
+
+# The generated files with its variables: the names and the contents. $dir: the directory of those that are passed in files.
+def files($dir):
+	if .env.__json then "/build/.attrs.json", (attributes | tojson + "\n"),
+		"/build/.attrs.sh", ([attributes | attributes_sh + "\n"] | add // "")
+	else .env as $env | passed[] | "\($dir)/\(file)", $env[.] end;
+
+# The error in the derivation, or "". If it is "", these strings follow: the derivation as JSON, the command that
+# builds it, the number of strings of files($dir), these, and the derivations that it needs.
+def facts($dir):
+	(first(derivation_problem) // "") as $problem | $problem, (select($problem == "") |
+		tojson, ([.builder] + .args | @sh), ([files($dir)] | (length | tostring), .[]), (.inputDrvs | keys[]));
 
 # The environment variables, as an object. $dir: the directory of the generated files in the image;
 # $bin: the directory of the shell; $home: the home directory.

@@ -159,13 +159,14 @@ spec_syntax() {
 	die "$1: not JSON: ${message,}"
 }
 
-# spec_change FILTER [OPTION...]: replaces the specification by the output of a jq filter.
+# spec_change FILTER [OPTION...]: replaces the specification by the output of a jq filter, which may use spec.jq,
+# contents.jq and nix-shell.jq.
 spec_change() {
-	run jq -L "$lib" "$1" "$work/spec" "${@:2}" >"$work/changed"
-	run mv "$work/changed" "$work/spec"
-	local fields
-	read_strings fields jq -L "$lib" -j 'include "spec"; fields' "$work/spec"
-	spec_take "${fields[@]}"
+	local strings
+	read_strings strings jq -L "$lib" -j 'include "spec"; include "contents"; include "nix-shell";
+		'"$1"' | tojson + "\u0000", fields' "$work/spec" "${@:2}"
+	printf '%s\n' "${strings[0]}" >"$work/spec"
+	spec_take "${strings[@]:1}"
 }
 
 # spec_take [NAME VALUE]...: sets $key to the values of the specification. A string is unquoted;
