@@ -29,6 +29,7 @@ wrap() { # NAME FILE
 		fakeroot.daemon) kill -KILL \$(cat '$T/faked') ;;
 		fakeroot.both) kill -KILL \$(cat '$T/script' '$T/faked') ;;
 		esac
+		[ "\$FAULT.\${FAKEROOTKEY:+fake}" != 'slow-$1.fake' ] || { : >'$T/under'; exec sleep 10542; }
 		exec '$2' "\$@"
 	END
 	chmod 755 "$T/bin/$1"
@@ -127,6 +128,18 @@ for kind in root subids; do
 	is "$kind: the daemon is killed at once: nothing is left" "$(left)" ''
 	script "$kind" false both 0
 	is "$kind: the daemon and the script are killed at once: no process is left" "$(cat "$T/status"):$(processes_left)" 137:
+	rm -rf "$T/tmp"/*
+done
+
+# The script is killed while a program of its own runs under fakeroot, which could wait for the daemon forever.
+for program in dt-root find; do
+	rm -f "$T/under"
+	script root false "slow-$program" 0 &
+	job=$!
+	until [ -e "$T/under" ] || ! kill -0 "$job" 2>/dev/null; do sleep 0.02; done
+	kill -KILL "$(cat "$T/script")"
+	wait "$job"
+	is "$program under fakeroot ends with the script" "$([ -e "$T/under" ] && cat "$T/status"):$(processes_left)" 137:
 	rm -rf "$T/tmp"/*
 done
 
