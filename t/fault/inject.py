@@ -208,11 +208,11 @@ class Run:
     def judge(self, good, names, log):
         """The violations of the rules above. `log` is strace's."""
         bad = []
-        lines = self.stderr.splitlines()
-        failed = (1,)
-        if self.case['tool'] == 'dt-vmrun':  # The script may have failed, too, and have said so.
+        failed, said = (1,), self.stderr
+        if self.case['tool'] == 'dt-vmrun':  # The script may have failed, too, and have said so, or have begun to.
             failed = (125, 126, 127) + ((139,) if 'killed by signal 11' in self.stderr else ())
-            lines = [line for line in lines[:-1] if not re.match(r'(mkdir|/\.dt/script): ', line)] + lines[-1:]
+            said = re.sub(r'^(mkdir|/\.dt/script): .*?(\n|(?=dt-vmrun: ))', '', said, flags=re.M)
+        lines = said.splitlines()
         if self.hangs:
             return ['hangs']
         if self.status == 0:
