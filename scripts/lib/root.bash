@@ -75,9 +75,8 @@ root_start() {
 		{ [ "$?" -gt 128 ] && root_serves; } || root_die 'fakeroot ended before the commands'
 	done
 	[[ $root_library == */libfakeroot* ]] || die "$root_key: fakeroot has no library"
-	# If the script is killed, the daemon ends. Programs under fakeroot would wait for it forever.
 	root_variables=("DT_ROOT=$root_mark" "LD_PRELOAD=$root_library" "FAKEROOTKEY=${id%%:*}" FAKEROOTDONTTRYCHOWN=1)
-	root_fake=(setpriv --pdeathsig KILL env "${root_variables[@]}")
+	root_fake=(env "${root_variables[@]}")
 }
 
 # root_find_daemon FAKEROOT: sets $root_faked to the daemon of this fakeroot. Debian has pairs of
@@ -95,8 +94,13 @@ root_find_daemon() {
 # script, terminates the daemon. The shell between them prevents a message of this shell if the daemon is
 # killed.
 root_serve() {
-	local flags=()
+	local flags=() key=$((SRANDOM % 0x7ffe0000 + 0x10000))
 	[ "$root_real" = false ] || flags=(--unknown-is-real)
+	if [[ $root_faked == *-sysv ]]; then
+		# The key is recorded before there are queues, so that they are found even if everything is killed.
+		flags+=(--key "$key")
+		printf '%s\n' "$key" >"$root_dir/key"
+	fi
 	release_locks
 	# shellcheck disable=SC2016 # the inner shell expands it
 	exec setpriv --pdeathsig TERM "$BASH" -c '
@@ -146,10 +150,13 @@ root_die() {
 }
 
 # root_wait COMMAND...: runs a program and returns its status. A signal to the script also
-# terminates the program. If the daemon exits, the script exits.
+# terminates the program, and so does the end of the script: a program under fakeroot would wait
+# forever for the daemon, which ends, too. If the daemon exits, the script exits.
 root_wait() {
 	local status=0 tick
-	(release_locks && exec {root_hold}>&- {root_id}<&- {root_said}<&- && exec "$@") <&0 &
+	# shellcheck disable=SC2016 # the inner shell expands it
+	(release_locks && exec {root_hold}>&- {root_id}<&- {root_said}<&- &&
+		exec setpriv --pdeathsig KILL "$BASH" -c '[ "$PPID" -eq "$0" ] || exit 137; exec "$@"' "$$" "$@") <&0 &
 	root_child=$!
 	# `wait -n` can miss a process that exits before it begins. So it never waits for more than a second.
 	while kill -0 "$root_child" && root_serves; do
