@@ -94,10 +94,11 @@ root_find_daemon() {
 # script, terminates the daemon. The shell between them prevents a message of this shell if the daemon is
 # killed.
 root_serve() {
-	local flags=() key=$((SRANDOM % 0x7ffe0000 + 0x10000))
+	local flags=() key=''
 	[ "$root_real" = false ] || flags=(--unknown-is-real)
 	if [[ $root_faked == *-sysv ]]; then
 		# The key is recorded before there are queues, so that they are found even if everything is killed.
+		key=$((SRANDOM % 0x7ffe0000 + 0x10000))
 		flags+=(--key "$key")
 		printf '%s\n' "$key" >"$root_dir/key"
 	fi
@@ -108,12 +109,14 @@ root_serve() {
 		trap '\''ended=true; kill "$!" || true'\'' HUP TERM
 		{
 			[ "$PPID" -eq "$1" ] || exit 1
-			setsid setpriv --pdeathsig TERM "${@:2}" </dev/null 2>&3 3>&- &
+			setsid setpriv --pdeathsig TERM "${@:3}" </dev/null 2>&3 3>&- &
 			[ -z "$ended" ] || kill "$!" || true
 			wait "$!" || true
 			wait "$!" || true # a signal interrupts the first wait
+			# The signal may have come before the daemon was ready for it.
+			[ -z "$2" ] || ipcrm -Q "$2" -Q "$(($2 + 1))" -S "$(($2 + 2))" || true
 		} 3>"$0" 2>/dev/null
-		exit 1' "$root_dir/messages" "$$" "$root_faked" --foreground "${flags[@]}"
+		exit 1' "$root_dir/messages" "$$" "$key" "$root_faked" --foreground "${flags[@]}"
 }
 
 # root_guard KEY:PID: prints the path of the library and waits for the end of standard input. Then
