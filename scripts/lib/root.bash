@@ -135,8 +135,8 @@ root_guard() {
 	done
 	for tries in {1..100}; do
 		root_guards || exit 1
-		sleep 0.02
-	done
+		sleep 0.02 || true
+	done 2>/dev/null
 	root_kill DT_ROOT_GUARD
 	exit 1
 }
