@@ -30,7 +30,7 @@ contents_strings() {
 	strings=(0)
 	[ -v "key[$1]" ] || return 0
 	read_strings strings jq -L "$lib" -j --arg key "$1" --argjson env "$2" 'include "contents"; .[$key] |
-		contents_problem as $problem | ($problem, (select($problem == "") | ([unresolved] | length | tostring), unresolved,
+		contents_problem as $problem | ($problem, (select($problem == "") | ([unresolved] | (length | tostring), .[]),
 			(resolved({}) | parts($env)))) + "\u0000"' "$work/spec"
 	[ -z "${strings[0]}" ] || die "$1: ${strings[0]}"
 	strings=("${strings[@]:1}")

@@ -1,4 +1,5 @@
 # Filters for a derivation, the object that dt-drv prints with the additional key path.
+include "spec";
 
 # The error in the derivation, or empty.
 def derivation_problem:
@@ -31,12 +32,10 @@ def attributes: (.outputs | map_values(.path)) as $outputs | .env.__json | fromj
 
 # Attributes as declarations for bash. Those that bash cannot represent are omitted.
 def attributes_sh:
-	def has_nul: explode | index(0);
-	def word: if type == "string" then if has_nul then null else @sh end elif . == null then "\u0027\u0027" elif . == true then "1"
+	def word: if type == "string" then @sh elif . == null then "\u0027\u0027" elif . == true then "1"
 		elif . == false then "" elif type == "number" and . == floor then tostring else null end;
-	to_entries[] | select(.key | test("\\A[A-Za-z_][A-Za-z0-9_]*\\z")) | .key as $key | .value |
+	to_entries[] | select(.key | test("\\A[A-Za-z_][A-Za-z0-9_]*\\z")) | .key as $key | .value | select(has_nul | not) |
 	if type == "array" then map(word) | select(all) | "declare -a \($key)=(\(join(" ")))"
-	elif type == "object" and any(keys[]; has_nul) then empty
 	elif type == "object" then map_values(word) | select(all) |
 		"declare -A \($key)=(\([to_entries[] | "[\(.key | @sh)]=\(.value)"] | join(" ")))"
 	else word | values | "declare \($key)=\(.)" end;

@@ -64,7 +64,7 @@ root_start() {
 		wait "$root_daemon" 2>/dev/null || true # bash prints no message for a job that was killed
 		root_die "faked ended before the commands"
 	fi
-	printf '%s\n' "${id%%:*}" >"$root_dir/key"
+	[ -f "$root_dir/key" ] || printf '%s\n' "${id%%:*}" >"$root_dir/key"
 
 	exec {root_hold}<>"$root_dir/hold" {both}<>"$root_dir/library"
 	root_guard "$id" <"$root_dir/hold" >&"$both" {both}>&- {root_hold}>&- &
@@ -94,7 +94,7 @@ root_find_daemon() {
 # script, terminates the daemon. The shell between them prevents a message of this shell if the daemon is
 # killed.
 root_serve() {
-	local flags=() key=''
+	local flags=() key
 	[ "$root_real" = false ] || flags=(--unknown-is-real)
 	if [[ $root_faked == *-sysv ]]; then
 		# The key is recorded before there are queues, so that they are found even if everything is killed.
@@ -104,19 +104,18 @@ root_serve() {
 	fi
 	release_locks
 	# shellcheck disable=SC2016 # the inner shell expands it
-	exec setpriv --pdeathsig TERM "$BASH" -c '
-		ended=""
+	exec setpriv --pdeathsig TERM "$BASH" -c "$(declare -f attempt root_forget)"'
+		root_dir=${0%/*} ended=""
 		trap '\''ended=true; kill "$!" || true'\'' HUP TERM
 		{
 			[ "$PPID" -eq "$1" ] || exit 1
-			setsid setpriv --pdeathsig TERM "${@:3}" </dev/null 2>&3 3>&- &
+			setsid setpriv --pdeathsig TERM "${@:2}" </dev/null 2>&3 3>&- &
 			[ -z "$ended" ] || kill "$!" || true
 			wait "$!" || true
 			wait "$!" || true # a signal interrupts the first wait
-			# The signal may have come before the daemon was ready for it.
-			[ -z "$2" ] || ipcrm -Q "$2" -Q "$(($2 + 1))" -S "$(($2 + 2))" || true
+			root_forget # the signal may have come before the daemon was ready for it
 		} 3>"$0" 2>/dev/null
-		exit 1' "$root_dir/messages" "$$" "$key" "$root_faked" --foreground "${flags[@]}"
+		exit 1' "$root_dir/messages" "$$" "$root_faked" --foreground "${flags[@]}"
 }
 
 # root_guard KEY:PID: prints the path of the library and waits for the end of standard input. Then
