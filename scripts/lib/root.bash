@@ -137,6 +137,7 @@ root_guard() {
 		sleep 0.02 || true
 	done 2>/dev/null
 	root_kill DT_ROOT_GUARD
+	root_forget # such a program makes the queues again
 	exit 1
 }
 
